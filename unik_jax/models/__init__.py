@@ -1,0 +1,75 @@
+"""The models, and the functional boundary behind which training sees them.
+
+A new model is one file in this folder and one line in `MODELS`. Its class
+takes (num_classes, num_joints, num_persons, in_channels, **options, rngs), is
+called as `model(x_nmtvc, train=...)`, and names the tensors of its official
+checkpoints in `official_tensors`.
+"""
+
+import inspect
+from typing import Any
+
+import jax
+from flax import nnx
+
+from unik_jax.errors import UserError
+from unik_jax.models.unik import UNIK
+
+MODELS = {'unik': UNIK}
+
+
+class Network:
+  """A model as pure functions over plain pytrees.
+
+  NNX objects live within a call only, so that params and batch statistics are
+  nested dicts that jit, shardings and checkpoints understand.
+
+  Args:
+    name: a key of `MODELS`.
+    **options: arguments of the model's class, but for `rngs`.
+
+  Raises:
+    UserError: unknown model or option, or an option's value is refused.
+  """
+
+  def __init__(self, name: str, **options):
+    if name not in MODELS:
+      raise UserError(
+        f'unknown model {name!r}; known: {", ".join(sorted(MODELS))}'
+      )
+    parameters = inspect.signature(MODELS[name].__init__).parameters
+    known = set(parameters) - {'self', 'rngs'}
+    if unknown := sorted(set(options) - known):
+      raise UserError(
+        f'model {name!r} has no option {", ".join(unknown)}; it has: '
+        + ', '.join(sorted(known))
+      )
+    self._make = lambda rngs: MODELS[name](**options, rngs=rngs)
+    self.abstract = nnx.eval_shape(lambda: self._make(nnx.Rngs(0)))
+    self._graphdef, *_ = nnx.split(self.abstract, nnx.Param, nnx.BatchStat)
+
+  def init(self, key: jax.Array) -> tuple[Any, Any]:
+    """Initial (params, batch_stats)."""
+    model = self._make(nnx.Rngs(params=key))
+    _, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    return nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
+
+  def apply(
+    self, params, batch_stats, x_nmtvc: jax.Array, *, train: bool
+  ) -> tuple[jax.Array, Any]:
+    """Logits (N, num_classes), and the batch statistics after the call.
+
+    Args:
+      params: as from `init`.
+      batch_stats: as from `init`.
+      x_nmtvc: clips, persons, frames, joints, channels.
+      train: whether batch norm uses, and updates by, this batch.
+    """
+    model = nnx.merge(self._graphdef, params, batch_stats)
+    logits = model(x_nmtvc, train=train)
+    return logits, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
+
+  def num_params(self) -> int:
+    """The number of trainable values."""
+    params, _ = jax.eval_shape(self.init, jax.random.key(0))
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -1,0 +1,154 @@
+"""How tensors of official PyTorch checkpoints lie in our parameter trees.
+
+A model lists its official tensors in the order of its state dict, each with
+the path of ours and a layout; this file turns one side into the other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from unik_jax.errors import UserError
+
+# For each layout: from our array to PyTorch's, and back.
+_LAYOUTS: dict[str, tuple[Callable, Callable]] = {
+  'same': (lambda a: a, lambda a: a),
+  'linear': (lambda a: a.T, lambda a: a.T),
+  'conv1x1': (lambda a: a.T[..., None, None], lambda a: a[:, :, 0, 0].T),
+  'temporal': (
+    lambda a: a.transpose(2, 1, 0)[..., None],
+    lambda a: a[..., 0].transpose(2, 1, 0),
+  ),
+  'window': (
+    lambda a: a.transpose(2, 1, 0)[:, :, None, :, None],
+    lambda a: a[:, :, 0, :, 0].transpose(2, 1, 0),
+  ),
+}
+
+
+class Tensor(NamedTuple):
+  """One tensor of an official state dict.
+
+  Attributes:
+    name: in the official checkpoint.
+    path: of our array, from ('params' or 'batch_stats', ...); None for a
+      tensor that the official model keeps but never uses.
+    layout: a key of `_LAYOUTS`.
+    head: index into our array's first axis, where we stack heads.
+    unused_shape: the shape of an unused tensor.
+  """
+
+  name: str
+  path: tuple | None
+  layout: str = 'same'
+  head: int | None = None
+  unused_shape: tuple[int, ...] = ()
+
+
+def conv(
+  name: str, path: tuple, layout: str = 'conv1x1', head: int | None = None
+) -> Iterator[Tensor]:
+  """A convolution's or linear layer's weight and bias."""
+  yield Tensor(f'{name}.weight', ('params', *path, 'kernel'), layout, head)
+  yield Tensor(f'{name}.bias', ('params', *path, 'bias'), head=head)
+
+
+def batch_norm(name: str, path: tuple) -> Iterator[Tensor]:
+  """A batch norm's parameters and statistics."""
+  yield Tensor(f'{name}.weight', ('params', *path, 'scale'))
+  yield Tensor(f'{name}.bias', ('params', *path, 'bias'))
+  yield Tensor(f'{name}.running_mean', ('batch_stats', *path, 'mean'))
+  yield Tensor(f'{name}.running_var', ('batch_stats', *path, 'var'))
+  yield Tensor(f'{name}.num_batches_tracked', None)
+
+
+def to_official(model, params, batch_stats) -> dict[str, np.ndarray]:
+  """The official state dict of a model of ours.
+
+  Args:
+    model: the (abstract) model, for its list of official tensors.
+    params: its parameters.
+    batch_stats: its batch statistics.
+
+  Returns:
+    Arrays by official name, in the official order; unused ones are zeros.
+  """
+  tree = {'params': params, 'batch_stats': batch_stats}
+  out = {}
+  for tensor in model.official_tensors():
+    if tensor.path is None:
+      kind = np.float32 if tensor.unused_shape else np.int64
+      out[tensor.name] = np.zeros(tensor.unused_shape, kind)
+      continue
+    value = np.asarray(_get(tree, tensor.path))
+    value = value if tensor.head is None else value[tensor.head]
+    out[tensor.name] = np.ascontiguousarray(_LAYOUTS[tensor.layout][0](value))
+  return out
+
+
+def from_official(model, params, batch_stats, tensors: Mapping, source: str):
+  """Fills a model of ours from an official state dict.
+
+  Args:
+    model: the (abstract) model, for its list of official tensors.
+    params: a tree of arrays or shapes like the model's parameters.
+    batch_stats: likewise for the batch statistics.
+    tensors: arrays by official name; a `module.` prefix, as DataParallel
+      leaves it, is dropped.
+    source: the file, to be named in errors.
+
+  Returns:
+    (params, batch_stats) of numpy arrays in the dtypes of `tensors`.
+
+  Raises:
+    UserError: a tensor is missing, extra or of another shape, each named.
+  """
+  tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
+  tree = {'params': params, 'batch_stats': batch_stats}
+  wanted = {t.name: t for t in model.official_tensors()}
+  problems = [
+    f'missing: {name}'
+    for name, tensor in wanted.items()
+    if name not in tensors and tensor.path is not None
+  ]
+  problems += [f'extra: {name}' for name in tensors if name not in wanted]
+  pieces: dict[tuple, list] = {}
+  for name, tensor in wanted.items():
+    if tensor.path is None or name not in tensors:
+      continue
+    value = np.asarray(tensors[name])
+    target = _get(tree, tensor.path).shape
+    target = target if tensor.head is None else target[1:]
+    to_torch, from_torch = _LAYOUTS[tensor.layout]
+    expected = to_torch(np.empty(target, np.uint8)).shape
+    if value.shape != expected:
+      problems.append(f'misshapen: {name} is {value.shape}, not {expected}')
+      continue
+    pieces.setdefault(tensor.path, []).append(from_torch(value))
+  if problems:
+    shown = '\n  '.join(problems[:10])
+    more = f'\n  and {len(problems) - 10} more' if len(problems) > 10 else ''
+    raise UserError(
+      f'{source}: not a state dict of this model:\n  {shown}{more}\n'
+      'Check the number of classes, joints, persons, channels and heads.'
+    )
+  for tensor in wanted.values():
+    if tensor.path in pieces:
+      parts = pieces[tensor.path]
+      stacked = parts[0] if tensor.head is None else np.stack(parts)
+      tree = _set(tree, tensor.path, stacked)
+  return tree['params'], tree['batch_stats']
+
+
+def _get(tree, path):
+  for key in path:
+    tree = tree[key]
+  return tree
+
+
+def _set(tree, path, value):
+  """A copy of nested dicts with one leaf replaced."""
+  if not path:
+    return value
+  return {**tree, path[0]: _set(tree[path[0]], path[1:], value)}
