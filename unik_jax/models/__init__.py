@@ -10,10 +10,13 @@ import inspect
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
+from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
 from unik_jax.models.unik import UNIK
+from unik_jax.skeletons import get_layout
 
 MODELS = {'unik': UNIK}
 
@@ -73,3 +76,26 @@ class Network:
     """The number of trainable values."""
     params, _ = jax.eval_shape(self.init, jax.random.key(0))
     return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def from_config(config: ConfigDict) -> Network:
+  """The network that a config's `model` and `data` describe.
+
+  Raises:
+    UserError: unknown model, option, layout or dtype.
+  """
+  options = config.model.to_dict()
+  dtypes = {'float32': None, 'bfloat16': jnp.bfloat16}
+  if (dtype := options.pop('dtype')) not in dtypes:
+    raise UserError(f'config.model.dtype is {dtype!r}; use float32 or bfloat16')
+  if options.get('first_block_heads') == -1:
+    options['first_block_heads'] = None
+  return Network(
+    options.pop('name'),
+    num_classes=config.data.num_classes,
+    num_joints=get_layout(config.data.layout).num_joints,
+    num_persons=config.data.persons,
+    in_channels=config.data.channels,
+    dtype=dtypes[dtype],
+    **options,
+  )

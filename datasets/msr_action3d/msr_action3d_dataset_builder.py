@@ -1,0 +1,60 @@
+"""MSR-Action3D: 20 actions, 10 subjects, one Kinect; 557 clips."""
+
+import tensorflow_datasets as tfds
+
+from unik_jax.data.clips import ClipBuilder, check_clip
+from unik_jax.data.formats import msr_action3d
+
+_CITATION = """\
+@inproceedings{li2010action,
+  title={Action recognition based on a bag of 3D points},
+  author={Li, Wanqing and Zhang, Zhengyou and Liu, Zicheng},
+  booktitle={CVPR Workshops},
+  year={2010}
+}"""
+
+
+class Builder(ClipBuilder):
+  """Cross-subject: subjects 1 3 5 7 9 train (284 clips), the rest test."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  MANUAL_DOWNLOAD_INSTRUCTIONS = (
+    'MSR-Action3D may be used for research. Get msraction3d.tar.gz (the 3-D'
+    ' skeletons in real-world coordinates, with files_used.mat) through'
+    ' https://sites.google.com/view/wanqingli/data-sets/msr-action3d and put'
+    ' it, or its extracted files, into the manual folder.'
+  )
+
+  def _info(self):
+    return self.clip_info(
+      layout='msr_20',
+      persons=1,
+      channels=4,
+      labels=msr_action3d.LABELS,
+      description='Kinect v1 skeletons of 20 gaming actions, with confidence.',
+      units='metres',
+      homepage='https://sites.google.com/view/wanqingli/data-sets/msr-action3d',
+      citation=_CITATION,
+    )
+
+  def _split_generators(self, dl_manager):
+    files = msr_action3d.read_files(dl_manager.manual_dir)
+    parts = {'train': {}, 'test': {}}
+    for name, content in files.items():
+      _, subject = msr_action3d.parse_name(name, name)
+      parts['train' if subject % 2 else 'test'][name] = content
+    return {k: self._generate_examples(v) for k, v in parts.items()}
+
+  def _generate_examples(self, files):
+    for key, (name, content) in enumerate(files.items()):
+      action, subject = msr_action3d.parse_name(name, name)
+      clip = msr_action3d.parse_skeleton(content, name)
+      yield (
+        key,
+        {
+          'id': name,
+          'keypoints': check_clip(clip[None], 'msr_20', name),
+          'label': action - 1,
+          'subject': subject,
+        },
+      )

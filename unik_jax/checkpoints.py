@@ -1,0 +1,196 @@
+"""Checkpoints of runs, through Orbax, and official PyTorch weights as files."""
+
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+
+from unik_jax.errors import UserError
+
+
+class Checkpoints:
+  """The newest checkpoints of a run, in a folder, written in the background.
+
+  A save that fails (a full disk) is reported and leaves the older ones whole;
+  a checkpoint that cannot be read is set aside for the one before it.
+
+  Args:
+    folder: of the checkpoints, made if missing.
+    keep: how many stay.
+  """
+
+  def __init__(self, folder: pathlib.Path, keep: int):
+    self._folder = folder.absolute()
+    self._keep = keep
+    self._open()
+
+  def _open(self):
+    options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, create=True)
+    self._manager = ocp.CheckpointManager(self._folder, options=options)
+
+  def save(self, step: int, state: Any, *, wait: bool = False) -> bool:
+    """Saves `state` as checkpoint `step`; whether it (so far) went well.
+
+    Args:
+      step: its number.
+      state: a pytree of arrays.
+      wait: return only when it is on disk.
+    """
+    try:
+      if step not in self._manager.all_steps():
+        self._manager.save(
+          step, args=ocp.args.Composite(state=ocp.args.StandardSave(state))
+        )
+      if wait:
+        self._manager.wait_until_finished()
+    except Exception as error:  # Orbax passes on whatever its storage raised
+      self._report(error)
+      return False
+    return True
+
+  def _report(self, error):
+    logging.error(
+      'A checkpoint could not be written to %s (%s). The older ones are'
+      ' intact; make room, for the next is tried as usual.',
+      self._folder,
+      _first_line(error),
+    )
+    self._close()
+    self._open()
+
+  def restore_newest(self, target: Any) -> Any | None:
+    """The newest checkpoint that can be read, or None if there is none.
+
+    Args:
+      target: a pytree of ShapeDtypeStructs with shardings.
+
+    Raises:
+      UserError: there are checkpoints, but none can be read.
+    """
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    for step in steps:
+      try:
+        restored = self._manager.restore(
+          step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
+        )
+      except Exception as error:  # as above
+        aside = self._folder.parent / f'unreadable-{self._folder.name}-{step}'
+        logging.error(
+          'Checkpoint %s cannot be read (%s). It is moved to %s, and the one'
+          ' before it is tried.',
+          self._folder / str(step),
+          _first_line(error),
+          aside,
+        )
+        if jax.process_index() == 0:
+          shutil.rmtree(aside, ignore_errors=True)
+          shutil.move(self._folder / str(step), aside)
+        self._manager.reload()
+      else:
+        return restored.state
+    if steps:
+      raise UserError(
+        f'{self._folder}: none of its checkpoints {steps} can be read; they'
+        f' are kept beside it. Start again in another --workdir'
+      )
+    return None
+
+  def must_stop(self, step: int) -> bool:
+    """Whether the scheduler is about to take the machines (all processes)."""
+    return self._manager.reached_preemption(step)
+
+  def _close(self):
+    try:
+      self._manager.close()
+    except Exception as error:  # the failed save, once more
+      logging.error('While closing %s: %s', self._folder, _first_line(error))
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *exc):
+    self._close()
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).strip().splitlines() or ['']
+  return f'{type(error).__name__}: {lines[0][:200]}'
+
+
+def read_tensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+  """The tensors of a state dict by name.
+
+  Args:
+    path: `.npz` or `.safetensors`; `.pt` or `.pth` with PyTorch installed
+      (`pip install unik_jax[torch]`), through its safe loader.
+
+  Returns:
+    Arrays by name, in the order of the file.
+
+  Raises:
+    UserError: no such file, unknown ending, broken, or not a state dict.
+  """
+  path = pathlib.Path(path)
+  if path.suffix not in ('.npz', '.safetensors', '.pt', '.pth'):
+    raise UserError(f'{path}: expected .npz, .safetensors, .pt or .pth')
+  if not path.is_file():
+    raise UserError(f'{path}: no such file')
+  if path.suffix in ('.pt', '.pth'):
+    return _read_torch(path)
+  try:
+    if path.suffix == '.npz':
+      with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+    from safetensors.numpy import load_file
+
+    return load_file(path)
+  except Exception as error:  # each library raises its own
+    raise UserError(
+      f'{path}: cannot be read ({_first_line(error)}); copy it again'
+    ) from error
+
+
+def _read_torch(path):
+  try:
+    import torch
+  except ImportError:
+    raise UserError(
+      f'{path}: reading it takes PyTorch: pip install torch (the CPU build is'
+      ' enough), or convert it to .safetensors'
+    ) from None
+  try:
+    tensors = torch.load(path, map_location='cpu', weights_only=True)
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
+  except Exception as error:  # torch raises many kinds
+    raise UserError(
+      f'{path}: not a state dict that PyTorch loads safely'
+      f' ({_first_line(error)})'
+    ) from error
+
+
+def write_tensors(
+  path: str | pathlib.Path, tensors: Mapping[str, np.ndarray]
+) -> None:
+  """Writes a state dict to `.npz`, `.safetensors`, or (with torch) `.pt`.
+
+  Raises:
+    UserError: unknown ending.
+  """
+  path = pathlib.Path(path)
+  if path.suffix == '.npz':
+    np.savez(path, **tensors)
+  elif path.suffix == '.safetensors':
+    from safetensors.numpy import save_file
+
+    save_file(dict(tensors), path)
+  elif path.suffix in ('.pt', '.pth'):
+    import torch
+
+    torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, path)
+  else:
+    raise UserError(f'{path}: expected .npz, .safetensors, .pt or .pth')

@@ -1,0 +1,133 @@
+"""Every setting of an experiment, with its default and what it means.
+
+A file in configs/ starts from `default` and changes what it needs.
+"""
+
+from ml_collections import ConfigDict
+
+from unik_jax.errors import UserError
+
+
+def default() -> ConfigDict:
+  """The settings that all experiments share; an experiment must set `data`."""
+  return ConfigDict(
+    {
+      'seed': 0,  # of initial weights, order and augmentation
+      'epochs': 50,
+      'batch_size': 64,  # over all devices
+      'eval_batch_size': 64,
+      'eval_every': 5,  # epochs; the last one is always evaluated
+      'checkpoint_every': 1,  # epochs
+      'keep': 2,  # newest checkpoints that stay
+      'log_every': 20,  # steps
+      'eval_only': False,  # evaluate the workdir's checkpoint, or init_from
+      'init_from': '',  # an official state dict: .npz .safetensors .pt .pth
+      'headline': 'top1',  # or mean_class: the metric that a result quotes
+      'label_smoothing': 0.0,
+      'ema': 0.0,  # decay of averaged weights, used to evaluate; 0 for none
+      'mesh': (-1, 1),  # devices over ('data', 'model')
+      'tensorboard': False,
+      'model': {
+        'name': 'unik',
+        'num_heads': 3,
+        'first_block_heads': 3,  # -1: as many as num_heads (the paper's text)
+        'tau': 1,
+        'widths': (64, 64, 64, 64, 128, 128, 128, 256, 256, 256),
+        'strides': (1, 1, 1, 1, 2, 1, 1, 2, 1, 1),
+        'dilations': (1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
+        'temporal_kernel': 9,
+        'attention': True,
+        'attention_scale': True,  # False: Eq. 4 of the paper
+        'dependency_init': 'code',  # or paper: Eq. 3
+        'dtype': 'float32',  # of the computation; or bfloat16
+      },
+      'data': {
+        'name': '',  # a TFDS name: dataset, or dataset/config
+        'data_dir': '',  # default: TFDS_DATA_DIR, or ~/tensorflow_datasets
+        'manual_dir': '',  # where files from the authors lie
+        'layout': '',
+        'num_classes': 0,
+        'persons': 2,
+        'channels': 3,
+        'train_split': 'train',
+        'train_subjects': (),  # empty for all of the split
+        'val_split': '',  # empty for no validation, hence no best checkpoint
+        'val_subjects': (),
+        'test_split': 'test',
+        'stream': 'joint',  # bone, joint_motion, bone_motion
+        'normalize': 'none',  # center_first
+        'scale': 1.0,  # coordinates are divided by it
+        'sampling': 'crop',  # repeat, linear, uniform
+        'frames': 64,
+        'test_frames': 0,  # 0: as many as in training
+        'random_move': False,
+        'rotate': 0.0,  # radians about the vertical, to either side
+        'rescale': (),  # (low, high)
+        'threads': 4,
+        'prefetch': 16,  # clips
+      },
+      'optim': {
+        'name': 'sgd',  # or adamw
+        'lr': 0.1,
+        'momentum': 0.9,
+        'nesterov': True,
+        'weight_decay': 1e-4,
+        'clip_norm': 0.0,  # 0 for no clipping
+        'schedule': 'step',  # or cosine
+        'warmup_epochs': 0,
+        'decay_epochs': (),
+        'decay_rate': 0.1,
+      },
+    }
+  )
+
+
+# What may differ between a run and its continuation.
+_FREE = (
+  'eval_only',
+  'eval_batch_size',
+  'eval_every',
+  'checkpoint_every',
+  'keep',
+  'log_every',
+  'mesh',
+  'tensorboard',
+  'data.data_dir',
+  'data.manual_dir',
+  'data.threads',
+  'data.prefetch',
+)
+
+
+def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
+  """Raises a UserError where `config` would not continue the run `before`.
+
+  Args:
+    config: of this run.
+    before: the config that the workdir was started with, as a dict.
+    where: its file, to be named in the error.
+  """
+  new, old = _flat(config.to_dict()), _flat(before)
+  different = [
+    f'  {key}: {old.get(key)!r} there, {new.get(key)!r} here'
+    for key in sorted(new.keys() | old.keys())
+    if key not in _FREE and _plain(new.get(key)) != _plain(old.get(key))
+  ]
+  if different:
+    raise UserError(
+      f'{where} belongs to another experiment:\n'
+      + '\n'.join(different)
+      + '\nUse another --workdir, or the same settings to go on.'
+    )
+
+
+def _flat(tree, prefix=''):
+  out = {}
+  for key, value in tree.items():
+    nested = isinstance(value, dict)
+    out |= _flat(value, f'{key}.') if nested else {prefix + key: value}
+  return out
+
+
+def _plain(value):
+  return list(value) if isinstance(value, tuple) else value

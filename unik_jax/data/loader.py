@@ -1,0 +1,217 @@
+"""From prepared clips to batches: sample, normalise, augment, derive, batch.
+
+A batch is a dict of numpy arrays: `x` (N, M, T, V, C) float32, `label` (N,)
+int32, `mask` (N,) float32, 0 where a row only fills up the last batch.
+
+Everything follows from the seed and the batch's index, so a run resumes at
+any step by asking for the batches from there on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import grain
+import ml_collections
+import numpy as np
+
+from unik_jax.data import augment, registry
+from unik_jax.data.normalize import get_preset
+from unik_jax.data.sampling import get_sampler
+from unik_jax.data.streams import get_stream
+from unik_jax.errors import UserError
+from unik_jax.skeletons import get_layout
+
+
+class Clips:
+  """One split of a prepared dataset, as a random-access source of records.
+
+  Args:
+    config: the `data` part of a config.
+    split: a TFDS split, such as 'train' or 'train[:50%]'.
+    subjects: keep the clips of these subjects; empty for all.
+
+  Raises:
+    UserError: not prepared, no such split, no clip left, or the data does not
+      fit the config.
+  """
+
+  def __init__(
+    self,
+    config: ml_collections.ConfigDict,
+    split: str,
+    subjects: Sequence[int] = (),
+  ):
+    builder = registry.open_prepared(config.name, config.data_dir)
+    if builder is None:
+      raise UserError(
+        f'dataset {config.name!r} is not prepared; run: python -m'
+        f' unik_jax.prepare {config.name}'
+      )
+    info = builder.info
+    stated = (config.layout, config.num_classes)
+    found = (
+      info.metadata['layout'],
+      info.features['label'].num_classes,
+    )
+    if stated != found:
+      raise UserError(
+        f'the config says layout {stated[0]} with {stated[1]} classes, but'
+        f' dataset {config.name!r} has layout {found[0]} with {found[1]}; set'
+        ' config.data.layout and config.data.num_classes'
+      )
+    channels = info.features['keypoints'].shape[-1]
+    if config.channels > channels:
+      raise UserError(
+        f'config.data.channels is {config.channels}, but dataset'
+        f' {config.name!r} has {channels}'
+      )
+    try:
+      self._source = builder.as_data_source(split)
+    except (ValueError, KeyError) as error:
+      raise UserError(
+        f'dataset {config.name!r} has no split {split!r}; it has: '
+        + ', '.join(info.splits)
+      ) from error
+    self.class_names = list(info.features['label'].names)
+    self._rows = range(len(self._source))
+    if subjects:
+      self._rows = [
+        i for i in self._rows if self._source[i]['subject'] in subjects
+      ]
+    if not self._rows:
+      raise UserError(
+        f'dataset {config.name!r}, split {split!r} has no clip'
+        + (f' of subjects {list(subjects)}' if subjects else '')
+      )
+
+  def __len__(self) -> int:
+    return len(self._rows)
+
+  def __getitem__(self, index: int) -> dict:
+    return self._source[self._rows[index]]
+
+
+def make_transform(
+  config: ml_collections.ConfigDict, *, train: bool
+) -> Callable[[dict, np.random.Generator | None], dict]:
+  """What happens to each clip, in this order.
+
+  Channels are cut to `channels`, persons cut or zero-padded to `persons`,
+  coordinates normalised and divided by `scale`, frames sampled, the clip
+  augmented (training only), and the stream made.
+
+  Args:
+    config: the `data` part of a config.
+    train: whether random choices are made.
+
+  Returns:
+    A function of a record and a random generator to `x` and `label`.
+
+  Raises:
+    UserError: a preset, sampler, stream or layout of an unknown name.
+  """
+  layout = get_layout(config.layout)
+  normalize = get_preset(config.normalize)
+  sample = get_sampler(config.sampling)
+  stream = get_stream(config.stream)
+  if config.rotate and config.channels < 3:
+    raise UserError('config.data.rotate needs 3-D data')
+  frames = config.frames if train else config.test_frames or config.frames
+
+  def transform(record, rng=None):
+    clip = record['keypoints'][: config.persons, ..., : config.channels]
+    absent = config.persons - clip.shape[0]
+    clip = np.pad(clip, ((0, absent), (0, 0), (0, 0), (0, 0)))
+    clip = normalize(clip, layout) / np.float32(config.scale)
+    clip = sample(clip, frames, rng)
+    if train:
+      if config.random_move:
+        clip = augment.random_move(clip, rng)
+      if config.rotate:
+        clip = augment.rotate(clip, rng, config.rotate)
+      if config.rescale:
+        clip = augment.rescale(clip, rng, *config.rescale)
+    x = np.asarray(stream(clip, layout), np.float32)
+    return {'x': x, 'label': np.int32(record['label'])}
+
+  return transform
+
+
+def train_batches(
+  clips: Sequence[dict],
+  config: ml_collections.ConfigDict,
+  *,
+  batch_size: int,
+  seed: int,
+  start: int = 0,
+  process: tuple[int, int] = (0, 1),
+) -> Iterator[dict]:
+  """Shuffled, augmented batches without end; an epoch's odd rest is dropped.
+
+  Args:
+    clips: records by index.
+    config: the `data` part of a config.
+    batch_size: of all processes together.
+    seed: of order and augmentation.
+    start: index of the first batch.
+    process: (index, count); each gets its part of every batch.
+
+  Yields:
+    This process's part of batch `start`, `start + 1`, ...
+
+  Raises:
+    UserError: fewer clips than a batch holds.
+  """
+  if len(clips) < batch_size:
+    raise UserError(
+      f'{len(clips)} training clips do not fill one batch of {batch_size}; set'
+      ' a smaller config.batch_size'
+    )
+  index, count = process
+  transform = make_transform(config, train=True)
+  batches = (
+    grain.MapDataset.source(clips)
+    .seed(seed)
+    .shuffle()
+    .random_map(transform)[index::count]
+    .batch(batch_size // count, drop_remainder=True)
+    .repeat()[start:]
+    .to_iter_dataset(
+      grain.ReadOptions(
+        num_threads=config.threads, prefetch_buffer_size=config.prefetch
+      )
+    )
+  )
+  for batch in batches:
+    yield {**batch, 'mask': np.ones(len(batch['label']), np.float32)}
+
+
+def eval_batches(
+  clips: Sequence[dict],
+  config: ml_collections.ConfigDict,
+  *,
+  batch_size: int,
+  process: tuple[int, int] = (0, 1),
+) -> Iterator[dict]:
+  """Every clip once, in order; rows that fill up a batch have mask 0.
+
+  Args:
+    clips: records by index.
+    config: the `data` part of a config.
+    batch_size: of all processes together.
+    process: (index, count); each gets its part of every batch.
+
+  Yields:
+    This process's part of each batch; all processes get as many.
+  """
+  index, count = process
+  transform = make_transform(config, train=False)
+  rows = batch_size // count
+  fill = transform(clips[0])
+  for start in range(0, len(clips), batch_size):
+    mine = range(start + index * rows, start + (index + 1) * rows)
+    items = [transform(clips[i]) if i < len(clips) else fill for i in mine]
+    yield {
+      'x': np.stack([item['x'] for item in items]),
+      'label': np.stack([item['label'] for item in items]),
+      'mask': np.array([i < len(clips) for i in mine], np.float32),
+    }

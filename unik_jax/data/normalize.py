@@ -1,0 +1,55 @@
+"""Normalisation presets: from a dataset's units to what a model is fed.
+
+Each takes one clip (M, T, V, C) and returns one of the same shape. A joint
+whose coordinates are all exactly zero is missing, and stays zero.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from unik_jax.errors import UserError
+from unik_jax.skeletons import Layout
+
+
+def none(clip: np.ndarray, layout: Layout) -> np.ndarray:
+  """The coordinates as they are."""
+  del layout
+  return clip
+
+
+def center_first(clip: np.ndarray, layout: Layout) -> np.ndarray:
+  """Subtracts the first person's body centre in its first frame.
+
+  Movement through space stays in the data. Where the centre is missing in the
+  first frame, the first frame that has it serves; where none has, the clip
+  stays as it is.
+
+  Args:
+    clip: (M, T, V, C).
+    layout: names the body centre.
+
+  Returns:
+    (M, T, V, C).
+  """
+  centers = clip[0, :, layout.index(layout.center)]
+  seen = centers.any(-1)
+  if not seen.any():
+    return clip
+  present = clip.any(-1, keepdims=True)
+  return np.where(present, clip - centers[seen.argmax()], 0)
+
+
+PRESETS: dict[str, Callable[[np.ndarray, Layout], np.ndarray]] = {
+  'none': none,
+  'center_first': center_first,
+}
+
+
+def get_preset(name: str) -> Callable[[np.ndarray, Layout], np.ndarray]:
+  """The preset of that name; a UserError names the known ones."""
+  if name not in PRESETS:
+    raise UserError(
+      f'data.normalize is {name!r}; use one of {", ".join(sorted(PRESETS))}'
+    )
+  return PRESETS[name]

@@ -1,0 +1,260 @@
+"""Synthetic people on camera: performances, viewpoints and sensors.
+
+A clip is made in four steps: joint angles over time (`perform`), joint
+positions from them (`forward_kinematics`), the camera's view of these
+(`to_camera`, `project`), and what a tracker makes of that (`_track`). No step
+knows the joint layout but the last line, so one clip shows the same motion in
+every layout.
+
+Camera axes, as of the Kinect: x to the sensor's left, y up, z away from it, in
+metres. World axes: see `synthetic_body`.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from unik_jax.data import synthetic_actions as actions
+from unik_jax.data.synthetic_body import (
+  JOINTS,
+  SEED,
+  SKELETON,
+  Subject,
+  forward_kinematics,
+  make_subject,
+  rotation,
+)
+from unik_jax.skeletons import get_layout
+
+LABELS = tuple(actions.ACTIONS)
+FRAMES = (32, 80)  # the shortest and the longest clip
+FRAME_RATE = 20.0
+FOCAL = 1.43  # in half image widths: a horizontal field of view of 70 degrees
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """Who acts in a split, and from where they are seen.
+
+  Attributes:
+    subjects: ids, in no other split.
+    views: which of each five neighbouring slices of the yaw range, `SLICE`
+      degrees wide, cameras stand in; in no other split.
+  """
+
+  subjects: range
+  views: tuple[int, ...]
+
+
+SPLITS = {
+  'train': Split(range(40), (0, 1, 3)),
+  'validation': Split(range(40, 48), (2,)),
+  'test': Split(range(48, 60), (4,)),
+}
+EPISODES = 2  # how often each subject performs each action
+YAW = 70.0  # cameras stand within this angle of the performer's front
+SLICE = 7.0
+
+# What the layouts call our joints, where they do not use our names.
+_KINECT_1 = {
+  'hip_center': 'spine_base',
+  'spine': 'spine_mid',
+  'shoulder_center': 'spine_shoulder',
+}
+_ALIASES = {
+  'ntu_25': {},
+  'kinect_20': _KINECT_1,
+  'msr_20': _KINECT_1,
+  # The neck between the shoulders, as LCR-Net's joints have it.
+  'unik_17': {
+    'mid_hip': 'spine_base',
+    'chest': 'spine_mid',
+    'neck': 'spine_shoulder',
+  },
+}
+
+# What a tracker loses: one of these joints with all that hangs on it, so now
+# and then a whole limb. It holds on to the trunk, as trackers mostly do.
+_LOSABLE = (
+  'head',
+  *(joint for joint in JOINTS if joint.startswith(('left_', 'right_'))),
+)
+
+
+def perform(
+  action: str, subject: Subject, frames: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+  """Joint angles of one performance.
+
+  Args:
+    action: a name in `LABELS`.
+    subject: who performs.
+    frames: T.
+    rng: chooses side, posture, timing, amplitude and sway.
+
+  Returns:
+    For each name in `synthetic_actions.ANGLES`, (T,) degrees; 'root.lift' is
+    in body heights.
+  """
+  entry = actions.ACTIONS[action]
+  keys = actions.performed_keys(entry, rng)
+  if rng.random() < subject.left_handed:
+    keys = actions.mirror(keys)
+
+  time = np.linspace(0, 1, frames)
+  start, end, first = rng.uniform(0, 0.18), rng.uniform(0.78, 1), rng.random()
+  pace = subject.speed * np.exp(rng.normal(0, 0.1))
+  haste = rng.uniform(-0.12, 0.12)  # quicker in one half than in the other
+  if entry.seconds is None:
+    phase = np.clip((time - start) / (end - start), 0, 1)
+    phase = phase + haste * np.sin(np.pi * phase)
+  else:
+    cycles = pace * frames / FRAME_RATE / entry.seconds
+    phase = first + np.clip(cycles, 1.25, 4.5) * (
+      time + 0.5 * haste * np.sin(np.pi * time)
+    )
+
+  gain = subject.gain * rng.uniform(0.93, 1.07)
+  angles = {}
+  for name in actions.ANGLES:
+    middle = keys[name].mean()
+    track = actions.curve(keys[name], phase, entry.seconds is not None)
+    angles[name] = middle + gain * (track - middle)
+    offset, sway, beat = rng.normal(size=3)
+    if name != 'root.lift':
+      drift = np.sin(np.pi * (2 * time * (1 + abs(beat)) + beat))
+      angles[name] += subject.habit[name] + 4 * offset + 2 * sway * drift
+  # Neither joint bends backwards, and no foot is below the floor.
+  for name in angles:
+    if name.endswith(('elbow', 'knee', 'lift')):
+      angles[name] = np.maximum(angles[name], 0)
+  return angles
+
+
+def to_camera(
+  points: np.ndarray, yaw: float, pitch: float, place: np.ndarray
+) -> np.ndarray:
+  """World to camera axes.
+
+  Args:
+    points: (..., 3) metres in world axes.
+    yaw: of the camera around the performer, degrees; 0 sees the front,
+      positive the left side.
+    pitch: by which the camera looks down, degrees.
+    place: (3,) where the world's origin is in camera axes, metres.
+
+  Returns:
+    (..., 3) metres in camera axes.
+  """
+  turn = rotation(0, np.array(-pitch)) @ rotation(1, np.array(180.0 - yaw))
+  return points @ turn.T + place
+
+
+def project(points: np.ndarray) -> np.ndarray:
+  """The image of (..., 3) points in camera axes, as (..., 2).
+
+  Pinhole projection; x to the right from -1 to 1 across the image's width, y
+  downwards in the same unit.
+  """
+  return -FOCAL * points[..., :2] / points[..., 2:]
+
+
+def _track(
+  points: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+  """A tracker's errors: (T, J, 3) noisy points, (T, J) whether it has them."""
+  frames, joints, _ = points.shape
+  bias = rng.normal(0, 0.01, (joints, 3))
+  jitter = rng.normal(0, rng.uniform(0.005, 0.016), points.shape)
+  seen = np.ones((frames, joints), bool)
+  for _ in range(rng.poisson(1.5)):
+    lost = {_LOSABLE[rng.integers(len(_LOSABLE))]}
+    length = int(frames * rng.uniform(0.1, 0.35))
+    start = rng.integers(frames - length + 1)
+    for j, joint in enumerate(JOINTS):
+      if joint in lost or SKELETON[joint][0] in lost:
+        lost.add(joint)
+        seen[start : start + length, j] = False
+  return points + bias + jitter, seen
+
+
+def generate_clip(
+  action: str,
+  subject: Subject,
+  rng: np.random.Generator,
+  layout: str,
+  *,
+  channels: int = 3,
+  yaw: float = 0.0,
+  noise: bool = True,
+) -> np.ndarray:
+  """One person performing one action, as a sensor records it.
+
+  Args:
+    action: a name in `LABELS`.
+    subject: who performs it.
+    rng: everything else that varies; the same state gives the same
+      performance and camera whatever the layout, channels, yaw or noise.
+    layout: 'unik_17', 'ntu_25', 'msr_20' or 'kinect_20'.
+    channels: 3 for metres in camera axes, 2 for their projection.
+    yaw: of the camera, degrees; see `to_camera`.
+    noise: whether the tracker errs and loses joints (all zeros).
+
+  Returns:
+    (1, T, V, channels) float32, T within `FRAMES`.
+  """
+  frames = int(rng.integers(FRAMES[0], FRAMES[1] + 1))
+  angles = perform(action, subject, frames, rng)
+  points = forward_kinematics(angles, subject)
+  distance = rng.uniform(3.2, 5.0)
+  place = np.array(
+    [rng.uniform(-0.2, 0.2) * distance, rng.uniform(-1.1, -0.8), distance]
+  )
+  points = to_camera(points, yaw, rng.uniform(-4, 14), place)
+  seen = np.ones(points.shape[:2], bool)
+  if noise:
+    points, seen = _track(points, rng)
+  if channels == 2:
+    points = project(points)
+  points = np.where(seen[..., None], points, 0)
+  own = _ALIASES[layout]
+  order = [JOINTS.index(own.get(j, j)) for j in get_layout(layout).joints]
+  return points[None, :, order].astype(np.float32)
+
+
+def draw_yaw(split: str, rng: np.random.Generator) -> float:
+  """A camera yaw in degrees out of the split's own slices of the range."""
+  slices = [
+    k for k in range(round(2 * YAW / SLICE)) if k % 5 in SPLITS[split].views
+  ]
+  return SLICE * (slices[rng.integers(len(slices))] + rng.random()) - YAW
+
+
+def generate_split(
+  split: str, layout: str, channels: int
+) -> Iterator[dict[str, object]]:
+  """The records of one split, clip after clip.
+
+  Args:
+    split: a key of `SPLITS`.
+    layout: as for `generate_clip`.
+    channels: as for `generate_clip`.
+
+  Yields:
+    Records as `unik_jax.data.clips` describes them.
+  """
+  for number in SPLITS[split].subjects:
+    subject = make_subject(number)
+    for label, action in enumerate(LABELS):
+      for episode in range(EPISODES):
+        rng = np.random.default_rng((SEED, 1, number, label, episode))
+        yaw = draw_yaw(split, rng)
+        yield {
+          'id': f'a{label + 1:02}_s{number:02}_e{episode + 1:02}',
+          'keypoints': generate_clip(
+            action, subject, rng, layout, channels=channels, yaw=yaw
+          ),
+          'label': label,
+          'subject': number,
+        }

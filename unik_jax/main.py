@@ -1,0 +1,44 @@
+"""Trains or evaluates one experiment.
+
+  python -m unik_jax.main --config=configs/NAME.py[:VARIANT] --workdir=DIR
+    [--config.key=value ...]
+
+The same command goes on where a run stopped.
+"""
+
+import sys
+
+from absl import app, flags
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config', None, 'The experiment: configs/NAME.py, or configs/NAME.py:VARIANT.'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Where checkpoints, metrics and the summary go.'
+)
+_MULTIHOST = flags.DEFINE_bool(
+  'multihost', False, 'Run as one process of several (Cloud TPU pods).'
+)
+flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unknown argument {argv[1]!r}; options start with --')
+  # Imported here, so that --help and a misspelt option answer at once.
+  import jax
+
+  from unik_jax import train
+  from unik_jax.errors import UserError
+
+  if _MULTIHOST.value:
+    jax.distributed.initialize()
+  try:
+    train.run(_CONFIG.value, _WORKDIR.value)
+  except UserError as error:
+    sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+  app.run(main)

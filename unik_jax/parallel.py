@@ -1,0 +1,99 @@
+"""The device mesh, and where arrays lie on it.
+
+Over 'data' the batch is split; over 'model' the output channels of each large
+kernel, with its optimizer state. Everything else is replicated.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from unik_jax.errors import UserError
+
+# Below this many values, gathering a kernel costs more than holding it.
+_LARGE = 4096
+
+
+def make_mesh(
+  shape: Sequence[int], devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+  """A ('data', 'model') mesh of all devices.
+
+  Args:
+    shape: (data, model); one of them may be -1, for the rest of the devices.
+    devices: default all.
+
+  Returns:
+    The mesh.
+
+  Raises:
+    UserError: the shape does not fit the devices.
+  """
+  devices = jax.devices() if devices is None else devices
+  count = len(devices)
+  sizes = list(shape)
+  known = int(np.prod([n for n in sizes if n != -1]))
+  if sizes.count(-1) == 1 and known > 0 and count % known == 0:
+    sizes[sizes.index(-1)] = count // known
+  if len(sizes) != 2 or min(sizes) < 1 or sizes[0] * sizes[1] != count:
+    raise UserError(
+      f'config.mesh is {tuple(shape)}, but there are {count} devices to lay'
+      " out as ('data', 'model'); use (-1, 1) for all of them over the batch"
+    )
+  return jax.make_mesh(
+    tuple(sizes), ('data', 'model'), (AxisType.Auto,) * 2, devices=devices
+  )
+
+
+def check_batch(name: str, batch_size: int, mesh: Mesh) -> None:
+  """Raises a UserError where a batch does not divide over the mesh."""
+  parts = mesh.shape['data']
+  if batch_size < 1 or batch_size % parts:
+    near = max(round(batch_size / parts), 1) * parts
+    raise UserError(
+      f'config.{name} is {batch_size}, which does not divide over the {parts}'
+      f" devices of the mesh's data axis; use a multiple such as {near}"
+    )
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+  """The first axis over 'data'."""
+  return NamedSharding(mesh, P('data'))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """A copy on every device."""
+  return NamedSharding(mesh, P())
+
+
+def state_shardings(abstract: Any, mesh: Mesh) -> Any:
+  """A sharding for each leaf of a training state.
+
+  Args:
+    abstract: shapes, as from `jax.eval_shape`.
+    mesh: from `make_mesh`.
+
+  Returns:
+    The same tree of NamedShardings.
+  """
+  size = mesh.shape['model']
+
+  def rule(path, leaf):
+    kernel = str(getattr(path[-1], 'key', '')).endswith('kernel')
+    if kernel and leaf.size >= _LARGE and leaf.shape[-1] % size == 0:
+      return NamedSharding(mesh, P(*[None] * (leaf.ndim - 1), 'model'))
+    return replicated(mesh)
+
+  return jax.tree_util.tree_map_with_path(rule, abstract)
+
+
+def put_batch(batch: Any, mesh: Mesh) -> Any:
+  """This process's part of a batch, laid on the mesh."""
+  sharding = batch_sharding(mesh)
+  return jax.tree.map(
+    lambda a: jax.make_array_from_process_local_data(sharding, a), batch
+  )

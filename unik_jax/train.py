@@ -1,0 +1,427 @@
+"""Training, read from top to bottom: mesh, data, model, state, loop, result."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.experimental import multihost_utils
+from ml_collections import ConfigDict
+
+from unik_jax import checkpoints, evaluate, models, optim, parallel
+from unik_jax.config import check_same_experiment
+from unik_jax.data import loader, registry
+from unik_jax.errors import UserError
+from unik_jax.models.official import from_official
+from unik_jax.progress import Progress, duration
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class TrainState:
+  """All that changes in training, as plain pytrees.
+
+  Attributes:
+    step: optimizer steps taken.
+    params: trainable values.
+    batch_stats: batch norm's running statistics.
+    opt_state: optax's.
+    ema: averaged (params, batch_stats), or None.
+  """
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: Any
+  ema: Any
+
+  def for_evaluation(self) -> tuple[Any, Any]:
+    """The (params, batch_stats) that a figure is measured with."""
+    return self.ema or (self.params, self.batch_stats)
+
+
+def make_train_step(
+  net: models.Network,
+  optimizer: optax.GradientTransformation,
+  *,
+  label_smoothing: float = 0.0,
+  ema: float = 0.0,
+) -> Callable[[TrainState, dict], tuple[TrainState, dict]]:
+  """One optimizer step: (state, batch) to (state, metrics of the batch).
+
+  Args:
+    net: the network.
+    optimizer: its update includes the learning rate.
+    label_smoothing: part of the target spread evenly over all classes.
+    ema: decay of the averaged weights; 0 for none.
+  """
+
+  def train_step(state, batch):
+    def loss_fn(params):
+      logits, stats = net.apply(
+        params, state.batch_stats, batch['x'], train=True
+      )
+      targets = jax.nn.one_hot(
+        batch['label'], logits.shape[-1], dtype=logits.dtype
+      )
+      targets = optax.smooth_labels(targets, label_smoothing)
+      loss = optax.softmax_cross_entropy(logits, targets).mean()
+      return loss, (stats, logits)
+
+    (loss, (stats, logits)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
+      state.params
+    )
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = state.ema
+    if ema:
+      average = jax.tree.map(
+        lambda old, new: ema * old + (1 - ema) * new, average, (params, stats)
+      )
+    metrics = {
+      'loss': loss,
+      'top1': (logits.argmax(-1) == batch['label']).mean(),
+      'grad_norm': optax.global_norm(grads),
+    }
+    new_state = TrainState(state.step + 1, params, stats, opt_state, average)
+    return new_state, metrics
+
+  return train_step
+
+
+def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
+  """Trains (or only evaluates) an experiment, going on where it stopped.
+
+  Args:
+    config: as in `unik_jax.config.default`.
+    workdir: for checkpoints, config.json, metrics.jsonl and summary.json.
+
+  Returns:
+    What summary.json holds.
+
+  Raises:
+    UserError: bad settings or input, before any long work; NaN in training.
+    SystemExit: after SIGTERM or Ctrl-C, when the state is saved.
+  """
+  # Mesh
+  mesh = parallel.make_mesh(config.mesh)
+  parallel.check_batch('batch_size', config.batch_size, mesh)
+  parallel.check_batch('eval_batch_size', config.eval_batch_size, mesh)
+  process = (jax.process_index(), jax.process_count())
+
+  # Model
+  net = models.from_config(config)
+  for train in (True, False):
+    loader.make_transform(config.data, train=train)  # refuses bad settings
+
+  # Workdir
+  workdir = pathlib.Path(workdir)
+  _claim(workdir, config)
+
+  # Data
+  _prepare(config.data)
+  train_clips = loader.Clips(
+    config.data, config.data.train_split, config.data.train_subjects
+  )
+  test_clips = loader.Clips(config.data, config.data.test_split)
+  val_clips = None
+  if config.data.val_split:
+    val_clips = loader.Clips(
+      config.data, config.data.val_split, config.data.val_subjects
+    )
+  steps_per_epoch = len(train_clips) // config.batch_size
+  total_steps = config.epochs * steps_per_epoch
+
+  # State
+  schedule = optim.make_schedule(
+    config.optim.schedule,
+    base_lr=config.optim.lr,
+    steps_per_epoch=max(steps_per_epoch, 1),
+    epochs=config.epochs,
+    warmup_epochs=config.optim.warmup_epochs,
+    decay_epochs=config.optim.decay_epochs,
+    decay_rate=config.optim.decay_rate,
+  )
+  optimizer = optim.make_optimizer(
+    config.optim.name,
+    schedule,
+    momentum=config.optim.momentum,
+    nesterov=config.optim.nesterov,
+    weight_decay=config.optim.weight_decay,
+    clip_norm=config.optim.clip_norm,
+  )
+
+  def init_state(key):
+    params, stats = net.init(key)
+    ema = (params, stats) if config.ema else None
+    zero = jnp.zeros((), jnp.int32)
+    return TrainState(zero, params, stats, optimizer.init(params), ema)
+
+  key = jax.random.key(config.seed)
+  abstract = jax.eval_shape(init_state, key)
+  shardings = parallel.state_shardings(abstract, mesh)
+  target = jax.tree.map(
+    lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s),
+    abstract,
+    shardings,
+  )
+
+  # Steps
+  batches = parallel.batch_sharding(mesh)
+  train_step = jax.jit(
+    make_train_step(
+      net, optimizer, label_smoothing=config.label_smoothing, ema=config.ema
+    ),
+    donate_argnums=0,
+    in_shardings=(shardings, batches),
+    out_shardings=(shardings, parallel.replicated(mesh)),
+  )
+  eval_step = jax.jit(
+    evaluate.make_eval_step(net), out_shardings=parallel.replicated(mesh)
+  )
+
+  def measure(state, clips):
+    with_masks = loader.eval_batches(
+      clips, config.data, batch_size=config.eval_batch_size, process=process
+    )
+    put = (parallel.put_batch(batch, mesh) for batch in with_masks)
+    return evaluate.evaluate(eval_step, *state.for_evaluation(), put)
+
+  with contextlib.ExitStack() as stack:
+    newest = stack.enter_context(
+      checkpoints.Checkpoints(workdir / 'checkpoints', config.keep)
+    )
+    best = stack.enter_context(checkpoints.Checkpoints(workdir / 'best', 1))
+
+    # Resume, or start
+    state = newest.restore_newest(target)
+    resumed = state is not None
+    if state is None:
+      state = jax.jit(init_state, out_shardings=shardings)(key)
+      if config.init_from:
+        state = _load_official(config.init_from, net, state, shardings)
+    step = int(state.step)
+    progress = Progress(
+      workdir,
+      total=total_steps,
+      start=step,
+      batch_size=config.batch_size,
+      tensorboard=config.tensorboard,
+    )
+    progress.say(
+      f'{config.data.name}: {len(train_clips)} clips to train,'
+      f' {len(test_clips)} to test; {config.model.name} of'
+      f' {net.num_params():,} parameters on {len(mesh.devices.flat)}'
+      f' {jax.devices()[0].device_kind} device(s)'
+    )
+    if resumed:
+      progress.say(f'Going on from step {step} of {total_steps}.')
+
+    if config.eval_only:
+      if not (resumed or config.init_from):
+        raise UserError(
+          f'{workdir} has no checkpoint to evaluate; train first, or name an'
+          ' official state dict with --config.init_from=FILE'
+        )
+      result = measure(state, test_clips)
+      _show(progress, step, 'test', result, config)
+      return _finish(workdir, config, 'evaluation.json', step, test=result)
+
+    # Loop
+    stop = stack.enter_context(_StopSignal())
+    pending: list[dict] = []
+    top = _best_so_far(workdir / 'metrics.jsonl', config.headline)
+    data = loader.train_batches(
+      train_clips,
+      config.data,
+      batch_size=config.batch_size,
+      seed=config.seed,
+      start=step,
+      process=process,
+    )
+    began, first_step = time.monotonic(), step
+    while step < total_steps:
+      batch = parallel.put_batch(next(data), mesh)
+      state, metrics = train_step(state, batch)
+      pending.append(metrics)
+      step += 1
+      epoch, in_epoch = divmod(step, steps_per_epoch)
+      last = step == total_steps
+      if step == first_step + 1:
+        jax.block_until_ready(state.step)
+        progress.start_clock(step)
+        progress.say(f'Compiled in {duration(time.monotonic() - began)}.')
+
+      stopping = stop.requested or newest.must_stop(step)
+      saving = in_epoch == 0 and epoch % config.checkpoint_every == 0
+      saving = saving or last or stopping
+      if step % config.log_every == 0 or saving:
+        means = _mean_metrics(pending, step, workdir)
+        means['lr'] = float(schedule(step - 1))
+        progress.train(step, step / steps_per_epoch, means)
+        pending = []
+      if saving:
+        newest.save(step, state, wait=last or stopping)
+      if stopping and not last:
+        progress.say(
+          f'Stopped at step {step}, which is saved; the same command goes on'
+          ' from there.'
+        )
+        sys.exit(128 + stop.requested)
+
+      if in_epoch == 0 and (epoch % config.eval_every == 0 or last):
+        part = 'test' if val_clips is None else 'val'
+        result = measure(state, test_clips if val_clips is None else val_clips)
+        _show(progress, step, part, result, config)
+        if val_clips is not None and result[config.headline] > top:
+          top = result[config.headline]
+          best.save(step, state, wait=last)
+
+    # Result
+    seconds = time.monotonic() - began
+    results = {'test': measure(state, test_clips)}
+    _show(progress, step, 'final test', results['test'], config)
+    if val_clips is not None:
+      best_state = best.restore_newest(target)
+      if best_state is not None:
+        results['test_of_best'] = measure(best_state, test_clips)
+        _show(progress, step, 'test of best', results['test_of_best'], config)
+    return _finish(
+      workdir,
+      config,
+      'summary.json',
+      step,
+      params=net.num_params(),
+      seconds_since_start_or_resume=round(seconds, 1),
+      **results,
+    )
+
+
+class _StopSignal:
+  """Notes SIGTERM and Ctrl-C, for the loop to stop between two steps."""
+
+  def __enter__(self):
+    self.requested = 0
+    self._before = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+      # Only the main thread may; elsewhere the caller's handling stays.
+      with contextlib.suppress(ValueError):
+        self._before[number] = signal.signal(number, self._note)
+    return self
+
+  def _note(self, number, frame):
+    del frame
+    if self.requested:  # asked twice: at once
+      signal.signal(number, signal.SIG_DFL)
+      signal.raise_signal(number)
+    self.requested = number
+
+  def __exit__(self, *exc):
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
+
+
+def _claim(workdir, config):
+  """Makes the workdir this experiment's, or checks that it is."""
+  file = workdir / 'config.json'
+  if file.exists():
+    try:
+      before = json.loads(file.read_text())
+    except ValueError as error:
+      raise UserError(
+        f'{file}: not readable as JSON ({error}); restore it, or use another'
+        ' --workdir'
+      ) from error
+    if not config.eval_only:
+      check_same_experiment(config, before, str(file))
+  elif jax.process_index() == 0:
+    workdir.mkdir(parents=True, exist_ok=True)
+    if not config.eval_only:
+      file.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
+
+
+def _prepare(data):
+  """Prepares the dataset if need be, once per run."""
+  if jax.process_index() == 0 and not registry.open_prepared(
+    data.name, data.data_dir
+  ):
+    registry.prepare(data.name, data.data_dir, data.manual_dir)
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices('dataset prepared')
+
+
+def _load_official(path, net, state, shardings):
+  tensors = checkpoints.read_tensors(path)
+  params, stats = from_official(
+    net.abstract, state.params, state.batch_stats, tensors, str(path)
+  )
+  cast = jax.tree.map(
+    lambda new, old: np.asarray(new, old.dtype),
+    (params, stats),
+    (state.params, state.batch_stats),
+  )
+  state.params, state.batch_stats = cast
+  state.ema = cast if state.ema else None
+  return jax.device_put(state, shardings)
+
+
+def _mean_metrics(pending, step, workdir):
+  """Means since the last call; a UserError if any value is not finite."""
+  fetched = jax.device_get(pending)
+  means = {k: float(np.mean([m[k] for m in fetched])) for k in fetched[0]}
+  if not all(map(math.isfinite, means.values())):
+    raise UserError(
+      f'the loss or its gradient became NaN or infinite before step {step}'
+      f' (means of the last {len(fetched)} steps: {means}). The last'
+      f' checkpoint in {workdir / "checkpoints"} is from before. Try a lower'
+      ' config.optim.lr, config.optim.clip_norm=1, or look at the data.'
+    )
+  return means
+
+
+def _show(progress, step, part, result, config):
+  numbers = {
+    k: result[k] for k in ('loss', 'top1', 'top5', 'mean_class', 'clips')
+  }
+  progress.record(step, {f'{part}/{k}': v for k, v in numbers.items()})
+  others = [k for k in ('top1', 'top5', 'mean_class') if k != config.headline]
+  shown = [config.headline, *others]
+  progress.say(
+    f'{part}, step {step}: '
+    + '  '.join(f'{k} {100 * numbers[k]:.2f}%' for k in shown)
+    + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips)'
+  )
+
+
+def _best_so_far(metrics_file, headline):
+  """The best validation figure in a metrics file, or below any."""
+  lines = metrics_file.read_text().splitlines() if metrics_file.exists() else []
+  figures = [json.loads(line).get(f'val/{headline}') for line in lines]
+  return max((f for f in figures if f is not None), default=-1.0)
+
+
+def _finish(workdir, config, name, step, **results):
+  """Writes and returns the summary of a run."""
+  summary = {
+    'dataset': config.data.name,
+    'stream': config.data.stream,
+    'headline': config.headline,
+    'seed': config.seed,
+    'step': step,
+    'device': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+    'jax': jax.__version__,
+    **results,
+  }
+  if jax.process_index() == 0:
+    (workdir / name).write_text(json.dumps(summary, indent=1) + '\n')
+  return summary
