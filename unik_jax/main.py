@@ -8,7 +8,7 @@ The same command goes on where a run stopped.
 
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -34,6 +34,7 @@ def main(argv):
 
   if _MULTIHOST.value:
     jax.distributed.initialize()
+  logging.set_verbosity(logging.WARNING)  # Orbax tells much at INFO
   try:
     train.run(_CONFIG.value, _WORKDIR.value)
   except UserError as error:

@@ -378,7 +378,8 @@ def _load_official(path, net, state, shardings):
 def _mean_metrics(pending, step, workdir):
   """Means since the last call; a UserError if any value is not finite."""
   fetched = jax.device_get(pending)
-  means = {k: float(np.mean([m[k] for m in fetched])) for k in fetched[0]}
+  keys = ('loss', 'top1', 'grad_norm')
+  means = {k: float(np.mean([m[k] for m in fetched])) for k in keys}
   if not all(map(math.isfinite, means.values())):
     raise UserError(
       f'the loss or its gradient became NaN or infinite before step {step}'
