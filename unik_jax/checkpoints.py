@@ -30,25 +30,39 @@ class Checkpoints:
     self._open()
 
   def _open(self):
+    if jax.process_index() == 0:
+      # Orbax's own removal fails a later save if a file goes meanwhile.
+      for unfinished in self._folder.glob('*.orbax-checkpoint-tmp*'):
+        shutil.rmtree(unfinished, ignore_errors=True)
     options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, create=True)
     self._manager = ocp.CheckpointManager(self._folder, options=options)
 
   def save(self, step: int, state: Any, *, wait: bool = False) -> bool:
-    """Saves `state` as checkpoint `step`; whether it (so far) went well.
+    """Saves `state` as checkpoint `step`.
 
     Args:
       step: its number.
       state: a pytree of arrays.
       wait: return only when it is on disk.
+
+    Returns:
+      Whether it went well; without `wait`, so far.
     """
+    self._finish_writing()  # an earlier failure must not stop this one
     try:
       if step not in self._manager.all_steps():
         self._manager.save(
           step, args=ocp.args.Composite(state=ocp.args.StandardSave(state))
         )
-      if wait:
-        self._manager.wait_until_finished()
     except Exception as error:  # Orbax passes on whatever its storage raised
+      self._report(error)
+      return False
+    return self._finish_writing() if wait else True
+
+  def _finish_writing(self) -> bool:
+    try:
+      self._manager.wait_until_finished()
+    except Exception as error:  # as above
       self._report(error)
       return False
     return True

@@ -3,6 +3,9 @@
 A file in configs/ starts from `default` and changes what it needs.
 """
 
+import difflib
+from collections.abc import Iterable
+
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
@@ -54,8 +57,9 @@ def default() -> ConfigDict:
         'val_split': '',  # empty for no validation, hence no best checkpoint
         'val_subjects': (),
         'test_split': 'test',
+        'test_subjects': (),
         'stream': 'joint',  # bone, joint_motion, bone_motion
-        'normalize': 'none',  # center_first
+        'normalize': 'none',  # center_first, screen_640
         'scale': 1.0,  # coordinates are divided by it
         'sampling': 'crop',  # repeat, linear, uniform
         'frames': 64,
@@ -80,6 +84,17 @@ def default() -> ConfigDict:
       },
     }
   )
+
+
+def check_variant(variant: str, known: Iterable[str]) -> None:
+  """Raises a UserError where a config file has no such variant."""
+  if variant not in known:
+    near = difflib.get_close_matches(variant, known, 1)
+    hint = f' Did you mean {near[0]!r}?' if near else ''
+    raise UserError(
+      f'this config has no variant {variant!r}; it has:'
+      f' {", ".join(known)}.{hint}'
+    )
 
 
 # What may differ between a run and its continuation.

@@ -10,6 +10,8 @@ import optax
 
 from unik_jax.models import Network
 
+HEADLINES = ('top1', 'top5', 'mean_class')  # what a result may quote
+
 
 def make_eval_step(net: Network) -> Callable:
   """A function of (params, batch_stats, batch) to sums over its real rows.

@@ -23,6 +23,24 @@ _MULTIHOST = flags.DEFINE_bool(
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
+def _parse(argv):
+  """Reads the flags; what is wrong with them is said in a line or two."""
+  try:
+    rest = flags.FLAGS(argv)
+    _CONFIG.value.get('seed')  # a file that failed to load raises only here
+  except (AttributeError, KeyError) as error:  # ml_collections: no such key
+    while error.args and isinstance(error.args[0], Exception):
+      error = error.args[0]
+    text = ' '.join(str(error.args[0]).split())
+    sys.exit(f'error: the config has no key {text}')
+  except (flags.Error, OSError) as error:
+    # After a traceback through the config file, its last line is the error.
+    text = str(error).strip()
+    text = text.rpartition('UserError: ')[2] if 'UserError: ' in text else text
+    sys.exit(f'error: {text}')
+  return rest
+
+
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unknown argument {argv[1]!r}; options start with --')
@@ -42,4 +60,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=_parse)

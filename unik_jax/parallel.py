@@ -4,6 +4,7 @@ Over 'data' the batch is split; over 'model' the output channels of each large
 kernel, with its optimizer state. Everything else is replicated.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,12 +52,12 @@ def make_mesh(
 
 def check_batch(name: str, batch_size: int, mesh: Mesh) -> None:
   """Raises a UserError where a batch does not divide over the mesh."""
-  parts = mesh.shape['data']
+  parts = math.lcm(mesh.shape['data'], jax.process_count())
   if batch_size < 1 or batch_size % parts:
     near = max(round(batch_size / parts), 1) * parts
     raise UserError(
-      f'config.{name} is {batch_size}, which does not divide over the {parts}'
-      f" devices of the mesh's data axis; use a multiple such as {near}"
+      f'config.{name} is {batch_size}, which does not divide over the'
+      f" {parts} parts of the mesh's data axis; use a multiple such as {near}"
     )
 
 

@@ -91,7 +91,7 @@ def make_train_step(
     metrics = {
       'loss': loss,
       'top1': (logits.argmax(-1) == batch['label']).mean(),
-      'grad_norm': optax.global_norm(grads),
+      'grad_norm': optax.tree.norm(grads),
     }
     new_state = TrainState(state.step + 1, params, stats, opt_state, average)
     return new_state, metrics
@@ -121,6 +121,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # Model
   net = models.from_config(config)
+  official = _read_official(config.init_from, net)
+  if config.headline not in evaluate.HEADLINES:
+    raise UserError(
+      f'config.headline is {config.headline!r}; use one of '
+      + ', '.join(evaluate.HEADLINES)
+    )
   for train in (True, False):
     loader.make_transform(config.data, train=train)  # refuses bad settings
 
@@ -133,20 +139,22 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   train_clips = loader.Clips(
     config.data, config.data.train_split, config.data.train_subjects
   )
-  test_clips = loader.Clips(config.data, config.data.test_split)
+  test_clips = loader.Clips(
+    config.data, config.data.test_split, config.data.test_subjects
+  )
   val_clips = None
   if config.data.val_split:
     val_clips = loader.Clips(
       config.data, config.data.val_split, config.data.val_subjects
     )
-  steps_per_epoch = len(train_clips) // config.batch_size
+  steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
   total_steps = config.epochs * steps_per_epoch
 
   # State
   schedule = optim.make_schedule(
     config.optim.schedule,
     base_lr=config.optim.lr,
-    steps_per_epoch=max(steps_per_epoch, 1),
+    steps_per_epoch=steps_per_epoch,
     epochs=config.epochs,
     warmup_epochs=config.optim.warmup_epochs,
     decay_epochs=config.optim.decay_epochs,
@@ -208,8 +216,10 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     resumed = state is not None
     if state is None:
       state = jax.jit(init_state, out_shardings=shardings)(key)
-      if config.init_from:
-        state = _load_official(config.init_from, net, state, shardings)
+      if official:
+        state.params, state.batch_stats = official
+        state.ema = official if config.ema else None
+        state = jax.device_put(state, shardings)
     step = int(state.step)
     progress = Progress(
       workdir,
@@ -271,13 +281,13 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         progress.train(step, step / steps_per_epoch, means)
         pending = []
       if saving:
-        newest.save(step, state, wait=last or stopping)
-      if stopping and not last:
-        progress.say(
-          f'Stopped at step {step}, which is saved; the same command goes on'
-          ' from there.'
-        )
-        sys.exit(128 + stop.requested)
+        saved = newest.save(step, state, wait=last or stopping)
+        if stopping and not last:
+          progress.say(
+            f'Stopped at step {step}, which is {"" if saved else "not "}saved;'
+            ' the same command goes on from the newest checkpoint.'
+          )
+          sys.exit(128 + stop.requested)
 
       if in_epoch == 0 and (epoch % config.eval_every == 0 or last):
         part = 'test' if val_clips is None else 'val'
@@ -360,19 +370,14 @@ def _prepare(data):
     multihost_utils.sync_global_devices('dataset prepared')
 
 
-def _load_official(path, net, state, shardings):
+def _read_official(path, net):
+  """(params, batch_stats) from an official state dict, or None without one."""
+  if not path:
+    return None
+  shapes = jax.eval_shape(net.init, jax.random.key(0))
   tensors = checkpoints.read_tensors(path)
-  params, stats = from_official(
-    net.abstract, state.params, state.batch_stats, tensors, str(path)
-  )
-  cast = jax.tree.map(
-    lambda new, old: np.asarray(new, old.dtype),
-    (params, stats),
-    (state.params, state.batch_stats),
-  )
-  state.params, state.batch_stats = cast
-  state.ema = cast if state.ema else None
-  return jax.device_put(state, shardings)
+  values = from_official(net.abstract, *shapes, tensors, str(path))
+  return jax.tree.map(lambda a, s: np.asarray(a, s.dtype), values, shapes)
 
 
 def _mean_metrics(pending, step, workdir):
@@ -391,11 +396,9 @@ def _mean_metrics(pending, step, workdir):
 
 
 def _show(progress, step, part, result, config):
-  numbers = {
-    k: result[k] for k in ('loss', 'top1', 'top5', 'mean_class', 'clips')
-  }
+  numbers = {k: result[k] for k in ('loss', *evaluate.HEADLINES, 'clips')}
   progress.record(step, {f'{part}/{k}': v for k, v in numbers.items()})
-  others = [k for k in ('top1', 'top5', 'mean_class') if k != config.headline]
+  others = [k for k in evaluate.HEADLINES if k != config.headline]
   shown = [config.headline, *others]
   progress.say(
     f'{part}, step {step}: '

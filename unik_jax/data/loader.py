@@ -136,6 +136,16 @@ def make_transform(
   return transform
 
 
+def steps_per_epoch(clips: Sequence[dict], batch_size: int) -> int:
+  """Whole batches in an epoch; a UserError where there is not even one."""
+  if len(clips) < batch_size:
+    raise UserError(
+      f'{len(clips)} training clips do not fill one batch of {batch_size}; set'
+      ' a smaller config.batch_size'
+    )
+  return len(clips) // batch_size
+
+
 def train_batches(
   clips: Sequence[dict],
   config: ml_collections.ConfigDict,
@@ -155,24 +165,22 @@ def train_batches(
     start: index of the first batch.
     process: (index, count); each gets its part of every batch.
 
-  Yields:
-    This process's part of batch `start`, `start + 1`, ...
+  Returns:
+    An iterator over this process's part of batch `start`, `start + 1`, ...
 
   Raises:
     UserError: fewer clips than a batch holds.
   """
-  if len(clips) < batch_size:
-    raise UserError(
-      f'{len(clips)} training clips do not fill one batch of {batch_size}; set'
-      ' a smaller config.batch_size'
-    )
+  steps = steps_per_epoch(clips, batch_size)
   index, count = process
   transform = make_transform(config, train=True)
   batches = (
     grain.MapDataset.source(clips)
     .seed(seed)
     .shuffle()
-    .random_map(transform)[index::count]
+    # Whole batches only, before the split, so that all processes agree on
+    # where an epoch ends.
+    .random_map(transform)[: steps * batch_size][index::count]
     .batch(batch_size // count, drop_remainder=True)
     .repeat()[start:]
     .to_iter_dataset(
@@ -181,8 +189,11 @@ def train_batches(
       )
     )
   )
-  for batch in batches:
-    yield {**batch, 'mask': np.ones(len(batch['label']), np.float32)}
+  # Not a generator of its own, so that errors come with the call.
+  return (
+    {**batch, 'mask': np.ones(len(batch['label']), np.float32)}
+    for batch in batches
+  )
 
 
 def eval_batches(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from unik_jax.data.formats import lcrnet
 from unik_jax.errors import UserError
 from unik_jax.skeletons import Layout
 
@@ -40,9 +41,24 @@ def center_first(clip: np.ndarray, layout: Layout) -> np.ndarray:
   return np.where(present, clip - centers[seen.argmax()], 0)
 
 
+def screen_640(clip: np.ndarray, layout: Layout) -> np.ndarray:
+  """Pixels to screen coordinates, for 640 x 480 as the UNIK scripts have it.
+
+  Args:
+    clip: (M, T, V, 2) in pixels.
+    layout: not used.
+
+  Returns:
+    (M, T, V, 2): x within [-1, 1], y within [-0.75, 0.75].
+  """
+  del layout
+  return lcrnet.normalize_screen(clip, 640, 480)
+
+
 PRESETS: dict[str, Callable[[np.ndarray, Layout], np.ndarray]] = {
   'none': none,
   'center_first': center_first,
+  'screen_640': screen_640,
 }
 
 

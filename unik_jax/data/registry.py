@@ -80,11 +80,13 @@ def prepare(
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
   base, _, config = name.partition('/')
   configs = [c.name for c in cls.BUILDER_CONFIGS]
-  if config and config not in configs:
+  if configs and config not in configs:
     raise UserError(
-      f'dataset {base!r} has no config {config!r}; it has: '
-      + (', '.join(configs) or 'none')
+      f'dataset {base!r} has no config {config!r}; name one of '
+      + ', '.join(f'{base}/{known}' for known in configs)
     )
+  if config and not configs:
+    raise UserError(f'dataset {base!r} has no config {config!r}, nor others')
   builder = cls(
     data_dir=data_dir, config=config or None, file_format='array_record'
   )

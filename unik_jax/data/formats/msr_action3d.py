@@ -6,10 +6,12 @@ rows of `x y z confidence` in metres, 20 rows a frame. `files_used.mat` names
 the 557 of 567 sequences that the protocol uses.
 """
 
+import gzip
 import io
 import pathlib
 import re
 import tarfile
+import zlib
 
 import numpy as np
 import scipy.io
@@ -113,10 +115,11 @@ def read_files(folder: pathlib.Path) -> dict[str, bytes]:
   Raises:
     UserError: nothing there, a broken archive, or a used file is missing.
   """
+  folder = pathlib.Path(folder)  # TFDS gives one that cannot search
   archive = folder / 'msraction3d.tar.gz'
   try:
     files = _from_archive(archive) if archive.exists() else _from_tree(folder)
-  except (tarfile.TarError, EOFError, OSError) as error:
+  except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
     raise UserError(
       f'{archive}: cannot be read ({error}); download it again'
     ) from error
@@ -126,8 +129,14 @@ def read_files(folder: pathlib.Path) -> dict[str, bytes]:
       f' extracted aAA_sSS_eEE{_SUFFIX} files; get the archive from its'
       ' authors and put it there as it is'
     )
-  used = scipy.io.loadmat(io.BytesIO(files['files_used.mat']))['files_used']
-  names = sorted(str(cell[0]).strip() for cell in used.ravel())
+  try:
+    used = scipy.io.loadmat(io.BytesIO(files['files_used.mat']))['files_used']
+    names = sorted(str(cell[0]).strip() for cell in used.ravel())
+  except Exception as error:  # scipy raises whatever a broken file leads to
+    raise UserError(
+      f'{folder}: files_used.mat cannot be read ({error}); extract or download'
+      ' it again'
+    ) from error
   missing = [name for name in names if name + _SUFFIX not in files]
   if missing:
     raise UserError(
@@ -142,7 +151,9 @@ def _wanted(name: str) -> bool:
 
 
 def _from_archive(archive):
-  with tarfile.open(archive) as tar:
+  # Read to the end first: only there does gzip compare its checksum.
+  whole = io.BytesIO(gzip.decompress(archive.read_bytes()))
+  with tarfile.open(fileobj=whole) as tar:
     return {
       pathlib.PurePath(member.name).name: tar.extractfile(member).read()
       for member in tar

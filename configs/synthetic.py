@@ -1,0 +1,37 @@
+"""UNIK on synthetic skeletons, the embedded dataset: 20 actions in 2-D.
+
+  python -m unik_jax.main --config=configs/synthetic.py --workdir=runs/synthetic
+
+Variants: `full`, the paper's network, as `configs/synthetic.py:full`.
+"""
+
+from unik_jax.config import check_variant, default
+
+
+def get_config(variant='quick'):
+  """Blocks a quarter as wide as the paper's by default, to train in minutes."""
+  check_variant(variant, ('quick', 'full'))
+  config = default()
+  config.epochs = 16
+  config.batch_size = 32
+  config.eval_batch_size = 96
+  config.eval_every = 4
+  config.data.update(
+    name='synthetic_skeletons/unik_17_2d',
+    layout='unik_17',
+    num_classes=20,
+    persons=1,
+    channels=2,
+    val_split='validation',
+    normalize='center_first',
+    scale=0.25,  # half image widths
+    sampling='uniform',
+    frames=32,
+    rescale=(0.8, 1.25),
+  )
+  config.optim.update(
+    lr=0.1, weight_decay=5e-4, warmup_epochs=1, schedule='cosine'
+  )
+  if variant == 'quick':
+    config.model.widths = (16, 16, 16, 16, 32, 32, 32, 64, 64, 64)
+  return config

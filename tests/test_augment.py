@@ -1,0 +1,133 @@
+"""Augmentation: each change is of the promised kind and size."""
+
+import numpy as np
+import pytest
+
+from unik_jax.data import augment
+
+SEEDS = range(150)
+
+
+def make_clip(frames=7, channels=4, dtype=np.float64):
+  rng = np.random.default_rng(0)
+  return rng.standard_normal((2, frames, 5, channels)).astype(dtype)
+
+
+def turn_of(before, after):
+  """The one complex factor between two point sets of (..., 2), or fails."""
+  before, after = (a[..., 0] + 1j * a[..., 1] for a in (before, after))
+  factors = after / before
+  np.testing.assert_allclose(factors, factors.flat[0], rtol=1e-9)
+  return factors.flat[0]
+
+
+def test_rotate_turns_the_body_about_the_vertical():
+  clip = make_clip()
+  angles = []
+  for seed in SEEDS:
+    out = augment.rotate(clip, np.random.default_rng(seed), 0.3)
+    np.testing.assert_array_equal(out[..., [1, 3]], clip[..., [1, 3]])
+    factor = turn_of(clip[..., [2, 0]], out[..., [2, 0]])
+    assert abs(factor) == pytest.approx(1)
+    angles.append(np.angle(factor))
+  assert np.abs(angles).max() <= 0.3
+  assert min(angles) < -0.25 and max(angles) > 0.25  # to either side
+
+
+def test_rotate_keeps_distances():
+  points = make_clip()[..., :3].reshape(-1, 3)
+  out = augment.rotate(make_clip(), np.random.default_rng(0), 3.0)
+  moved = out[..., :3].reshape(-1, 3)
+  np.testing.assert_allclose(moved @ moved.T, points @ points.T, atol=1e-12)
+
+
+def test_rescale_is_one_factor_within_its_bounds():
+  clip = make_clip()
+  factors = []
+  for seed in SEEDS:
+    out = augment.rescale(clip, np.random.default_rng(seed), 0.9, 1.2)
+    ratio = out / clip
+    np.testing.assert_allclose(ratio, ratio.flat[0], rtol=1e-12)
+    factors.append(ratio.flat[0])
+  assert min(factors) >= 0.9 and max(factors) <= 1.2
+  assert min(factors) < 0.92 and max(factors) > 1.18
+
+
+def moves(clip, seed):
+  """(degrees, scale, x shift, y shift), each by frame, that were applied.
+
+  A similarity of the plane is z -> a z + b. Two points give a and b; all
+  others, of both persons, must agree.
+  """
+  out = augment.random_move(clip, np.random.default_rng(seed))
+  before, after = (c[..., 0] + 1j * c[..., 1] for c in (clip, out))
+  step = before[0, :, 1] - before[0, :, 0]
+  a = (after[0, :, 1] - after[0, :, 0]) / step
+  b = after[0, :, 0] - a * before[0, :, 0]
+  np.testing.assert_allclose(
+    after, a[:, None] * before + b[:, None], atol=1e-12
+  )
+  return np.stack([np.degrees(np.angle(a)), np.abs(a), b.real, b.imag])
+
+
+PUBLISHED = [
+  [-10, -5, 0, 5, 10],
+  [0.9, 1.0, 1.1],
+  [-0.2, -0.1, 0, 0.1, 0.2],
+  [-0.2, -0.1, 0, 0.1, 0.2],
+]
+
+
+def test_random_move_drifts_between_published_values():
+  ends = []
+  for seed in SEEDS:
+    path = moves(make_clip(), seed)
+    np.testing.assert_allclose(np.diff(path, 2), 0, atol=1e-10)
+    ends.append(path[:, [0, -1]])
+  for found, choices in zip(np.moveaxis(ends, 0, 1), PUBLISHED, strict=True):
+    grid = np.array(choices)
+    nearest = np.abs(found[..., None] - grid).argmin(-1)
+    np.testing.assert_allclose(found, grid[nearest], atol=1e-10)
+    # All choices occur at both ends, and the ends differ now and then.
+    assert set(nearest[:, 0]) == set(nearest[:, 1]) == set(range(len(grid)))
+    assert (nearest[:, 0] != nearest[:, 1]).any()
+
+
+def test_random_move_draws_x_and_y_apart():
+  assert any(not np.allclose(*moves(make_clip(), s)[2:]) for s in SEEDS)
+
+
+def test_random_move_of_one_frame():
+  for value, choices in zip(moves(make_clip(1), 3), PUBLISHED, strict=True):
+    assert np.abs(value - np.array(choices)).min() < 1e-10
+
+
+@pytest.mark.parametrize('channels', [2, 3, 4])
+def test_random_move_leaves_other_channels_and_moves_missing_joints(channels):
+  clip = make_clip(channels=channels)
+  clip[0, :, 2] = 0
+  out = augment.random_move(clip, np.random.default_rng(1))
+  np.testing.assert_array_equal(out[..., 2:], clip[..., 2:])
+  shift = moves(make_clip(), 1)[2:].T
+  np.testing.assert_allclose(out[0, :, 2, :2], shift, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    augment.random_move,
+    lambda clip, rng: augment.rotate(clip, rng, 0.5),
+    lambda clip, rng: augment.rescale(clip, rng, 0.9, 1.1),
+  ],
+  ids=['random_move', 'rotate', 'rescale'],
+)
+def test_changes_keep_float32_follow_the_generator_and_spare_the_input(change):
+  clip = make_clip(dtype=np.float32)
+  before = clip.copy()
+  once, again, other = (
+    change(clip, np.random.default_rng(seed)) for seed in (5, 5, 6)
+  )
+  assert once.dtype == np.float32 and once.shape == clip.shape
+  np.testing.assert_array_equal(once, again)
+  assert (once != other).any()
+  np.testing.assert_array_equal(clip, before)

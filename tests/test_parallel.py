@@ -1,0 +1,86 @@
+"""Sharded training equals one device's; arrays lie where they should."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unik_jax import models, optim, parallel, train
+from unik_jax.errors import UserError
+
+
+def network():
+  return models.Network(
+    'unik',
+    num_classes=5,
+    num_joints=6,
+    num_persons=2,
+    in_channels=3,
+    widths=(16, 32),
+    strides=(1, 2),
+    dilations=(1, 1),
+  )
+
+
+def losses(shape, steps=4):
+  """Losses of a few steps on a mesh, and the state after them."""
+  devices = jax.devices()[: shape[0] * shape[1]]
+  mesh = parallel.make_mesh(shape, devices)
+  net = network()
+  optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
+  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  rng = np.random.default_rng(0)
+  params, stats = jax.tree.map(
+    lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, shapes
+  )
+  state = train.TrainState(
+    jnp.zeros((), jnp.int32), params, stats, optimizer.init(params), None
+  )
+  shardings = parallel.state_shardings(jax.eval_shape(lambda: state), mesh)
+  state = jax.device_put(state, shardings)
+  step = jax.jit(
+    train.make_train_step(net, optimizer),
+    in_shardings=(shardings, parallel.batch_sharding(mesh)),
+    out_shardings=(shardings, parallel.replicated(mesh)),
+  )
+  out = []
+  for _ in range(steps):
+    batch = {
+      'x': rng.standard_normal((8, 2, 12, 6, 3)).astype(np.float32),
+      'label': rng.integers(0, 5, 8),
+    }
+    state, metrics = step(state, parallel.put_batch(batch, mesh))
+    out.append(float(metrics['loss']))
+  return np.array(out), state
+
+
+@pytest.fixture(scope='module')
+def alone():
+  return losses((1, 1))[0]
+
+
+@pytest.mark.parametrize('shape', [(8, 1), (4, 2), (2, 4)], ids=str)
+def test_a_mesh_gives_the_losses_of_one_device(shape, alone):
+  sharded, state = losses(shape)
+  np.testing.assert_allclose(sharded, alone, rtol=1e-5)
+  kernel = state.params['blocks'][1]['temporal']['conv']['kernel']
+  trace = state.opt_state[2][0].trace['blocks'][1]['temporal']['conv']['kernel']
+  for array in (kernel, trace):
+    columns = array.addressable_shards[0].data.shape[-1]
+    assert columns == array.shape[-1] // shape[1]
+  matrix = state.params['blocks'][1]['spatial']['dependency']
+  assert matrix.sharding.is_fully_replicated
+
+
+def test_mesh_shapes():
+  assert dict(parallel.make_mesh((-1, 2)).shape) == {'data': 4, 'model': 2}
+  for shape in ((3, -1), (8, 2), (-1, -1), (0, 8), (8,)):
+    with pytest.raises(UserError, match='8 devices'):
+      parallel.make_mesh(shape)
+
+
+def test_batches_that_do_not_divide():
+  mesh = parallel.make_mesh((4, 2))
+  parallel.check_batch('batch_size', 12, mesh)
+  with pytest.raises(UserError, match='a multiple such as 16'):
+    parallel.check_batch('batch_size', 15, mesh)

@@ -1,0 +1,130 @@
+"""Samplers: what each promises of the frames it picks."""
+
+import numpy as np
+import pytest
+
+from unik_jax.data.sampling import SAMPLERS, get_sampler
+from unik_jax.errors import UserError
+
+
+def make_clip(frames):
+  """Two persons; frame t (from 1) of the first is all t, of the second -t."""
+  time = np.arange(1, frames + 1, dtype=np.float32)
+  clip = np.ones((2, frames, 3, 2), np.float32) * time[:, None, None]
+  clip[1] *= -1
+  return clip
+
+
+def picked(name, clip, frames, seed=None):
+  """Which frames (from 1; 0 for padding) the sampler returned."""
+  rng = None if seed is None else np.random.default_rng(seed)
+  out = get_sampler(name)(clip, frames, rng)
+  assert out.shape == (2, frames, 3, 2) and out.dtype == np.float32
+  time = out[0, :, 0, 0]
+  same = np.ones((2, frames, 3, 2)) * time[:, None, None]
+  same[1] *= -1
+  np.testing.assert_array_equal(out, same)  # all joints and persons together
+  return time.tolist()
+
+
+@pytest.mark.parametrize('name', SAMPLERS)
+@pytest.mark.parametrize('length', [1, 2, 5, 6, 7, 64])
+@pytest.mark.parametrize('seed', [None, 0])
+def test_shape_and_repeatability(name, length, seed):
+  clip = make_clip(length)
+  before = clip.copy()
+  once, again = (picked(name, clip, 6, seed) for _ in range(2))
+  assert once == again
+  np.testing.assert_array_equal(clip, before)
+
+
+@pytest.mark.parametrize('name', SAMPLERS)
+@pytest.mark.parametrize('seed', [None, 0])
+def test_a_clip_of_one_frame(name, seed):
+  frames = picked(name, make_clip(1), 4, seed)
+  if name == 'crop':
+    assert sorted(frames) == [0, 0, 0, 1]
+  else:
+    assert frames == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize('name', SAMPLERS)
+def test_a_clip_that_fits_stays_as_it_is(name):
+  assert picked(name, make_clip(6), 6) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize('name', ['crop', 'repeat'])
+def test_a_long_clip_gives_a_run_from_anywhere(name):
+  starts = set()
+  for seed in range(60):
+    run = picked(name, make_clip(9), 6, seed)
+    assert np.diff(run).tolist() == [1] * 5
+    starts.add(run[0])
+  assert starts == {1, 2, 3, 4}
+  assert picked(name, make_clip(9), 6) == [1, 2, 3, 4, 5, 6]
+
+
+def test_crop_places_a_short_clip_anywhere_within_zeros():
+  seen = set()
+  for seed in range(60):
+    frames = picked('crop', make_clip(3), 6, seed)
+    start = frames.index(1)
+    assert frames == [0] * start + [1, 2, 3] + [0] * (3 - start)
+    seen.add(start)
+  assert seen == {0, 1, 2, 3}
+  assert picked('crop', make_clip(3), 6) == [1, 2, 3, 0, 0, 0]
+
+
+@pytest.mark.parametrize('seed', [None, 0])
+def test_repeat_starts_over(seed):
+  assert picked('repeat', make_clip(3), 8, seed) == [1, 2, 3, 1, 2, 3, 1, 2]
+
+
+@pytest.mark.parametrize('length', [2, 5, 6, 7, 50])
+def test_linear_is_exact_on_linear_motion(length):
+  times = picked('linear', make_clip(length), 6)
+  expected = 1 + (length - 1) * np.arange(6) / 5
+  np.testing.assert_allclose(times, expected, rtol=1e-6)
+
+
+def test_linear_matches_numpy_on_any_motion():
+  rng = np.random.default_rng(0)
+  clip = rng.standard_normal((2, 7, 3, 2)).astype(np.float32)
+  out = get_sampler('linear')(clip, 12, None)
+  where = np.linspace(0, 6, 12)
+  for m, v, c in np.ndindex(2, 3, 2):
+    expected = np.interp(where, np.arange(7), clip[m, :, v, c])
+    np.testing.assert_allclose(out[m, :, v, c], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('length', [2, 6, 30, 63, 300])
+def test_linear_keeps_a_clip_of_that_length_bit_for_bit(length):
+  rng = np.random.default_rng(0)
+  clip = rng.standard_normal((1, length, 3, 2)).astype(np.float32)
+  out = get_sampler('linear')(clip, length, None)
+  np.testing.assert_array_equal(out, clip)
+
+
+@pytest.mark.parametrize('length', [4, 6, 20, 24, 25])
+def test_uniform_picks_one_frame_of_each_stretch(length):
+  seen = set()
+  for seed in [None, *range(200)]:
+    frames = np.array(picked('uniform', make_clip(length), 6, seed)) - 1
+    assert (np.diff(frames) >= 0).all()
+    # Stretch i is [i, i + 1) * length / 6; frame f lies on [f, f + 1).
+    low = np.arange(6) * length / 6
+    assert (frames < low + length / 6).all()
+    assert (frames + 1 > low).all()
+    seen |= set(frames.tolist())
+  assert seen == set(range(length))  # every frame has a chance
+
+
+def test_uniform_without_chance_takes_the_middles():
+  assert picked('uniform', make_clip(18), 6) == [2, 5, 8, 11, 14, 17]
+  assert picked('uniform', make_clip(3), 6) == [1, 1, 2, 2, 3, 3]
+
+
+def test_unknown_sampler():
+  with pytest.raises(UserError, match='data.sampling.*cubic') as error:
+    get_sampler('cubic')
+  assert all(name in str(error.value) for name in SAMPLERS)

@@ -1,0 +1,135 @@
+"""Joint layouts: sound trees of named joints, as published."""
+
+import re
+
+import pytest
+
+from unik_jax.errors import UserError
+from unik_jax.skeletons import LAYOUTS, get_layout
+
+# (child, parent), as the datasets' readers publish them.
+NTU_25 = """
+  1,2 2,21 3,21 4,3 5,21 6,5 7,6 8,7 9,21 10,9 11,10 12,11 13,1 14,13 15,14
+  16,15 17,1 18,17 19,18 20,19 22,23 23,8 24,25 25,12 21,21
+"""
+UNIK_17 = """
+  5,4 4,3 3,2 2,1 6,3 8,6 10,8 7,3 9,7 11,9 12,5 14,12 16,14 13,5 15,13 17,15
+"""
+OPENPOSE_18 = """
+  4,3 3,2 7,6 6,5 13,12 12,11 10,9 9,8 11,5 8,2 5,1 2,1 0,1 15,0 14,0 17,15
+  16,14
+"""
+# (parent, child), from the authors' body model.
+MSR_20 = """
+  7,4 4,3 3,20 3,1 3,2 1,8 2,9 8,10 9,11 10,12 11,13 7,5 7,6 5,14 6,15 14,16
+  15,17 16,18 17,19
+"""
+
+
+def pairs(text, first):
+  return {tuple(int(j) - first for j in p.split(',')) for p in text.split()}
+
+
+every_layout = pytest.mark.parametrize('name', LAYOUTS)
+
+
+@every_layout
+def test_names_are_unique_and_known(name):
+  layout = get_layout(name)
+  assert layout.name == name
+  assert layout.num_joints == int(name.split('_')[1])
+  assert len(set(layout.joints)) == layout.num_joints
+  assert layout.center in layout.joints
+  assert [layout.index(j) for j in layout.joints] == list(
+    range(layout.num_joints)
+  )
+
+
+@every_layout
+def test_bones_are_a_tree_with_one_root(name):
+  layout = get_layout(name)
+  children = [child for child, _ in layout.bones]
+  assert len(set(children)) == len(children) == layout.num_joints - 1
+  parent_of = dict(layout.bones)
+  (root,) = set(layout.joints) - set(children)
+  assert layout.joints[layout.root] == root
+  for joint in layout.joints:
+    path = [joint]
+    while path[-1] != root:
+      assert len(path) <= layout.num_joints  # no way round in a circle
+      path.append(parent_of[path[-1]])
+  for joint, parent in enumerate(layout.parents):
+    expected = parent_of.get(layout.joints[joint], root)
+    assert layout.joints[parent] == expected
+
+
+@every_layout
+def test_sides_pair_up_and_mirror_the_bones(name):
+  layout = get_layout(name)
+  sided = [j for j in layout.joints if j.startswith(('left_', 'right_'))]
+  paired = [layout.joints[j] for pair in layout.left_right for j in pair]
+  assert sorted(paired) == sorted(sided)  # complete and disjoint
+  mirror = {j: j for j in layout.joints}
+  for left, right in layout.left_right:
+    left, right = layout.joints[left], layout.joints[right]
+    assert left.startswith('left_') and right.startswith('right_')
+    assert left.split('_', 1)[1] == right.split('_', 1)[1]
+    mirror |= {left: right, right: left}
+  mirrored = {(mirror[c], mirror[p]) for c, p in layout.bones}
+  assert mirrored == set(layout.bones)
+
+
+@pytest.mark.parametrize(
+  'name, published, first',
+  [
+    ('ntu_25', NTU_25, 1),
+    ('unik_17', UNIK_17, 1),
+    ('openpose_18', OPENPOSE_18, 0),
+  ],
+)
+def test_bones_are_the_published_ones(name, published, first):
+  layout = get_layout(name)
+  published = pairs(published, first)
+  itself = {(c, p) for c, p in published if c == p}  # the root, in NTU's list
+  assert itself <= {(layout.root, layout.root)}
+  assert set(layout.bone_indices) == published - itself
+
+
+def test_msr_bones_and_joints_are_the_authors():
+  layout = get_layout('msr_20')
+  published = {(child, parent) for parent, child in pairs(MSR_20, 1)}
+  assert set(layout.bone_indices) == published
+  assert layout.index(layout.center) + 1 == 7
+  numbers = {
+    'left_shoulder': 1,
+    'right_shoulder': 2,
+    'shoulder_center': 3,
+    'spine': 4,
+    'hip_center': 7,
+    'left_wrist': 10,
+    'right_hand': 13,
+    'right_foot': 19,
+    'head': 20,
+  }
+  assert {j: layout.index(j) + 1 for j in numbers} == numbers
+
+
+def test_only_the_unik_root_keeps_its_position():
+  keeping = [n for n in LAYOUTS if get_layout(n).root_keeps_position]
+  assert keeping == ['unik_17']
+  layout = get_layout('unik_17')
+  assert layout.joints[layout.root] == 'head'
+
+
+def test_unknown_layout_names_the_known_ones():
+  with pytest.raises(UserError, match="'ntu_52'") as error:
+    get_layout('ntu_52')
+  assert all(name in str(error.value) for name in LAYOUTS)
+
+
+def test_unknown_joint_names_the_known_ones():
+  layout = get_layout('lcrnet_13')
+  with pytest.raises(UserError, match='lcrnet_13.*tail') as error:
+    layout.index('tail')
+  words = re.findall(r'\w+', str(error.value))
+  assert set(layout.joints) <= set(words)

@@ -1,0 +1,244 @@
+"""The whole program on a few synthetic clips: train, stop, resume, evaluate."""
+
+import gc
+import json
+import os
+import resource
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from unik_jax import checkpoints, models, train
+from unik_jax.config import default
+from unik_jax.errors import UserError
+from unik_jax.models.official import to_official
+from unik_jax.progress import Progress
+
+
+@pytest.fixture
+def config(synthetic_dir):
+  """Two epochs of six steps; test and validation sets that fill no batch."""
+  config = default()
+  config.epochs = 2
+  config.batch_size = config.eval_batch_size = 8
+  config.eval_every = 1
+  config.log_every = 1
+  config.model.update(widths=(8, 8), strides=(1, 2), dilations=(1, 1))
+  config.data.update(
+    name='synthetic_skeletons/unik_17_2d',
+    data_dir=str(synthetic_dir),
+    layout='unik_17',
+    num_classes=20,
+    persons=1,
+    channels=2,
+    train_split='train[:48]',
+    test_split='test[:21]',
+    normalize='center_first',
+    sampling='uniform',
+    frames=16,
+    rescale=(0.9, 1.1),
+  )
+  return config
+
+
+def lines(workdir):
+  text = (workdir / 'metrics.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def newest(workdir):
+  """The newest checkpoint's step and raw content."""
+  import orbax.checkpoint as ocp
+
+  with ocp.CheckpointManager(workdir / 'checkpoints') as manager:
+    step = manager.latest_step()
+    args = ocp.args.Composite(state=ocp.args.StandardRestore())
+    return step, manager.restore(step, args=args).state
+
+
+def assert_equal_trees(one, other):
+  assert jax.tree.structure(one) == jax.tree.structure(other)
+  for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def kill_at(monkeypatch, step, number=signal.SIGTERM):
+  """Sends this process a signal when the metrics of `step` are written."""
+  record = Progress.record
+
+  def spy(self, at, numbers):
+    record(self, at, numbers)
+    if at == step and 'loss' in numbers:
+      os.kill(os.getpid(), number)
+
+  monkeypatch.setattr(Progress, 'record', spy)
+
+
+def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
+  """One story, since each run compiles anew."""
+  config.ema = 0.9
+  config.data.val_split = 'validation[:11]'
+  straight, broken = tmp_path / 'straight', tmp_path / 'broken'
+
+  # The whole loop.
+  summary = train.run(config, straight)
+  assert summary['step'] == 12
+  assert summary['test']['clips'] == 21
+  assert np.sum(summary['test']['confusion']) == 21
+  assert json.loads((straight / 'summary.json').read_text()) == summary
+  losses = [x['loss'] for x in lines(straight) if 'loss' in x]
+  assert len(losses) == 12 and np.isfinite(losses).all()
+  assert [x['val/clips'] for x in lines(straight) if 'val/clips' in x] == [
+    11,
+    11,
+  ]
+  assert 'clips/s' in capsys.readouterr().out
+
+  # The best on validation is kept, and tested.
+  figures = {
+    x['step']: x['val/top1'] for x in lines(straight) if 'val/top1' in x
+  }
+  first_best = max(figures, key=figures.get)
+  assert [p.name for p in (straight / 'best').iterdir()] == [str(first_best)]
+  assert summary['test_of_best']['clips'] == 21
+
+  # Evaluation of the checkpoint gives the same figures.
+  config.eval_only = True
+  again = train.run(config, straight)
+  assert again['test'] == summary['test']
+  config.eval_only = False
+
+  # Stopped within an epoch, then resumed: bit for bit the same.
+  with monkeypatch.context() as patch:
+    kill_at(patch, 8)
+    with pytest.raises(SystemExit) as stopped:
+      train.run(config, broken)
+  assert stopped.value.code == 128 + signal.SIGTERM
+  assert newest(broken)[0] in (8, 9)
+  with (broken / 'metrics.jsonl').open('a') as file:
+    file.write('{"step": 11, "loss": 0}\n{"st')  # what a kill may leave
+  resumed = train.run(config, broken)
+  assert resumed['test'] == summary['test']
+  assert_equal_trees(newest(broken), newest(straight))
+  assert [x['loss'] for x in lines(broken) if 'loss' in x] == losses
+
+  # Another experiment's workdir is refused, with the settings that differ.
+  config.optim.lr = 0.3
+  with pytest.raises(UserError, match=r'optim\.lr: 0\.1 there, 0\.3 here'):
+    train.run(config, straight)
+
+
+def damage(checkpoint):
+  """Cuts every data file of a checkpoint short."""
+  for path in checkpoint.rglob('*'):
+    if path.is_file() and path.stat().st_size > 100:
+      os.truncate(path, path.stat().st_size // 3)
+
+
+def test_damaged_checkpoints(config, tmp_path, caplog):
+  summary = train.run(config, tmp_path)
+  damage(tmp_path / 'checkpoints' / '12')
+  again = train.run(config, tmp_path)  # from step 6 on
+  assert '12 cannot be read' in caplog.text
+  assert (tmp_path / 'unreadable-checkpoints-12').is_dir()
+  assert again['test'] == summary['test']
+
+  damage(tmp_path / 'checkpoints' / '6')
+  damage(tmp_path / 'checkpoints' / '12')
+  with pytest.raises(UserError, match='none of its checkpoints'):
+    train.run(config, tmp_path)
+
+
+def test_nan_stops_with_the_last_good_checkpoint_kept(config, tmp_path):
+  config.optim.update(decay_epochs=(1,), decay_rate=1e30)
+  with pytest.raises(UserError, match='NaN or infinite'):
+    train.run(config, tmp_path)
+  step, state = newest(tmp_path)
+  assert step == 6
+  assert all(np.isfinite(a).all() for a in jax.tree.leaves(state['params']))
+
+
+@pytest.mark.filterwarnings(
+  'ignore::pytest.PytestUnraisableExceptionWarning'  # Orbax's lost futures
+)
+def test_full_disk_at_checkpoint_time(config, tmp_path, monkeypatch, caplog):
+  """A limit on file size stands in for the full disk: writes fail alike."""
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  save = checkpoints.Checkpoints.save
+
+  def full(self, step, state, *, wait=False):
+    if step != 12:
+      return save(self, step, state, wait=wait)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+      return save(self, step, state, wait=True)
+    finally:
+      resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+  monkeypatch.setattr(checkpoints.Checkpoints, 'save', full)
+  config.epochs = 3
+  summary = train.run(config, tmp_path)
+  assert 'could not be written' in caplog.text
+  assert summary['step'] == 18
+  names = {p.name for p in (tmp_path / 'checkpoints').iterdir()}
+  assert {name for name in names if name.isdigit()} == {'6', '18'}
+  gc.collect()  # here, where the futures that nobody awaits may complain
+
+
+def test_official_weights_are_evaluated(config, tmp_path):
+  config.eval_only = True
+  with pytest.raises(UserError, match='no checkpoint to evaluate'):
+    train.run(config, tmp_path / 'none')
+  net = models.from_config(config)
+  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  rng = np.random.default_rng(0)
+  state = jax.tree.map(
+    lambda a: rng.random(a.shape, np.float32) * 0.2 + 0.1, shapes
+  )
+  file = tmp_path / 'weights.safetensors'
+  checkpoints.write_tensors(file, to_official(net.abstract, *state))
+  config.init_from = str(file)
+  first = train.run(config, tmp_path / 'a')['test']
+  assert first['clips'] == 21
+  config.data.num_classes = 20
+  config.model.num_heads = 2
+  with pytest.raises(UserError, match='not a state dict of this model'):
+    train.run(config, tmp_path / 'b')
+
+
+@pytest.mark.parametrize(
+  'key, value, words',
+  [
+    ('data.stream', 'bones', 'joint, bone'),
+    ('data.layout', 'unik17', 'unik_17'),
+    ('data.sampling', 'middle', 'uniform'),
+    ('data.normalize', 'center', 'center_first'),
+    ('data.train_split', 'xsub_train', 'train'),
+    ('data.name', 'synthetic_skeletons/2d', 'unik_17_2d'),
+    ('data.name', 'ntu', 'msr_action3d'),
+    ('data.num_classes', 21, 'num_classes'),
+    ('data.channels', 3, 'channels'),
+    ('data.rotate', 0.3, '3-D'),
+    ('batch_size', 12, 'does not divide'),
+    ('batch_size', 64, 'smaller config.batch_size'),
+    ('eval_batch_size', 12, 'eval_batch_size'),
+    ('mesh', (3, 2), '8 devices'),
+    ('model.dtype', 'float16', 'bfloat16'),
+    ('optim.name', 'adam', 'adamw'),
+    ('optim.schedule', 'linear', 'cosine'),
+    ('headline', 'top2', 'mean_class'),
+    ('init_from', 'weights.bin', 'safetensors'),
+  ],
+)
+def test_bad_settings_are_refused_before_any_work(
+  config, tmp_path, key, value, words
+):
+  with config.unlocked():
+    config.update_from_flattened_dict({key: value})
+  with pytest.raises(UserError, match=words):
+    train.run(config, tmp_path)
+  assert not (tmp_path / 'checkpoints').exists() or not any(
+    (tmp_path / 'checkpoints').iterdir()
+  )

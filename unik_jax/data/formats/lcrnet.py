@@ -1,0 +1,224 @@
+"""LCR-Net's files: JSON poses of 13 joints, in the image and in space.
+
+Rogez, Weinzaepfel and Schmid, "LCR-Net++: Multi-person 2D and 3D Pose
+Detection in Natural Images", TPAMI 2019. Toyota Smarthome, Posetics and UNIK's
+Penn Action come in this form, one file a clip:
+
+  {"frames": [[{"pose2d": [13 x, 13 y], "pose3d": [13 x, 13 y, 13 z]}, ...]]}
+
+with a list of bodies for each frame, empty where nobody is seen. UNIK makes
+17 joints of the 13.
+"""
+
+import functools
+import json
+
+import numpy as np
+
+from unik_jax.errors import UserError
+from unik_jax.skeletons import get_layout
+
+# The joints that UNIK adds, as means of LCR-Net's. The shares of the nose,
+# halfway from the head to the neck, count the head twice.
+_ADDED = {
+  'mid_hip': ('left_hip', 'right_hip'),
+  'neck': ('left_shoulder', 'right_shoulder'),
+  'chest': ('left_hip', 'right_hip', 'left_shoulder', 'right_shoulder'),
+  'nose': ('head', 'head', 'left_shoulder', 'right_shoulder'),
+}
+_FIELDS = {
+  '2d': {'pose2d': 2},
+  '3d': {'pose3d': 3},
+  '2d+3d': {'pose2d': 2, 'pose3d': 3},
+}
+_REMEDY = 'extract or download it again'
+
+
+def parse_poses(
+  content: bytes, where: str, *, persons: int = 2, channels: str = '2d'
+) -> np.ndarray:
+  """One clip, as LCR-Net wrote it.
+
+  Args:
+    content: of the JSON file.
+    where: the file, to be named in errors.
+    persons: M. The first M bodies of a frame are kept, in file order, and
+      any others dropped unread, as the published scripts do; which of them
+      is who in the next frame, the file does not say.
+    channels: '2d' for pixels x, y; '3d' for x, y, z in the file's units;
+      '2d+3d' for the five of them.
+
+  Returns:
+    (M, T, 13, C) float32 of layout 'lcrnet_13'; zeros where nobody is.
+
+  Raises:
+    UserError: not UTF-8, cut short, no frames in it, a body without the pose
+      or with another number of values, or one that is no finite number.
+  """
+  fields = _FIELDS[channels]
+  joints = get_layout('lcrnet_13').num_joints
+  frames = _load_frames(content, where)
+  clip = np.zeros((persons, len(frames), sum(fields.values()), joints))
+  for t, bodies in enumerate(frames):
+    if not isinstance(bodies, list):
+      raise UserError(
+        f'{where}, frame {t}: not a list of bodies (an empty one where nobody'
+        f' is seen); {_REMEDY}'
+      )
+    for m, body in enumerate(bodies[:persons]):
+      place = f'{where}, frame {t}, person {m}'
+      values = [
+        value
+        for field, size in fields.items()
+        for value in _values(body, field, size * joints, place)
+      ]
+      clip[m, t] = np.reshape(values, (-1, joints))
+  clip = clip.transpose(0, 1, 3, 2)
+  # Compared in float64: what float32 cannot hold is as bad as infinity.
+  bad = np.argwhere(~(np.abs(clip) <= np.finfo(np.float32).max))
+  if len(bad):
+    m, t, v, _ = bad[0]
+    raise UserError(
+      f'{where}, frame {t}, person {m}: NaN, infinity or a number too large at'
+      f' joint {v} ({get_layout("lcrnet_13").joints[v]}); correct it, or leave'
+      ' the body out of its frame'
+    )
+  return clip.astype(np.float32)
+
+
+def to_unik_17(
+  poses: np.ndarray, *, last_body_nose_only: bool = False
+) -> np.ndarray:
+  """UNIK's 17 joints from LCR-Net's 13, by joint name.
+
+  The middle of the hips, the neck (middle of the shoulders), the chest (mean
+  of those four) and the nose (middle of head and neck) are added.
+
+  Args:
+    poses: (M, T, 13, C) of layout 'lcrnet_13', as `parse_poses` gives it.
+    last_body_nose_only: only the last body of a frame gets its nose moved;
+      that of a body before it stays on the head. Accounts of the Smarthome
+      script have it so, but what the script writes does not: there, as here
+      by default, every nose is moved. Comes before `by_energy`, since it
+      needs the file's order of bodies.
+
+  Returns:
+    (M, T, 17, C) of layout 'unik_17', in the dtype of `poses`.
+  """
+  unik = _weights().astype(poses.dtype) @ poses
+  if last_body_nose_only:
+    layout = get_layout('unik_17')
+    seen = poses.any((2, 3))
+    later = np.cumsum(seen[::-1], 0)[::-1] - seen  # bodies after this one
+    head, nose = unik[:, :, layout.index('head')], layout.index('nose')
+    unik[:, :, nose] = np.where(later[..., None], head, unik[:, :, nose])
+  return unik
+
+
+@functools.cache
+def _weights():
+  """(17, 13): each joint's shares of LCR-Net's."""
+  source, target = get_layout('lcrnet_13'), get_layout('unik_17')
+  weights = np.zeros((target.num_joints, source.num_joints))
+  for row, joint in zip(weights, target.joints, strict=True):
+    parts = _ADDED.get(joint, (joint,))
+    for part in parts:
+      row[source.index(part)] += 1 / len(parts)
+  return weights
+
+
+def normalize_screen(
+  poses: np.ndarray, width: float = 640, height: float = 480
+) -> np.ndarray:
+  """Pixels to half image widths from the image's centre, y downwards.
+
+    x -> 2 x / width - 1,  y -> 2 y / width - height / width
+
+  A coordinate that is exactly 0 is missing and stays 0, each for itself. The
+  published scripts take 640 x 480 for every dataset, also where the videos
+  have another size (Posetics, Penn Action).
+
+  Args:
+    poses: (..., 2) pixels.
+    width: of the image, in pixels.
+    height: of the image, in pixels.
+
+  Returns:
+    As `poses`; x in [-1, 1] and y in +-height / width inside the image.
+
+  Raises:
+    UserError: other than two channels.
+  """
+  if poses.shape[-1] != 2:
+    raise UserError(
+      'screen normalisation is for x and y in pixels, but there are'
+      f' {poses.shape[-1]} channels; use 2-D poses, or another normalisation'
+    )
+  center = np.array([1, height / width], poses.dtype)
+  return np.where(poses == 0, 0, poses * (2 / width) - center)
+
+
+def energy(poses: np.ndarray) -> np.ndarray:
+  """(M,) how much each of the bodies (M, T, V, C) moves.
+
+  The sum over channels of the standard deviation over all joints of all
+  frames in which the body is seen; 0 for a body that never is.
+  """
+  bodies = [body[body.any((1, 2))] for body in poses.astype(np.float64)]
+  return np.array([b.std((0, 1)).sum() if len(b) else 0.0 for b in bodies])
+
+
+def by_energy(poses: np.ndarray) -> np.ndarray:
+  """Bodies (M, T, V, C) in descending order of their energy.
+
+  Smarthome's script orders whole tracks so, on the 17 joints in pixels,
+  before it normalises them; Penn Action's and Posetics' keep the file's order.
+  """
+  return poses[np.argsort(-energy(poses), kind='stable')]
+
+
+def _load_frames(content, where):
+  """The list under 'frames'."""
+  try:
+    # Integers as floats too: one type to check for, and none too long.
+    data = json.loads(content.decode('utf-8-sig'), parse_int=float)
+  except UnicodeDecodeError as error:
+    raise UserError(
+      f'{where}: byte {error.start} is not UTF-8 text; {_REMEDY}'
+    ) from None
+  except json.JSONDecodeError as error:
+    raise UserError(
+      f'{where}: cut short or not JSON, at line {error.lineno}, column'
+      f' {error.colno} ({error.msg}); {_REMEDY}'
+    ) from None
+  except RecursionError:
+    raise UserError(f'{where}: lists nested without end; {_REMEDY}') from None
+  if not isinstance(data, dict) or not isinstance(data.get('frames'), list):
+    raise UserError(
+      f'{where}: no list "frames" in it; this reads LCR-Net\'s poses:'
+      ' {"frames": [[{"pose2d": [26 numbers], ...}, ...], ...]}'
+    )
+  return data['frames']
+
+
+def _values(body, field, size, place):
+  """The numbers of one body's pose."""
+  values = body.get(field) if isinstance(body, dict) else None
+  if not isinstance(values, list):
+    raise UserError(
+      f'{place}: no list {field!r}; {_REMEDY}, or ask for the poses that it'
+      ' has: 2d or 3d'
+    )
+  if len(values) != size:
+    raise UserError(
+      f'{place}: {field} has {len(values)} values where {size} are due'
+      f' (13 x, then 13 y{", then 13 z" if field == "pose3d" else ""});'
+      ' is it of another pose estimator?'
+    )
+  if set(map(type, values)) != {float}:
+    odd = next(value for value in values if type(value) is not float)
+    raise UserError(
+      f'{place}: {field} holds {str(odd)[:40]!r} where a number is due;'
+      ' correct it, or leave the body out of its frame'
+    )
+  return values
