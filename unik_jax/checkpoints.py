@@ -1,5 +1,6 @@
 """Checkpoints of runs, through Orbax, and official PyTorch weights as files."""
 
+import io
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -158,7 +159,9 @@ def read_tensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     return _read_torch(path)
   try:
     if path.suffix == '.npz':
-      with np.load(path, allow_pickle=False) as file:
+      # From memory, since np.load leaves a broken file open.
+      content = io.BytesIO(path.read_bytes())
+      with np.load(content, allow_pickle=False) as file:
         return dict(file)
     from safetensors.numpy import load_file
 

@@ -43,7 +43,7 @@ def _parse(argv):
 
 def main(argv):
   if len(argv) > 1:
-    raise app.UsageError(f'unknown argument {argv[1]!r}; options start with --')
+    sys.exit(f'error: unknown argument {argv[1]!r}; options start with --')
   # Imported here, so that --help and a misspelt option answer at once.
   import jax
 

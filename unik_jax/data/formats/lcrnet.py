@@ -86,9 +86,7 @@ def parse_poses(
   return clip.astype(np.float32)
 
 
-def to_unik_17(
-  poses: np.ndarray, *, last_body_nose_only: bool = False
-) -> np.ndarray:
+def to_unik_17(poses: np.ndarray) -> np.ndarray:
   """UNIK's 17 joints from LCR-Net's 13, by joint name.
 
   The middle of the hips, the neck (middle of the shoulders), the chest (mean
@@ -96,23 +94,11 @@ def to_unik_17(
 
   Args:
     poses: (M, T, 13, C) of layout 'lcrnet_13', as `parse_poses` gives it.
-    last_body_nose_only: only the last body of a frame gets its nose moved;
-      that of a body before it stays on the head. Accounts of the Smarthome
-      script have it so, but what the script writes does not: there, as here
-      by default, every nose is moved. Comes before `by_energy`, since it
-      needs the file's order of bodies.
 
   Returns:
     (M, T, 17, C) of layout 'unik_17', in the dtype of `poses`.
   """
-  unik = _weights().astype(poses.dtype) @ poses
-  if last_body_nose_only:
-    layout = get_layout('unik_17')
-    seen = poses.any((2, 3))
-    later = np.cumsum(seen[::-1], 0)[::-1] - seen  # bodies after this one
-    head, nose = unik[:, :, layout.index('head')], layout.index('nose')
-    unik[:, :, nose] = np.where(later[..., None], head, unik[:, :, nose])
-  return unik
+  return _weights().astype(poses.dtype) @ poses
 
 
 @functools.cache

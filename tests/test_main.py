@@ -1,0 +1,82 @@
+"""The commands as a person runs them."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+SYNTHETIC = '--config=configs/synthetic.py'
+
+
+def command(*arguments, module='main', code=0):
+  done = subprocess.run(
+    [sys.executable, '-m', f'unik_jax.{module}', *arguments],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  assert done.returncode == code, done.stdout + done.stderr
+  return done.stdout + done.stderr
+
+
+def test_trains_from_the_command_line(synthetic_dir, tmp_path):
+  out = command(
+    SYNTHETIC,
+    f'--workdir={tmp_path}',
+    f'--config.data.data_dir={synthetic_dir}',
+    '--config.data.train_split=train[:16]',
+    '--config.data.val_split=validation[:16]',
+    '--config.data.test_split=test[:16]',
+    '--config.batch_size=16',
+    '--config.eval_batch_size=16',
+    '--config.epochs=1',
+    '--config.model.widths=(4,4)',
+    '--config.model.strides=(1,2)',
+    '--config.model.dilations=(1,1)',
+  )
+  assert 'final test, step 1:' in out
+  assert 'Traceback' not in out and '\r' not in out
+  summary = json.loads((tmp_path / 'summary.json').read_text())
+  assert summary['test']['clips'] == 16
+
+
+@pytest.mark.parametrize(
+  'arguments, words',
+  [
+    (['--config.optim.lrr=1'], 'Did you mean "lr"'),
+    (['--config.optm.lr=1'], 'Did you mean "optim"'),
+    (['--config.epochs=many'], 'epochs'),
+    (['--confg=x'], 'Did you mean: config'),
+    (['train'], 'train'),
+    (['--config=configs/synthetc.py'], 'configs/synthetc.py'),
+    (['--config=configs/synthetic.py:ful'], "Did you mean 'full'"),
+    (['--config.data.stream=bones'], 'joint_motion'),
+  ],
+)
+def test_mistakes_are_answered_in_a_line_or_two(arguments, words, tmp_path):
+  out = command(SYNTHETIC, f'--workdir={tmp_path}', *arguments, code=1)
+  assert words in out
+  assert 'Traceback' not in out
+  assert len(out.splitlines()) <= 5
+
+
+def test_help_answers_without_starting_jax(tmp_path):
+  code = 'import sys, unik_jax.main; sys.exit("jax" in sys.modules)'
+  assert subprocess.run([sys.executable, '-c', code], cwd=ROOT).returncode == 0
+
+
+def test_prepare(tmp_path):
+  out = command(
+    'synthetic_skeletons/msr_20_3d', f'--data_dir={tmp_path}', module='prepare'
+  )
+  assert 'train 1,600, validation 320, test 480 clips' in out
+  out = command(
+    'msr_action3d', f'--data_dir={tmp_path}', module='prepare', code=1
+  )
+  assert 'msraction3d.tar.gz' in out and 'Traceback' not in out
+  out = command(module='prepare', code=1)
+  assert 'datasets: msr_action3d, posetics, synthetic_skeletons' in out
