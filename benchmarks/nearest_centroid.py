@@ -1,0 +1,42 @@
+"""How far mean poses alone go: python benchmarks/nearest_centroid.py NAME ...
+
+A dataset that this classifier solves needs no model of motion. Joints that
+are missing (all zeros) are left out of a clip's mean.
+"""
+
+import sys
+
+import numpy as np
+
+from unik_jax.data import registry
+from unik_jax.data.normalize import center_first
+from unik_jax.skeletons import get_layout
+
+
+def mean_poses(builder, split):
+  """(clips, V, C) mean centred pose of the first person, and labels."""
+  layout = get_layout(builder.info.metadata['layout'])
+  poses, labels = [], []
+  for record in builder.as_data_source(split):
+    seen = record['keypoints'][0].any(-1, keepdims=True)
+    clip = center_first(record['keypoints'], layout)[0]
+    poses.append(clip.sum(0) / np.maximum(seen.sum(0), 1))
+    labels.append(record['label'])
+  return np.stack(poses), np.array(labels)
+
+
+def main(names):
+  for name in names:
+    builder = registry.prepare(name)
+    poses, labels = mean_poses(builder, 'train')
+    centroids = np.stack(
+      [poses[labels == k].mean(0) for k in range(max(labels) + 1)]
+    )
+    poses, labels = mean_poses(builder, 'test')
+    distances = ((poses[:, None] - centroids) ** 2).sum((2, 3))
+    accuracy = (distances.argmin(1) == labels).mean()
+    print(f'{name}: {100 * accuracy:.1f}% of {len(labels)} test clips')
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:] or ['synthetic_skeletons/unik_17_2d'])
