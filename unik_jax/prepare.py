@@ -25,7 +25,7 @@ def main(argv):
   from unik_jax.data import registry
   from unik_jax.errors import UserError
 
-  logging.set_verbosity(logging.ERROR)
+  logging.set_verbosity(logging.WARNING)
   try:
     if len(argv) != 2:
       sys.exit(

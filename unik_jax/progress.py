@@ -56,7 +56,7 @@ class Progress:
     self._width = 0
     self._file = workdir / 'metrics.jsonl'
     self._first_step = self._last_step = start
-    self._begin = self._last = None
+    self._begin = self._last = time.monotonic()
     self._board = _tensorboard(workdir) if tensorboard and self._on else None
     if self._on:
       _drop_after(self._file, start)
@@ -74,22 +74,24 @@ class Progress:
     self._begin = self._last = time.monotonic()
     self._first_step = self._last_step = step
 
+  def skip(self) -> None:
+    """Leaves the time since the last training line out of the next speed."""
+    self._last = time.monotonic()
+
   def train(self, step: int, epoch: float, metrics: dict[str, float]) -> None:
     """The numbers of the steps since the last call."""
     now = time.monotonic()
-    if self._begin is None or step <= self._first_step:
-      speed, left = float('nan'), '?'
-    else:
-      speed = (step - self._last_step) * self._batch_size / (now - self._last)
-      rate = (now - self._begin) / (step - self._first_step)
-      left = duration(rate * (self._total - step))
+    line = f'step {step}/{self._total}  epoch {epoch:.1f}'
+    line += ''.join(f'  {k} {v:.4g}' for k, v in metrics.items())
+    numbers = {'epoch': epoch, **metrics}
+    if step > self._last_step:  # not so right after compilation
+      clips = (step - self._last_step) * self._batch_size
+      numbers['clips_per_s'] = clips / (now - self._last)
+      pace = (now - self._begin) / (step - self._first_step)
+      left = duration(pace * (self._total - step))
+      line += f'  {numbers["clips_per_s"]:.1f} clips/s  {left} left'
     self._last, self._last_step = now, step
-    self.record(step, {'epoch': epoch, 'clips_per_s': speed, **metrics})
-    shown = '  '.join(f'{k} {v:.4g}' for k, v in metrics.items())
-    line = (
-      f'step {step}/{self._total}  epoch {epoch:.1f}  {shown}'
-      f'  {speed:.1f} clips/s  {left} left'
-    )
+    self.record(step, numbers)
     if not self._on:
       return
     if self._stream.isatty():
@@ -103,19 +105,11 @@ class Progress:
     if not self._on:
       return
     with self._file.open('a') as file:
-      file.write(json.dumps({'step': step, **_finite(numbers)}) + '\n')
+      file.write(json.dumps({'step': step, **numbers}) + '\n')
     if self._board:
       for key, value in numbers.items():
         self._board.add_scalar(key, value, step)
       self._board.flush()
-
-
-def _finite(numbers):
-  """JSON has no NaN."""
-  return {
-    k: None if isinstance(v, float) and v != v else v
-    for k, v in numbers.items()
-  }
 
 
 def _drop_after(file: pathlib.Path, step: int) -> None:

@@ -296,6 +296,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         if val_clips is not None and result[config.headline] > top:
           top = result[config.headline]
           best.save(step, state, wait=last)
+        progress.skip()
 
     # Result
     seconds = time.monotonic() - began

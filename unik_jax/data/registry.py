@@ -90,7 +90,8 @@ def prepare(
   builder = cls(
     data_dir=data_dir, config=config or None, file_format='array_record'
   )
-  if builder.is_prepared():
+  # Not builder.is_prepared(), which warns of what is yet to be made.
+  if (builder.data_path / 'dataset_info.json').exists():
     return builder
   manual_dir = pathlib.Path(
     manual_dir or data_dir / 'downloads' / 'manual' / base

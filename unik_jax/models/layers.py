@@ -23,7 +23,7 @@ def at_least_float32(dtype) -> jnp.dtype:
 def uniform(bound: float):
   """Initialiser: uniform in [-bound, bound]."""
 
-  def init(key, shape, dtype=jnp.float32):
+  def init(key, shape, dtype=float):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
   return init
@@ -145,7 +145,8 @@ class BatchNorm(nnx.Module):
     epsilon: float = 1e-5,
     dtype=None,
   ):
-    self.scale = nnx.Param(jnp.full((features,), scale))
+    # Not jnp.full, whose weak type would compile the first steps anew.
+    self.scale = nnx.Param(scale * jnp.ones((features,)))
     self.bias = nnx.Param(jnp.zeros((features,)))
     self.mean = nnx.BatchStat(jnp.zeros((features,)))
     self.var = nnx.BatchStat(jnp.ones((features,)))
