@@ -9,10 +9,10 @@ from unik_jax.config import check_variant, default
 
 
 def get_config(variant='quick'):
-  """Blocks a quarter as wide as the paper's by default, to train in minutes."""
+  """Six blocks, a quarter as wide as the paper's ten, to train in minutes."""
   check_variant(variant, ('quick', 'full'))
   config = default()
-  config.epochs = 16
+  config.epochs = 12
   config.batch_size = 32
   config.eval_batch_size = 96
   config.eval_every = 4
@@ -33,5 +33,9 @@ def get_config(variant='quick'):
     lr=0.1, weight_decay=5e-4, warmup_epochs=1, schedule='cosine'
   )
   if variant == 'quick':
-    config.model.widths = (16, 16, 16, 16, 32, 32, 32, 64, 64, 64)
+    config.model.update(
+      widths=(16, 16, 32, 32, 64, 64),
+      strides=(1, 1, 2, 1, 2, 1),
+      dilations=(1,) * 6,
+    )
   return config
