@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unik_jax import models, optim, parallel, train
+from unik_jax import models, optim, parallel
+from unik_jax import step as step_lib
 from unik_jax.errors import UserError
 
 
@@ -33,13 +34,13 @@ def losses(shape, steps=4):
   params, stats = jax.tree.map(
     lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, shapes
   )
-  state = train.TrainState(
+  state = step_lib.TrainState(
     jnp.zeros((), jnp.int32), params, stats, optimizer.init(params), None
   )
   shardings = parallel.state_shardings(jax.eval_shape(lambda: state), mesh)
   state = jax.device_put(state, shardings)
   step = jax.jit(
-    train.make_train_step(net, optimizer),
+    step_lib.make_train_step(net, optimizer),
     in_shardings=(shardings, parallel.batch_sharding(mesh)),
     out_shardings=(shardings, parallel.replicated(mesh)),
   )

@@ -126,8 +126,9 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
 
   # Another experiment's workdir is refused, with the settings that differ.
   config.optim.lr = 0.3
-  with pytest.raises(UserError, match=r'optim\.lr: 0\.1 there, 0\.3 here'):
-    train.run(config, straight)
+  for config.eval_only in (False, True):
+    with pytest.raises(UserError, match=r'optim\.lr: 0\.1 there, 0\.3 here'):
+      train.run(config, straight)
 
 
 def damage(checkpoint):
@@ -149,6 +150,8 @@ def test_damaged_checkpoints(config, tmp_path, caplog):
   damage(tmp_path / 'checkpoints' / '12')
   with pytest.raises(UserError, match='none of its checkpoints'):
     train.run(config, tmp_path)
+  names = {p.name for p in (tmp_path / 'checkpoints').iterdir()}
+  assert {'6', '12'} <= names  # nothing is moved that has no stand-in
 
 
 def test_nan_stops_with_the_last_good_checkpoint_kept(config, tmp_path):
@@ -206,6 +209,15 @@ def test_official_weights_are_evaluated(config, tmp_path):
   config.model.num_heads = 2
   with pytest.raises(UserError, match='not a state dict of this model'):
     train.run(config, tmp_path / 'b')
+
+
+def test_workdirs_that_cannot_be_used(config, tmp_path):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(UserError, match='cannot be used'):
+    train.run(config, tmp_path / 'file')
+  (tmp_path / 'config.json').write_text('{"seed": ')
+  with pytest.raises(UserError, match='config.json: not readable as JSON'):
+    train.run(config, tmp_path)
 
 
 @pytest.mark.parametrize(

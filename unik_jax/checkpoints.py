@@ -88,32 +88,37 @@ class Checkpoints:
       UserError: there are checkpoints, but none can be read.
     """
     steps = sorted(self._manager.all_steps(), reverse=True)
+    failed = []
     for step in steps:
       try:
         restored = self._manager.restore(
           step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
         )
       except Exception as error:  # as above
-        aside = self._folder.parent / f'unreadable-{self._folder.name}-{step}'
         logging.error(
-          'Checkpoint %s cannot be read (%s). It is moved to %s, and the one'
-          ' before it is tried.',
+          'Checkpoint %s cannot be read (%s); the one before it is tried.',
           self._folder / str(step),
           _first_line(error),
-          aside,
         )
-        if jax.process_index() == 0:
-          shutil.rmtree(aside, ignore_errors=True)
-          shutil.move(self._folder / str(step), aside)
-        self._manager.reload()
+        failed.append(step)
       else:
+        self._set_aside(failed)
         return restored.state
-    if steps:
+    if failed:
       raise UserError(
-        f'{self._folder}: none of its checkpoints {steps} can be read; they'
-        f' are kept beside it. Start again in another --workdir'
+        f'{self._folder}: none of its checkpoints {failed} can be read; repair'
+        ' them, or start again in another --workdir'
       )
     return None
+
+  def _set_aside(self, steps):
+    """Moves checkpoints out of the way of the ones to be written."""
+    for step in steps if jax.process_index() == 0 else ():
+      aside = self._folder.parent / f'unreadable-{self._folder.name}-{step}'
+      shutil.rmtree(aside, ignore_errors=True)
+      shutil.move(self._folder / str(step), aside)
+      logging.error('Checkpoint %d is kept as %s.', step, aside)
+    self._manager.reload()
 
   def must_stop(self, step: int) -> bool:
     """Whether the scheduler is about to take the machines (all processes)."""

@@ -109,6 +109,9 @@ _FREE = (
   'tensorboard',
   'data.data_dir',
   'data.manual_dir',
+  'data.test_split',
+  'data.test_subjects',
+  'data.test_frames',
   'data.threads',
   'data.prefetch',
 )

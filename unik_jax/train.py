@@ -1,102 +1,26 @@
 """Training, read from top to bottom: mesh, data, model, state, loop, result."""
 
 import contextlib
-import dataclasses
-import json
 import math
 import pathlib
 import signal
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from unik_jax import checkpoints, evaluate, models, optim, parallel
-from unik_jax.config import check_same_experiment
 from unik_jax.data import loader, registry
 from unik_jax.errors import UserError
 from unik_jax.models.official import from_official
 from unik_jax.progress import Progress, duration
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass
-class TrainState:
-  """All that changes in training, as plain pytrees.
-
-  Attributes:
-    step: optimizer steps taken.
-    params: trainable values.
-    batch_stats: batch norm's running statistics.
-    opt_state: optax's.
-    ema: averaged (params, batch_stats), or None.
-  """
-
-  step: jax.Array
-  params: Any
-  batch_stats: Any
-  opt_state: Any
-  ema: Any
-
-  def for_evaluation(self) -> tuple[Any, Any]:
-    """The (params, batch_stats) that a figure is measured with."""
-    return self.ema or (self.params, self.batch_stats)
-
-
-def make_train_step(
-  net: models.Network,
-  optimizer: optax.GradientTransformation,
-  *,
-  label_smoothing: float = 0.0,
-  ema: float = 0.0,
-) -> Callable[[TrainState, dict], tuple[TrainState, dict]]:
-  """One optimizer step: (state, batch) to (state, metrics of the batch).
-
-  Args:
-    net: the network.
-    optimizer: its update includes the learning rate.
-    label_smoothing: part of the target spread evenly over all classes.
-    ema: decay of the averaged weights; 0 for none.
-  """
-
-  def train_step(state, batch):
-    def loss_fn(params):
-      logits, stats = net.apply(
-        params, state.batch_stats, batch['x'], train=True
-      )
-      targets = jax.nn.one_hot(
-        batch['label'], logits.shape[-1], dtype=logits.dtype
-      )
-      targets = optax.smooth_labels(targets, label_smoothing)
-      loss = optax.softmax_cross_entropy(logits, targets).mean()
-      return loss, (stats, logits)
-
-    (loss, (stats, logits)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-      state.params
-    )
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    average = state.ema
-    if ema:
-      average = jax.tree.map(
-        lambda old, new: ema * old + (1 - ema) * new, average, (params, stats)
-      )
-    metrics = {
-      'loss': loss,
-      'top1': (logits.argmax(-1) == batch['label']).mean(),
-      'grad_norm': optax.tree.norm(grads),
-    }
-    new_state = TrainState(state.step + 1, params, stats, opt_state, average)
-    return new_state, metrics
-
-  return train_step
+from unik_jax.step import TrainState, make_train_step
+from unik_jax.workdir import best_so_far, claim, write_result
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -132,7 +56,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # Workdir
   workdir = pathlib.Path(workdir)
-  _claim(workdir, config)
+  claim(workdir, config)
 
   # Data
   _prepare(config.data)
@@ -245,12 +169,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         )
       result = measure(state, test_clips)
       _show(progress, step, 'test', result, config)
-      return _finish(workdir, config, 'evaluation.json', step, test=result)
+      return write_result(
+        workdir, 'evaluation.json', config, step=step, test=result
+      )
 
     # Loop
     stop = stack.enter_context(_StopSignal())
     pending: list[dict] = []
-    top = _best_so_far(workdir / 'metrics.jsonl', config.headline)
+    top = best_so_far(workdir, config.headline)
     data = loader.train_batches(
       train_clips,
       config.data,
@@ -307,11 +233,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       if best_state is not None:
         results['test_of_best'] = measure(best_state, test_clips)
         _show(progress, step, 'test of best', results['test_of_best'], config)
-    return _finish(
+    return write_result(
       workdir,
-      config,
       'summary.json',
-      step,
+      config,
+      step=step,
       params=net.num_params(),
       seconds_since_start_or_resume=round(seconds, 1),
       **results,
@@ -340,25 +266,6 @@ class _StopSignal:
   def __exit__(self, *exc):
     for number, handler in self._before.items():
       signal.signal(number, handler)
-
-
-def _claim(workdir, config):
-  """Makes the workdir this experiment's, or checks that it is."""
-  file = workdir / 'config.json'
-  if file.exists():
-    try:
-      before = json.loads(file.read_text())
-    except ValueError as error:
-      raise UserError(
-        f'{file}: not readable as JSON ({error}); restore it, or use another'
-        ' --workdir'
-      ) from error
-    if not config.eval_only:
-      check_same_experiment(config, before, str(file))
-  elif jax.process_index() == 0:
-    workdir.mkdir(parents=True, exist_ok=True)
-    if not config.eval_only:
-      file.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
 
 
 def _prepare(data):
@@ -406,27 +313,3 @@ def _show(progress, step, part, result, config):
     + '  '.join(f'{k} {100 * numbers[k]:.2f}%' for k in shown)
     + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips)'
   )
-
-
-def _best_so_far(metrics_file, headline):
-  """The best validation figure in a metrics file, or below any."""
-  lines = metrics_file.read_text().splitlines() if metrics_file.exists() else []
-  figures = [json.loads(line).get(f'val/{headline}') for line in lines]
-  return max((f for f in figures if f is not None), default=-1.0)
-
-
-def _finish(workdir, config, name, step, **results):
-  """Writes and returns the summary of a run."""
-  summary = {
-    'dataset': config.data.name,
-    'stream': config.data.stream,
-    'headline': config.headline,
-    'seed': config.seed,
-    'step': step,
-    'device': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
-    'jax': jax.__version__,
-    **results,
-  }
-  if jax.process_index() == 0:
-    (workdir / name).write_text(json.dumps(summary, indent=1) + '\n')
-  return summary

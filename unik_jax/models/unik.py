@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import layers, official
+from unik_jax.models import layers, official, unik_official
 
 WIDTHS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
 STRIDES = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
@@ -342,43 +342,4 @@ class UNIK(nnx.Module):
 
   def official_tensors(self) -> Iterator[official.Tensor]:
     """The state dict of the official PyTorch UNIK, in its order."""
-    yield from official.batch_norm('data_bn', ('input_bn',))
-    for i, block in enumerate(self.blocks):
-      yield from _official_block(f'l{i + 1}', ('blocks', i), block)
-    yield from official.conv('fc', ('head',), 'linear')
-
-
-def _official_block(name, path, block) -> Iterator[official.Tensor]:
-  unit, there = block.spatial, (*path, 'spatial')
-  heads, nodes, _ = unit.dependency.shape
-  yield official.Tensor(f'{name}.s_unit.DepM', ('params', *there, 'dependency'))
-  yield official.Tensor(f'{name}.s_unit.bias', None, unused_shape=(nodes,))
-  if unit.tau > 1:
-    out = f'{name}.s_unit.out_conv'
-    yield official.Tensor(
-      f'{out}.weight', ('params', *there, 'window_kernel'), 'window'
-    )
-    yield official.Tensor(f'{out}.bias', ('params', *there, 'window_bias'))
-    yield from official.batch_norm(
-      f'{name}.s_unit.out_bn', (*there, 'window_bn')
-    )
-  attention = (('conv_a', 'theta'), ('conv_b', 'phi'))
-  for theirs, ours in (*attention * unit.attention, ('conv_d', 'embed')):
-    for head in range(heads):
-      yield from official.conv(
-        f'{name}.s_unit.{theirs}.{head}', (*there, ours), head=head
-      )
-  if unit.shortcut is not None:
-    shortcut = (*there, 'shortcut')
-    yield from official.conv(f'{name}.s_unit.down.0', (*shortcut, 'conv'))
-    yield from official.batch_norm(f'{name}.s_unit.down.1', (*shortcut, 'bn'))
-  yield from official.batch_norm(f'{name}.s_unit.bn', (*there, 'bn'))
-  temporal = (*path, 'temporal')
-  yield from official.conv(
-    f'{name}.t_unit.conv', (*temporal, 'conv'), 'temporal'
-  )
-  yield from official.batch_norm(f'{name}.t_unit.bn', (*temporal, 'bn'))
-  if isinstance(block.residual, layers.ConvNorm):
-    residual = (*path, 'residual')
-    yield from official.conv(f'{name}.residual.conv', (*residual, 'conv'))
-    yield from official.batch_norm(f'{name}.residual.bn', (*residual, 'bn'))
+    return unik_official.tensors(self)

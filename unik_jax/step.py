@@ -1,0 +1,83 @@
+"""The training state, and one optimizer step as a pure function of it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from unik_jax.models import Network
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class TrainState:
+  """All that changes in training, as plain pytrees.
+
+  Attributes:
+    step: optimizer steps taken.
+    params: trainable values.
+    batch_stats: batch norm's running statistics.
+    opt_state: optax's.
+    ema: averaged (params, batch_stats), or None.
+  """
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: Any
+  ema: Any
+
+  def for_evaluation(self) -> tuple[Any, Any]:
+    """The (params, batch_stats) that a figure is measured with."""
+    return self.ema or (self.params, self.batch_stats)
+
+
+def make_train_step(
+  net: Network,
+  optimizer: optax.GradientTransformation,
+  *,
+  label_smoothing: float = 0.0,
+  ema: float = 0.0,
+) -> Callable[[TrainState, dict], tuple[TrainState, dict]]:
+  """One optimizer step: (state, batch) to (state, metrics of the batch).
+
+  Args:
+    net: the network.
+    optimizer: its update includes the learning rate.
+    label_smoothing: part of the target spread evenly over all classes.
+    ema: decay of the averaged weights; 0 for none.
+  """
+
+  def train_step(state, batch):
+    def loss_fn(params):
+      logits, stats = net.apply(
+        params, state.batch_stats, batch['x'], train=True
+      )
+      targets = jax.nn.one_hot(
+        batch['label'], logits.shape[-1], dtype=logits.dtype
+      )
+      targets = optax.smooth_labels(targets, label_smoothing)
+      loss = optax.softmax_cross_entropy(logits, targets).mean()
+      return loss, (stats, logits)
+
+    (loss, (stats, logits)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
+      state.params
+    )
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = state.ema
+    if ema:
+      average = jax.tree.map(
+        lambda old, new: ema * old + (1 - ema) * new, average, (params, stats)
+      )
+    metrics = {
+      'loss': loss,
+      'top1': (logits.argmax(-1) == batch['label']).mean(),
+      'grad_norm': optax.tree.norm(grads),
+    }
+    new_state = TrainState(state.step + 1, params, stats, opt_state, average)
+    return new_state, metrics
+
+  return train_step
