@@ -110,19 +110,24 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert again['test'] == summary['test']
   config.eval_only = False
 
-  # Stopped within an epoch, then resumed: bit for bit the same.
-  with monkeypatch.context() as patch:
-    kill_at(patch, 8)
-    with pytest.raises(SystemExit) as stopped:
-      train.run(config, broken)
-  assert stopped.value.code == 128 + signal.SIGTERM
-  assert newest(broken)[0] in (8, 9)
+  # Stopped within an epoch, then at the end of one, before its evaluation:
+  # bit for bit the same.
+  for kill, stops in ((3, 4), (5, 6)):
+    with monkeypatch.context() as patch:
+      kill_at(patch, kill)
+      with pytest.raises(SystemExit) as stopped:
+        train.run(config, broken)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert newest(broken)[0] == stops
   with (broken / 'metrics.jsonl').open('a') as file:
     file.write('{"step": 11, "loss": 0}\n{"st')  # what a kill may leave
   resumed = train.run(config, broken)
   assert resumed['test'] == summary['test']
   assert_equal_trees(newest(broken), newest(straight))
   assert [x['loss'] for x in lines(broken) if 'loss' in x] == losses
+  assert {
+    x['step']: x['val/top1'] for x in lines(broken) if 'val/top1' in x
+  } == figures
 
   # Another experiment's workdir is refused, with the settings that differ.
   config.optim.lr = 0.3

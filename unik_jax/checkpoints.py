@@ -87,6 +87,7 @@ class Checkpoints:
     Raises:
       UserError: there are checkpoints, but none can be read.
     """
+    self._finish_writing()
     steps = sorted(self._manager.all_steps(), reverse=True)
     failed = []
     for step in steps:

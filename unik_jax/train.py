@@ -20,7 +20,7 @@ from unik_jax.errors import UserError
 from unik_jax.models.official import from_official
 from unik_jax.progress import Progress, duration
 from unik_jax.step import TrainState, make_train_step
-from unik_jax.workdir import best_so_far, claim, write_result
+from unik_jax.workdir import best_so_far, claim, was_evaluated, write_result
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -173,10 +173,34 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         workdir, 'evaluation.json', config, step=step, test=result
       )
 
+    # Evaluation between epochs
+    top = best_so_far(workdir, config.headline)
+
+    def is_due(step):
+      epoch, rest = divmod(step, steps_per_epoch)
+      return rest == 0 and (
+        epoch % config.eval_every == 0 or step == total_steps
+      )
+
+    def assess(step, state):
+      nonlocal top
+      if val_clips is None:
+        result = measure(state, test_clips)
+        _show(progress, step, 'test', result, config)
+        return result
+      result = measure(state, val_clips)
+      _show(progress, step, 'val', result, config)
+      if result[config.headline] > top:
+        top = result[config.headline]
+        best.save(step, state, wait=step == total_steps)
+      return None
+
     # Loop
     stop = stack.enter_context(_StopSignal())
     pending: list[dict] = []
-    top = best_so_far(workdir, config.headline)
+    tested = None
+    if resumed and is_due(step) and not was_evaluated(workdir, step):
+      tested = assess(step, state)  # stopped between saving and evaluating
     data = loader.train_batches(
       train_clips,
       config.data,
@@ -213,20 +237,15 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
             f'Stopped at step {step}, which is {"" if saved else "not "}saved;'
             ' the same command goes on from the newest checkpoint.'
           )
-          sys.exit(128 + stop.requested)
+          sys.exit(128 + (stop.requested or signal.SIGTERM))
 
-      if in_epoch == 0 and (epoch % config.eval_every == 0 or last):
-        part = 'test' if val_clips is None else 'val'
-        result = measure(state, test_clips if val_clips is None else val_clips)
-        _show(progress, step, part, result, config)
-        if val_clips is not None and result[config.headline] > top:
-          top = result[config.headline]
-          best.save(step, state, wait=last)
+      if is_due(step):
+        tested = assess(step, state)
         progress.skip()
 
     # Result
     seconds = time.monotonic() - began
-    results = {'test': measure(state, test_clips)}
+    results = {'test': tested or measure(state, test_clips)}
     _show(progress, step, 'final test', results['test'], config)
     if val_clips is not None:
       best_state = best.restore_newest(target)
@@ -250,6 +269,8 @@ class _StopSignal:
   def __enter__(self):
     self.requested = 0
     self._before = {}
+    if jax.process_count() > 1:
+      return self  # all must stop at one step: Checkpoints.must_stop
     for number in (signal.SIGTERM, signal.SIGINT):
       # Only the main thread may; elsewhere the caller's handling stays.
       with contextlib.suppress(ValueError):

@@ -41,10 +41,22 @@ def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
 
 def best_so_far(workdir: pathlib.Path, headline: str) -> float:
   """The best validation figure in metrics.jsonl; -1 where there is none."""
+  figures = [line.get(f'val/{headline}') for line in _metrics(workdir)]
+  return max((f for f in figures if f is not None), default=-1.0)
+
+
+def was_evaluated(workdir: pathlib.Path, step: int) -> bool:
+  """Whether metrics.jsonl has an evaluation of that step."""
+  return any(
+    line['step'] == step and ('val/loss' in line or 'test/loss' in line)
+    for line in _metrics(workdir)
+  )
+
+
+def _metrics(workdir):
   file = workdir / 'metrics.jsonl'
   lines = file.read_text().splitlines() if file.exists() else []
-  figures = [json.loads(line).get(f'val/{headline}') for line in lines]
-  return max((f for f in figures if f is not None), default=-1.0)
+  return [json.loads(line) for line in lines]
 
 
 def write_result(
