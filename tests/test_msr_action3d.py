@@ -289,13 +289,14 @@ registry.prepare('msr_action3d', {str(tmp_path / 'data')!r},
   )
   assert done.returncode == 9, done.stderr
   written = tmp_path / 'data' / 'msr_action3d'
-  (half,) = written.iterdir()
+  (half,) = written.glob('incomplete.*')
   assert opened(tmp_path) is None
   # Later still: all is written, and the folder not yet renamed.
   (half / 'dataset_info.json').write_text('{}')
   assert opened(tmp_path) is None
   prepare(tmp_path, tmp_path / 'manual')
-  assert [path.name for path in written.iterdir()] == ['1.0.0'], half
+  assert not half.exists()
+  assert (written / '1.0.0').is_dir()
   splits = opened(tmp_path).info.splits
   assert sum(s.num_examples for s in splits.values()) == len(clips)
 

@@ -197,8 +197,9 @@ def test_full_disk_at_checkpoint_time(config, tmp_path, monkeypatch, caplog):
 
 def test_official_weights_are_evaluated(config, tmp_path):
   config.eval_only = True
-  with pytest.raises(UserError, match='no checkpoint to evaluate'):
+  with pytest.raises(UserError, match='no checkpoints there to evaluate'):
     train.run(config, tmp_path / 'none')
+  assert not (tmp_path / 'none').exists()
   net = models.from_config(config)
   shapes = jax.eval_shape(net.init, jax.random.key(0))
   rng = np.random.default_rng(0)
@@ -208,12 +209,31 @@ def test_official_weights_are_evaluated(config, tmp_path):
   file = tmp_path / 'weights.safetensors'
   checkpoints.write_tensors(file, to_official(net.abstract, *state))
   config.init_from = str(file)
+  # The file alone counts, even where a run has a checkpoint, and that run is
+  # left as it is.
+  run = tmp_path / 'run'
+  with config.unlocked():
+    trained = config.copy_and_resolve_references()
+  trained.update(eval_only=False, init_from='', epochs=1)
+  train.run(trained, run)
+  before = {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}
   first = train.run(config, tmp_path / 'a')['test']
   assert first['clips'] == 21
-  config.data.num_classes = 20
+  assert train.run(config, run)['test'] == first
+  assert (
+    before.items()
+    <= {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}.items()
+  )
+
+  # What is written after training is what was evaluated.
+  trained.update(save_official=str(tmp_path / 'ours.npz'), eval_only=True)
+  measured = train.run(trained, run)['test']
+  config.init_from = trained.save_official
+  assert train.run(config, tmp_path / 'b')['test'] == measured
+
   config.model.num_heads = 2
   with pytest.raises(UserError, match='not a state dict of this model'):
-    train.run(config, tmp_path / 'b')
+    train.run(config, tmp_path / 'c')
 
 
 def test_workdirs_that_cannot_be_used(config, tmp_path):
@@ -221,8 +241,10 @@ def test_workdirs_that_cannot_be_used(config, tmp_path):
   with pytest.raises(UserError, match='cannot be used'):
     train.run(config, tmp_path / 'file')
   (tmp_path / 'config.json').write_text('{"seed": ')
-  with pytest.raises(UserError, match='config.json: not readable as JSON'):
+  with pytest.raises(UserError, match='config.json: not the settings of'):
     train.run(config, tmp_path)
+  with pytest.raises(UserError, match='empty'):
+    train.run(config, '')
 
 
 @pytest.mark.parametrize(
@@ -233,6 +255,16 @@ def test_workdirs_that_cannot_be_used(config, tmp_path):
     ('data.sampling', 'middle', 'uniform'),
     ('data.normalize', 'center', 'center_first'),
     ('data.train_split', 'xsub_train', 'train'),
+    ('data.train_subjects', (0, 999), '999'),
+    ('data.frames', 0, 'data.frames'),
+    ('data.scale', 0.0, 'scale'),
+    ('data.rescale', (0.9,), 'low, high'),
+    ('epochs', 0, 'epochs'),
+    ('keep', 0, 'keep'),
+    ('log_every', 0, 'log_every'),
+    ('ema', 1.0, 'ema'),
+    ('label_smoothing', 7.0, 'label_smoothing'),
+    ('model.strides', (1, 0), 'strides'),
     ('data.name', 'synthetic_skeletons/2d', 'unik_17_2d'),
     ('data.name', 'ntu', 'msr_action3d'),
     ('data.num_classes', 21, 'num_classes'),

@@ -23,19 +23,32 @@ class Checkpoints:
   Args:
     folder: of the checkpoints, made if missing.
     keep: how many stay.
+    read_only: only look; another run may be writing there.
   """
 
-  def __init__(self, folder: pathlib.Path, keep: int):
+  def __init__(
+    self, folder: pathlib.Path, keep: int, *, read_only: bool = False
+  ):
     self._folder = folder.absolute()
     self._keep = keep
+    self._read_only = read_only
+    if read_only and not folder.is_dir():
+      raise UserError(
+        f'{folder}: no checkpoints there to evaluate; train first, or name an'
+        ' official state dict with --config.init_from=FILE'
+      )
     self._open()
 
   def _open(self):
-    if jax.process_index() == 0:
+    if jax.process_index() == 0 and not self._read_only:
       # Orbax's own removal fails a later save if a file goes meanwhile.
       for unfinished in self._folder.glob('*.orbax-checkpoint-tmp*'):
         shutil.rmtree(unfinished, ignore_errors=True)
-    options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, create=True)
+    options = ocp.CheckpointManagerOptions(
+      max_to_keep=self._keep,
+      create=not self._read_only,
+      read_only=self._read_only,
+    )
     self._manager = ocp.CheckpointManager(self._folder, options=options)
 
   def save(self, step: int, state: Any, *, wait: bool = False) -> bool:
@@ -103,7 +116,8 @@ class Checkpoints:
         )
         failed.append(step)
       else:
-        self._set_aside(failed)
+        if failed and not self._read_only:
+          self._set_aside(failed)
         return restored.state
     if failed:
       raise UserError(

@@ -12,8 +12,11 @@ from unik_jax.errors import UserError
 
 
 def default() -> ConfigDict:
-  """The settings that all experiments share; an experiment must set `data`."""
-  return ConfigDict(
+  """The settings that all experiments share; an experiment must set `data`.
+
+  Locked, so that an experiment cannot set a key that nothing reads.
+  """
+  config = ConfigDict(
     {
       'seed': 0,  # of initial weights, order and augmentation
       'epochs': 50,
@@ -25,6 +28,7 @@ def default() -> ConfigDict:
       'log_every': 20,  # steps
       'eval_only': False,  # evaluate the workdir's checkpoint, or init_from
       'init_from': '',  # an official state dict: .npz .safetensors .pt .pth
+      'save_official': '',  # where to write the evaluated weights as one
       'headline': 'top1',  # or mean_class: the metric that a result quotes
       'label_smoothing': 0.0,
       'ema': 0.0,  # decay of averaged weights, used to evaluate; 0 for none
@@ -52,6 +56,7 @@ def default() -> ConfigDict:
         'num_classes': 0,
         'persons': 2,
         'channels': 3,
+        'confidence': False,  # whether the last channel is one
         'train_split': 'train',
         'train_subjects': (),  # empty for all of the split
         'val_split': '',  # empty for no validation, hence no best checkpoint
@@ -68,7 +73,7 @@ def default() -> ConfigDict:
         'rotate': 0.0,  # radians about the vertical, to either side
         'rescale': (),  # (low, high)
         'threads': 4,
-        'prefetch': 16,  # clips
+        'prefetch': 4,  # batches
       },
       'optim': {
         'name': 'sgd',  # or adamw
@@ -84,6 +89,45 @@ def default() -> ConfigDict:
       },
     }
   )
+  return config.lock()
+
+
+# The least that makes sense, of settings that are whole numbers.
+_LEAST = {
+  'epochs': 1,
+  'batch_size': 1,
+  'eval_batch_size': 1,
+  'eval_every': 1,
+  'checkpoint_every': 1,
+  'keep': 1,
+  'log_every': 1,
+  'data.num_classes': 2,
+  'data.persons': 1,
+  'data.channels': 1,
+  'data.frames': 1,
+  'data.test_frames': 0,
+  'data.threads': 0,
+  'data.prefetch': 1,
+  'model.first_block_heads': -1,
+  'optim.warmup_epochs': 0,
+}
+
+
+def check(config: ConfigDict) -> None:
+  """Raises a UserError for the first setting that is out of its range."""
+  flat = _flat(config.to_dict())
+  for key, least in _LEAST.items():
+    if key in flat and flat[key] < least:
+      raise UserError(f'config.{key} is {flat[key]}; the least is {least}')
+  for key in ('label_smoothing', 'ema'):
+    if not 0 <= config[key] < 1:
+      raise UserError(f'config.{key} is {config[key]}; it lies in [0, 1)')
+  if not config.data.scale > 0:
+    raise UserError(f'config.data.scale is {config.data.scale}; use one > 0')
+  if len(config.data.rescale) not in (0, 2):
+    raise UserError(
+      f'config.data.rescale is {config.data.rescale}; use (low, high), or ()'
+    )
 
 
 def check_variant(variant: str, known: Iterable[str]) -> None:
@@ -107,6 +151,7 @@ _FREE = (
   'log_every',
   'mesh',
   'tensorboard',
+  'save_official',
   'data.data_dir',
   'data.manual_dir',
   'data.test_split',

@@ -7,6 +7,7 @@ The same command goes on where a run stopped.
 """
 
 import sys
+from logging import getLogger
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -52,11 +53,16 @@ def main(argv):
 
   if _MULTIHOST.value:
     jax.distributed.initialize()
-  logging.set_verbosity(logging.WARNING)  # Orbax tells much at INFO
+  # Orbax and asyncio print a failed write many times over; we say it once.
+  logging.set_verbosity(logging.WARNING)
+  logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
+  getLogger('asyncio').disabled = True
   try:
     train.run(_CONFIG.value, _WORKDIR.value)
   except UserError as error:
-    sys.exit(f'error: {error}')
+    sys.exit(f'\nerror: {error}')
+  except KeyboardInterrupt:
+    sys.exit(130)
 
 
 if __name__ == '__main__':

@@ -21,9 +21,8 @@ def make_schedule(
 ) -> Callable[[jax.Array], jax.Array]:
   """The learning rate of each step.
 
-  Warm-up goes by whole epochs, as in the published recipes: epoch e of w has
-  base_lr * (e + 1) / (w + 1), so that the epoch after them is the first with
-  the whole rate.
+  Warm-up goes by whole epochs: epoch e of w has base_lr * (e + 1) / (w + 1), so
+  that the first epoch after them is the first with the whole rate.
 
   Args:
     name: 'step', times `decay_rate` from each epoch in `decay_epochs` on, or
@@ -48,7 +47,7 @@ def make_schedule(
     epoch = step // steps_per_epoch
     if name == 'step':
       passed = sum((epoch >= e) * 1 for e in decay_epochs)
-      factor = jnp.float32(decay_rate) ** passed
+      factor = decay_rate ** jnp.asarray(passed)
     else:
       start = warmup_epochs * steps_per_epoch
       span = max(epochs * steps_per_epoch - start, 1)

@@ -45,9 +45,15 @@ def make_mesh(
       f'config.mesh is {tuple(shape)}, but there are {count} devices to lay'
       " out as ('data', 'model'); use (-1, 1) for all of them over the batch"
     )
-  return jax.make_mesh(
+  mesh = jax.make_mesh(
     tuple(sizes), ('data', 'model'), (AxisType.Auto,) * 2, devices=devices
   )
+  if any(len({d.process_index for d in row}) > 1 for row in mesh.devices):
+    raise UserError(
+      f'config.mesh is {tuple(shape)}, which spreads the model axis over'
+      ' several processes; make it divide the devices of one'
+    )
+  return mesh
 
 
 def check_batch(name: str, batch_size: int, mesh: Mesh) -> None:

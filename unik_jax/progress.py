@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import sys
 import time
 from typing import Any, TextIO
@@ -34,6 +35,7 @@ class Progress:
     start: the step it goes on from; later lines of metrics.jsonl are dropped.
     batch_size: clips in a step.
     tensorboard: whether to write TensorBoard files.
+    record: whether to write files at all.
     stream: where the lines go.
 
   Raises:
@@ -48,17 +50,19 @@ class Progress:
     start: int = 0,
     batch_size: int,
     tensorboard: bool = False,
+    record: bool = True,
     stream: TextIO | None = None,
   ):
     self._stream = stream or sys.stdout
     self._on = jax.process_index() == 0
     self._total, self._batch_size = total, batch_size
     self._width = 0
-    self._file = workdir / 'metrics.jsonl'
+    self._file = workdir / 'metrics.jsonl' if record else None
     self._first_step = self._last_step = start
     self._begin = self._last = time.monotonic()
-    self._board = _tensorboard(workdir) if tensorboard and self._on else None
-    if self._on:
+    self._board = None
+    if self._on and record:
+      self._board = _tensorboard(workdir) if tensorboard else None
       _drop_after(self._file, start)
 
   def say(self, text: str) -> None:
@@ -95,6 +99,7 @@ class Progress:
     if not self._on:
       return
     if self._stream.isatty():
+      line = line[: shutil.get_terminal_size().columns - 1]
       print(f'\r{line:<{self._width}}', end='', file=self._stream, flush=True)
       self._width = len(line)
     else:
@@ -102,10 +107,13 @@ class Progress:
 
   def record(self, step: int, numbers: dict[str, Any]) -> None:
     """One line of metrics.jsonl; scalars go to TensorBoard too."""
-    if not self._on:
+    if not self._on or self._file is None:
       return
-    with self._file.open('a') as file:
-      file.write(json.dumps({'step': step, **numbers}) + '\n')
+    try:
+      with self._file.open('a') as file:
+        file.write(json.dumps({'step': step, **numbers}) + '\n')
+    except OSError as error:  # a full disk: the run itself goes on
+      self.say(f'{self._file} could not be written: {error}')
     if self._board:
       for key, value in numbers.items():
         self._board.add_scalar(key, value, step)

@@ -34,7 +34,7 @@ class Layout:
   root_keeps_position: bool = False
 
   def index(self, joint: str) -> int:
-    """The place of `joint` on the joint axis; ValueError if it has none."""
+    """The place of `joint` on the joint axis; a UserError if it has none."""
     try:
       return self.joints.index(joint)
     except ValueError:

@@ -76,6 +76,7 @@ def make_train_step(
       'loss': loss,
       'top1': (logits.argmax(-1) == batch['label']).mean(),
       'grad_norm': optax.tree.norm(grads),
+      'update_norm': optax.tree.norm(updates),
     }
     new_state = TrainState(state.step + 1, params, stats, opt_state, average)
     return new_state, metrics

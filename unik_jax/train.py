@@ -11,14 +11,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from unik_jax import checkpoints, evaluate, models, optim, parallel
+from unik_jax.config import check
 from unik_jax.data import loader, registry
 from unik_jax.errors import UserError
-from unik_jax.models.official import from_official
+from unik_jax.models.official import from_official, to_official
 from unik_jax.progress import Progress, duration
+from unik_jax.signals import StopSignal
 from unik_jax.step import TrainState, make_train_step
 from unik_jax.workdir import best_so_far, claim, was_evaluated, write_result
 
@@ -37,6 +40,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     UserError: bad settings or input, before any long work; NaN in training.
     SystemExit: after SIGTERM or Ctrl-C, when the state is saved.
   """
+  check(config)
+
   # Mesh
   mesh = parallel.make_mesh(config.mesh)
   parallel.check_batch('batch_size', config.batch_size, mesh)
@@ -55,23 +60,24 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     loader.make_transform(config.data, train=train)  # refuses bad settings
 
   # Workdir
-  workdir = pathlib.Path(workdir)
-  claim(workdir, config)
+  workdir = claim(workdir, config)
 
   # Data
   _prepare(config.data)
-  train_clips = loader.Clips(
-    config.data, config.data.train_split, config.data.train_subjects
-  )
   test_clips = loader.Clips(
     config.data, config.data.test_split, config.data.test_subjects
   )
-  val_clips = None
-  if config.data.val_split:
+  train_clips = val_clips = None
+  steps_per_epoch = 1
+  if not config.eval_only:
+    train_clips = loader.Clips(
+      config.data, config.data.train_split, config.data.train_subjects
+    )
+    steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
+  if config.data.val_split and not config.eval_only:
     val_clips = loader.Clips(
       config.data, config.data.val_split, config.data.val_subjects
     )
-  steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
   total_steps = config.epochs * steps_per_epoch
 
   # State
@@ -108,6 +114,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     shardings,
   )
 
+  def start():
+    state = jax.jit(init_state, out_shardings=shardings)(key)
+    if official:
+      state.params, state.batch_stats = official
+      state.ema = official if config.ema else None
+      state = jax.device_put(state, shardings)
+    return state
+
   # Steps
   batches = parallel.batch_sharding(mesh)
   train_step = jax.jit(
@@ -129,6 +143,27 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     put = (parallel.put_batch(batch, mesh) for batch in with_masks)
     return evaluate.evaluate(eval_step, *state.for_evaluation(), put)
 
+  def save_official(state):
+    if config.save_official and jax.process_index() == 0:
+      weights = jax.device_get(state.for_evaluation())
+      checkpoints.write_tensors(
+        config.save_official, to_official(net.abstract, *weights)
+      )
+
+  # Evaluation alone
+  if config.eval_only:
+    state = start() if official else _newest(workdir, config, target)
+    step = int(state.step)
+    progress = Progress(
+      workdir, total=step, batch_size=config.eval_batch_size, record=False
+    )
+    result = measure(state, test_clips)
+    _show(progress, step, 'test', result, config)
+    save_official(state)
+    return write_result(
+      workdir, 'evaluation.json', config, step=step, test=result
+    )
+
   with contextlib.ExitStack() as stack:
     newest = stack.enter_context(
       checkpoints.Checkpoints(workdir / 'checkpoints', config.keep)
@@ -138,12 +173,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     # Resume, or start
     state = newest.restore_newest(target)
     resumed = state is not None
-    if state is None:
-      state = jax.jit(init_state, out_shardings=shardings)(key)
-      if official:
-        state.params, state.batch_stats = official
-        state.ema = official if config.ema else None
-        state = jax.device_put(state, shardings)
+    state = state if resumed else start()
     step = int(state.step)
     progress = Progress(
       workdir,
@@ -160,18 +190,6 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     )
     if resumed:
       progress.say(f'Going on from step {step} of {total_steps}.')
-
-    if config.eval_only:
-      if not (resumed or config.init_from):
-        raise UserError(
-          f'{workdir} has no checkpoint to evaluate; train first, or name an'
-          ' official state dict with --config.init_from=FILE'
-        )
-      result = measure(state, test_clips)
-      _show(progress, step, 'test', result, config)
-      return write_result(
-        workdir, 'evaluation.json', config, step=step, test=result
-      )
 
     # Evaluation between epochs
     top = best_so_far(workdir, config.headline)
@@ -196,9 +214,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       return None
 
     # Loop
-    stop = stack.enter_context(_StopSignal())
+    stop = stack.enter_context(StopSignal())
     pending: list[dict] = []
-    tested = None
+    tested, saved = None, True
     if resumed and is_due(step) and not was_evaluated(workdir, step):
       tested = assess(step, state)  # stopped between saving and evaluating
     data = loader.train_batches(
@@ -247,12 +265,18 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     seconds = time.monotonic() - began
     results = {'test': tested or measure(state, test_clips)}
     _show(progress, step, 'final test', results['test'], config)
-    if val_clips is not None:
-      best_state = best.restore_newest(target)
-      if best_state is not None:
-        results['test_of_best'] = measure(best_state, test_clips)
-        _show(progress, step, 'test of best', results['test_of_best'], config)
-    return write_result(
+    if val_clips is not None and (best_state := _best(best, target)):
+      results['best_step'] = int(best_state.step)
+      results['test_of_best'] = measure(best_state, test_clips)
+      _show(
+        progress,
+        results['best_step'],
+        'test of best',
+        results['test_of_best'],
+        config,
+      )
+    save_official(state)
+    summary = write_result(
       workdir,
       'summary.json',
       config,
@@ -261,32 +285,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       seconds_since_start_or_resume=round(seconds, 1),
       **results,
     )
-
-
-class _StopSignal:
-  """Notes SIGTERM and Ctrl-C, for the loop to stop between two steps."""
-
-  def __enter__(self):
-    self.requested = 0
-    self._before = {}
-    if jax.process_count() > 1:
-      return self  # all must stop at one step: Checkpoints.must_stop
-    for number in (signal.SIGTERM, signal.SIGINT):
-      # Only the main thread may; elsewhere the caller's handling stays.
-      with contextlib.suppress(ValueError):
-        self._before[number] = signal.signal(number, self._note)
-    return self
-
-  def _note(self, number, frame):
-    del frame
-    if self.requested:  # asked twice: at once
-      signal.signal(number, signal.SIG_DFL)
-      signal.raise_signal(number)
-    self.requested = number
-
-  def __exit__(self, *exc):
-    for number, handler in self._before.items():
-      signal.signal(number, handler)
+    if not saved:
+      raise UserError(
+        f'the last checkpoint could not be written to {workdir}; the result is'
+        ' in summary.json, and the same command makes up for the checkpoint'
+      )
+    return summary
 
 
 def _prepare(data):
@@ -309,18 +313,39 @@ def _read_official(path, net):
   return jax.tree.map(lambda a, s: np.asarray(a, s.dtype), values, shapes)
 
 
+def _newest(workdir, config, target):
+  """The newest checkpoint of a run that may still be going on."""
+  with checkpoints.Checkpoints(
+    workdir / 'checkpoints', config.keep, read_only=True
+  ) as saved:
+    state = saved.restore_newest(target)
+  if state is None:
+    raise UserError(f'{workdir} has no checkpoint yet; train first')
+  return state
+
+
+def _best(best, target):
+  """The best state on validation; None, and said, if it is lost."""
+  try:
+    return best.restore_newest(target)
+  except UserError as error:
+    logging.error('The best on validation is not tested: %s', error)
+    return None
+
+
 def _mean_metrics(pending, step, workdir):
   """Means since the last call; a UserError if any value is not finite."""
   fetched = jax.device_get(pending)
-  keys = ('loss', 'top1', 'grad_norm')
+  keys = ('loss', 'top1', 'grad_norm', 'update_norm')
   means = {k: float(np.mean([m[k] for m in fetched])) for k in keys}
   if not all(map(math.isfinite, means.values())):
     raise UserError(
-      f'the loss or its gradient became NaN or infinite before step {step}'
-      f' (means of the last {len(fetched)} steps: {means}). The last'
-      f' checkpoint in {workdir / "checkpoints"} is from before. Try a lower'
+      f'the loss, its gradient or the update became NaN or infinite by step'
+      f' {step} (means of the last {len(fetched)} steps: {means}). What is in'
+      f' {workdir / "checkpoints"} is from before. Try a lower'
       ' config.optim.lr, config.optim.clip_norm=1, or look at the data.'
     )
+  del means['update_norm']  # a check alone
   return means
 
 

@@ -1,6 +1,7 @@
 """The files of a run beside its checkpoints: config.json and the results."""
 
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -11,32 +12,48 @@ from unik_jax.config import check_same_experiment
 from unik_jax.errors import UserError
 
 
-def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
+def claim(workdir: str | pathlib.Path, config: ConfigDict) -> pathlib.Path:
   """Makes a folder this experiment's, or checks that it is.
 
   Args:
     workdir: the folder, made if missing.
-    config: of the run; kept as config.json.
+    config: of the run; kept as config.json. A run that evaluates an official
+      state dict belongs to no experiment, and may use any folder.
+
+  Returns:
+    The folder.
 
   Raises:
     UserError: the folder is another experiment's, or cannot be used.
   """
+  if not str(workdir):
+    raise UserError('--workdir is empty; name a folder for this run')
+  workdir = pathlib.Path(workdir).expanduser()
   file = workdir / 'config.json'
   try:
-    if file.exists():
+    if config.eval_only and config.init_from:
+      workdir.mkdir(parents=True, exist_ok=True)
+    elif file.exists():
       before = json.loads(file.read_text())
       check_same_experiment(config, before, str(file))
-    elif jax.process_index() == 0:
+    elif not config.eval_only and jax.process_index() == 0:
       workdir.mkdir(parents=True, exist_ok=True)
-      if not config.eval_only:
-        file.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
-  except json.JSONDecodeError as error:
+      _write(file, json.dumps(config.to_dict(), indent=2))
+  except (json.JSONDecodeError, AttributeError) as error:
     raise UserError(
-      f'{file}: not readable as JSON ({error}); restore it, or use another'
+      f'{file}: not the settings of a run ({error}); restore it, or use another'
       ' --workdir'
     ) from error
   except OSError as error:
     raise UserError(f'--workdir={workdir} cannot be used: {error}') from error
+  return workdir
+
+
+def _write(file, text):
+  """All of a file or nothing, whatever happens meanwhile."""
+  part = file.with_suffix('.part')
+  part.write_text(text + '\n')
+  os.replace(part, file)
 
 
 def best_so_far(workdir: pathlib.Path, headline: str) -> float:
@@ -69,6 +86,9 @@ def write_result(
     name: of the file.
     config: of the run.
     **results: the figures.
+
+  Raises:
+    UserError: the file cannot be written.
   """
   summary = {
     'dataset': config.data.name,
@@ -80,5 +100,11 @@ def write_result(
     **results,
   }
   if jax.process_index() == 0:
-    (workdir / name).write_text(json.dumps(summary, indent=1) + '\n')
+    try:
+      _write(workdir / name, json.dumps(summary, indent=1))
+    except OSError as error:
+      raise UserError(
+        f'{workdir / name} could not be written ({error}); the figures are'
+        ' above, and the same command writes them when there is room'
+      ) from error
   return summary

@@ -94,6 +94,6 @@ def check_clip(keypoints: np.ndarray, layout: str, where: str) -> np.ndarray:
       f'{where}: NaN or infinity at person {m}, frame {t}, joint {v}'
       f' ({get_layout(layout).joints[v]}); write 0 for a missing joint'
     )
-  if not keypoints.any():
+  if not keypoints[..., :2].any():  # a confidence may be there all the same
     raise UserError(f'{where}: every coordinate is zero; remove this clip')
   return keypoints

@@ -73,21 +73,26 @@ class Clips:
       ) from error
     self.class_names = list(info.features['label'].names)
     self._rows = range(len(self._source))
+    self._where = f'{builder.data_path}, split {split!r}'
     if subjects:
-      self._rows = [
-        i for i in self._rows if self._source[i]['subject'] in subjects
-      ]
+      found = [self[i]['subject'] for i in self._rows]
+      if missing := sorted(set(subjects) - set(found), key=str):
+        raise UserError(f'{self._where} has no clip of subjects {missing}')
+      self._rows = [i for i, subject in enumerate(found) if subject in subjects]
     if not self._rows:
-      raise UserError(
-        f'dataset {config.name!r}, split {split!r} has no clip'
-        + (f' of subjects {list(subjects)}' if subjects else '')
-      )
+      raise UserError(f'{self._where} has no clip')
 
   def __len__(self) -> int:
     return len(self._rows)
 
   def __getitem__(self, index: int) -> dict:
-    return self._source[self._rows[index]]
+    try:
+      return self._source[self._rows[index]]
+    except Exception as error:  # array_record's reader raises several kinds
+      raise UserError(
+        f'{self._where}: clip {index} cannot be read ({error}); remove the'
+        ' folder and prepare the dataset again'
+      ) from error
 
 
 def make_transform(
@@ -97,7 +102,8 @@ def make_transform(
 
   Channels are cut to `channels`, persons cut or zero-padded to `persons`,
   coordinates normalised and divided by `scale`, frames sampled, the clip
-  augmented (training only), and the stream made.
+  augmented (training only), and the stream made. A confidence channel is cut,
+  padded and sampled with the coordinates, and otherwise left alone.
 
   Args:
     config: the `data` part of a config.
@@ -113,7 +119,8 @@ def make_transform(
   normalize = get_preset(config.normalize)
   sample = get_sampler(config.sampling)
   stream = get_stream(config.stream)
-  if config.rotate and config.channels < 3:
+  coordinates = config.channels - bool(config.confidence)
+  if config.rotate and coordinates != 3:
     raise UserError('config.data.rotate needs 3-D data')
   frames = config.frames if train else config.test_frames or config.frames
 
@@ -121,8 +128,10 @@ def make_transform(
     clip = record['keypoints'][: config.persons, ..., : config.channels]
     absent = config.persons - clip.shape[0]
     clip = np.pad(clip, ((0, absent), (0, 0), (0, 0), (0, 0)))
+    clip, confidence = np.split(clip, [coordinates], -1)
     clip = normalize(clip, layout) / np.float32(config.scale)
-    clip = sample(clip, frames, rng)
+    clip = sample(np.concatenate([clip, confidence], -1), frames, rng)
+    clip, confidence = np.split(clip, [coordinates], -1)
     if train:
       if config.random_move:
         clip = augment.random_move(clip, rng)
@@ -130,8 +139,8 @@ def make_transform(
         clip = augment.rotate(clip, rng, config.rotate)
       if config.rescale:
         clip = augment.rescale(clip, rng, *config.rescale)
-    x = np.asarray(stream(clip, layout), np.float32)
-    return {'x': x, 'label': np.int32(record['label'])}
+    x = np.concatenate([stream(clip, layout), confidence], -1)
+    return {'x': np.float32(x), 'label': np.int32(record['label'])}
 
   return transform
 

@@ -5,6 +5,8 @@ builder config. Builders are files in the checkout's `datasets/`; what they
 have written is read without them.
 """
 
+import contextlib
+import fcntl
 import importlib
 import os
 import pathlib
@@ -64,7 +66,7 @@ def prepare(
   """Writes a dataset, unless it is already there.
 
   Args:
-    name: dataset, or dataset/config.
+    name: dataset, or dataset/config; without a config, the first.
     data_dir: where prepared datasets live; default `default_data_dir()`.
     manual_dir: the files that you got from the dataset's authors; default
       DATA_DIR/downloads/manual/NAME.
@@ -80,13 +82,11 @@ def prepare(
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
   base, _, config = name.partition('/')
   configs = [c.name for c in cls.BUILDER_CONFIGS]
-  if configs and config not in configs:
+  if config and config not in configs:
     raise UserError(
-      f'dataset {base!r} has no config {config!r}; name one of '
-      + ', '.join(f'{base}/{known}' for known in configs)
+      f'dataset {base!r} has no config {config!r}; it has: '
+      + (', '.join(configs) or 'none')
     )
-  if config and not configs:
-    raise UserError(f'dataset {base!r} has no config {config!r}, nor others')
   builder = cls(
     data_dir=data_dir, config=config or None, file_format='array_record'
   )
@@ -104,13 +104,28 @@ def prepare(
       f'  python -m unik_jax.prepare {name} --manual_dir={manual_dir}'
       f' --data_dir={data_dir}'
     )
-  for stale in builder.data_path.parent.glob('incomplete.*'):
-    shutil.rmtree(stale)
-  builder.download_and_prepare(
-    file_format='array_record',
-    download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir)),
-  )
+  with _lock(builder.data_path.parent):
+    if (builder.data_path / 'dataset_info.json').exists():
+      return builder  # another process has made it meanwhile
+    for stale in builder.data_path.parent.glob('incomplete.*'):
+      shutil.rmtree(stale)
+    builder.download_and_prepare(
+      file_format='array_record',
+      download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir)),
+    )
   return builder
+
+
+@contextlib.contextmanager
+def _lock(folder):
+  """Lets one process at a time write below a folder."""
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / '.lock', 'w') as file:
+      fcntl.flock(file, fcntl.LOCK_EX)
+      yield
+  except (NotADirectoryError, FileExistsError, PermissionError) as error:
+    raise UserError(f'{folder} cannot be written to: {error}') from error
 
 
 def open_prepared(
@@ -118,6 +133,9 @@ def open_prepared(
 ) -> tfds.core.DatasetBuilder | None:
   """The newest prepared version of a dataset, or None if there is none."""
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
+  if name in names():
+    configs = builder_class(name).BUILDER_CONFIGS
+    name = f'{name}/{configs[0].name}' if configs else name
   versions = [
     path.parent
     for path in (data_dir / name).glob('*/dataset_info.json')
@@ -126,4 +144,10 @@ def open_prepared(
   if not versions:
     return None
   newest = max(versions, key=lambda path: tfds.core.Version(path.name))
-  return tfds.builder_from_directory(newest)
+  try:
+    return tfds.builder_from_directory(newest)
+  except Exception as error:  # a parser's, for a file that is cut short
+    raise UserError(
+      f'{newest}: cannot be opened ({error}); remove the folder and prepare'
+      ' the dataset again'
+    ) from error

@@ -9,18 +9,20 @@ inputs. Parameters and batch statistics keep their own.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.nn.initializers import Initializer
 
 
-def at_least_float32(dtype) -> jnp.dtype:
+def at_least_float32(dtype: Any) -> jnp.dtype:
   """The dtype for softmax, statistics and loss: float32, or wider."""
   return jnp.promote_types(dtype, jnp.float32)
 
 
-def uniform(bound: float):
+def uniform(bound: float) -> Initializer:
   """Initialiser: uniform in [-bound, bound]."""
 
   def init(key, shape, dtype=float):
@@ -29,7 +31,7 @@ def uniform(bound: float):
   return init
 
 
-def fan_out_normal(fan_out: int):
+def fan_out_normal(fan_out: int) -> Initializer:
   """Initialiser: normal of variance 2 / fan_out (Kaiming, mode fan_out)."""
   return nnx.initializers.normal(math.sqrt(2.0 / fan_out))
 
@@ -63,7 +65,7 @@ class Dense(nnx.Module):
     self.bias = nnx.Param(bias_init(rngs.params(), (out_features,)))
     self.dtype = dtype
 
-  def __call__(self, x):
+  def __call__(self, x: jax.Array) -> jax.Array:
     x, kernel, bias = nnx.nn.dtypes.promote_dtype(
       (x, self.kernel[...], self.bias[...]), dtype=self.dtype
     )
@@ -105,7 +107,7 @@ class TemporalConv(nnx.Module):
     self.bias = nnx.Param(jnp.zeros((out_features,)))
     self.stride, self.dilation, self.dtype = stride, dilation, dtype
 
-  def __call__(self, x_bvtc):
+  def __call__(self, x_bvtc: jax.Array) -> jax.Array:
     x, kernel, bias = nnx.nn.dtypes.promote_dtype(
       (x_bvtc, self.kernel[...], self.bias[...]), dtype=self.dtype
     )
@@ -152,7 +154,7 @@ class BatchNorm(nnx.Module):
     self.var = nnx.BatchStat(jnp.ones((features,)))
     self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
 
-  def __call__(self, x, *, train: bool):
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     out_dtype = self.dtype or x.dtype
     x = x.astype(at_least_float32(x.dtype))
     if train:
@@ -173,7 +175,15 @@ class BatchNorm(nnx.Module):
 
 
 class ConvNorm(nnx.Module):
-  """A 1 x 1 convolution and batch norm, `stride` frames at a time."""
+  """A 1 x 1 convolution and batch norm on every `stride`-th frame of x_bvtc.
+
+  Args:
+    in_features: C.
+    out_features: D.
+    stride: of the frames.
+    dtype: of the computation.
+    rngs: where the initial values come from.
+  """
 
   def __init__(
     self,
@@ -188,5 +198,5 @@ class ConvNorm(nnx.Module):
     self.bn = BatchNorm(out_features, dtype=dtype)
     self.stride = stride
 
-  def __call__(self, x_bvtc, *, train: bool):
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     return self.bn(self.conv(x_bvtc[:, :, :: self.stride]), train=train)

@@ -87,7 +87,9 @@ def to_official(model, params, batch_stats) -> dict[str, np.ndarray]:
   return out
 
 
-def from_official(model, params, batch_stats, tensors: Mapping, source: str):
+def from_official(
+  model, params, batch_stats, tensors: Mapping[str, np.ndarray], source: str
+) -> tuple[dict, dict]:
   """Fills a model of ours from an official state dict.
 
   Args:
@@ -102,7 +104,8 @@ def from_official(model, params, batch_stats, tensors: Mapping, source: str):
     (params, batch_stats) of numpy arrays in the dtypes of `tensors`.
 
   Raises:
-    UserError: a tensor is missing, extra or of another shape, each named.
+    UserError: a tensor is missing, extra, of another shape or not finite,
+      each named.
   """
   tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
   tree = {'params': params, 'batch_stats': batch_stats}
@@ -115,17 +118,21 @@ def from_official(model, params, batch_stats, tensors: Mapping, source: str):
   problems += [f'extra: {name}' for name in tensors if name not in wanted]
   pieces: dict[tuple, list] = {}
   for name, tensor in wanted.items():
-    if tensor.path is None or name not in tensors:
+    if name not in tensors:
       continue
     value = np.asarray(tensors[name])
-    target = _get(tree, tensor.path).shape
-    target = target if tensor.head is None else target[1:]
     to_torch, from_torch = _LAYOUTS[tensor.layout]
-    expected = to_torch(np.empty(target, np.uint8)).shape
+    expected = tensor.unused_shape
+    if tensor.path is not None:
+      target = _get(tree, tensor.path).shape
+      target = target if tensor.head is None else target[1:]
+      expected = to_torch(np.empty(target, np.uint8)).shape
     if value.shape != expected:
       problems.append(f'misshapen: {name} is {value.shape}, not {expected}')
-      continue
-    pieces.setdefault(tensor.path, []).append(from_torch(value))
+    elif value.dtype.kind not in 'fiu' or not np.isfinite(value).all():
+      problems.append(f'not finite numbers: {name}')
+    elif tensor.path is not None:
+      pieces.setdefault(tensor.path, []).append(from_torch(value))
   if problems:
     shown = '\n  '.join(problems[:10])
     more = f'\n  and {len(problems) - 10} more' if len(problems) > 10 else ''

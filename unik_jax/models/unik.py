@@ -28,9 +28,25 @@ STRIDES = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
 
 
 class Heads(nnx.Module):
-  """One 1 x 1 convolution per head: kernel (H, C, D), bias (H, D)."""
+  """Parameters of a 1 x 1 convolution per head: kernel (H, C, D), bias (H, D).
 
-  def __init__(self, heads, in_features, out_features, *, std, rngs):
+  Args:
+    heads: H.
+    in_features: C.
+    out_features: D.
+    std: of the normal initial values of the kernel; the bias starts at 0.
+    rngs: where the initial values come from.
+  """
+
+  def __init__(
+    self,
+    heads: int,
+    in_features: int,
+    out_features: int,
+    *,
+    std: float,
+    rngs: nnx.Rngs,
+  ):
     self.kernel = nnx.Param(
       std * jax.random.normal(rngs.params(), (heads, in_features, out_features))
     )
@@ -116,7 +132,7 @@ class SpatialUnit(nnx.Module):
       self.window_bn = layers.BatchNorm(out_features, dtype=dtype)
     self.tau, self.attention_scale, self.dtype = tau, attention_scale, dtype
 
-  def mixing(self, x_butc) -> jax.Array:
+  def mixing(self, x_butc: jax.Array) -> jax.Array:
     """The matrices W_h + A_h, (B, H, U, P) or (H, U, P) without attention.
 
     Column p holds the weights with which the joints u make joint p; the
@@ -137,7 +153,7 @@ class SpatialUnit(nnx.Module):
       scores = scores / (theta.shape[-1] * theta.shape[-2])
     return self.dependency[...] + jax.nn.softmax(scores, axis=-2)
 
-  def __call__(self, x_bvtc, *, train: bool):
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     b, v, t, _ = x_bvtc.shape
     x_butc = self._unfold(x_bvtc) if self.tau > 1 else x_bvtc
     mixing = self.mixing(x_butc).astype(x_butc.dtype)
@@ -172,9 +188,27 @@ class SpatialUnit(nnx.Module):
 
 
 class TemporalUnit(nnx.Module):
-  """T-LSU: a (K x 1) convolution over time and batch norm (Eq. 5)."""
+  """T-LSU: a (K x 1) convolution over time and batch norm (Eq. 5).
 
-  def __init__(self, features, *, kernel_size, stride, dilation, dtype, rngs):
+  Args:
+    features: D, in and out.
+    kernel_size: K.
+    stride: of the frames.
+    dilation: distance between taps, in frames.
+    dtype: of the computation.
+    rngs: where the initial values come from.
+  """
+
+  def __init__(
+    self,
+    features: int,
+    *,
+    kernel_size: int,
+    stride: int,
+    dilation: int,
+    dtype,
+    rngs: nnx.Rngs,
+  ):
     self.conv = layers.TemporalConv(
       features,
       features,
@@ -186,19 +220,30 @@ class TemporalUnit(nnx.Module):
     )
     self.bn = layers.BatchNorm(features, dtype=dtype)
 
-  def __call__(self, x_bvtc, *, train: bool):
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     return self.bn(self.conv(x_bvtc), train=train)
 
 
 class Block(nnx.Module):
-  """ReLU(T-LSU(S-LSU(x)) + residual(x)) (Eq. 1)."""
+  """ReLU(T-LSU(S-LSU(x)) + residual(x)) (Eq. 1).
 
-  def __init__(self, spatial, temporal, residual):
+  Args:
+    spatial: the S-LSU.
+    temporal: the T-LSU.
+    residual: a ConvNorm, 'identity', or None for no residual.
+  """
+
+  def __init__(
+    self,
+    spatial: SpatialUnit,
+    temporal: TemporalUnit,
+    residual: layers.ConvNorm | str | None,
+  ):
     self.spatial = spatial
     self.temporal = temporal
     self.residual = residual
 
-  def __call__(self, x_bvtc, *, train: bool):
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     y = self.temporal(self.spatial(x_bvtc, train=train), train=train)
     if self.residual == 'identity':
       y += x_bvtc
@@ -262,12 +307,15 @@ class UNIK(nnx.Module):
         f' each block: got {len(widths)}, {len(strides)}, {len(dilations)}'
       )
     for key, value, least in (
+      ('widths', min(widths, default=0), 1),
+      ('strides', min(strides, default=0), 1),
+      ('dilations', min(dilations, default=0), 1),
       ('num_heads', num_heads, 0),
       ('tau', tau, 1),
       ('temporal_kernel', temporal_kernel, 1),
     ):
       if value < least:
-        raise UserError(f'model.{key} is {value}; the least is {least}')
+        raise UserError(f'model.{key} has {value}; the least is {least}')
     if first_block_heads is None or not num_heads:
       first_block_heads = num_heads
     self.input_shape = (num_persons, None, num_joints, in_channels)
@@ -318,7 +366,7 @@ class UNIK(nnx.Module):
     )
     self.dtype = dtype
 
-  def __call__(self, x_nmtvc, *, train: bool) -> jax.Array:
+  def __call__(self, x_nmtvc: jax.Array, *, train: bool) -> jax.Array:
     n, m, t, v, c = x_nmtvc.shape
     persons, _, joints, channels = self.input_shape
     if (m, v, c) != (persons, joints, channels):

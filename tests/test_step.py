@@ -1,0 +1,48 @@
+"""One training step against numpy."""
+
+import jax
+import numpy as np
+import pytest
+
+from unik_jax import models, optim
+from unik_jax.step import TrainState, make_train_step
+
+
+def test_label_smoothing_and_averaged_weights():
+  """One step against numpy: the loss's target, and the moving average."""
+  net = models.Network(
+    'unik',
+    num_classes=5,
+    num_joints=6,
+    num_persons=2,
+    in_channels=3,
+    widths=(4, 8),
+    strides=(1, 2),
+  )
+  optimizer = optim.make_optimizer('adamw', lambda _: 0.05, weight_decay=0.1)
+  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  rng = np.random.default_rng(0)
+  params, stats = jax.tree.map(
+    lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, shapes
+  )
+  state = TrainState(0, params, stats, optimizer.init(params), (params, stats))
+  batch = {
+    'x': rng.standard_normal((4, 2, 12, 6, 3)).astype(np.float32),
+    'label': np.array([0, 1, 2, 2]),
+  }
+  step = jax.jit(make_train_step(net, optimizer, label_smoothing=0.2, ema=0.75))
+  new, metrics = step(state, batch)
+  logits, _ = net.apply(params, stats, batch['x'], train=True)
+  wide = np.float64(logits)
+  log_p = wide - np.log(np.exp(wide).sum(-1, keepdims=True))
+  target = np.full((4, 5), 0.2 / 5)
+  target[np.arange(4), batch['label']] += 0.8
+  assert float(metrics['loss']) == pytest.approx(
+    -(target * log_p).sum(-1).mean(), rel=1e-5
+  )
+  for old, now, mean in zip(
+    *map(jax.tree.leaves, ((params, stats), (new.params, new.batch_stats))),
+    jax.tree.leaves(new.ema),
+    strict=True,
+  ):
+    np.testing.assert_allclose(mean, 0.75 * old + 0.25 * now, rtol=1e-5)
