@@ -165,9 +165,12 @@ class BatchNorm(nnx.Module):
         (self.mean, mean),
         (self.var, var * (n / max(n - 1, 1))),
       ):
-        running[...] = (
-          self.momentum * running[...] + (1 - self.momentum) * new
-        ).astype(running.dtype)
+        # Not running[...] = ..., which would write into a caller's own arrays.
+        running.set_value(
+          (self.momentum * running[...] + (1 - self.momentum) * new).astype(
+            running.dtype
+          )
+        )
     else:
       mean, var = self.mean[...], self.var[...]
     factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
