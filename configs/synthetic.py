@@ -38,4 +38,6 @@ def get_config(variant='quick'):
       strides=(1, 1, 2, 1, 2, 1),
       dilations=(1,) * 6,
     )
+  else:
+    config.optim.lr = 0.03  # with 0.1 it stays at 92.8% on validation
   return config
