@@ -33,6 +33,7 @@ def get_config(variant='quick'):
     lr=0.1, weight_decay=5e-4, warmup_epochs=1, schedule='cosine'
   )
   if variant == 'quick':
+    config.epochs = 18
     config.model.update(
       widths=(16, 16, 32, 32, 64, 64),
       strides=(1, 1, 2, 1, 2, 1),
