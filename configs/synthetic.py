@@ -2,7 +2,10 @@
 
   python -m unik_jax.main --config=configs/synthetic.py --workdir=runs/synthetic
 
-Variants: `full`, the paper's network, as `configs/synthetic.py:full`.
+Measured, last epoch, seed 0, two CPU cores: 97.7% of 480 test clips (99.1% on
+validation) in three minutes of processor time. Variant `full`, the paper's
+network, as `configs/synthetic.py:full`: 94.8% (94.4%) after its 12 epochs, in
+14 minutes with other work on the cores.
 """
 
 from unik_jax.config import check_variant, default
