@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from unik_jax import skeletons
 from unik_jax.errors import UserError
-from unik_jax.skeletons import LAYOUTS, get_layout
+from unik_jax.skeletons import LAYOUTS, get_layout, layout_from_dict
 
 # (child, parent), as the datasets' readers publish them.
 NTU_25 = """
@@ -133,3 +134,82 @@ def test_unknown_joint_names_the_known_ones():
     layout.index('tail')
   words = re.findall(r'\w+', str(error.value))
   assert set(layout.joints) <= set(words)
+
+
+# A layout of one's own
+
+OWN = {
+  'name': 'upper_body',
+  'joints': 'hips neck left_hand right_hand',
+  'bones': [['neck', 'hips'], ['left_hand', 'neck'], ['right_hand', 'neck']],
+  'center': 'hips',
+  'up': ['hips', 'neck'],
+}
+
+
+def test_words_and_lists_mean_the_same():
+  words = OWN | {
+    'bones': 'neck<hips left_hand<neck right_hand<neck',
+    'joints': OWN['joints'].split(),
+    'up': 'hips neck',
+  }
+  layout = layout_from_dict(OWN, 'mine.yaml')
+  assert layout == layout_from_dict(words, 'mine.yaml')
+  assert layout.parents == (0, 0, 1, 1)
+  assert layout.up == ('hips', 'neck') and layout.across is None
+
+
+@every_layout
+def test_a_layout_survives_being_written_down(name):
+  layout = get_layout(name)
+  assert layout_from_dict(layout.to_dict(), 'x') == layout
+
+
+@pytest.mark.parametrize(
+  'change, words',
+  [
+    ({'joints': None}, "needs 'joints'"),
+    ({'bonez': 'a<b'}, "unknown key 'bonez'"),
+    ({'name': 7}, 'name: a name is due, not 7'),
+    ({'bones': [[1, 0]]}, 'bones: names of joints are due'),
+    ({'bones': {'neck': 'hips'}}, 'bones: names of joints are due'),
+    ({'bones': 'neck hips'}, "'neck' is not of the form child<parent"),
+    ({'bones': [['a', 'b', 'c']]}, 'child<parent'),
+    ({'bones': 'neck<hips left_hand<neck'}, '2 joints are nobody'),
+    (
+      {'bones': 'neck<hips left_hand<right_hand right_hand<left_hand'},
+      'circle',
+    ),
+    ({'bones': 'neck<hips neck<left_hand right_hand<neck'}, 'child of two'),
+    (
+      {'bones': 'neck<hip left_hand<neck right_hand<neck'},
+      "'hip' is not among",
+    ),
+    ({'center': 'belly'}, "'belly' is not among"),
+    ({'up': 'hips'}, 'two joints are due'),
+    ({'joints': 'hips neck neck left_hand right_hand'}, 'listed twice'),
+  ],
+)
+def test_layouts_that_make_no_sense(change, words):
+  table = {k: v for k, v in (OWN | change).items() if v is not None}
+  with pytest.raises(UserError, match=f'mine.yaml.*{words}'):
+    layout_from_dict(table, 'mine.yaml')
+
+
+def test_sides_come_in_pairs():
+  table = OWN | {'joints': 'hips neck left_hand tail', 'up': ()}
+  table['bones'] = 'neck<hips left_hand<neck tail<hips'
+  with pytest.raises(UserError, match="'left_hand', but no 'right_hand'"):
+    layout_from_dict(table, 'mine.yaml')
+
+
+def test_a_name_is_not_taken_twice(monkeypatch):
+  monkeypatch.setattr(skeletons, 'LAYOUTS', dict(LAYOUTS))
+  layout = layout_from_dict(OWN, 'mine.yaml')
+  skeletons.register(layout)
+  skeletons.register(layout)
+  assert get_layout('upper_body') is layout
+  with pytest.raises(UserError, match='in use'):
+    skeletons.register(layout_from_dict(OWN | {'center': 'neck'}, 'x'))
+  with pytest.raises(UserError, match='built in'):
+    skeletons.register(layout_from_dict(OWN | {'name': 'ntu_25'}, 'x'))

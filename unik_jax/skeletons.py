@@ -2,13 +2,15 @@
 
 UNIK needs no graph, so a layout never enters a model. It serves the data
 side: bone streams, centring, plots, and maps between datasets by joint name.
-
-Joint names are the Kinect SDK's and COCO's in lower case, sides as a prefix
-`left_` or `right_`, so that left/right pairs follow from the names.
+The built-in ones are in `layouts.yaml`; a user's own has the same form.
 """
 
 import dataclasses
 import functools
+import pathlib
+from typing import Any
+
+import yaml
 
 from unik_jax.errors import UserError
 
@@ -19,19 +21,64 @@ class Layout:
 
   Attributes:
     name: the key in `LAYOUTS`.
-    joints: joint names, in the order of the data's joint axis.
+    joints: joint names, in the order of the data's joint axis; sides are a
+      prefix `left_` or `right_`.
     bones: (child, parent) joint names; a tree with one root.
     center: the joint that normalisation subtracts.
+    up: two joints, the lower first, or None. Presets turn a 3-D body so that
+      the direction from the first to the second is +z.
+    across: two joints, the left one first, or None. Likewise for +x.
     root_keeps_position: whether the bone stream holds the root's own
       coordinates at the root's place rather than zeros. True for the 17
       joints of UNIK, whose published script leaves joint 1 untouched.
+
+  Raises:
+    UserError: the parts do not fit together.
   """
 
   name: str
   joints: tuple[str, ...]
   bones: tuple[tuple[str, str], ...]
   center: str
+  up: tuple[str, str] | None = None
+  across: tuple[str, str] | None = None
   root_keeps_position: bool = False
+
+  def __post_init__(self):
+    problem = self._problem()
+    if problem:
+      raise UserError(f'joint layout {self.name!r}: {problem}')
+
+  def _problem(self):
+    joints = self.joints
+    if not joints:
+      return 'it has no joints'
+    if twice := sorted({j for j in joints if joints.count(j) > 1}):
+      return f'joint {twice[0]!r} is listed twice'
+    used = [joint for bone in self.bones for joint in bone]
+    used += [self.center, *(self.up or ()), *(self.across or ())]
+    if unknown := [joint for joint in used if joint not in joints]:
+      return f'{unknown[0]!r} is not among its joints: {", ".join(joints)}'
+    parent = dict(self.bones)
+    if len(parent) != len(self.bones):
+      return 'a joint is the child of two bones'
+    roots = [joint for joint in joints if joint not in parent]
+    if len(roots) != 1:
+      return (
+        f"{len(roots)} joints are nobody's child ({', '.join(roots)}), where"
+        ' a tree has one root'
+      )
+    for joint in joints:
+      for _ in joints:
+        joint = parent.get(joint, joint)
+      if joint != roots[0]:
+        return f'its bones run in a circle through {joint!r}'
+    for joint in joints:
+      if joint.startswith('left_'):
+        other = 'right_' + joint.removeprefix('left_')
+        if other not in joints:
+          return f'it has {joint!r}, but no {other!r}'
+    return None
 
   def index(self, joint: str) -> int:
     """The place of `joint` on the joint axis; a UserError if it has none."""
@@ -74,148 +121,95 @@ class Layout:
       if name.startswith('left_')
     )
 
+  def to_dict(self) -> dict[str, Any]:
+    """As `layout_from_dict` reads it, in types that JSON has."""
+    out = {
+      'name': self.name,
+      'joints': ' '.join(self.joints),
+      'bones': ' '.join('<'.join(bone) for bone in self.bones),
+      'center': self.center,
+    }
+    if self.up:
+      out['up'] = ' '.join(self.up)
+    if self.across:
+      out['across'] = ' '.join(self.across)
+    if self.root_keeps_position:
+      out['root_keeps_position'] = True
+    return out
 
-def _bones(text: str) -> tuple[tuple[str, str], ...]:
-  """Reads 'child<parent' words, with l_ and r_ short for the sides."""
 
-  def name(word):
-    side = {'l_': 'left_', 'r_': 'right_'}.get(word[:2])
-    return side + word[2:] if side else word
+def layout_from_dict(table: dict[str, Any], where: str) -> Layout:
+  """A layout from the form that it has in `layouts.yaml`, with its `name`.
 
-  return tuple(
-    tuple(name(end) for end in word.split('<')) for word in text.split()
-  )
+  Args:
+    table: `name`, `joints`, `bones`, `center`, and optionally `up`, `across`
+      and `root_keeps_position`. Lists may be given as such, or as words.
+    where: the file, to be named in errors.
+
+  Raises:
+    UserError: a part is missing, unknown or malformed.
+  """
+  known = [field.name for field in dataclasses.fields(Layout)]
+  needed = ('name', 'joints', 'bones', 'center')
+  for key in needed:
+    if key not in table:
+      raise UserError(
+        f'{where}: a joint layout needs {key!r}; see unik_jax/layouts.yaml'
+      )
+  if unknown := sorted(set(map(str, table)) - set(known)):
+    raise UserError(
+      f'{where}: unknown key {unknown[0]!r}; a joint layout has '
+      + ', '.join(known)
+    )
+  table = dict(table)
+  for key in ('name', 'center'):
+    if not isinstance(table[key], str):
+      raise UserError(f'{where}, {key}: a name is due, not {table[key]!r}')
+  for key in ('joints', 'bones', 'up', 'across'):
+    table[key] = _words(table.get(key) or (), f'{where}, {key}')
+  table['bones'] = tuple(tuple(bone.split('<')) for bone in table['bones'])
+  for bone in table['bones']:
+    if len(bone) != 2:
+      raise UserError(
+        f'{where}, bones: {"<".join(bone)!r} is not of the form child<parent'
+      )
+  for key in ('up', 'across'):
+    if len(table[key]) not in (0, 2):
+      raise UserError(f'{where}, {key}: two joints are due')
+    table[key] = table[key] or None
+  try:
+    return Layout(**table)
+  except UserError as error:
+    raise UserError(f'{where}: {error}') from None
 
 
-def _joints(text: str) -> tuple[str, ...]:
-  return tuple(joint for (joint,) in _bones(text))
+def _words(value, where):
+  """A list of strings, given as one or as words with spaces between."""
+  if isinstance(value, str):
+    return tuple(value.split())
+  if _is_list(value):
+    # A bone may be a pair of its own: [child, parent].
+    words = [word for v in value for word in (v if _is_list(v) else [v])]
+    if all(isinstance(word, str) for word in words):
+      return tuple('<'.join(v) if _is_list(v) else v for v in value)
+  raise UserError(f'{where}: names of joints are due, not {value!r}')
 
 
-_NTU_25 = Layout(
-  name='ntu_25',  # Kinect v2
-  joints=_joints(
-    'spine_base spine_mid neck head'
-    ' l_shoulder l_elbow l_wrist l_hand r_shoulder r_elbow r_wrist r_hand'
-    ' l_hip l_knee l_ankle l_foot r_hip r_knee r_ankle r_foot'
-    ' spine_shoulder l_hand_tip l_thumb r_hand_tip r_thumb'
-  ),
-  # The tips hang on each other as in the list that all papers share.
-  bones=_bones(
-    'spine_base<spine_mid spine_mid<spine_shoulder neck<spine_shoulder'
-    ' head<neck l_shoulder<spine_shoulder l_elbow<l_shoulder'
-    ' l_wrist<l_elbow l_hand<l_wrist r_shoulder<spine_shoulder'
-    ' r_elbow<r_shoulder r_wrist<r_elbow r_hand<r_wrist'
-    ' l_hip<spine_base l_knee<l_hip l_ankle<l_knee l_foot<l_ankle'
-    ' r_hip<spine_base r_knee<r_hip r_ankle<r_knee r_foot<r_ankle'
-    ' l_hand_tip<l_thumb l_thumb<l_hand r_hand_tip<r_thumb r_thumb<r_hand'
-  ),
-  center='spine_mid',
-)
+def _is_list(value):
+  return isinstance(value, list | tuple)
 
-_UNIK_17 = Layout(
-  name='unik_17',  # LCR-Net's 13 joints and four made from them
-  joints=_joints(
-    'head nose neck chest mid_hip l_shoulder r_shoulder l_elbow r_elbow'
-    ' l_wrist r_wrist l_hip r_hip l_knee r_knee l_ankle r_ankle'
-  ),
-  bones=_bones(
-    'mid_hip<chest chest<neck neck<nose nose<head'
-    ' r_shoulder<neck r_elbow<r_shoulder r_wrist<r_elbow'
-    ' l_shoulder<neck l_elbow<l_shoulder l_wrist<l_elbow'
-    ' l_hip<mid_hip l_knee<l_hip l_ankle<l_knee'
-    ' r_hip<mid_hip r_knee<r_hip r_ankle<r_knee'
-  ),
-  center='chest',
-  root_keeps_position=True,
-)
 
-_LCRNET_13 = Layout(
-  name='lcrnet_13',
-  joints=_joints(
-    'r_ankle l_ankle r_knee l_knee r_hip l_hip r_wrist l_wrist'
-    ' r_elbow l_elbow r_shoulder l_shoulder head'
-  ),
-  bones=_bones(
-    'r_shoulder<head l_shoulder<head r_elbow<r_shoulder l_elbow<l_shoulder'
-    ' r_wrist<r_elbow l_wrist<l_elbow r_hip<r_shoulder l_hip<l_shoulder'
-    ' r_knee<r_hip l_knee<l_hip r_ankle<r_knee l_ankle<l_knee'
-  ),
-  center='head',
-)
+def _built_in():
+  path = pathlib.Path(__file__).with_name('layouts.yaml')
+  tables = yaml.safe_load(path.read_text())
+  return {
+    name: layout_from_dict({'name': name, **table}, str(path))
+    for name, table in tables.items()
+  }
 
-_OPENPOSE_18 = Layout(
-  name='openpose_18',
-  joints=_joints(
-    'nose neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist'
-    ' r_hip r_knee r_ankle l_hip l_knee l_ankle r_eye l_eye r_ear l_ear'
-  ),
-  bones=_bones(
-    'r_wrist<r_elbow r_elbow<r_shoulder l_wrist<l_elbow l_elbow<l_shoulder'
-    ' l_ankle<l_knee l_knee<l_hip r_ankle<r_knee r_knee<r_hip'
-    ' l_hip<l_shoulder r_hip<r_shoulder l_shoulder<neck r_shoulder<neck'
-    ' nose<neck l_eye<nose r_eye<nose l_ear<l_eye r_ear<r_eye'
-  ),
-  center='neck',
-)
 
-_COCO_17 = Layout(
-  name='coco_17',
-  joints=_joints(
-    'nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow'
-    ' l_wrist r_wrist l_hip r_hip l_knee r_knee l_ankle r_ankle'
-  ),
-  bones=_bones(
-    'l_ankle<l_knee l_knee<l_hip r_ankle<r_knee r_knee<r_hip'
-    ' l_hip<l_shoulder r_hip<r_shoulder l_wrist<l_elbow l_elbow<l_shoulder'
-    ' r_wrist<r_elbow r_elbow<r_shoulder l_shoulder<nose r_shoulder<nose'
-    ' l_eye<nose l_ear<l_eye r_eye<nose r_ear<r_eye'
-  ),
-  center='nose',
-)
-
-_KINECT_20_BONES = _bones(
-  'spine<hip_center shoulder_center<spine head<shoulder_center'
-  ' l_shoulder<shoulder_center r_shoulder<shoulder_center'
-  ' l_elbow<l_shoulder r_elbow<r_shoulder l_wrist<l_elbow r_wrist<r_elbow'
-  ' l_hand<l_wrist r_hand<r_wrist l_hip<hip_center r_hip<hip_center'
-  ' l_knee<l_hip r_knee<r_hip l_ankle<l_knee r_ankle<r_knee'
-  ' l_foot<l_ankle r_foot<r_ankle'
-)
-
-_KINECT_20 = Layout(
-  name='kinect_20',  # Kinect v1, in the order of its SDK
-  joints=_joints(
-    'hip_center spine shoulder_center head'
-    ' l_shoulder l_elbow l_wrist l_hand r_shoulder r_elbow r_wrist r_hand'
-    ' l_hip l_knee l_ankle l_foot r_hip r_knee r_ankle r_foot'
-  ),
-  bones=_KINECT_20_BONES,
-  center='hip_center',
-)
-
-_MSR_20 = Layout(
-  name='msr_20',  # Kinect v1, in the order of MSR-Action3D's files
-  joints=_joints(
-    'l_shoulder r_shoulder shoulder_center spine l_hip r_hip hip_center'
-    ' l_elbow r_elbow l_wrist r_wrist l_hand r_hand'
-    ' l_knee r_knee l_ankle r_ankle l_foot r_foot head'
-  ),
-  bones=_KINECT_20_BONES,
-  center='hip_center',
-)
-
-LAYOUTS = {
-  layout.name: layout
-  for layout in (
-    _NTU_25,
-    _UNIK_17,
-    _LCRNET_13,
-    _OPENPOSE_18,
-    _COCO_17,
-    _KINECT_20,
-    _MSR_20,
-  )
-}
+LAYOUTS: dict[str, Layout] = _built_in()
+BUILT_IN = frozenset(LAYOUTS)
 
 
 def get_layout(name: str) -> Layout:
@@ -225,3 +219,17 @@ def get_layout(name: str) -> Layout:
       f'unknown joint layout {name!r}; known: {", ".join(sorted(LAYOUTS))}'
     )
   return LAYOUTS[name]
+
+
+def register(layout: Layout) -> None:
+  """Makes a layout known by its name for the rest of the process.
+
+  Raises:
+    UserError: the name is taken by another layout.
+  """
+  if LAYOUTS.setdefault(layout.name, layout) != layout:
+    kind = 'built in' if layout.name in BUILT_IN else 'in use already'
+    raise UserError(
+      f'a different joint layout named {layout.name!r} is {kind}; give yours'
+      ' another name'
+    )
