@@ -19,7 +19,7 @@ def mean_poses(builder, split):
   poses, labels = [], []
   for record in builder.as_data_source(split):
     seen = record['keypoints'][0].any(-1, keepdims=True)
-    clip = center_first(record['keypoints'], layout)[0]
+    clip = center_first(record['keypoints'], layout, record['image_size'])[0]
     poses.append(clip.sum(0) / np.maximum(seen.sum(0), 1))
     labels.append(record['label'])
   return np.stack(poses), np.array(labels)

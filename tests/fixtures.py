@@ -12,8 +12,11 @@ import scipy.io
 SUFFIX = '_skeleton3D.txt'
 UNUSED = 'a20_s10_e03'  # lies among the files, and files_used.mat leaves it out
 
+# NTU RGB+D: three bodyIDs.
+ANN, BEN, CAT = 72057594037927760, 72057594037927761, 72057594037927762
 
-def skeleton_text(clip: np.ndarray) -> str:
+
+def msr_text(clip: np.ndarray) -> str:
   """(T, 20, 4) as MSR-Action3D writes it."""
   rows = clip.reshape(-1, 4)
   return ''.join(' '.join(f'{v:.6f}' for v in row) + '\n' for row in rows)
@@ -54,7 +57,7 @@ def write_msr_fixture(
     clip = rng.normal(size=(1 + i % 6, 20, 4)).round(6).astype(np.float32)
     clips[f'a{a:02}_s{s:02}_e01'] = clip
   files = {
-    name + SUFFIX: skeleton_text(clip).encode()
+    name + SUFFIX: msr_text(clip).encode()
     for name, clip in [*clips.items(), (UNUSED, np.zeros((1, 20, 4)))]
   }
   files['files_used.mat'] = files_used(list(clips))
@@ -77,3 +80,47 @@ def write_msr_fixture(
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
   return clips
+
+
+def make_lcrnet_body(rng, **changes):
+  """One body of a frame, as in the file."""
+  return {
+    'pose2d': rng.uniform(1, 480, 26).round(3).tolist(),
+    'pose3d': rng.normal(size=39).round(4).tolist(),
+  } | changes
+
+
+def make_lcrnet(bodies=(1, 2, 0, 2), seed=0):
+  """A file's content as an object, with so many bodies in its frames."""
+  rng = np.random.default_rng(seed)
+  frames = [[make_lcrnet_body(rng) for _ in range(n)] for n in bodies]
+  return {'K': 1, 'njts': 13, 'frames': frames}
+
+
+def make_kinect_pose(rng, at=(0.0, 0.0, 3.0)):
+  """(25, 3) metres, with the seven digits that the files have."""
+  return (np.asarray(at) + rng.normal(scale=0.3, size=(25, 3))).round(7)
+
+
+def skeleton_text(frames, newline='\n'):
+  """What the tracker writes of frames, each a list of (bodyID, (25, 3))."""
+  lines = [str(len(frames))]
+  for bodies in frames:
+    lines.append(str(len(bodies)))
+    for body_id, pose in bodies:
+      lines += [f'{body_id} 0 1 1 1 1 0 -0.100419 -0.102671 2', '25']
+      lines += [
+        ' '.join(str(v) for v in joint)
+        + ' 225.6643 207.2052 1002.657 528.821 0.1 -0.2 0.3 0.9 2'
+        for joint in pose
+      ]
+  return newline.join([*lines, ''])
+
+
+def make_frames(ids=((ANN,), (ANN, BEN), (), (BEN, ANN)), seed=0):
+  """Frames of bodies of these IDs, Ann on the left, Ben and Cat further on."""
+  rng = np.random.default_rng(seed)
+  return [
+    [(body, make_kinect_pose(rng, at=(body - ANN, 0, 3))) for body in bodies]
+    for bodies in ids
+  ]

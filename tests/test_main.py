@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -79,4 +80,27 @@ def test_prepare(tmp_path):
   )
   assert 'msraction3d.tar.gz' in out and 'Traceback' not in out
   out = command(module='prepare', code=1)
-  assert 'datasets: msr_action3d, posetics, synthetic_skeletons' in out
+  assert 'datasets: kinetics_skeleton, msr_action3d, ntu_rgbd' in out
+
+
+def test_prepare_tells_of_bad_clips(tmp_path):
+  """As a person does with a folder of their own."""
+  for label, seed in (('sit', 0), ('wave', 9)):
+    (tmp_path / 'moves' / label).mkdir(parents=True)
+    for i in range(4):
+      clip = np.random.default_rng(seed + i).normal(size=(6, 33, 3))
+      np.save(tmp_path / 'moves' / label / f'{i}.npy', clip)
+  (tmp_path / 'moves' / 'sit' / 'cut.npy').write_bytes(b'\x93NUMPY')
+  arguments = [
+    'skeleton_folder/moves',
+    f'--manual_dir={tmp_path / "moves"}',
+    f'--data_dir={tmp_path / "data"}',
+  ]
+  out = command(*arguments, module='prepare', code=1)
+  assert 'cut.npy' in out and '--skip_bad' in out and 'Traceback' not in out
+  out = command(*arguments, '--skip_bad', module='prepare')
+  assert '1 bad clip(s) skipped' in out and 'report.json' in out
+  assert 'note: ' in out and 'W1' not in out
+  assert '--overwrite' in command(*arguments, module='prepare')
+  out = command(*arguments, '--skip_bad', '--overwrite', module='prepare')
+  assert '1 bad clip(s) skipped' in out

@@ -2,7 +2,8 @@
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data.clips import ClipBuilder, check_clip
+from unik_jax.data.builder import ClipBuilder
+from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import msr_action3d
 
 _CITATION = """\
@@ -17,7 +18,9 @@ _CITATION = """\
 class Builder(ClipBuilder):
   """Cross-subject: subjects 1 3 5 7 9 train (284 clips), the rest test."""
 
-  VERSION = tfds.core.Version('1.0.0')
+  VERSION = tfds.core.Version('1.1.0')
+  RELEASE_NOTES = {'1.1.0': 'Image sizes; clips as bytes.'}
+  parallel = False  # the archive is read whole
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     'MSR-Action3D may be used for research. Get msraction3d.tar.gz (the 3-D'
     ' skeletons in real-world coordinates, with files_used.mat) through'
@@ -33,28 +36,23 @@ class Builder(ClipBuilder):
       labels=msr_action3d.LABELS,
       description='Kinect v1 skeletons of 20 gaming actions, with confidence.',
       units='metres',
+      confidence=True,
       homepage='https://sites.google.com/view/wanqingli/data-sets/msr-action3d',
       citation=_CITATION,
     )
 
-  def _split_generators(self, dl_manager):
-    files = msr_action3d.read_files(dl_manager.manual_dir)
-    parts = {'train': {}, 'test': {}}
-    for name, content in files.items():
-      _, subject = msr_action3d.parse_name(name, name)
-      parts['train' if subject % 2 else 'test'][name] = content
-    return {k: self._generate_examples(v) for k, v in parts.items()}
+  def list_clips(self, folder):
+    contents = msr_action3d.read_files(folder, self.may_skip)
+    for name, content in contents.items():
+      with self.may_skip(name):
+        action, subject = msr_action3d.parse_name(name, name)
+        yield ClipFile(
+          id=name,
+          source=msr_action3d.Text(name, content),
+          splits=('train',) if subject % 2 else ('test',),
+          label=action - 1,
+          subject=subject,
+        )
 
-  def _generate_examples(self, files):
-    for key, (name, content) in enumerate(files.items()):
-      action, subject = msr_action3d.parse_name(name, name)
-      clip = msr_action3d.parse_skeleton(content, name)
-      yield (
-        key,
-        {
-          'id': name,
-          'keypoints': check_clip(clip[None], 'msr_20', name),
-          'label': action - 1,
-          'subject': subject,
-        },
-      )
+  def reader(self):
+    return msr_action3d.read

@@ -9,11 +9,12 @@ of its actions occurs in MSR-Action3D.
 """
 
 import dataclasses
+import functools
 
 import tensorflow_datasets as tfds
 
 from unik_jax.data import synthetic
-from unik_jax.data.clips import ClipBuilder, check_clip
+from unik_jax.data.builder import ClipBuilder
 
 _DESCRIPTION = """\
 One person performs one of twenty actions before a camera. Bodies, postures,
@@ -42,8 +43,11 @@ class Config(tfds.core.BuilderConfig):
 class Builder(ClipBuilder):
   """Builds the synthetic skeletons."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'Twenty actions, sixty subjects, three layouts.'}
+  VERSION = tfds.core.Version('1.1.0')
+  RELEASE_NOTES = {'1.1.0': 'Image sizes; clips as bytes.'}
+  # A script of a user's that trains on it need not be one that worker
+  # processes can import.
+  parallel = False
   BUILDER_CONFIGS = [
     Config(
       name='unik_17_2d',
@@ -75,14 +79,12 @@ class Builder(ClipBuilder):
       units=config.units,
     )
 
-  def _split_generators(self, dl_manager):
-    del dl_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in synthetic.SPLITS}
+  def list_clips(self, folder):
+    del folder  # nothing to download
+    return synthetic.list_clips()
 
-  def _generate_examples(self, split):
+  def reader(self):
     config = self.builder_config
-    for record in synthetic.generate_split(
-      split, config.layout, config.channels
-    ):
-      check_clip(record['keypoints'], config.layout, record['id'])
-      yield record['id'], record
+    return functools.partial(
+      synthetic.read, layout=config.layout, channels=config.channels
+    )

@@ -1,72 +1,97 @@
-"""What every prepared dataset holds, and the check each clip passes first.
+"""A clip on its way from a file to a prepared dataset, and its check.
 
-A record is one clip:
+What a prepared dataset holds of each clip:
 
   keypoints: (M, T, V, C) float32, tracked coordinates in the source's units;
     M persons (a missing one is all zeros), T frames as recorded, V joints,
     C channels.
   label: the class; subject: who acts, -1 where unknown; id: a unique name.
+  image_size: (width, height) in pixels, zeros where unknown.
 """
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import numpy as np
-import tensorflow_datasets as tfds
 
 from unik_jax.errors import UserError
-from unik_jax.skeletons import get_layout
+from unik_jax.skeletons import Layout
 
 
-class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """A TFDS builder of skeleton clips; subclasses read one dataset's files."""
+@dataclasses.dataclass(frozen=True)
+class ClipFile:
+  """A clip that is to be read, as a builder lists it before any is read.
 
-  def clip_info(
-    self,
-    *,
-    layout: str,
-    persons: int,
-    channels: int,
-    labels: list[str],
-    description: str,
-    units: str,
-    homepage: str = '',
-    citation: str = '',
-  ) -> tfds.core.DatasetInfo:
-    """The features above, with the layout and units kept as metadata.
+  Attributes:
+    id: unique in the dataset.
+    source: what the builder's reader is given: a `files.File`, or any small
+      thing that can be pickled. Its `str` names the clip in errors.
+    splits: all that the clip belongs to, such as ('xsub_train', 'xview_test').
+    label: index of the class.
+    subject: who acts.
+    image_size: (width, height) in pixels, where it is known beforehand.
+  """
 
-    Args:
-      layout: a key of `unik_jax.skeletons.LAYOUTS`.
-      persons: M, how many persons a clip has room for.
-      channels: C, coordinates (and confidence) per joint.
-      labels: class names, in label order.
-      description: what the dataset is.
-      units: of the coordinates, such as 'metres'.
-      homepage: where the authors describe the dataset.
-      citation: BibTeX.
+  id: str
+  source: Any
+  splits: tuple[str, ...]
+  label: int
+  subject: int = -1
+  image_size: tuple[int, int] = (0, 0)
 
-    Returns:
-      The DatasetInfo for `_info`.
-    """
-    joints = get_layout(layout).num_joints
-    return tfds.core.DatasetInfo(
-      builder=self,
-      description=description,
-      features=tfds.features.FeaturesDict(
-        {
-          'id': tfds.features.Text(),
-          'keypoints': tfds.features.Tensor(
-            shape=(persons, None, joints, channels), dtype=np.float32
-          ),
-          'label': tfds.features.ClassLabel(names=labels),
-          'subject': tfds.features.Scalar(dtype=np.int32),
-        }
-      ),
-      metadata=tfds.core.MetadataDict(layout=layout, units=units),
-      homepage=homepage or None,
-      citation=citation or None,
-      disable_shuffling=True,  # the loader shuffles; ids stay in order
+
+class Recording(NamedTuple):
+  """What a reader makes of a file.
+
+  Attributes:
+    keypoints: (M, T, V, C).
+    image_size: (width, height) in pixels, where only the file itself tells.
+  """
+
+  keypoints: np.ndarray
+  image_size: tuple[int, int] | None = None
+
+
+class LeftOut(Exception):
+  """Raised by a reader: the dataset's own rules leave this clip out."""
+
+
+def read_clip(
+  clip: ClipFile,
+  *,
+  reader: Callable[[Any], Recording | np.ndarray],
+  layout: Layout,
+  persons: int,
+  channels: int,
+) -> Recording:
+  """Reads and checks one clip; runs in the worker processes.
+
+  Args:
+    clip: what is to be read.
+    reader: called with its source.
+    layout: of its joints.
+    persons: M; a clip of fewer is padded with zeros.
+    channels: C.
+
+  Raises:
+    UserError: as `check_clip`, or by the reader.
+    LeftOut: by the reader.
+  """
+  read = reader(clip.source)
+  recording = read if isinstance(read, Recording) else Recording(read)
+  keypoints = check_clip(recording.keypoints, layout, str(clip.source))
+  if len(keypoints) > persons or keypoints.shape[-1] != channels:
+    raise UserError(
+      f'{clip.source}: {len(keypoints)} persons and {keypoints.shape[-1]}'
+      f' channels, where the dataset has at most {persons} and {channels}'
     )
+  absent = persons - len(keypoints)
+  keypoints = np.pad(keypoints, ((0, absent), (0, 0), (0, 0), (0, 0)))
+  return Recording(keypoints, recording.image_size or clip.image_size)
 
 
-def check_clip(keypoints: np.ndarray, layout: str, where: str) -> np.ndarray:
+def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
   """Returns (M, T, V, C) keypoints as float32, or says what is wrong.
 
   Args:
@@ -78,21 +103,21 @@ def check_clip(keypoints: np.ndarray, layout: str, where: str) -> np.ndarray:
     UserError: no frames, a wrong number of joints, a value that is not
       finite, or nothing but zeros.
   """
-  keypoints = np.asarray(keypoints, np.float32)
-  joints = get_layout(layout).num_joints
-  if keypoints.ndim != 4 or keypoints.shape[2] != joints:
+  # What float32 cannot hold becomes infinite, and is found out as such below.
+  with np.errstate(over='ignore'):
+    keypoints = np.asarray(keypoints, np.float32)
+  if keypoints.ndim != 4 or keypoints.shape[2] != layout.num_joints:
     raise UserError(
-      f'{where}: keypoints of shape {keypoints.shape}, but layout {layout!r}'
-      f' needs (persons, frames, {joints}, channels)'
+      f'{where}: keypoints of shape {keypoints.shape}, but layout'
+      f' {layout.name!r} needs (persons, frames, {layout.num_joints}, channels)'
     )
   if keypoints.shape[1] == 0:
     raise UserError(f'{where}: no frames; remove this clip or record it again')
-  bad = np.argwhere(~np.isfinite(keypoints))
-  if len(bad):
-    m, t, v, _ = bad[0]
+  if not np.isfinite(keypoints).all():
+    m, t, v, _ = np.argwhere(~np.isfinite(keypoints))[0]
     raise UserError(
       f'{where}: NaN or infinity at person {m}, frame {t}, joint {v}'
-      f' ({get_layout(layout).joints[v]}); write 0 for a missing joint'
+      f' ({layout.joints[v]}); write 0 for a missing joint'
     )
   if not keypoints[..., :2].any():  # a confidence may be there all the same
     raise UserError(f'{where}: every coordinate is zero; remove this clip')

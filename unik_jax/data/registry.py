@@ -16,10 +16,12 @@ import types
 
 import tensorflow_datasets as tfds
 
+from unik_jax import skeletons
 from unik_jax.errors import UserError
 
 _CHECKOUT = pathlib.Path(__file__).parents[2]
 _PACKAGE = 'unik_datasets'
+_INFO = 'dataset_info.json'
 
 
 def default_data_dir() -> pathlib.Path:
@@ -62,6 +64,10 @@ def prepare(
   name: str,
   data_dir: str | os.PathLike | None = None,
   manual_dir: str | os.PathLike | None = None,
+  *,
+  skip_bad: bool = False,
+  overwrite: bool = False,
+  workers: int | None = None,
 ) -> tfds.core.DatasetBuilder:
   """Writes a dataset, unless it is already there.
 
@@ -70,9 +76,13 @@ def prepare(
     data_dir: where prepared datasets live; default `default_data_dir()`.
     manual_dir: the files that you got from the dataset's authors; default
       DATA_DIR/downloads/manual/NAME.
+    skip_bad: go on without clips that cannot be used, and list them in
+      report.json beside the dataset.
+    overwrite: write it anew; what is there stays until that is done.
+    workers: processes that read clips; default as many as there are cores.
 
   Returns:
-    The builder, prepared.
+    A builder of the prepared dataset.
 
   Raises:
     UserError: unknown name, files missing (with what to get, where, and
@@ -80,40 +90,73 @@ def prepare(
   """
   cls = builder_class(name)
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
-  base, _, config = name.partition('/')
-  configs = [c.name for c in cls.BUILDER_CONFIGS]
-  if config and config not in configs:
-    raise UserError(
-      f'dataset {base!r} has no config {config!r}; it has: '
-      + (', '.join(configs) or 'none')
-    )
-  builder = cls(
-    data_dir=data_dir, config=config or None, file_format='array_record'
-  )
-  # Not builder.is_prepared(), which warns of what is yet to be made.
-  if (builder.data_path / 'dataset_info.json').exists():
-    return builder
+  base, _, config_name = name.partition('/')
   manual_dir = pathlib.Path(
     manual_dir or data_dir / 'downloads' / 'manual' / base
   ).expanduser()
-  instructions = cls.MANUAL_DOWNLOAD_INSTRUCTIONS
-  if instructions and not (manual_dir.is_dir() and any(manual_dir.iterdir())):
+  ready = not cls.MANUAL_DOWNLOAD_INSTRUCTIONS or (
+    manual_dir.is_dir() and any(manual_dir.iterdir())
+  )
+  # By its path first, since `configure` may take long.
+  written = data_dir / _full_name(cls, name) / str(cls.VERSION)
+  if not overwrite and (builder := _reopen(cls, written, manual_dir)):
+    return builder
+  config = None
+  if ready or not cls.configs_from_files:
+    config = cls.configure(config_name, manual_dir)
+  if not ready:
     raise UserError(
-      f'dataset {base!r} is not prepared, and its files are not in'
-      f' {manual_dir}.\n{instructions}\nThen run:\n'
+      f'dataset {name!r} is not prepared, and its files are not in'
+      f' {manual_dir}.\n{cls.MANUAL_DOWNLOAD_INSTRUCTIONS}\nThen run:\n'
       f'  python -m unik_jax.prepare {name} --manual_dir={manual_dir}'
       f' --data_dir={data_dir}'
     )
-  with _lock(builder.data_path.parent):
-    if (builder.data_path / 'dataset_info.json').exists():
-      return builder  # another process has made it meanwhile
-    for stale in builder.data_path.parent.glob('incomplete.*'):
-      shutil.rmtree(stale)
-    builder.download_and_prepare(
-      file_format='array_record',
-      download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir)),
-    )
+  # Only now is a name known that the files have given.
+  full_name = f'{base}/{config.name}' if config else base
+  written = data_dir / full_name / str(cls.VERSION)
+  with _lock(written.parent):
+    # Another process may have made it meanwhile.
+    if not overwrite and (builder := _reopen(cls, written, manual_dir)):
+      return builder
+    _write(cls, config, written, manual_dir, skip_bad, workers)
+  return tfds.builder_from_directory(written)
+
+
+def _reopen(cls, path, manual_dir):
+  """The dataset in a folder, if there is one, and it is still of the files."""
+  if not (path / _INFO).exists():
+    return None
+  builder = tfds.builder_from_directory(path)
+  if cls.configs_from_files and manual_dir.is_dir():
+    now = cls.fingerprint(path.parent.name, manual_dir)
+    if now and builder.info.metadata.get('fingerprint') != now:
+      raise UserError(
+        f'{path} was prepared from other files, or they have changed since;'
+        ' prepare it anew with python -m unik_jax.prepare --overwrite, or under'
+        ' another name'
+      )
   return builder
+
+
+def _write(cls, config, written, manual_dir, skip_bad, workers):
+  """Makes the folder `written`, replacing what is there when all is done."""
+  part = written.parent / '.incomplete'
+  if part.exists():
+    shutil.rmtree(part)  # of a preparation that was killed
+  builder = cls(data_dir=part, config=config, file_format='array_record')
+  builder.skip_bad, builder.workers = skip_bad, workers
+  if cls.configs_from_files:
+    print_of = cls.fingerprint(config.name, manual_dir)
+    builder.info.metadata['fingerprint'] = print_of
+  try:
+    builder.download_and_prepare(
+      download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir))
+    )
+    if written.exists():
+      shutil.rmtree(written)
+    pathlib.Path(builder.data_path).rename(written)
+  finally:
+    shutil.rmtree(part, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -121,33 +164,54 @@ def _lock(folder):
   """Lets one process at a time write below a folder."""
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / '.lock', 'w') as file:
-      fcntl.flock(file, fcntl.LOCK_EX)
-      yield
-  except (NotADirectoryError, FileExistsError, PermissionError) as error:
+    file = open(folder / '.lock', 'w')  # noqa: SIM115
+  except OSError as error:
     raise UserError(f'{folder} cannot be written to: {error}') from error
+  with file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    yield
 
 
 def open_prepared(
   name: str, data_dir: str | os.PathLike | None = None
 ) -> tfds.core.DatasetBuilder | None:
-  """The newest prepared version of a dataset, or None if there is none."""
+  """The newest prepared version of a dataset, or None if there is none.
+
+  A joint layout of the user's own, kept with the dataset, becomes known.
+  """
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
   if name in names():
-    configs = builder_class(name).BUILDER_CONFIGS
-    name = f'{name}/{configs[0].name}' if configs else name
-  versions = [
-    path.parent
-    for path in (data_dir / name).glob('*/dataset_info.json')
-    if tfds.core.Version.is_valid(path.parent.name)
-  ]
-  if not versions:
+    name = _full_name(builder_class(name), name)
+  newest = _newest(data_dir / name)
+  if newest is None:
     return None
-  newest = max(versions, key=lambda path: tfds.core.Version(path.name))
   try:
-    return tfds.builder_from_directory(newest)
+    builder = tfds.builder_from_directory(newest)
+    layout = builder.info.metadata.get('joint_layout')
   except Exception as error:  # a parser's, for a file that is cut short
     raise UserError(
       f'{newest}: cannot be opened ({error}); remove the folder and prepare'
       ' the dataset again'
     ) from error
+  if layout:
+    skeletons.register(skeletons.layout_from_dict(layout, str(newest)))
+  return builder
+
+
+def _full_name(cls, name):
+  """Dataset/config, with the default config where none is named."""
+  if '/' in name or not cls.BUILDER_CONFIGS:
+    return name
+  return f'{name}/{cls.BUILDER_CONFIGS[0].name}'
+
+
+def _newest(folder):
+  """The newest version below a dataset's (config's) folder, or None."""
+  versions = [
+    path.parent
+    for path in folder.glob(f'*/{_INFO}')
+    if tfds.core.Version.is_valid(path.parent.name)
+  ]
+  return max(
+    versions, key=lambda path: tfds.core.Version(path.name), default=None
+  )

@@ -11,11 +11,14 @@ metres. World axes: see `synthetic_body`.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from unik_jax.data import synthetic_actions as actions
+from unik_jax.data.clips import ClipFile
 from unik_jax.data.synthetic_body import (
   JOINTS,
   SEED,
@@ -231,30 +234,53 @@ def draw_yaw(split: str, rng: np.random.Generator) -> float:
   return SLICE * (slices[rng.integers(len(slices))] + rng.random()) - YAW
 
 
-def generate_split(
-  split: str, layout: str, channels: int
-) -> Iterator[dict[str, object]]:
-  """The records of one split, clip after clip.
+class Episode(NamedTuple):
+  """One performance: which split and subject, which action, which time."""
+
+  split: str
+  subject: int
+  label: int
+  number: int
+
+  def __str__(self) -> str:
+    return f'a{self.label + 1:02}_s{self.subject:02}_e{self.number + 1:02}'
+
+
+def list_clips() -> Iterator[ClipFile]:
+  """All performances of all splits."""
+  for split, part in SPLITS.items():
+    for episode in itertools.product(
+      [split], part.subjects, range(len(LABELS)), range(EPISODES)
+    ):
+      episode = Episode(*episode)
+      yield ClipFile(
+        id=str(episode),
+        source=episode,
+        splits=(split,),
+        label=episode.label,
+        subject=episode.subject,
+      )
+
+
+def read(episode: Episode, *, layout: str, channels: int) -> np.ndarray:
+  """The clip of a performance.
 
   Args:
-    split: a key of `SPLITS`.
+    episode: as `list_clips` has it; the clip follows from it alone.
     layout: as for `generate_clip`.
     channels: as for `generate_clip`.
 
-  Yields:
-    Records as `unik_jax.data.clips` describes them.
+  Returns:
+    As `generate_clip`.
   """
-  for number in SPLITS[split].subjects:
-    subject = make_subject(number)
-    for label, action in enumerate(LABELS):
-      for episode in range(EPISODES):
-        rng = np.random.default_rng((SEED, 1, number, label, episode))
-        yaw = draw_yaw(split, rng)
-        yield {
-          'id': f'a{label + 1:02}_s{number:02}_e{episode + 1:02}',
-          'keypoints': generate_clip(
-            action, subject, rng, layout, channels=channels, yaw=yaw
-          ),
-          'label': label,
-          'subject': number,
-        }
+  split, subject, label, number = episode
+  rng = np.random.default_rng((SEED, 1, subject, label, number))
+  yaw = draw_yaw(split, rng)
+  return generate_clip(
+    LABELS[label],
+    make_subject(subject),
+    rng,
+    layout,
+    channels=channels,
+    yaw=yaw,
+  )

@@ -6,16 +6,19 @@ rows of `x y z confidence` in metres, 20 rows a frame. `files_used.mat` names
 the 557 of 567 sequences that the protocol uses.
 """
 
+import contextlib
 import gzip
 import io
 import pathlib
 import re
 import tarfile
-import zlib
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import scipy.io
 
+from unik_jax.data import files
 from unik_jax.errors import UserError
 
 LABELS = [
@@ -43,6 +46,7 @@ LABELS = [
 JOINTS = 20
 _NAME = re.compile(r'a(\d\d)_s(\d\d)_e(\d\d)')
 _SUFFIX = '_skeleton3D.txt'
+_USED = 'files_used.mat'
 
 
 def parse_name(name: str, where: str) -> tuple[int, int]:
@@ -103,67 +107,84 @@ def parse_skeleton(content: bytes, where: str) -> np.ndarray:
   return np.asarray(rows, np.float32).reshape(-1, JOINTS, 4)
 
 
-def read_files(folder: pathlib.Path) -> dict[str, bytes]:
+class Text(NamedTuple):
+  """A clip's file, read but not parsed."""
+
+  name: str
+  content: bytes
+
+  def __str__(self) -> str:
+    return self.name
+
+
+def read(text: Text) -> np.ndarray:
+  """(1, T, 20, 4) of a clip's file, as `parse_skeleton`."""
+  return parse_skeleton(text.content, text.name)[None]
+
+
+def read_files(
+  folder: pathlib.Path,
+  on_bad: Callable[
+    [str], contextlib.AbstractContextManager
+  ] = contextlib.nullcontext,
+) -> dict[str, bytes]:
   """The used clips' contents by name, from `msraction3d.tar.gz` or its files.
 
   Args:
     folder: holds the archive, or anywhere below it the extracted files.
+    on_bad: as of `files.find`, by which the extracted files are found.
 
   Returns:
     Contents by clip name (aAA_sSS_eEE), in the order of the names.
 
   Raises:
-    UserError: nothing there, a broken archive, or a used file is missing.
+    UserError: nothing there, a broken archive or one with a member whose name
+      leads out of it, a name that is not UTF-8, or a used file is missing.
   """
-  folder = pathlib.Path(folder)  # TFDS gives one that cannot search
-  archive = folder / 'msraction3d.tar.gz'
-  try:
-    files = _from_archive(archive) if archive.exists() else _from_tree(folder)
-  except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-    raise UserError(
-      f'{archive}: cannot be read ({error}); download it again'
-    ) from error
-  if 'files_used.mat' not in files:
+  archive = pathlib.Path(folder) / 'msraction3d.tar.gz'
+  if archive.exists():
+    contents = _from_archive(archive)
+  else:
+    wanted = files.find(folder, (_SUFFIX, _USED), on_bad)
+    contents = {file.name: file.read_bytes() for file in wanted}
+  if _USED not in contents:
     raise UserError(
       f'{folder}: neither msraction3d.tar.gz nor files_used.mat beside the'
       f' extracted aAA_sSS_eEE{_SUFFIX} files; get the archive from its'
       ' authors and put it there as it is'
     )
   try:
-    used = scipy.io.loadmat(io.BytesIO(files['files_used.mat']))['files_used']
+    used = scipy.io.loadmat(io.BytesIO(contents[_USED]))['files_used']
     names = sorted(str(cell[0]).strip() for cell in used.ravel())
   except Exception as error:  # scipy raises whatever a broken file leads to
     raise UserError(
       f'{folder}: files_used.mat cannot be read ({error}); extract or download'
       ' it again'
     ) from error
-  missing = [name for name in names if name + _SUFFIX not in files]
+  missing = [name for name in names if name + _SUFFIX not in contents]
   if missing:
     raise UserError(
       f'{folder}: {len(missing)} of {len(names)} clips are missing, the first'
       f' of them {missing[0]}{_SUFFIX}; extract the archive again'
     )
-  return {name: files[name + _SUFFIX] for name in names}
-
-
-def _wanted(name: str) -> bool:
-  return name == 'files_used.mat' or name.endswith(_SUFFIX)
+  return {name: contents[name + _SUFFIX] for name in names}
 
 
 def _from_archive(archive):
-  # Read to the end first: only there does gzip compare its checksum.
-  whole = io.BytesIO(gzip.decompress(archive.read_bytes()))
-  with tarfile.open(fileobj=whole) as tar:
-    return {
-      pathlib.PurePath(member.name).name: tar.extractfile(member).read()
-      for member in tar
-      if member.isfile() and _wanted(pathlib.PurePath(member.name).name)
-    }
-
-
-def _from_tree(folder):
-  return {
-    path.name: path.read_bytes()
-    for path in sorted(folder.rglob('*'))
-    if path.is_file() and _wanted(path.name)
-  }
+  try:
+    # Read to the end first: only there does gzip compare its checksum.
+    whole = io.BytesIO(gzip.decompress(archive.read_bytes()))
+    with tarfile.open(fileobj=whole) as tar:
+      names = tar.getnames()
+      contents = {
+        pathlib.PurePath(member.name).name: tar.extractfile(member).read()
+        for member in tar
+        if member.isfile() and member.name.endswith((_SUFFIX, _USED))
+      }
+  except Exception as error:  # tarfile raises what a broken archive leads to
+    raise UserError(
+      f'{archive}: cannot be read ({error}); download it again'
+    ) from error
+  for name in names:
+    files.check_member(name, str(archive))
+  return contents
