@@ -1,0 +1,137 @@
+"""NTU RGB+D 60 and 120: Kinect v2 skeletons of daily and mutual actions."""
+
+import dataclasses
+import functools
+
+import tensorflow_datasets as tfds
+from absl import logging
+
+from unik_jax.data import files
+from unik_jax.data.builder import ClipBuilder
+from unik_jax.data.clips import ClipFile
+from unik_jax.data.formats import ntu, ntu_actions
+
+_LISTS = 'https://github.com/shahroudy/NTURGB-D/tree/master/Matlab'
+_CITATION = """\
+@inproceedings{shahroudy2016ntu,
+  title={{NTU RGB+D}: A Large Scale Dataset for {3D} Human Activity Analysis},
+  author={Shahroudy, Amir and Liu, Jun and Ng, Tian-Tsong and Wang, Gang},
+  booktitle={CVPR},
+  year={2016}
+}
+@article{liu2019ntu,
+  title={{NTU RGB+D} 120: A Large-Scale Benchmark for {3D} Human Activity
+         Understanding},
+  author={Liu, Jun and Shahroudy, Amir and Perez, Mauricio and Wang, Gang and
+          Duan, Ling-Yu and Kot, Alex C.},
+  journal={IEEE Transactions on Pattern Analysis and Machine Intelligence},
+  year={2019}
+}"""
+
+
+@dataclasses.dataclass
+class Config(tfds.core.BuilderConfig):
+  """Which of the two datasets, and who is who in it.
+
+  Attributes:
+    actions: 60 or 120, the first of which are in it.
+    tracking: 'body' to follow bodyIDs, 'slot' for the order of the bodies in
+      each frame, as the published scripts do.
+  """
+
+  actions: int = 60
+  tracking: str = 'body'
+
+
+def _configs():
+  for tracking, suffix, description in (
+    ('body', '', 'persons followed by bodyID.'),
+    ('slot', '_slots', "persons by the published scripts' slot order."),
+  ):
+    for actions in (60, 120):
+      yield Config(
+        name=f'ntu{actions}{suffix}',
+        description=f'NTU-{actions}, {description}',
+        actions=actions,
+        tracking=tracking,
+      )
+
+
+class Builder(ClipBuilder):
+  """Splits xsub_train and xsub_test, and with 60 actions xview_train and
+  xview_test, with 120 xset_train and xset_test."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  BUILDER_CONFIGS = list(_configs())
+  MANUAL_DOWNLOAD_INSTRUCTIONS = (
+    'NTU RGB+D is given out by the ROSE Lab, to who asks for it at'
+    ' https://rose1.ntu.edu.sg/dataset/actionRecognition/. Put into the manual'
+    ' folder:\n'
+    '  nturgbd_skeletons_s001_to_s017.zip  (NTU-60, and half of NTU-120)\n'
+    '  nturgbd_skeletons_s018_to_s032.zip  (the other half of NTU-120)\n'
+    'as they are, or what is in them, in folders of any names; and the lists'
+    f' of clips to ignore, from {_LISTS}:\n'
+    '  NTU_RGBD_samples_with_missing_skeletons.txt     (NTU-60)\n'
+    '  NTU_RGBD120_samples_with_missing_skeletons.txt  (NTU-120)'
+  )
+
+  def _info(self):
+    actions = self.builder_config.actions
+    return self.clip_info(
+      layout='ntu_25',
+      persons=2,
+      channels=3,
+      labels=list(ntu_actions.ACTIONS[:actions]),
+      description=(
+        f'{actions} actions of one or two persons, each seen by three Kinect'
+        ' v2 cameras. Of a clip the two persons who move most are kept, the'
+        ' first more than the second.'
+      ),
+      units='metres',
+      homepage='https://rose1.ntu.edu.sg/dataset/actionRecognition/',
+      citation=_CITATION,
+    )
+
+  def list_clips(self, folder):
+    actions = self.builder_config.actions
+    splits_of = {60: ntu_actions.splits_60, 120: ntu_actions.splits_120}
+    missing = _missing(folder, actions)
+    for file in files.find(folder, '.skeleton', self.may_skip):
+      with self.may_skip(file):
+        name = ntu.parse_name(file.stem, str(file))
+        if name.action > actions:
+          continue
+        if file.stem in missing:
+          self.leave_out(file, "on the authors' list of missing skeletons")
+          continue
+        yield ClipFile(
+          id=file.stem,
+          source=file,
+          splits=splits_of[actions](name),
+          label=name.action - 1,
+          subject=name.subject,
+        )
+
+  def reader(self):
+    return functools.partial(ntu.read, tracking=self.builder_config.tracking)
+
+
+def _missing(folder, actions):
+  """The names of the clips that the authors say to ignore."""
+  missing = set()
+  for path in sorted(folder.glob('*missing*.txt')):
+    if not path.name.startswith('.'):
+      file = files.File(str(path))
+      missing |= ntu.parse_missing(files.read_text(file), str(path))
+  # Both lists name clips of NTU-60; for NTU-120, some of its own are due too.
+  if not any(int(name[-3:]) > actions - 60 for name in missing):
+    logging.warning(
+      '%s: no NTU_RGBD%s_samples_with_missing_skeletons.txt there, so the clips'
+      ' that the authors tell to ignore are prepared too: results will not'
+      ' compare with published ones, and a clip without any body is an error.'
+      ' Get the list from %s',
+      folder,
+      '' if actions == 60 else actions,
+      _LISTS,
+    )
+  return missing
