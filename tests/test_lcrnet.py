@@ -1,4 +1,4 @@
-"""LCR-Net's files, UNIK's 17 joints of them, and Posetics.
+"""LCR-Net's files, and UNIK's 17 joints of them.
 
 UNIK_PREPROCESS_DIR names the folder of what the published scripts make of raw
 files (default: tests/golden/preprocess).
@@ -10,9 +10,10 @@ import pathlib
 
 import numpy as np
 import pytest
-from absl import logging
+from fixtures import make_lcrnet
 
-from unik_jax.data import registry
+from unik_jax.data.clips import LeftOut
+from unik_jax.data.files import File
 from unik_jax.data.formats import lcrnet
 from unik_jax.errors import UserError
 
@@ -21,21 +22,6 @@ FOLDER = pathlib.Path(
   os.environ.get('UNIK_PREPROCESS_DIR', _HERE / 'golden' / 'preprocess')
 )
 RAW = sorted((FOLDER / 'lcrnet_raw').glob('*.json'))
-
-
-def make_pose(rng, **changes):
-  """One body of a frame, as in the file."""
-  return {
-    'pose2d': rng.uniform(1, 480, 26).round(3).tolist(),
-    'pose3d': rng.normal(size=39).round(4).tolist(),
-  } | changes
-
-
-def make_clip(bodies=(1, 2, 0, 2), seed=0):
-  """A file's content as an object, with so many bodies in its frames."""
-  rng = np.random.default_rng(seed)
-  frames = [[make_pose(rng) for _ in range(n)] for n in bodies]
-  return {'K': 1, 'njts': 13, 'frames': frames}
 
 
 def parse(clip, **options):
@@ -80,7 +66,7 @@ def test_there_are_files():
 
 
 def test_reads_coordinates_in_file_order_of_persons():
-  clip = make_clip()
+  clip = make_lcrnet()
   flat, solid = parse(clip), parse(clip, channels='3d')
   assert flat.shape == (2, 4, 13, 2) and solid.shape == (2, 4, 13, 3)
   assert flat.dtype == solid.dtype == np.float32
@@ -99,7 +85,7 @@ def test_reads_coordinates_in_file_order_of_persons():
 
 
 def test_more_bodies_than_persons_are_dropped_in_file_order():
-  clip = make_clip((3, 1))
+  clip = make_lcrnet((3, 1))
   three = parse(clip, persons=3)
   assert three[2, 0].all() and not three[2, 1].any()
   clip['frames'][0][2] = 'not even looked at'
@@ -108,17 +94,19 @@ def test_more_bodies_than_persons_are_dropped_in_file_order():
 
 
 def test_flat_poses_need_no_others():
-  clip = make_clip()
+  clip = make_lcrnet()
   expected = parse(clip)
   for body in sum(clip['frames'], []):
     del body['pose3d']
   np.testing.assert_array_equal(parse(clip), expected)
-  with pytest.raises(UserError, match="frame 0, person 0: no list 'pose3d'"):
+  with pytest.raises(
+    UserError, match="frame 0, person 0: no list 'pose3d'.*config 2d"
+  ):
     parse(clip, channels='3d')
 
 
 def test_integers_a_byte_order_mark_and_no_frames_are_fine():
-  clip = make_clip((1,))
+  clip = make_lcrnet((1,))
   clip['frames'][0][0]['pose2d'] = list(range(26))
   content = b'\xef\xbb\xbf' + json.dumps(clip).encode()
   poses = lcrnet.parse_poses(content, 'clip.json')
@@ -128,7 +116,7 @@ def test_integers_a_byte_order_mark_and_no_frames_are_fine():
 
 def altered(value=None, **changes):
   """A clip whose frame 3, person 1 has another left hip x, or fields."""
-  clip = make_clip()
+  clip = make_lcrnet()
   body = clip['frames'][3][1]
   if value is not None:
     body['pose2d'][5] = value
@@ -136,7 +124,7 @@ def altered(value=None, **changes):
   return json.dumps(clip).encode()
 
 
-WHOLE = json.dumps(make_clip()).encode()
+WHOLE = json.dumps(make_lcrnet()).encode()
 AT = 'frame 3, person 1: '
 BAD = {
   'empty': (b'', 'cut short.*line 1, column 1'),
@@ -175,7 +163,7 @@ def test_bad_files_are_named_with_the_place(case):
 
 @pytest.mark.parametrize('channels', ['2d', '3d'])
 def test_seventeen_joints(channels):
-  poses = parse(make_clip((2,) * 9), channels=channels)
+  poses = parse(make_lcrnet((2,) * 9), channels=channels)
   unik = lcrnet.to_unik_17(poses)
   assert unik.dtype == np.float32
   # Indices of the two orders, written down from the official script.
@@ -220,120 +208,52 @@ def test_energy_counts_only_the_frames_with_a_body():
   np.testing.assert_array_equal(lcrnet.by_energy(poses), poses[[1, 0, 2]])
 
 
-# Posetics
-
-# Real YouTube ids look like this: eleven of letters, digits, - and _.
-TRAIN = {
-  '---0dWlqevI_000019_000029': (7, True, make_clip((2, 0, 1), 1)),
-  '0_abcdefgh-_000000_000010': (319, True, make_clip((0, 1, 1, 3), 2)),
-  'no_skeleton_000000_000010': (5, False, make_clip((1,), 3)),
-  'nobodyThere_000000_000010': (5, True, make_clip((0, 0), 4)),
-  'zzzzzzzzzzz_000123_000133': (0, True, make_clip((1,) * 5, 5)),
-}
-TEST = {'valvalval01_000005_000015': (42, True, make_clip((2, 2), 6))}
+# A whole file, as builders read it
 
 
-def write_posetics(folder, train=TRAIN, test=TEST):
-  for part, clips in (('train', train), ('val', test)):
-    (folder / f'posetics_{part}').mkdir(parents=True)
-    labels = {}
-    for name, (label, has_skeleton, clip) in clips.items():
-      path = folder / f'posetics_{part}' / f'{name}.json'
-      path.write_text(json.dumps(clip))
-      labels[name[:11]] = {'label_index': label, 'has_skeleton': has_skeleton}
-    label_path = folder / f'posetics_{part}_label.json'
-    label_path.write_text(json.dumps(labels))
-  return folder
+@pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
+def test_read_as_the_published_smarthome_script(path):
+  clip = lcrnet.read(File(str(path)), order='energy')
+  ours = lcrnet.normalize_screen(clip)
+  np.testing.assert_allclose(ours, golden(path), rtol=0, atol=2e-7)
 
 
-def prepare(tmp_path, config='2d'):
-  return registry.prepare(
-    f'posetics/{config}', tmp_path / 'data', tmp_path / 'raw'
+def read(folder, clip, **options):
+  path = folder / 'clip.json'
+  path.write_text(json.dumps(clip))
+  return lcrnet.read(File(str(path)), **options)
+
+
+def make_rivals():
+  """The second body moves more in the image, the first one in space."""
+  clip = make_lcrnet((2, 2, 2))
+  for t, (first, second) in enumerate(clip['frames']):
+    first['pose2d'] = (np.array(first['pose2d']) / 9).tolist()
+    first['pose3d'] = (np.array(first['pose3d']) + 5 * t).tolist()
+    second['pose3d'] = (np.array(second['pose3d']) / 9).tolist()
+  return clip
+
+
+@pytest.mark.parametrize('channels', ['2d', '3d', '2d+3d'])
+def test_persons_are_ordered_by_their_motion_in_the_image(tmp_path, channels):
+  clip = make_rivals()
+  in_file_order = lcrnet.to_unik_17(parse(clip, channels=channels))
+  np.testing.assert_array_equal(
+    read(tmp_path, clip, channels=channels), in_file_order
+  )
+  np.testing.assert_array_equal(
+    read(tmp_path, clip, channels=channels, order='energy'), in_file_order[::-1]
   )
 
 
-@pytest.mark.parametrize(('config', 'channels'), [('2d', 2), ('3d', 3)])
-def test_posetics(tmp_path, monkeypatch, config, channels):
-  warnings = []
-  monkeypatch.setattr(
-    logging, 'warning', lambda text, *args: warnings.append(text % args)
-  )
-  write_posetics(tmp_path / 'raw')
-  prepare(tmp_path, config)
-  (warning,) = [text for text in warnings if 'skipped' in text]
-  assert 'posetics_train: 2 of 5 clips skipped' in warning
-  assert 'has_skeleton is false: 1, no pose in the file: 1' in warning
-  builder = registry.open_prepared(f'posetics/{config}', tmp_path / 'data')
-  assert builder.info.metadata['layout'] == 'unik_17'
-  assert builder.info.features['label'].num_classes == 320
-  assert builder.info.features['keypoints'].shape == (2, None, 17, channels)
-  for split, clips in (('train', TRAIN), ('test', TEST)):
-    wanted = {k: v for k, v in clips.items() if not k.startswith('no')}
-    source = builder.as_data_source(split)
-    assert [read['id'].decode() for read in source] == sorted(wanted)
-    for read in source:
-      label, _, clip = wanted[read['id'].decode()]
-      assert read['label'] == label and read['subject'] == -1
-      expected = lcrnet.to_unik_17(parse(clip, channels=config))
-      np.testing.assert_array_equal(read['keypoints'], expected)
-  assert prepare(tmp_path, config).is_prepared()  # and does nothing
+def test_a_file_with_nobody_is_left_out_and_one_with_nothing_is_not(tmp_path):
+  with pytest.raises(LeftOut, match='no pose'):
+    read(tmp_path, make_lcrnet((0, 0, 0)))
+  # The check that all clips go through refuses it.
+  assert read(tmp_path, make_lcrnet(())).shape == (2, 0, 17, 2)
 
 
-def relabelled(**entry):
-  """Alters the labels of a written fixture."""
-
-  def alter(folder):
-    path = folder / 'posetics_val_label.json'
-    labels = json.loads(path.read_text())
-    labels['valvalval01'].update(entry)
-    path.write_text(json.dumps(labels))
-
-  return alter
-
-
-def put(name, text=''):
-  return lambda folder: (folder / name).write_text(text)
-
-
-def empty_train(folder):
-  for path in (folder / 'posetics_train').iterdir():
-    path.unlink()
-
-
-LABELS = 'posetics_val_label.json'
-FIRST = 'posetics_val/valvalval01_000005_000015.json'
-WRONG = {
-  'label missing': (put(LABELS, '{}'), f'{FIRST}.*no label.*valvalval01'),
-  'label out of range': (relabelled(label_index=320), f'{LABELS}.*320'),
-  'label negative': (relabelled(label_index=-1), f'{LABELS}.*-1'),
-  'label text': (relabelled(label_index='3'), f"{LABELS}.*'3'"),
-  'has_skeleton text': (relabelled(has_skeleton='no'), f"{LABELS}.*'no'"),
-  'none left': (relabelled(has_skeleton=False), 'posetics_val: all 1 clips'),
-  'labels a list': (put(LABELS, '[]'), f'{LABELS}.*not of the form'),
-  'labels truncated': (put(LABELS, '{"a'), f'{LABELS}.*cut short'),
-  'no labels': (lambda f: (f / LABELS).unlink(), f'{LABELS}.*no such file'),
-  'odd name': (put('posetics_train/a.json'), 'a.json: name is not'),
-  'no files': (empty_train, 'posetics_train: no .json files'),
-  'clip truncated': (put(FIRST, '{"frames": [[{'), f'{FIRST}.*cut short'),
-}
-
-
-@pytest.mark.parametrize('case', WRONG)
-def test_what_is_wrong_with_posetics_is_named(tmp_path, case):
-  alter, message = WRONG[case]
-  alter(write_posetics(tmp_path / 'raw'))
-  with pytest.raises(UserError, match=f'(?s){message}'):
-    prepare(tmp_path)
-  assert registry.open_prepared('posetics/2d', tmp_path / 'data') is None
-
-
-def test_a_video_in_both_splits_is_refused(tmp_path):
-  again = {'zzzzzzzzzzz_000000_000010': (1, True, make_clip((1,), 7))}
-  write_posetics(tmp_path / 'raw', test=TEST | again)
-  with pytest.raises(UserError, match='posetics_val/zzz.*: video zzzzzzzzzzz'):
-    prepare(tmp_path)
-
-
-def test_without_files_it_says_what_to_get(tmp_path):
-  with pytest.raises(UserError, match='(?s)on request.*posetics_val_label'):
-    prepare(tmp_path)
+def test_a_bad_file_is_named_when_read(tmp_path):
+  (tmp_path / 'bad.json').write_bytes(WHOLE[:-1])
+  with pytest.raises(UserError, match=f'{tmp_path}/bad.json: cut short'):
+    lcrnet.read(File(str(tmp_path / 'bad.json')))

@@ -5,14 +5,14 @@ keeps. That script goes on to pad with zeros to 300 frames and to normalise by
 640 x 480 pixels; here the loader does.
 """
 
-import collections
 import dataclasses
-import json
+import functools
 
 import tensorflow_datasets as tfds
-from absl import logging
 
-from unik_jax.data.clips import ClipBuilder, check_clip
+from unik_jax.data import files
+from unik_jax.data.builder import ClipBuilder
+from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet
 from unik_jax.errors import UserError
 
@@ -45,8 +45,8 @@ class Config(tfds.core.BuilderConfig):
 class Builder(ClipBuilder):
   """Splits train (131,268 clips) and test (10,669), as published."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'From the files that the authors give out.'}
+  VERSION = tfds.core.Version('1.1.0')
+  RELEASE_NOTES = {'1.1.0': 'Image sizes; clips as bytes.'}
   BUILDER_CONFIGS = [
     Config(name='2d', description='x, y in the image, as UNIK is trained on.'),
     Config(
@@ -82,103 +82,64 @@ class Builder(ClipBuilder):
       citation=_CITATION,
     )
 
-  def _split_generators(self, dl_manager):
-    # All labels are looked up before the first of the clips is read: reading
-    # takes hours, and the last file should not be what stops it.
-    folder = dl_manager.manual_dir
-    clips = {split: _clips(folder, part) for split, part in _PARTS.items()}
-    _check_disjoint(clips)
-    return {split: self._generate_examples(v) for split, v in clips.items()}
-
-  def _generate_examples(self, clips):
-    skipped = collections.Counter()
-    written = 0
-    for path, label, has_skeleton in clips:
-      if not has_skeleton:
-        skipped['has_skeleton is false'] += 1
-        continue
-      poses = lcrnet.parse_poses(
-        path.read_bytes(), str(path), channels=self.builder_config.name
-      )
-      if not poses.any():
-        skipped['no pose in the file'] += 1
-        continue
-      poses = lcrnet.to_unik_17(poses)
-      yield (
-        written,
-        {
+  def list_clips(self, folder):
+    trained_on = set()
+    for split, part in _PARTS.items():
+      place = folder / f'posetics_{part}'
+      found = files.find(place, '.json', self.may_skip)
+      if not found:
+        raise UserError(
+          f'{place}: no .json files there.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}'
+        )
+      label_path = folder / f'posetics_{part}_label.json'
+      labels = _read_labels(label_path)
+      kept = 0
+      for file in found:
+        with self.may_skip(file):
+          video = _video(file)
+          label, has_skeleton = _label(labels, video, file, label_path)
+          if split == 'train':
+            trained_on.add(video)
+          elif video in trained_on:
+            raise UserError(
+              f'{file}: video {video} is in posetics_train/ too, so the test'
+              ' would be of what was trained on; remove one of the two'
+            )
+          if not has_skeleton:
+            self.leave_out(file, 'has_skeleton is false')
+            continue
+          kept += 1
           # Not the video alone, of which a user may have cut several clips.
-          'id': path.stem,
-          'keypoints': check_clip(poses, 'unik_17', str(path)),
-          'label': label,
-          'subject': -1,
-        },
-      )
-      written += 1
-    folder = clips[0][0].parent
-    reasons = ', '.join(f'{reason}: {n}' for reason, n in skipped.items())
-    if not written:
-      raise UserError(
-        f'{folder}: all {len(clips)} clips were skipped ({reasons}); get the'
-        ' files again'
-      )
-    if skipped:
-      logging.warning(
-        '%s: %d of %d clips skipped (%s)',
-        folder,
-        skipped.total(),
-        len(clips),
-        reasons,
-      )
+          yield ClipFile(
+            id=file.stem, source=file, splits=(split,), label=label
+          )
+      if not kept:
+        raise UserError(
+          f'{place}: all {len(found)} clips were skipped, as bad or since'
+          f' has_skeleton is false in {label_path}; get the files again'
+        )
+
+  def reader(self):
+    return functools.partial(lcrnet.read, channels=self.builder_config.name)
 
 
-def _clips(folder, part):
-  """(path, label, has_skeleton) of a split, in the order of file names."""
-  label_path = folder / f'posetics_{part}_label.json'
-  folder = folder / f'posetics_{part}'
-  paths = sorted(
-    path for path in folder.glob('*.json') if not path.name.startswith('.')
-  )
-  if not paths:
-    raise UserError(
-      f'{folder}: no .json files there.\n{Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
-    )
-  labels = _read_json(label_path)
-  return [(path, *_label(labels, path, label_path)) for path in paths]
-
-
-def _video(path):
+def _video(file):
   """The YouTube id in YOUTUBEID_SSSSSS_SSSSSS.json."""
-  if len(path.name) < 30:
+  if len(file.name) < 30:
     raise UserError(
-      f'{path}: name is not of the form YOUTUBEID_SSSSSS_SSSSSS.json; give it'
+      f'{file}: name is not of the form YOUTUBEID_SSSSSS_SSSSSS.json; give it'
       ' its name again, or remove it'
     )
   # By place, as published: ids have dashes and underscores of their own.
-  return path.name[-30:-19]
+  return file.name[-30:-19]
 
 
-def _check_disjoint(clips):
-  trained_on = {_video(path) for path, *_ in clips['train']}
-  for path, *_ in clips['test']:
-    if _video(path) in trained_on:
-      raise UserError(
-        f'{path}: video {_video(path)} is in posetics_train/ too, so the test'
-        ' would be of what was trained on; remove one of the two'
-      )
-
-
-def _read_json(path):
-  try:
-    labels = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
+def _read_labels(path):
+  if not path.exists():
     raise UserError(
       f'{path}: no such file.\n{Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
-    ) from None
-  except ValueError as error:  # not UTF-8, or not JSON
-    raise UserError(
-      f'{path}: cut short or not JSON ({error}); get it again'
-    ) from None
+    )
+  labels = files.load_json(files.File(str(path)))
   if not isinstance(labels, dict):
     raise UserError(
       f'{path}: not of the form'
@@ -187,13 +148,12 @@ def _read_json(path):
   return labels
 
 
-def _label(labels, path, label_path):
-  """(label_index, has_skeleton) of a clip."""
-  video = _video(path)
+def _label(labels, video, file, label_path):
+  """(label_index, has_skeleton) of a video."""
   entry = labels.get(video)
   if not isinstance(entry, dict):
     raise UserError(
-      f'{path}: {label_path.name} has no label for video {video}; remove the'
+      f'{file}: {label_path.name} has no label for video {video}; remove the'
       ' file, or get the labels again'
     )
   label, has_skeleton = entry.get('label_index'), entry.get('has_skeleton')

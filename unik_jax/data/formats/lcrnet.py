@@ -11,10 +11,11 @@ with a list of bodies for each frame, empty where nobody is seen. UNIK makes
 """
 
 import functools
-import json
 
 import numpy as np
 
+from unik_jax.data import files
+from unik_jax.data.clips import LeftOut
 from unik_jax.errors import UserError
 from unik_jax.skeletons import get_layout
 
@@ -32,6 +33,49 @@ _FIELDS = {
   '2d+3d': {'pose2d': 2, 'pose3d': 3},
 }
 _REMEDY = 'extract or download it again'
+
+
+def read(
+  source: files.File,
+  *,
+  channels: str = '2d',
+  order: str = 'file',
+  persons: int = 2,
+) -> np.ndarray:
+  """One clip's 17 joints, for the builders of datasets in this form.
+
+  Args:
+    source: the JSON file.
+    channels: '2d', '3d' or '2d+3d', as for `parse_poses`.
+    order: of the persons: 'file' leaves them as the file has them, 'energy'
+      sorts them by their motion in the image, of which `by_energy` tells
+      more. Also 3-D poses are sorted by their 2-D ones, so that the same
+      persons come first in both.
+    persons: M; of more bodies in a frame, the first M in file order are kept.
+
+  Returns:
+    (M, T, 17, C) float32 of layout 'unik_17'.
+
+  Raises:
+    UserError: as `parse_poses`.
+    LeftOut: there are frames, and nobody in any. Posetics' script drops such
+      clips; Smarthome's and Penn Action's keep them as zeros, of which there
+      is nothing to learn.
+  """
+  sort = order == 'energy'
+  both = sort and channels == '3d'
+  poses = parse_poses(
+    source.read_bytes(),
+    str(source),
+    persons=persons,
+    channels='2d+3d' if both else channels,
+  )
+  if poses.shape[1] and not poses.any():
+    raise LeftOut('no pose in the file')
+  poses = to_unik_17(poses)
+  if sort:
+    poses = poses[_ranks(poses[..., :2])]
+  return poses[..., 2:] if both else poses
 
 
 def parse_poses(
@@ -160,25 +204,17 @@ def by_energy(poses: np.ndarray) -> np.ndarray:
   Smarthome's script orders whole tracks so, on the 17 joints in pixels,
   before it normalises them; Penn Action's and Posetics' keep the file's order.
   """
-  return poses[np.argsort(-energy(poses), kind='stable')]
+  return poses[_ranks(poses)]
+
+
+def _ranks(poses):
+  return np.argsort(-energy(poses), kind='stable')
 
 
 def _load_frames(content, where):
   """The list under 'frames'."""
-  try:
-    # Integers as floats too: one type to check for, and none too long.
-    data = json.loads(content.decode('utf-8-sig'), parse_int=float)
-  except UnicodeDecodeError as error:
-    raise UserError(
-      f'{where}: byte {error.start} is not UTF-8 text; {_REMEDY}'
-    ) from None
-  except json.JSONDecodeError as error:
-    raise UserError(
-      f'{where}: cut short or not JSON, at line {error.lineno}, column'
-      f' {error.colno} ({error.msg}); {_REMEDY}'
-    ) from None
-  except RecursionError:
-    raise UserError(f'{where}: lists nested without end; {_REMEDY}') from None
+  # Integers as floats too: one type to check for, and none too long.
+  data = files.parse_json(content, where, parse_int=float)
   if not isinstance(data, dict) or not isinstance(data.get('frames'), list):
     raise UserError(
       f'{where}: no list "frames" in it; this reads LCR-Net\'s poses:'
@@ -192,8 +228,8 @@ def _values(body, field, size, place):
   values = body.get(field) if isinstance(body, dict) else None
   if not isinstance(values, list):
     raise UserError(
-      f'{place}: no list {field!r}; {_REMEDY}, or ask for the poses that it'
-      ' has: 2d or 3d'
+      f'{place}: no list {field!r}; {_REMEDY}'
+      + (", or use the dataset's config 2d" if field == 'pose3d' else '')
     )
   if len(values) != size:
     raise UserError(
