@@ -12,7 +12,7 @@ class Fake:
 
   def apply(self, params, batch_stats, x, *, train):
     assert not train
-    return x, batch_stats
+    return x[:, 0, 0, 0], batch_stats
 
 
 def batches(logits, labels, size):
@@ -20,7 +20,9 @@ def batches(logits, labels, size):
     part = slice(start, start + size)
     fill = size - len(labels[part])
     yield {
-      'x': np.concatenate([logits[part], np.full((fill, 7), 9.0)]),
+      'x': np.concatenate([logits[part], np.full((fill, 7), 9.0)])[
+        :, None, None, None
+      ],
       'label': np.concatenate([labels[part], np.zeros(fill, int)]),
       'mask': np.r_[np.ones(size - fill), np.zeros(fill)].astype(np.float32),
     }
@@ -52,3 +54,22 @@ def test_metrics(size):
   for true, predicted in zip(labels, best, strict=True):
     confusion[true, predicted] += 1
   assert got['confusion'] == confusion.tolist()
+
+
+def test_probabilities_of_several_samplings_are_averaged():
+  rng = np.random.default_rng(1)
+  logits = rng.normal(scale=3, size=(6, 4, 7)).astype(np.float32)  # N, K
+  labels = rng.integers(7, size=6)
+  batch = {
+    'x': logits[:, :, None, None, None],
+    'label': labels,
+    'mask': np.ones(6, np.float32),
+  }
+  got = evaluate(jax.jit(make_eval_step(Fake())), None, None, [batch])
+  wide = np.exp(np.float64(logits))
+  probabilities = (wide / wide.sum(-1, keepdims=True)).mean(1)
+  expected = -np.log(probabilities[np.arange(6), labels]).mean()
+  assert got['loss'] == pytest.approx(expected, rel=1e-5)
+  assert got['top1'] == pytest.approx(
+    (probabilities.argmax(-1) == labels).mean()
+  )

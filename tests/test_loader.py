@@ -22,6 +22,7 @@ def make_records(count, *, persons=1, frames=(3, 9), channels=4):
       ).astype(np.float32),
       'label': label,
       'subject': label % 3,
+      'image_size': np.zeros(2, np.int32),
       'id': b'clip',
     }
     for label in range(count)
@@ -230,6 +231,64 @@ def test_centring_comes_before_the_scale():
   np.testing.assert_allclose(out, (clip - hips) * 4, rtol=1e-5, atol=1e-6)
 
 
+def test_joints_are_mapped_before_all_else():
+  (record,) = make_records(1, frames=(6, 7))
+  out = transformed(record, joints='unik_17', normalize='center_first')
+  clip = np.float64(record['keypoints'][..., :3])
+  source, target = get_layout('msr_20'), get_layout('unik_17')
+  chest = clip[:, :, source.index('spine')]
+  left = clip[:, :, source.index('left_wrist')] - chest[:, :1]
+  assert out.shape == (1, 6, 17, 3)
+  np.testing.assert_allclose(
+    out[:, :, target.index('left_wrist')], left, atol=1e-5
+  )
+
+
+def test_tracks_are_repeated_before_they_are_sampled():
+  (record,) = make_records(1, persons=2, frames=(5, 6))
+  record['keypoints'][1, 3:] = 0
+  out = transformed(record, persons=2, pad=14, frames=14)
+  clip = record['keypoints'][..., :3]
+  for t in range(14):
+    np.testing.assert_array_equal(out[0, t], clip[0, t % 5])
+    np.testing.assert_array_equal(out[1, t], clip[1, t % 3])
+
+
+def test_empty_ends_are_trimmed_with_their_confidence():
+  (record,) = make_records(1, frames=(9, 10))
+  record['keypoints'][:, [0, 1, 8], :, :3] = 0  # where nobody is, scores are
+  out = transformed(record, channels=4, confidence=True, trim=True)
+  np.testing.assert_array_equal(out, record['keypoints'][:, 2:8])
+
+
+def test_the_image_size_reaches_the_preset():
+  (record,) = make_records(1, frames=(6, 7))
+  record['image_size'] = np.int32([40, 10])
+  out = transformed(record, channels=2, normalize='clean')
+  clip = np.float64(record['keypoints'][..., :2])
+  np.testing.assert_allclose(out, (clip - [20, 5]) / 20, atol=1e-6)
+
+
+def test_several_samplings_to_test():
+  records = make_records(3, frames=(30, 40))
+  config = make_config(sampling='uniform', test_clips=4)
+  batches = [
+    list(loader.eval_batches(records, config, batch_size=size))
+    for size in (2, 3)
+  ]
+  assert [batch['x'].shape for batch in batches[0]] == [(2, 4, 1, 6, 20, 3)] * 2
+  (whole,) = batches[1]
+  np.testing.assert_array_equal(batches[0][0]['x'], whole['x'][:2])
+  np.testing.assert_array_equal(batches[0][1]['x'][0], whole['x'][2])
+  for i, j in itertools.combinations(range(4), 2):
+    assert (whole['x'][:, i] != whole['x'][:, j]).any()
+  # Frames of the clip, in their order.
+  clip = records[0]['keypoints'][0, :, 0, 0].tolist()
+  for sampled in whole['x'][0, :, 0, :, 0, 0]:
+    places = [clip.index(value) for value in sampled]
+    assert places == sorted(places)
+
+
 def test_streams_are_made_of_the_sampled_frames():
   (record,) = make_records(1, frames=(12, 13))
   joints = np.float64(transformed(record, sampling='uniform', scale=2.0))
@@ -321,6 +380,56 @@ def test_clips_of_some_subjects(prepared):
   assert len(open_clips(prepared, subjects=(1, 3))) == 6
   with pytest.raises(UserError, match=r'no clip of subjects \[2\]'):
     open_clips(prepared, subjects=(2,))
+
+
+def test_clips_of_some_classes_in_their_order(prepared):
+  everything = open_clips(prepared, 'train')
+  names = everything.class_names
+  chosen = [names[19], names[0]]  # of the three that the fixture has
+  some = open_clips(prepared, 'train', classes=chosen, num_classes=2)
+  assert some.class_names == chosen
+  expected = [
+    (record['id'], {19: 0, 0: 1}[record['label']])
+    for record in everything
+    if record['label'] in (0, 19)
+  ]
+  assert [(record['id'], record['label']) for record in some] == expected
+  assert len(expected) > 2
+
+
+def test_classes_are_repeated(prepared):
+  config = make_config(
+    name='msr_action3d', data_dir=prepared[0], classes=(), num_classes=20
+  )
+  once = loader.Clips(config, 'train')
+  repeats = [1] * 20
+  repeats[6] = 3
+  often = loader.Clips(config, 'train', repeats=repeats)
+  expected = [
+    record['id']
+    for record in once
+    for _ in range(3 if record['label'] == 6 else 1)
+  ]
+  assert [record['id'] for record in often] == expected
+  with pytest.raises(UserError, match='2 numbers for 20 classes'):
+    loader.Clips(config, 'train', repeats=(1, 2))
+
+
+def test_an_unknown_class_is_named(prepared):
+  with pytest.raises(UserError, match='no classes waltz; it has: high arm'):
+    open_clips(prepared, 'train', classes=('waltz',), num_classes=1)
+
+
+def test_open_settings_are_filled_in(prepared):
+  config = default().data
+  config.update(name='msr_action3d', data_dir=prepared[0])
+  config.update(layout='', num_classes=0, persons=0, channels=0)
+  loader.fill_in(config)
+  assert (config.layout, config.num_classes) == ('msr_20', 20)
+  assert (config.persons, config.channels, config.confidence) == (1, 4, True)
+  config.update(channels=3, confidence=False, persons=2)
+  loader.fill_in(config)  # what is set stays
+  assert (config.persons, config.channels, config.confidence) == (2, 3, False)
 
 
 def test_clips_make_batches(prepared):

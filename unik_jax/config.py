@@ -28,6 +28,7 @@ def default() -> ConfigDict:
       'log_every': 20,  # steps
       'eval_only': False,  # evaluate the workdir's checkpoint, or init_from
       'init_from': '',  # an official state dict: .npz .safetensors .pt .pth
+      'init_head': True,  # False: of init_from all but the classifier
       'save_official': '',  # where to write the evaluated weights as one
       'headline': 'top1',  # or mean_class: the metric that a result quotes
       'label_smoothing': 0.0,
@@ -52,23 +53,30 @@ def default() -> ConfigDict:
         'name': '',  # a TFDS name: dataset, or dataset/config
         'data_dir': '',  # default: TFDS_DATA_DIR, or ~/tensorflow_datasets
         'manual_dir': '',  # where files from the authors lie
-        'layout': '',
+        # '' and 0 stand for what the prepared dataset has.
+        'layout': '',  # of the dataset's joints
         'num_classes': 0,
         'persons': 2,
         'channels': 3,
         'confidence': False,  # whether the last channel is one
+        'joints': '',  # the layout to map joints to; '' for the dataset's
+        'classes': (),  # names in label order, of some classes; empty for all
         'train_split': 'train',
         'train_subjects': (),  # empty for all of the split
         'val_split': '',  # empty for no validation, hence no best checkpoint
         'val_subjects': (),
         'test_split': 'test',
         'test_subjects': (),
+        'repeats': (),  # how often an epoch has each class; empty for once
         'stream': 'joint',  # bone, joint_motion, bone_motion
-        'normalize': 'none',  # center_first, screen_640
+        'trim': False,  # frames at both ends with nobody in them
+        'pad': 0,  # frames to repeat each person's track to; 0 for none
+        'normalize': 'none',  # a key of normalize.PRESETS
         'scale': 1.0,  # coordinates are divided by it
         'sampling': 'crop',  # repeat, linear, uniform
         'frames': 64,
         'test_frames': 0,  # 0: as many as in training
+        'test_clips': 1,  # random samplings of a clip, answers averaged
         'random_move': False,
         'rotate': 0.0,  # radians about the vertical, to either side
         'rescale': (),  # (low, high)
@@ -101,11 +109,13 @@ _LEAST = {
   'checkpoint_every': 1,
   'keep': 1,
   'log_every': 1,
-  'data.num_classes': 2,
-  'data.persons': 1,
-  'data.channels': 1,
+  'data.num_classes': 0,
+  'data.persons': 0,
+  'data.channels': 0,
   'data.frames': 1,
   'data.test_frames': 0,
+  'data.test_clips': 1,
+  'data.pad': 0,
   'data.threads': 0,
   'data.prefetch': 1,
   'model.first_block_heads': -1,
@@ -141,6 +151,33 @@ def check_variant(variant: str, known: Iterable[str]) -> None:
     )
 
 
+def choose(variant: str, groups: dict[str, Iterable[str]]) -> dict[str, str]:
+  """Reads a variant such as 'cv1,bone', one word from each of some groups.
+
+  Args:
+    variant: words with commas between, in any order; '' for all defaults.
+    groups: the words of each group, its default first.
+
+  Returns:
+    The word of each group.
+
+  Raises:
+    UserError: a word that no group has, or two of one group.
+  """
+  groups = {key: tuple(words) for key, words in groups.items()}
+  chosen = {}
+  for word in filter(None, variant.split(',')):
+    check_variant(word, [w for words in groups.values() for w in words])
+    (key,) = [key for key, words in groups.items() if word in words]
+    if key in chosen:
+      raise UserError(
+        f'variant {variant!r} has both {chosen[key]!r} and {word!r}; choose one'
+        f' of {", ".join(groups[key])}'
+      )
+    chosen[key] = word
+  return {key: chosen.get(key, words[0]) for key, words in groups.items()}
+
+
 # What may differ between a run and its continuation.
 _FREE = (
   'eval_only',
@@ -157,6 +194,7 @@ _FREE = (
   'data.test_split',
   'data.test_subjects',
   'data.test_frames',
+  'data.test_clips',
   'data.threads',
   'data.prefetch',
 )

@@ -17,12 +17,19 @@ def make_eval_step(net: Network) -> Callable:
   """A function of (params, batch_stats, batch) to sums over its real rows.
 
   The sums are loss, top1 and top5 hits, and the confusion matrix (true class,
-  predicted class); rows with mask 0 count nowhere.
+  predicted class); rows with mask 0 count nowhere. Of a batch with several
+  samplings of each clip, (N, K, M, T, V, C), the probabilities are averaged.
   """
 
   def eval_step(params, batch_stats, batch):
-    logits, _ = net.apply(params, batch_stats, batch['x'], train=False)
-    labels, mask = batch['label'], batch['mask']
+    x, labels, mask = batch['x'], batch['label'], batch['mask']
+    rows, *samplings = x.shape[:-4]
+    x = x.reshape(-1, *x.shape[-4:])
+    logits, _ = net.apply(params, batch_stats, x, train=False)
+    if samplings:
+      log_probs = jax.nn.log_softmax(logits).reshape(rows, *samplings, -1)
+      # As good as logits: their softmax is the mean of the probabilities.
+      logits = jax.nn.logsumexp(log_probs, 1) - jnp.log(samplings[0])
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     classes = logits.shape[-1]
     _, best = jax.lax.top_k(logits, min(5, classes))

@@ -48,9 +48,17 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   parallel.check_batch('eval_batch_size', config.eval_batch_size, mesh)
   process = (jax.process_index(), jax.process_count())
 
+  # What the config leaves to the dataset
+  if not (data := config.data).layout or not min(
+    data.num_classes, data.persons, data.channels
+  ):
+    _prepare(config.data)
+    config = config.copy_and_resolve_references()
+    loader.fill_in(config.data)
+
   # Model
   net = models.from_config(config)
-  official = _read_official(config.init_from, net)
+  official = _read_official(config, net)
   if config.headline not in evaluate.HEADLINES:
     raise UserError(
       f'config.headline is {config.headline!r}; use one of '
@@ -71,7 +79,10 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   steps_per_epoch = 1
   if not config.eval_only:
     train_clips = loader.Clips(
-      config.data, config.data.train_split, config.data.train_subjects
+      config.data,
+      config.data.train_split,
+      config.data.train_subjects,
+      config.data.repeats,
     )
     steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
   if config.data.val_split and not config.eval_only:
@@ -117,8 +128,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   def start():
     state = jax.jit(init_state, out_shardings=shardings)(key)
     if official:
-      state.params, state.batch_stats = official
-      state.ema = official if config.ema else None
+      params, state.batch_stats = official
+      state.params = {**state.params, **params}  # a head may be left out
+      if config.ema:  # copied: what is donated must not be there twice
+        weights = state.params, state.batch_stats
+        state.ema = jax.tree.map(jnp.copy, weights)
       state = jax.device_put(state, shardings)
     return state
 
@@ -152,7 +166,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # Evaluation alone
   if config.eval_only:
-    state = start() if official else _newest(workdir, config, target)
+    # Without its head, init_from is where training started, not a result.
+    alone = official and config.init_head
+    state = start() if alone else _newest(workdir, config, target)
     step = int(state.step)
     progress = Progress(
       workdir, total=step, batch_size=config.eval_batch_size, record=False
@@ -295,22 +311,25 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
 def _prepare(data):
   """Prepares the dataset if need be, once per run."""
-  if jax.process_index() == 0 and not registry.open_prepared(
-    data.name, data.data_dir
+  # Files that are named are looked at even so: they may be others by now.
+  if jax.process_index() == 0 and (
+    data.manual_dir or not registry.open_prepared(data.name, data.data_dir)
   ):
     registry.prepare(data.name, data.data_dir, data.manual_dir)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices('dataset prepared')
 
 
-def _read_official(path, net):
+def _read_official(config, net):
   """(params, batch_stats) from an official state dict, or None without one."""
-  if not path:
+  if not config.init_from or (config.eval_only and not config.init_head):
     return None
   shapes = jax.eval_shape(net.init, jax.random.key(0))
-  tensors = checkpoints.read_tensors(path)
-  values = from_official(net.abstract, *shapes, tensors, str(path))
-  return jax.tree.map(lambda a, s: np.asarray(a, s.dtype), values, shapes)
+  tensors = checkpoints.read_tensors(config.init_from)
+  values = from_official(
+    net.abstract, *shapes, tensors, config.init_from, head=config.init_head
+  )
+  return jax.tree.map(np.float32, values)
 
 
 def _newest(workdir, config, target):

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 import grain
 import ml_collections
 import numpy as np
+import tensorflow_datasets as tfds
 
-from unik_jax.data import augment, registry
+from unik_jax import joint_maps
+from unik_jax.data import augment, gaps, registry
 from unik_jax.data.normalize import get_preset
+from unik_jax.data.padding import repeat_tracks
 from unik_jax.data.sampling import get_sampler
 from unik_jax.data.streams import get_stream
 from unik_jax.errors import UserError
@@ -28,6 +31,7 @@ class Clips:
     config: the `data` part of a config.
     split: a TFDS split, such as 'train' or 'train[:50%]'.
     subjects: keep the clips of these subjects; empty for all.
+    repeats: how often an epoch has each class's clips; empty for once.
 
   Raises:
     UserError: not prepared, no such split, no clip left, or the data does not
@@ -39,19 +43,19 @@ class Clips:
     config: ml_collections.ConfigDict,
     split: str,
     subjects: Sequence[int] = (),
+    repeats: Sequence[int] = (),
   ):
-    builder = registry.open_prepared(config.name, config.data_dir)
-    if builder is None:
-      raise UserError(
-        f'dataset {config.name!r} is not prepared; run: python -m'
-        f' unik_jax.prepare {config.name}'
-      )
+    builder = open_dataset(config)
     info = builder.info
+    names = info.features['label'].names
+    self.class_names = list(config.classes or names)
+    if unknown := sorted(set(self.class_names) - set(names)):
+      raise UserError(
+        f'dataset {config.name!r} has no classes {", ".join(unknown)}; it has:'
+        f' {", ".join(names)}'
+      )
     stated = (config.layout, config.num_classes)
-    found = (
-      info.metadata['layout'],
-      info.features['label'].num_classes,
-    )
+    found = (info.metadata['layout'], len(self.class_names))
     if stated != found:
       raise UserError(
         f'the config says layout {stated[0]} with {stated[1]} classes, but'
@@ -64,35 +68,106 @@ class Clips:
         f'config.data.channels is {config.channels}, but dataset'
         f' {config.name!r} has {channels}'
       )
+    if 'image_size' not in info.features:
+      raise UserError(
+        f'{builder.data_path} is of an older form; remove it, and prepare the'
+        ' dataset again'
+      )
+    scored = info.metadata['confidence'] and config.channels == channels
+    if bool(config.confidence) != scored:
+      raise UserError(
+        f'config.data.confidence is {config.confidence}, but the last of the'
+        f' {config.channels} channels of {config.name!r} is'
+        f' {"" if scored else "not "}one'
+      )
+    self._where = f'{builder.data_path}, split {split!r}'
     try:
       self._source = builder.as_data_source(split)
     except (ValueError, KeyError) as error:
       raise UserError(
-        f'dataset {config.name!r} has no split {split!r}; it has: '
-        + ', '.join(info.splits)
+        f'dataset {config.name!r} has no split {split!r}'
+        f' ({str(error).splitlines()[0]}); it has: ' + ', '.join(info.splits)
       ) from error
-    self.class_names = list(info.features['label'].names)
+    self._labels = [
+      self.class_names.index(n) if n in self.class_names else -1 for n in names
+    ]
     self._rows = range(len(self._source))
-    self._where = f'{builder.data_path}, split {split!r}'
-    if subjects:
-      found = [self[i]['subject'] for i in self._rows]
-      if missing := sorted(set(subjects) - set(found), key=str):
-        raise UserError(f'{self._where} has no clip of subjects {missing}')
-      self._rows = [i for i, subject in enumerate(found) if subject in subjects]
+    if subjects or config.classes or repeats:
+      self._select(subjects, repeats)
     if not self._rows:
       raise UserError(f'{self._where} has no clip')
+
+  def _select(self, subjects, repeats):
+    """Keeps, or repeats, rows by what their records say."""
+    records = map(self._read, range(len(self._source)))
+    notes = [(record['label'], record['subject']) for record in records]
+    found = {subject for _, subject in notes}
+    if missing := sorted(set(subjects) - found, key=str):
+      raise UserError(f'{self._where} has no clip of subjects {missing}')
+    if repeats and len(repeats) != len(self.class_names):
+      raise UserError(
+        f'config.data.repeats has {len(repeats)} numbers for'
+        f' {len(self.class_names)} classes'
+      )
+    self._rows = []
+    for row, (label, subject) in enumerate(notes):
+      label = self._labels[label]
+      if label >= 0 and (not subjects or subject in subjects):
+        self._rows += [row] * (repeats[label] if repeats else 1)
 
   def __len__(self) -> int:
     return len(self._rows)
 
   def __getitem__(self, index: int) -> dict:
+    record = self._read(self._rows[index])
+    return {**record, 'label': self._labels[record['label']]}
+
+  def _read(self, row):
     try:
-      return self._source[self._rows[index]]
+      return self._source[row]
     except Exception as error:  # array_record's reader raises several kinds
       raise UserError(
-        f'{self._where}: clip {index} cannot be read ({error}); remove the'
+        f'{self._where}: clip {row} cannot be read ({error}); remove the'
         ' folder and prepare the dataset again'
       ) from error
+
+
+def open_dataset(
+  config: ml_collections.ConfigDict,
+) -> tfds.core.DatasetBuilder:
+  """The prepared dataset of a config's `data`; a UserError if there is none."""
+  builder = registry.open_prepared(config.name, config.data_dir)
+  if builder is None:
+    raise UserError(
+      f'dataset {config.name!r} is not prepared; run: python -m'
+      f' unik_jax.prepare {config.name}'
+    )
+  return builder
+
+
+def fill_in(config: ml_collections.ConfigDict) -> None:
+  """Takes from the prepared dataset what a config leaves open.
+
+  That is each of layout (''), num_classes, persons and channels (0); with
+  the channels goes `confidence`.
+
+  Args:
+    config: the `data` part of a config; changed in place.
+
+  Raises:
+    UserError: not prepared.
+  """
+  info = open_dataset(config).info
+  persons, _, _, channels = info.features['keypoints'].shape
+  config.layout = config.layout or info.metadata['layout']
+  if not config.num_classes:
+    # By name, so that a run does not go on with data whose labels changed.
+    config.classes = config.classes or tuple(info.features['label'].names)
+    config.num_classes = len(config.classes)
+  config.persons = config.persons or persons
+  if not config.channels:
+    config.channels = channels
+    config.confidence = info.metadata['confidence']
 
 
 def make_transform(
@@ -101,9 +176,12 @@ def make_transform(
   """What happens to each clip, in this order.
 
   Channels are cut to `channels`, persons cut or zero-padded to `persons`,
-  coordinates normalised and divided by `scale`, frames sampled, the clip
-  augmented (training only), and the stream made. A confidence channel is cut,
-  padded and sampled with the coordinates, and otherwise left alone.
+  joints mapped to another layout (`joints`), frames at both ends in which
+  nobody is seen dropped (`trim`), each person's track repeated to `pad`
+  frames, coordinates normalised and divided by `scale`, frames sampled, the
+  clip augmented (training only), and the stream made. A confidence channel is
+  cut, mapped, padded and sampled with the coordinates, and otherwise left
+  alone.
 
   Args:
     config: the `data` part of a config.
@@ -113,9 +191,13 @@ def make_transform(
     A function of a record and a random generator to `x` and `label`.
 
   Raises:
-    UserError: a preset, sampler, stream or layout of an unknown name.
+    UserError: a preset, sampler, stream or layout of an unknown name, or one
+      layout that cannot be mapped to the other.
   """
-  layout = get_layout(config.layout)
+  source = get_layout(config.layout)
+  layout = get_layout(config.joints or config.layout)
+  if source != layout:
+    joint_maps.weights(source, layout)  # refuses those that do not fit
   normalize = get_preset(config.normalize)
   sample = get_sampler(config.sampling)
   stream = get_stream(config.stream)
@@ -128,8 +210,16 @@ def make_transform(
     clip = record['keypoints'][: config.persons, ..., : config.channels]
     absent = config.persons - clip.shape[0]
     clip = np.pad(clip, ((0, absent), (0, 0), (0, 0), (0, 0)))
+    clip = joint_maps.convert(
+      clip, source, layout, confidence=config.confidence
+    )
+    if config.trim:
+      clip = clip[:, gaps.seen_frames(clip[..., :coordinates])]
+    if config.pad:
+      clip = repeat_tracks(clip, config.pad)
     clip, confidence = np.split(clip, [coordinates], -1)
-    clip = normalize(clip, layout) / np.float32(config.scale)
+    clip = normalize(clip, layout, record['image_size'])
+    clip = clip / np.float32(config.scale)
     clip = sample(np.concatenate([clip, confidence], -1), frames, rng)
     clip, confidence = np.split(clip, [coordinates], -1)
     if train:
@@ -150,7 +240,7 @@ def steps_per_epoch(clips: Sequence[dict], batch_size: int) -> int:
   if len(clips) < batch_size:
     raise UserError(
       f'{len(clips)} training clips do not fill one batch of {batch_size}; set'
-      ' a smaller config.batch_size'
+      ' a smaller one, as with --config.batch_size=8'
     )
   return len(clips) // batch_size
 
@@ -221,15 +311,26 @@ def eval_batches(
     process: (index, count); each gets its part of every batch.
 
   Yields:
-    This process's part of each batch; all processes get as many.
+    This process's part of each batch; all processes get as many. Where
+    `test_clips` is K > 1, `x` is (N, K, M, T, V, C): K samplings of each
+    clip, random but the same each time, for their answers to be averaged.
   """
   index, count = process
   transform = make_transform(config, train=False)
   rows = batch_size // count
-  fill = transform(clips[0])
+
+  def make(i):
+    if config.test_clips == 1:
+      return transform(clips[i])
+    record, rng = clips[i], np.random.default_rng(i)
+    several = [transform(record, rng) for _ in range(config.test_clips)]
+    x = np.stack([item['x'] for item in several])
+    return {'x': x, 'label': several[0]['label']}
+
+  fill = make(0)
   for start in range(0, len(clips), batch_size):
     mine = range(start + index * rows, start + (index + 1) * rows)
-    items = [transform(clips[i]) if i < len(clips) else fill for i in mine]
+    items = [make(i) if i < len(clips) else fill for i in mine]
     yield {
       'x': np.stack([item['x'] for item in items]),
       'label': np.stack([item['label'] for item in items]),

@@ -90,10 +90,11 @@ def from_config(config: ConfigDict) -> Network:
     raise UserError(f'config.model.dtype is {dtype!r}; use float32 or bfloat16')
   if options.get('first_block_heads') == -1:
     options['first_block_heads'] = None
+  joints = get_layout(config.data.joints or config.data.layout)
   return Network(
     options.pop('name'),
     num_classes=config.data.num_classes,
-    num_joints=get_layout(config.data.layout).num_joints,
+    num_joints=joints.num_joints,
     num_persons=config.data.persons,
     in_channels=config.data.channels,
     dtype=dtypes[dtype],
