@@ -14,6 +14,7 @@ import pytest
 
 from unik_jax import checkpoints, models, train
 from unik_jax.config import default
+from unik_jax.data import synthetic
 from unik_jax.errors import UserError
 from unik_jax.models.official import to_official
 from unik_jax.progress import Progress
@@ -254,13 +255,77 @@ def test_official_weights_are_evaluated(config, tmp_path):
     train.run(config, tmp_path / 'c')
 
 
+def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
+  net = models.from_config(config)
+  weights = jax.tree.map(np.array, net.init(jax.random.key(7)))
+  loaded = to_official(net.abstract, *weights)
+  checkpoints.write_tensors(tmp_path / 'loaded.npz', loaded)
+  names = ('drink', 'sit_down', 'lunge')
+  config.data.update(classes=names, num_classes=3, train_split='train[:320]')
+  config.data.test_split = 'test[:160]'
+  config.update(
+    epochs=1,
+    ema=0.9,
+    init_from=str(tmp_path / 'loaded.npz'),
+    save_official=str(tmp_path / 'saved.npz'),
+  )
+  with pytest.raises(UserError, match='not a state dict.*\n.*fc.weight'):
+    train.run(config, tmp_path / 'whole')
+  config.init_head = False
+  config.optim.update(lr=0.0, weight_decay=0.0)
+  result = train.run(config, tmp_path / 'headless')['test']
+  assert len(result['per_class']) == 3
+  saved = checkpoints.read_tensors(tmp_path / 'saved.npz')
+  assert saved['fc.weight'].shape == (3, loaded['fc.weight'].shape[1])
+  for name, value in loaded.items():
+    if not name.startswith('fc.') and 'running' not in name:
+      if 'num_batches' not in name:
+        np.testing.assert_allclose(saved[name], value, rtol=1e-5, err_msg=name)
+  # The run's own checkpoint is what it evaluates from then on.
+  (tmp_path / 'loaded.npz').unlink()
+  config.update(eval_only=True, save_official='')
+  assert train.run(config, tmp_path / 'headless')['test'] == result
+
+
+def test_what_a_config_leaves_open_comes_from_the_data(config, tmp_path):
+  stated = train.run(config, tmp_path / 'stated')
+  config.data.update(layout='', num_classes=0, persons=0, channels=0)
+  assert train.run(config, tmp_path / 'open')['test'] == stated['test']
+  written = json.loads((tmp_path / 'open' / 'config.json').read_text())
+  assert written['data']['layout'] == 'unik_17'
+  assert written['data']['num_classes'] == 20
+  assert written['data']['classes'] == list(synthetic.LABELS)
+  assert config.data.layout == ''  # the caller's config is left alone
+  train.run(config, tmp_path / 'open')  # it is the same experiment
+
+
+def test_settings_may_change_until_training_begins(config, tmp_path):
+  config.batch_size = 64
+  with pytest.raises(UserError, match='smaller one'):
+    train.run(config, tmp_path)
+  config.update(batch_size=8, epochs=1)
+  train.run(config, tmp_path)
+  config.batch_size = 16
+  with pytest.raises(UserError, match='another experiment'):
+    train.run(config, tmp_path)
+
+
+def test_several_samplings_to_test(config, tmp_path):
+  config.update(epochs=1)
+  config.data.test_clips = 3
+  assert train.run(config, tmp_path)['test']['clips'] == 21
+
+
 def test_workdirs_that_cannot_be_used(config, tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='cannot be used'):
     train.run(config, tmp_path / 'file')
-  (tmp_path / 'config.json').write_text('{"seed": ')
-  with pytest.raises(UserError, match='config.json: not the settings of'):
-    train.run(config, tmp_path)
+  # Some other program's, perhaps: it is not written over.
+  for text in ('{"seed": ', '{"hidden_size": 768}', '[]'):
+    (tmp_path / 'config.json').write_text(text)
+    with pytest.raises(UserError, match='config.json: not the settings of'):
+      train.run(config, tmp_path)
+    assert (tmp_path / 'config.json').read_text() == text
   with pytest.raises(UserError, match='empty'):
     train.run(config, '')
 
@@ -289,7 +354,7 @@ def test_workdirs_that_cannot_be_used(config, tmp_path):
     ('data.channels', 3, 'channels'),
     ('data.rotate', 0.3, '3-D'),
     ('batch_size', 12, 'does not divide'),
-    ('batch_size', 64, 'smaller config.batch_size'),
+    ('batch_size', 64, 'smaller one.*--config.batch_size=8'),
     ('eval_batch_size', 12, 'eval_batch_size'),
     ('mesh', (3, 2), '8 devices'),
     ('model.dtype', 'float16', 'bfloat16'),

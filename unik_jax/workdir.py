@@ -31,22 +31,40 @@ def claim(workdir: str | pathlib.Path, config: ConfigDict) -> pathlib.Path:
   workdir = pathlib.Path(workdir).expanduser()
   file = workdir / 'config.json'
   try:
-    if config.eval_only and config.init_from:
+    if config.eval_only and config.init_from and config.init_head:
       workdir.mkdir(parents=True, exist_ok=True)
-    elif file.exists():
-      before = json.loads(file.read_text())
-      check_same_experiment(config, before, str(file))
-    elif not config.eval_only and jax.process_index() == 0:
+      return workdir
+    if file.exists():
+      before = _read_settings(file)
+      if _has_begun(workdir):
+        check_same_experiment(config, before, str(file))
+        return workdir
+    if not config.eval_only and jax.process_index() == 0:
       workdir.mkdir(parents=True, exist_ok=True)
       _write(file, json.dumps(config.to_dict(), indent=2))
-  except (json.JSONDecodeError, AttributeError) as error:
-    raise UserError(
-      f'{file}: not the settings of a run ({error}); restore it, or use another'
-      ' --workdir'
-    ) from error
   except OSError as error:
     raise UserError(f'--workdir={workdir} cannot be used: {error}') from error
   return workdir
+
+
+def _read_settings(file):
+  """The settings of the run that a folder is for."""
+  try:
+    before, problem = json.loads(file.read_text()), 'of another kind'
+  except ValueError as error:  # not JSON, or not even text
+    before, problem = None, str(error)
+  if not isinstance(before, dict) or not {'seed', 'data'} <= before.keys():
+    raise UserError(
+      f'{file}: not the settings of a run ({problem}); restore it, or use'
+      ' another --workdir'
+    )
+  return before
+
+
+def _has_begun(workdir):
+  """Whether there is anything that other settings would not continue."""
+  made = (workdir / 'metrics.jsonl', workdir / 'checkpoints')
+  return any(path.exists() for path in made)
 
 
 def _write(file, text):
