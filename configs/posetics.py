@@ -1,20 +1,34 @@
-"""UNIK on Posetics: pre-training on 320 real-world actions, 17 joints, 2-D.
+"""UNIK on Posetics: pre-training on 320 real-world actions.
 
   python -m unik_jax.main --config=configs/posetics.py --workdir=runs/posetics
 
-Variants are the streams: `joint` (default), `bone`, `joint_motion`,
-`bone_motion`, as in `configs/posetics.py:bone`. The recipe is that of the
-official train_joint.yaml and test_joint.yaml. Not run here: the data is given
-out on request.
+Variants, one word of each line, as in `configs/posetics.py:3d,bone`:
+  2d (default), 3d (for transfer to NTU RGB+D's 17 main joints), 25_joints
+    (3-D too, hands and feet made from the limbs: for all of NTU's joints)
+  joint (default), bone, joint_motion, bone_motion
+  official (default): train_joint.yaml and test_joint.yaml of the authors. In
+    3-D, of which they say nothing, it is normalised as they do with NTU
+  modern: `unik_jax.recipes.modern`
+
+To fine-tune from it, add --config.save_official=runs/posetics/weights.npz; it
+is where the `pretrained` variants of other configs look. Not run here: the
+data is given out on request.
 """
 
-from unik_jax.config import check_variant, default
+from unik_jax import recipes
+from unik_jax.config import choose, default
 from unik_jax.data.streams import STREAMS
 
+GROUPS = {
+  'data': ('2d', '3d', '25_joints'),
+  'stream': STREAMS,
+  'recipe': ('official', 'modern'),
+}
 
-def get_config(stream='joint'):
+
+def get_config(variant=''):
   """65 epochs of random 150-frame crops; 300 frames to test."""
-  check_variant(stream, STREAMS)
+  choice = choose(variant, GROUPS)
   config = default()
   config.epochs = 65
   config.batch_size = 64
@@ -24,7 +38,7 @@ def get_config(stream='joint'):
     num_classes=320,
     persons=2,
     channels=2,
-    stream=stream,
+    stream=choice['stream'],
     normalize='screen_640',
     sampling='crop',
     frames=150,
@@ -32,4 +46,12 @@ def get_config(stream='joint'):
     random_move=True,
   )
   config.optim.update(lr=0.1, weight_decay=1e-4, decay_epochs=(45, 55))
+  if choice['data'] != '2d':
+    config.data.update(
+      name='posetics/3d', channels=3, trim=True, normalize='unik'
+    )
+  if choice['data'] == '25_joints':
+    config.data.joints = 'ntu_25'
+  if choice['recipe'] == 'modern':
+    recipes.modern(config)
   return config

@@ -1,44 +1,84 @@
 """Every config resolves to the model and recipe that it should."""
 
+import functools
 import importlib.util
+import itertools
 import pathlib
 
+import jax
+import numpy as np
 import pytest
 
-from unik_jax import models, train
-from unik_jax.config import default
+from unik_jax import evaluate, models, train
+from unik_jax.config import choose, default
 from unik_jax.data import loader, registry
 from unik_jax.errors import UserError
+from unik_jax.models.official import from_official, to_official
+from unik_jax.skeletons import get_layout
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'configs'
-# Parameters: the published counts, less the bias vectors that are never used.
-CASES = {
-  'posetics:joint': 3_525_904 - 170,
-  'posetics:bone': 3_525_904 - 170,
-  'posetics:joint_motion': 3_525_904 - 170,
-  'posetics:bone_motion': 3_525_904 - 170,
-  'msr_action3d:official': None,
-  'msr_action3d:modern': None,
-  'msr_action3d:tune': None,
-  'synthetic:quick': None,
-  'synthetic:full': None,
+# Those that are not made of groups of words.
+OTHERS = {
+  'msr_action3d': ('official', 'modern', 'tune'),
+  'synthetic': ('quick', 'full'),
+  'own': ('mine',),
+  'pyskl': ('ntu60_3danno,xsub', 'ucf101_hrnet,split1,bone', 'gym_hrnet'),
 }
+
+
+@functools.cache
+def module(name):
+  spec = importlib.util.spec_from_file_location(name, FOLDER / f'{name}.py')
+  loaded = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(loaded)
+  return loaded
 
 
 def load(case):
   name, _, variant = case.partition(':')
-  spec = importlib.util.spec_from_file_location(name, FOLDER / f'{name}.py')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(*[variant] if variant else [])
+  return module(name).get_config(*[variant] if variant else [])
 
 
-def test_every_file_is_among_the_cases():
-  files = {path.stem for path in FOLDER.glob('*.py')}
-  assert {case.partition(':')[0] for case in CASES} == files
+def cases():
+  for path in sorted(FOLDER.glob('*.py')):
+    name = path.stem
+    if name in OTHERS:
+      variants = OTHERS[name]
+    else:
+      words = itertools.product(*module(name).GROUPS.values())
+      variants = [','.join(each) for each in words]
+    for variant in variants:
+      yield f'{name}:{variant}'
 
 
-@pytest.mark.parametrize('case', CASES)
+@functools.cache
+def count(options):
+  """Parameters by `jax.eval_shape`; once for each of the networks."""
+  options = dict(options)
+  return models.Network('unik', **options).num_params()
+
+
+def published(joints, channels, classes, heads):
+  """reference/numbers.md, less the bias vectors that are never used.
+
+  From its figures for other numbers of classes and channels: the classifier
+  has 257 parameters a class; a channel has 2 in batch norm for each joint of
+  two persons, and 64 + 96 a head in the first block, which has 3 heads.
+  """
+  known = {
+    (17, 2, 3): (320, 3_525_904),
+    (25, 3, 3): (60, 3_469_760),
+    (25, 3, 4): (60, 3_803_033),
+    (25, 3, 12): (60, 6_469_217),
+  }
+  if (joints, channels) == (17, 3):
+    extra = 4 * joints + 64 + 96 * 3
+    return published(17, 2, classes, heads) + extra
+  base_classes, total = known[joints, channels, heads]
+  return total + 257 * (classes - base_classes) - 10 * joints
+
+
+@pytest.mark.parametrize('case', list(cases()))
 def test_resolves(case):
   config = load(case)
   known = default().to_dict()
@@ -50,31 +90,214 @@ def test_resolves(case):
         check(value, known[key])
 
   check(config.to_dict(), known)
-  net = models.from_config(config)
-  if CASES[case]:
-    assert net.num_params() == CASES[case]
-  loader.make_transform(config.data, train=True)
   assert config.data.name.partition('/')[0] in registry.names()
+  assert config.headline in evaluate.HEADLINES
+  if not config.data.layout:
+    return  # the dataset decides
+  for training in (True, False):
+    loader.make_transform(config.data, train=training)
+  data, model = config.data, config.model
+  if case.partition(':')[0] in OTHERS or data.layout == 'penn_13':
+    assert models.from_config(config).num_params() > 0
+    return
+  joints = get_layout(data.joints or data.layout).num_joints
+  shape = (joints, data.channels, data.num_classes, model.num_heads)
+  options = {
+    'num_joints': joints,
+    'in_channels': data.channels,
+    'num_classes': data.num_classes,
+    'num_heads': model.num_heads,
+    'num_persons': data.persons,
+  }
+  assert count(tuple(options.items())) == published(*shape)
+  # No other option of the model than those counted here.
+  plain = default().model.to_dict() | {'num_heads': model.num_heads}
+  assert model.to_dict() == plain
 
 
-@pytest.mark.parametrize('name', ['posetics', 'msr_action3d', 'synthetic'])
+def test_the_formula_gives_the_published_counts():
+  """reference/numbers.md's other rows."""
+  assert published(17, 2, 31, 3) == 3_451_631 - 170
+  assert published(17, 2, 19, 3) == 3_448_547 - 170
+  assert published(17, 2, 15, 3) == 3_447_519 - 170
+  assert published(25, 3, 120, 12) == 6_484_637 - 250
+
+
+@pytest.mark.parametrize(
+  'case, source',
+  [
+    ('smarthome:cv1,pretrained', 'posetics'),
+    ('smarthome:3d,pretrained', 'posetics:3d'),
+    ('penn:pretrained,bone', 'posetics'),
+    ('penn:13_joints,pretrained', 'posetics'),
+    ('ntu60:17_joints,pretrained', 'posetics:3d'),
+    ('ntu120:pretrained,modern', 'posetics:25_joints'),
+  ],
+)
+def test_pretrained_weights_fit(case, source):
+  """All but the classifier of the one goes into the other."""
+  config = load(case)
+  assert not config.init_head
+  made = models.from_config(load(source))
+  shapes = jax.eval_shape(made.init, jax.random.key(0))
+  zeros = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
+  tensors = to_official(made.abstract, *zeros)
+  net = models.from_config(config)
+  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  params, _ = from_official(
+    net.abstract, *shapes, tensors, config.init_from, head=False
+  )
+  assert shapes[0].keys() - params.keys() == {'head'}
+  folder = source.replace(':', '_').removesuffix('_joints')
+  assert config.init_from == f'runs/{folder}/weights.npz'
+
+
+# From the table of official configs in reference/architectures.md: lr, weight
+# decay, decay epochs, epochs, batch size, frames, moved, heads.
+RECIPES = {
+  'posetics': (0.1, 1e-4, (45, 55), 65, 64, 150, True, 3),
+  'smarthome:cs': (0.1, 1e-4, (30, 40), 50, 16, 400, False, 3),
+  'smarthome:cv1': (0.1, 1e-4, (10, 20), 30, 8, 400, True, 3),
+  'smarthome:cv2': (0.05, 5e-4, (30, 40), 50, 16, 400, True, 3),
+  'penn': (0.05, 5e-4, (10, 20), 30, 8, 150, True, 3),
+  'ntu60': (0.1, 1e-4, (30, 40), 50, 32, 300, False, 4),
+  'ntu60:bone': (0.1, 1e-4, (30, 40), 50, 32, 300, False, 12),
+  'ntu120': (0.1, 1e-4, (30, 50), 60, 32, 300, False, 12),
+}
+
+
+@pytest.mark.parametrize('case', RECIPES)
+def test_official_recipes(case):
+  config = load(case)
+  assert RECIPES[case] == (
+    config.optim.lr,
+    config.optim.weight_decay,
+    config.optim.decay_epochs,
+    config.epochs,
+    config.batch_size,
+    config.data.frames,
+    config.data.random_move,
+    config.model.num_heads,
+  )
+  assert (config.optim.momentum, config.optim.nesterov) == (0.9, True)
+  assert (config.optim.schedule, config.optim.warmup_epochs) == ('step', 0)
+  assert config.model.first_block_heads == 3
+
+
+@pytest.mark.parametrize(
+  'name', ['posetics', 'smarthome', 'penn', 'ntu60', 'ntu120']
+)
+def test_modern_recipe(name):
+  config = load(f'{name}:modern')
+  data, optim = config.data, config.optim
+  assert (data.sampling, data.frames, data.test_clips) == ('uniform', 100, 10)
+  assert (optim.schedule, optim.weight_decay) == ('cosine', 5e-4)
+  assert not data.pad and data.normalize == 'clean'
+
+
+# Name, train and test split, padding, normalisation, test frames.
+DATA = {
+  'posetics:bone': ('posetics/2d', 'train', 'test', 0, 'screen_640', 300),
+  'posetics:3d': ('posetics/3d', 'train', 'test', 0, 'unik', 300),
+  'smarthome': (
+    'toyota_smarthome/2d',
+    'cs_train',
+    'cs_test',
+    4000,
+    'screen_640',
+    4000,
+  ),
+  'smarthome:cv2,bone': (
+    'toyota_smarthome/2d',
+    'cv2_train',
+    'cv2_test',
+    4000,
+    'screen_640',
+    4000,
+  ),
+  'penn': ('penn_action/lcrnet_2d', 'train', 'test', 700, 'screen_640', 700),
+  'ntu60:xview,bone': (
+    'ntu_rgbd/ntu60_slots',
+    'xview_train',
+    'xview_test',
+    300,
+    'unik',
+    0,
+  ),
+  'ntu120:xset': (
+    'ntu_rgbd/ntu120_slots',
+    'xset_train',
+    'xset_test',
+    300,
+    'unik',
+    0,
+  ),
+  'ntu60:modern': (
+    'ntu_rgbd/ntu60',
+    'xsub_train',
+    'xsub_test',
+    0,
+    'clean',
+    0,
+  ),
+}
+
+
+@pytest.mark.parametrize('case', DATA)
+def test_data_of_the_experiments(case):
+  data = load(case).data
+  assert DATA[case] == (
+    data.name,
+    data.train_split,
+    data.test_split,
+    data.pad,
+    data.normalize,
+    data.test_frames,
+  )
+  assert data.stream == ('bone' if 'bone' in case else 'joint')
+  assert bool(data.repeats) == ('cv' in case) == bool(data.classes)
+  assert data.trim == (case in ('posetics:3d', 'ntu60:modern'))
+
+
+def test_headlines():
+  for case in cases():
+    expected = 'mean_class' if case.startswith('smarthome') else 'top1'
+    assert load(case).headline == expected
+
+
+@pytest.mark.parametrize(
+  'name', ['posetics', 'msr_action3d', 'synthetic', 'smarthome', 'ntu60']
+)
 def test_unknown_variant(name):
   with pytest.raises(UserError, match='it has'):
     load(f'{name}:jiont')
 
 
-def test_posetics_has_the_official_recipe():
-  """config/posetics/train_joint.yaml, from reference/architectures.md."""
-  config = load('posetics')
-  assert (config.epochs, config.batch_size) == (65, 64)
-  assert (config.optim.lr, config.optim.weight_decay) == (0.1, 1e-4)
-  assert config.optim.decay_epochs == (45, 55)
-  assert (config.optim.momentum, config.optim.nesterov) == (0.9, True)
-  assert (config.data.frames, config.data.test_frames) == (150, 300)
-  assert config.data.random_move and config.model.num_heads == 3
+@pytest.mark.parametrize(
+  'variant, splits',
+  [
+    ('ntu60_hrnet,xview', ('xview_train', 'xview_val')),
+    ('gym_hrnet,bone', ('train', 'val')),
+    ('diving48_hrnet,test', ('train', 'test')),
+    ('hmdb51_hrnet,split3', ('split3_train', 'split3_test')),
+  ],
+)
+def test_splits_of_pickles(variant, splits):
+  data = load(f'pyskl:{variant}').data
+  assert (data.train_split, data.test_split) == splits
+  assert data.name == 'pyskl/' + variant.partition(',')[0]
 
 
-@pytest.mark.parametrize('name', ['posetics', 'msr_action3d'])
+def test_choose():
+  groups = {'a': ('x', 'y'), 'b': ('u', 'v_w')}
+  assert choose('', groups) == {'a': 'x', 'b': 'u'}
+  assert choose('v_w', groups) == {'a': 'x', 'b': 'v_w'}
+  assert choose('v_w,y', groups) == {'a': 'y', 'b': 'v_w'}
+  with pytest.raises(UserError, match="both 'x' and 'y'"):
+    choose('x,y', groups)
+
+
+@pytest.mark.parametrize('name', ['posetics', 'msr_action3d', 'ntu60'])
 def test_missing_data_is_explained(name, tmp_path):
   config = load(name)
   config.data.data_dir = str(tmp_path / 'data')

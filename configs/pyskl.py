@@ -1,0 +1,51 @@
+"""UNIK on a pickle of pyskl's or MMAction2's: NTU, GYM, Kinetics, your own.
+
+  python -m unik_jax.main --config=configs/pyskl.py:ntu60_3danno,xsub \
+    --workdir=runs/ntu --config.data.manual_dir=FOLDER_WITH_THE_PKL
+
+The first word is the file's name without .pkl. After it, in any order:
+  xsub, xview, xset, split1, split2, split3: the protocol, where there are some
+  val (default; test for split1 to split3), test: the split to test on
+  joint (default), bone, joint_motion, bone_motion
+
+The recipe is `unik_jax.recipes.modern`; layout, classes, persons and channels
+are those of the file. Not run here on the published files.
+"""
+
+from unik_jax import recipes
+from unik_jax.config import choose, default
+from unik_jax.data.streams import STREAMS
+from unik_jax.errors import UserError
+
+GROUPS = {
+  'protocol': ('none', 'xsub', 'xview', 'xset', 'split1', 'split2', 'split3'),
+  'part': ('auto', 'val', 'test'),
+  'stream': STREAMS,
+}
+
+
+def get_config(variant=''):
+  """The stronger recipe on whatever the file holds."""
+  name, _, words = variant.partition(',')
+  if not name:
+    raise UserError(
+      'name the file, without .pkl, as in --config=configs/pyskl.py:ntu60_hrnet'
+    )
+  choice = choose(words, GROUPS)
+  protocol, part = choice['protocol'], choice['part']
+  prefix = '' if protocol == 'none' else f'{protocol}_'
+  if part == 'auto':
+    part = 'test' if protocol.startswith('split') else 'val'
+  config = default()
+  recipes.modern(config)
+  config.data.update(
+    name=f'pyskl/{name}',
+    layout='',
+    num_classes=0,
+    persons=0,
+    channels=0,
+    train_split=f'{prefix}train',
+    test_split=f'{prefix}{part}',
+    stream=choice['stream'],
+  )
+  return config
