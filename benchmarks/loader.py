@@ -1,0 +1,139 @@
+"""Whether the loader keeps up with the model: python benchmarks/loader.py
+
+For each config: clips a second that the loader makes in training, of made-up
+clips of a usual length, prepared and read from a warm cache; and clips a second
+that a training step takes on this machine's devices. More than 1 in the last
+column, and the model never waits.
+"""
+
+import importlib.util
+import itertools
+import pathlib
+import sys
+import tempfile
+import time
+
+import jax
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+
+from unik_jax import models, optim
+from unik_jax.data import loader
+from unik_jax.data.builder import ClipBuilder
+from unik_jax.data.clips import ClipFile
+from unik_jax.skeletons import get_layout
+from unik_jax.step import TrainState, make_train_step
+
+# Config, the usual frames of a clip, and clips in the model's batch.
+CASES = {
+  'synthetic': (60, 32),
+  'msr_action3d': (40, 16),
+  'posetics': (300, 4),
+  'posetics:modern': (300, 4),
+  'smarthome': (600, 2),
+  'ntu60': (100, 2),
+  'ntu60:modern': (100, 4),
+}
+CLIPS = 256
+
+
+class Made(ClipBuilder, skip_registration=True):
+  """Random walks of random bodies."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  parallel = False
+  data, frames = None, 0
+
+  def _info(self):
+    return self.clip_info(
+      layout=self.data.layout,
+      persons=self.data.persons,
+      channels=self.data.channels,
+      labels=[str(label) for label in range(self.data.num_classes)],
+      description='',
+      units='',
+    )
+
+  def list_clips(self, folder):
+    for i in range(CLIPS):
+      yield ClipFile(str(i), i, ('train',), label=0, image_size=(640, 480))
+
+  def reader(self):
+    shape = (
+      self.data.persons,
+      self.frames,
+      get_layout(self.data.layout).num_joints,
+      self.data.channels,
+    )
+    return lambda i: np.random.default_rng(i).normal(size=shape).cumsum(1)
+
+
+def load_config(case):
+  name, _, variant = case.partition(':')
+  path = pathlib.Path(__file__).parents[1] / 'configs' / f'{name}.py'
+  spec = importlib.util.spec_from_file_location(name, path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(*[variant] if variant else [])
+
+
+def loader_speed(config, frames, folder):
+  Made.data, Made.frames = config.data, frames
+  builder = Made(data_dir=folder, file_format='array_record')
+  builder.download_and_prepare(file_format='array_record')
+  config.data.update(
+    name='made', data_dir=folder, train_split='train', classes=(), repeats=()
+  )
+  clips = loader.Clips(config.data, 'train')
+  size = min(config.batch_size, 32)
+  batches = loader.train_batches(clips, config.data, batch_size=size, seed=0)
+  count = 2 * CLIPS // size
+  for _ in itertools.islice(batches, count):  # fills caches and buffers
+    pass
+  start = time.perf_counter()
+  for _ in itertools.islice(batches, count):
+    pass
+  return count * size / (time.perf_counter() - start)
+
+
+def model_speed(config, size):
+  net = models.from_config(config)
+  schedule = optim.make_schedule(
+    'step', base_lr=0.1, steps_per_epoch=1, epochs=1
+  )
+  optimizer = optim.make_optimizer('sgd', schedule)
+  params, stats = net.init(jax.random.key(0))
+  state = TrainState(np.int32(0), params, stats, optimizer.init(params), None)
+  joints = get_layout(config.data.joints or config.data.layout).num_joints
+  data = config.data
+  shape = (size, data.persons, data.frames, joints, data.channels)
+  batch = {
+    'x': np.random.default_rng(0).normal(size=shape).astype(np.float32),
+    'label': np.zeros(size, np.int32),
+    'mask': np.ones(size, np.float32),
+  }
+  step = jax.jit(make_train_step(net, optimizer), donate_argnums=0)
+  state, _ = jax.block_until_ready(step(state, batch))
+  start = time.perf_counter()
+  steps = 0
+  while steps < 2 or time.perf_counter() - start < 3:
+    state, _ = jax.block_until_ready(step(state, batch))
+    steps += 1
+  return steps * size / (time.perf_counter() - start)
+
+
+def main(cases):
+  logging.set_verbosity(logging.ERROR)
+  print(f'{"config":18} loader clips/s  model clips/s   ratio')
+  for case in cases or CASES:
+    frames, size = CASES[case]
+    config = load_config(case)
+    with tempfile.TemporaryDirectory() as folder:
+      loads = loader_speed(config, frames, folder)
+    takes = model_speed(config, size)
+    print(f'{case:18} {loads:14.0f} {takes:14.1f} {loads / takes:7.0f}')
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])
