@@ -63,5 +63,5 @@ def get_config(variant=''):
     config.data.name = 'ntu_rgbd/ntu120'
   if pretrained:
     source = 'posetics_25' if all_joints else 'posetics_3d'
-    config.update(init_from=f'runs/{source}/weights.npz', init_head=False)
+    config.update(init_from=f'runs/{source}/weights.npz', init_head='new')
   return config

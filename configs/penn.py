@@ -56,7 +56,7 @@ def get_config(variant=''):
   if choice['recipe'] == 'modern':
     recipes.modern(config)
   if choice['start'] == 'pretrained':
-    config.update(init_from='runs/posetics/weights.npz', init_head=False)
+    config.update(init_from='runs/posetics/weights.npz', init_head='new')
     if choice['data'] == '13_joints':
       config.data.update(joints='unik_17', persons=2)
   return config

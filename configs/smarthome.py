@@ -79,5 +79,5 @@ def get_config(variant=''):
     recipes.modern(config)
   if choice['start'] == 'pretrained':
     source = 'posetics' if choice['data'] == '2d' else 'posetics_3d'
-    config.update(init_from=f'runs/{source}/weights.npz', init_head=False)
+    config.update(init_from=f'runs/{source}/weights.npz', init_head='new')
   return config

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from unik_jax import metrics
 from unik_jax.evaluate import evaluate, make_eval_step
 
 
@@ -34,7 +35,10 @@ def test_metrics(size):
   logits = rng.standard_normal((10, 7)).astype(np.float32)
   labels = np.array([0, 0, 1, 1, 1, 2, 2, 3, 3, 6])  # 4 and 5 do not occur
   step = jax.jit(make_eval_step(Fake()))
-  got = evaluate(step, None, None, batches(logits, labels, size))
+  answers = evaluate(step, None, None, batches(logits, labels, size))
+  np.testing.assert_array_equal(answers[0], logits)
+  np.testing.assert_array_equal(answers[1], labels)
+  got = metrics.summarize(*answers)
 
   best = logits.argmax(-1)
   wide = np.float64(logits)
@@ -65,7 +69,8 @@ def test_probabilities_of_several_samplings_are_averaged():
     'label': labels,
     'mask': np.ones(6, np.float32),
   }
-  got = evaluate(jax.jit(make_eval_step(Fake())), None, None, [batch])
+  answers = evaluate(jax.jit(make_eval_step(Fake())), None, None, [batch])
+  got = metrics.summarize(*answers)
   wide = np.exp(np.float64(logits))
   probabilities = (wide / wide.sum(-1, keepdims=True)).mean(1)
   expected = -np.log(probabilities[np.arange(6), labels]).mean()

@@ -91,17 +91,19 @@ class Checkpoints:
     self._close()
     self._open()
 
-  def restore_newest(self, target: Any) -> Any | None:
+  def restore_newest(self, target: Any, step: int | None = None) -> Any | None:
     """The newest checkpoint that can be read, or None if there is none.
 
     Args:
       target: a pytree of ShapeDtypeStructs with shardings.
+      step: that one alone.
 
     Raises:
       UserError: there are checkpoints, but none can be read.
     """
     self._finish_writing()
     steps = sorted(self._manager.all_steps(), reverse=True)
+    steps = [s for s in steps if step in (None, s)]
     failed = []
     for step in steps:
       try:

@@ -27,8 +27,15 @@ def default() -> ConfigDict:
       'keep': 2,  # newest checkpoints that stay
       'log_every': 20,  # steps
       'eval_only': False,  # evaluate the workdir's checkpoint, or init_from
-      'init_from': '',  # an official state dict: .npz .safetensors .pt .pth
-      'init_head': True,  # False: of init_from all but the classifier
+      # Where weights come from: a run's folder, or its best/, or an official
+      # state dict (.npz .safetensors .pt .pth).
+      'init_from': '',
+      'init_head': '',  # new, or load; '': new to train, load to evaluate
+      # Of other joints than the data's: how those that init_from lacks start,
+      # nearest (as the nearest it has) or fresh; or data, which maps the data.
+      'init_joints': 'nearest',
+      'init_layout': '',  # of a state dict's joints; '' goes by their number
+      'tune': 'all',  # or head: a linear probe, all else frozen
       'save_official': '',  # where to write the evaluated weights as one
       'headline': 'top1',  # or mean_class: the metric that a result quotes
       'label_smoothing': 0.0,
@@ -90,6 +97,7 @@ def default() -> ConfigDict:
         'nesterov': True,
         'weight_decay': 1e-4,
         'clip_norm': 0.0,  # 0 for no clipping
+        'layer_decay': 1.0,  # of the learning rate, per block from the head
         'schedule': 'step',  # or cosine
         'warmup_epochs': 0,
         'decay_epochs': (),
@@ -122,6 +130,12 @@ _LEAST = {
   'optim.warmup_epochs': 0,
 }
 
+_WORDS = {
+  'init_head': ('', 'new', 'load'),
+  'init_joints': ('nearest', 'fresh', 'data'),
+  'tune': ('all', 'head'),
+}
+
 
 def check(config: ConfigDict) -> None:
   """Raises a UserError for the first setting that is out of its range."""
@@ -132,6 +146,17 @@ def check(config: ConfigDict) -> None:
   for key in ('label_smoothing', 'ema'):
     if not 0 <= config[key] < 1:
       raise UserError(f'config.{key} is {config[key]}; it lies in [0, 1)')
+  if not 0 < config.optim.layer_decay <= 1:
+    raise UserError(
+      f'config.optim.layer_decay is {config.optim.layer_decay}; it lies in'
+      ' (0, 1]'
+    )
+  for key, known in _WORDS.items():
+    if config[key] not in known:
+      raise UserError(
+        f'config.{key} is {config[key]!r}; use one of '
+        + ', '.join(filter(None, known))
+      )
   if not config.data.scale > 0:
     raise UserError(f'config.data.scale is {config.data.scale}; use one > 0')
   if len(config.data.rescale) not in (0, 2):

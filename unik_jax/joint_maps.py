@@ -64,6 +64,55 @@ _RENAMED = {
 }
 
 
+def counterparts(source: Layout, target: Layout) -> list[int | None]:
+  """For each joint of `target`, the one of `source` at the same place.
+
+  It has the same name, or another name for that place; None where there is
+  none.
+  """
+  renamed = _RENAMED.get((source.name, target.name), {})
+  places = []
+  for joint in target.joints:
+    names = [renamed.get(joint, joint)]
+    names += [
+      part
+      for recipe in _MADE_OF.get(joint, ())
+      for part in recipe
+      if len(recipe) == 1 and joint not in ('head', 'nose')
+    ]
+    found = [source.joints.index(n) for n in names if n in source.joints]
+    places.append(found[0] if found else None)
+  return places
+
+
+def nearest(source: Layout, target: Layout) -> list[int]:
+  """As `counterparts`, and elsewhere that of the fewest bones away.
+
+  Bones are those of `target`; of several equally near, the first in its order.
+
+  Raises:
+    UserError: the layouts have no joint in common.
+  """
+  places = counterparts(source, target)
+  if all(place is None for place in places):
+    raise UserError(
+      f'layouts {source.name!r} and {target.name!r} have no joint in common;'
+      ' use --config.init_joints=fresh'
+    )
+  neighbours = [[] for _ in places]
+  for child, parent in target.bone_indices:
+    neighbours[child].append(parent)
+    neighbours[parent].append(child)
+  out = []
+  for joint in range(len(places)):
+    ring, seen = [joint], {joint}
+    while all(places[j] is None for j in ring):
+      ring = sorted({n for j in ring for n in neighbours[j]} - seen)
+      seen |= set(ring)
+    out.append(next(places[j] for j in ring if places[j] is not None))
+  return out
+
+
 @functools.cache
 def weights(source: Layout, target: Layout) -> np.ndarray:
   """The share of each source joint in each target joint.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import optax
+from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
 
@@ -67,6 +68,7 @@ def make_optimizer(
   nesterov: bool = True,
   weight_decay: float = 0.0,
   clip_norm: float = 0.0,
+  layer_decay: float = 1.0,
 ) -> optax.GradientTransformation:
   """SGD as PyTorch has it, or AdamW.
 
@@ -79,6 +81,7 @@ def make_optimizer(
       the official recipes. With SGD it is added to the gradient before
       momentum; with AdamW it is decoupled.
     clip_norm: the largest global norm of a gradient; 0 for no limit.
+    layer_decay: as of `scale_by_layer`; 1 for the same rate everywhere.
 
   Returns:
     The optax transformation.
@@ -86,13 +89,75 @@ def make_optimizer(
   Raises:
     UserError: unknown name.
   """
-  clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
   if name == 'sgd':
-    return optax.chain(
-      clip,
+    steps = [
       optax.add_decayed_weights(weight_decay),
       optax.sgd(schedule, momentum=momentum, nesterov=nesterov),
-    )
-  if name == 'adamw':
-    return optax.chain(clip, optax.adamw(schedule, weight_decay=weight_decay))
-  raise UserError(f'optim.name is {name!r}; use sgd or adamw')
+    ]
+  elif name == 'adamw':
+    steps = [optax.adamw(schedule, weight_decay=weight_decay)]
+  else:
+    raise UserError(f'optim.name is {name!r}; use sgd or adamw')
+  clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
+  layers = [scale_by_layer(layer_decay)] if layer_decay != 1 else []
+  return optax.chain(clip, *steps, *layers)
+
+
+def scale_by_layer(decay: float) -> optax.GradientTransformation:
+  """Layer-wise learning rates, falling from the classifier to the input.
+
+    factor = decay ** (blocks between the parameter and the classifier + 1)
+
+  and 1 for the classifier itself. With a decay below 1 the first blocks, which
+  are the most general, change the least in fine-tuning. Weight decay, which
+  goes by the learning rate, is scaled with it.
+
+  Args:
+    decay: per block, in (0, 1].
+  """
+
+  def update(updates, state, params=None):
+    del params
+    blocks = len(updates.get('blocks', ()))
+
+    def scale(path, update):
+      first, *rest = (getattr(key, 'key', None) for key in path)
+      if first == 'head':
+        return update
+      above = blocks - rest[0] if first == 'blocks' else blocks + 1
+      return update * decay**above
+
+    return jax.tree_util.tree_map_with_path(scale, updates), state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def from_config(
+  config: ConfigDict, steps_per_epoch: int
+) -> tuple[Callable[[jax.Array], jax.Array], optax.GradientTransformation]:
+  """The (schedule, optimizer) that a config's `optim` describes.
+
+  Args:
+    config: the whole one.
+    steps_per_epoch: on which the schedule depends, and nothing else.
+  """
+  options = config.optim
+  schedule = make_schedule(
+    options.schedule,
+    base_lr=options.lr,
+    steps_per_epoch=steps_per_epoch,
+    epochs=config.epochs,
+    warmup_epochs=options.warmup_epochs,
+    decay_epochs=options.decay_epochs,
+    decay_rate=options.decay_rate,
+  )
+  optimizer = make_optimizer(
+    options.name,
+    schedule,
+    momentum=options.momentum,
+    nesterov=options.nesterov,
+    weight_decay=options.weight_decay,
+    clip_norm=options.clip_norm,
+    layer_decay=options.layer_decay,
+  )
+  return schedule, optimizer

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
+from unik_jax.errors import UserError
 from unik_jax.models import Network
 
 
@@ -34,12 +36,55 @@ class TrainState:
     return self.ema or (self.params, self.batch_stats)
 
 
+def tuned(params: dict, tune: str) -> dict:
+  """The part of the parameters that training changes.
+
+  Args:
+    params: of the network.
+    tune: 'all', or 'head' for a linear probe.
+
+  Raises:
+    UserError: neither of the two.
+  """
+  if tune not in ('all', 'head'):
+    raise UserError(f'config.tune is {tune!r}; use all or head')
+  return params if tune == 'all' else {'head': params['head']}
+
+
+def make_init(
+  net: Network,
+  optimizer: optax.GradientTransformation,
+  *,
+  ema: float = 0.0,
+  tune: str = 'all',
+) -> Callable[[jax.Array], TrainState]:
+  """A function of a key to the state before the first step.
+
+  Args:
+    net: the network.
+    optimizer: keeps a state of the parameters that are tuned.
+    ema: decay of the averaged weights; 0 for none.
+    tune: as of `tuned`.
+  """
+
+  def init_state(key):
+    params, stats = net.init(key)
+    average = (params, stats) if ema else None
+    opt_state = optimizer.init(tuned(params, tune))
+    return TrainState(
+      jnp.zeros((), jnp.int32), params, stats, opt_state, average
+    )
+
+  return init_state
+
+
 def make_train_step(
   net: Network,
   optimizer: optax.GradientTransformation,
   *,
   label_smoothing: float = 0.0,
   ema: float = 0.0,
+  tune: str = 'all',
 ) -> Callable[[TrainState, dict], tuple[TrainState, dict]]:
   """One optimizer step: (state, batch) to (state, metrics of the batch).
 
@@ -48,12 +93,19 @@ def make_train_step(
     optimizer: its update includes the learning rate.
     label_smoothing: part of the target spread evenly over all classes.
     ema: decay of the averaged weights; 0 for none.
+    tune: as of `tuned`. With 'head', all else is as when evaluating: batch
+      norm neither uses the batch's statistics nor changes its own.
   """
 
   def train_step(state, batch):
-    def loss_fn(params):
+    before = tuned(state.params, tune)
+
+    def loss_fn(part):
       logits, stats = net.apply(
-        params, state.batch_stats, batch['x'], train=True
+        {**state.params, **part},
+        state.batch_stats,
+        batch['x'],
+        train=tune == 'all',
       )
       targets = jax.nn.one_hot(
         batch['label'], logits.shape[-1], dtype=logits.dtype
@@ -63,10 +115,10 @@ def make_train_step(
       return loss, (stats, logits)
 
     (loss, (stats, logits)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-      state.params
+      before
     )
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    updates, opt_state = optimizer.update(grads, state.opt_state, before)
+    params = {**state.params, **optax.apply_updates(before, updates)}
     average = state.ema
     if ema:
       average = jax.tree.map(

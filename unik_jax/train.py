@@ -15,15 +15,30 @@ from absl import logging
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from unik_jax import checkpoints, evaluate, models, optim, parallel
+from unik_jax import (
+  checkpoints,
+  evaluate,
+  metrics,
+  models,
+  optim,
+  parallel,
+  runs,
+  transfer,
+)
 from unik_jax.config import check
 from unik_jax.data import loader, registry
 from unik_jax.errors import UserError
-from unik_jax.models.official import from_official, to_official
+from unik_jax.models.official import to_official
 from unik_jax.progress import Progress, duration
 from unik_jax.signals import StopSignal
-from unik_jax.step import TrainState, make_train_step
-from unik_jax.workdir import best_so_far, claim, was_evaluated, write_result
+from unik_jax.step import make_init, make_train_step
+from unik_jax.workdir import (
+  best_so_far,
+  claim,
+  was_evaluated,
+  write_result,
+  write_scores,
+)
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -57,12 +72,18 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     loader.fill_in(config.data)
 
   # Model
+  source, with_head = None, _loads_head(config)
+  if with_head or not config.eval_only:
+    source = transfer.read(config)
+  if source and config.init_joints == 'data':
+    config = config.copy_and_resolve_references()
+    config.data.joints = source.layout.name
   net = models.from_config(config)
-  official = _read_official(config, net)
-  if config.headline not in evaluate.HEADLINES:
+  started = source and transfer.start(source, config, head=with_head)
+  if config.headline not in metrics.HEADLINES:
     raise UserError(
       f'config.headline is {config.headline!r}; use one of '
-      + ', '.join(evaluate.HEADLINES)
+      + ', '.join(metrics.HEADLINES)
     )
   for train in (True, False):
     loader.make_transform(config.data, train=train)  # refuses bad settings
@@ -75,6 +96,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   test_clips = loader.Clips(
     config.data, config.data.test_split, config.data.test_subjects
   )
+  if with_head:
+    transfer.check_classes(source, test_clips.class_names)
   train_clips = val_clips = None
   steps_per_epoch = 1
   if not config.eval_only:
@@ -92,30 +115,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   total_steps = config.epochs * steps_per_epoch
 
   # State
-  schedule = optim.make_schedule(
-    config.optim.schedule,
-    base_lr=config.optim.lr,
-    steps_per_epoch=steps_per_epoch,
-    epochs=config.epochs,
-    warmup_epochs=config.optim.warmup_epochs,
-    decay_epochs=config.optim.decay_epochs,
-    decay_rate=config.optim.decay_rate,
-  )
-  optimizer = optim.make_optimizer(
-    config.optim.name,
-    schedule,
-    momentum=config.optim.momentum,
-    nesterov=config.optim.nesterov,
-    weight_decay=config.optim.weight_decay,
-    clip_norm=config.optim.clip_norm,
-  )
-
-  def init_state(key):
-    params, stats = net.init(key)
-    ema = (params, stats) if config.ema else None
-    zero = jnp.zeros((), jnp.int32)
-    return TrainState(zero, params, stats, optimizer.init(params), ema)
-
+  schedule, optimizer = optim.from_config(config, steps_per_epoch)
+  init_state = make_init(net, optimizer, ema=config.ema, tune=config.tune)
   key = jax.random.key(config.seed)
   abstract = jax.eval_shape(init_state, key)
   shardings = parallel.state_shardings(abstract, mesh)
@@ -127,9 +128,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   def start():
     state = jax.jit(init_state, out_shardings=shardings)(key)
-    if official:
-      params, state.batch_stats = official
-      state.params = {**state.params, **params}  # a head may be left out
+    if started:
+      state.params, state.batch_stats = started.params, started.batch_stats
       if config.ema:  # copied: what is donated must not be there twice
         weights = state.params, state.batch_stats
         state.ema = jax.tree.map(jnp.copy, weights)
@@ -140,7 +140,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   batches = parallel.batch_sharding(mesh)
   train_step = jax.jit(
     make_train_step(
-      net, optimizer, label_smoothing=config.label_smoothing, ema=config.ema
+      net,
+      optimizer,
+      label_smoothing=config.label_smoothing,
+      ema=config.ema,
+      tune=config.tune,
     ),
     donate_argnums=0,
     in_shardings=(shardings, batches),
@@ -150,12 +154,19 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     evaluate.make_eval_step(net), out_shardings=parallel.replicated(mesh)
   )
 
-  def measure(state, clips):
+  def answer(state, clips):
     with_masks = loader.eval_batches(
       clips, config.data, batch_size=config.eval_batch_size, process=process
     )
     put = (parallel.put_batch(batch, mesh) for batch in with_masks)
     return evaluate.evaluate(eval_step, *state.for_evaluation(), put)
+
+  def conclude(name, clips, answers):
+    write_scores(workdir, name, clips, *answers)
+    return {
+      **metrics.summarize(*answers),
+      'intervals': metrics.intervals(*answers),
+    }
 
   def save_official(state):
     if config.save_official and jax.process_index() == 0:
@@ -164,16 +175,17 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         config.save_official, to_official(net.abstract, *weights)
       )
 
+  if not config.eval_only and jax.process_index() == 0:
+    runs.write_data(workdir, test_clips.info, test_clips.class_names)
+
   # Evaluation alone
   if config.eval_only:
-    # Without its head, init_from is where training started, not a result.
-    alone = official and config.init_head
-    state = start() if alone else _newest(workdir, config, target)
+    state = start() if started else _newest(workdir, config, target)
     step = int(state.step)
     progress = Progress(
       workdir, total=step, batch_size=config.eval_batch_size, record=False
     )
-    result = measure(state, test_clips)
+    result = conclude('test', test_clips, answer(state, test_clips))
     _show(progress, step, 'test', result, config)
     save_official(state)
     return write_result(
@@ -206,6 +218,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     )
     if resumed:
       progress.say(f'Going on from step {step} of {total_steps}.')
+    elif started:
+      progress.say('\n'.join(started.report))
 
     # Evaluation between epochs
     top = best_so_far(workdir, config.headline)
@@ -218,23 +232,20 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     def assess(step, state):
       nonlocal top
-      if val_clips is None:
-        result = measure(state, test_clips)
-        _show(progress, step, 'test', result, config)
-        return result
-      result = measure(state, val_clips)
-      _show(progress, step, 'val', result, config)
-      if result[config.headline] > top:
+      part, clips = ('val', val_clips) if val_clips else ('test', test_clips)
+      answers[part] = answer(state, clips)
+      result = metrics.summarize(*answers[part])
+      _show(progress, step, part, result, config)
+      if part == 'val' and result[config.headline] > top:
         top = result[config.headline]
         best.save(step, state, wait=step == total_steps)
-      return None
 
     # Loop
     stop = stack.enter_context(StopSignal())
     pending: list[dict] = []
-    tested, saved = None, True
+    answers, saved = {}, True
     if resumed and is_due(step) and not was_evaluated(workdir, step):
-      tested = assess(step, state)  # stopped between saving and evaluating
+      assess(step, state)  # stopped between saving and evaluating
     data = loader.train_batches(
       train_clips,
       config.data,
@@ -246,8 +257,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     began, first_step = time.monotonic(), step
     while step < total_steps:
       batch = parallel.put_batch(next(data), mesh)
-      state, metrics = train_step(state, batch)
-      pending.append(metrics)
+      state, numbers = train_step(state, batch)
+      pending.append(numbers)
       step += 1
       epoch, in_epoch = divmod(step, steps_per_epoch)
       last = step == total_steps
@@ -274,21 +285,27 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
           sys.exit(128 + (stop.requested or signal.SIGTERM))
 
       if is_due(step):
-        tested = assess(step, state)
+        assess(step, state)
         progress.skip()
 
     # Result
     seconds = time.monotonic() - began
-    results = {'test': tested or measure(state, test_clips)}
+    results = {}
+    for part, clips in (('test', test_clips), ('val', val_clips)):
+      if clips is not None:
+        if part not in answers:
+          answers[part] = answer(state, clips)
+        results[part] = conclude(part, clips, answers[part])
     _show(progress, step, 'final test', results['test'], config)
     if val_clips is not None and (best_state := _best(best, target)):
       results['best_step'] = int(best_state.step)
-      results['test_of_best'] = measure(best_state, test_clips)
+      of_best = metrics.summarize(*answer(best_state, test_clips))
+      results['test_of_best'] = of_best
       _show(
         progress,
         results['best_step'],
         'test of best',
-        results['test_of_best'],
+        of_best,
         config,
       )
     save_official(state)
@@ -320,16 +337,10 @@ def _prepare(data):
     multihost_utils.sync_global_devices('dataset prepared')
 
 
-def _read_official(config, net):
-  """(params, batch_stats) from an official state dict, or None without one."""
-  if not config.init_from or (config.eval_only and not config.init_head):
-    return None
-  shapes = jax.eval_shape(net.init, jax.random.key(0))
-  tensors = checkpoints.read_tensors(config.init_from)
-  values = from_official(
-    net.abstract, *shapes, tensors, config.init_from, head=config.init_head
-  )
-  return jax.tree.map(np.float32, values)
+def _loads_head(config):
+  """Whether the classifier of `init_from` is loaded too."""
+  to_evaluate = config.eval_only and config.init_head != 'new'
+  return bool(config.init_from) and (to_evaluate or config.init_head == 'load')
 
 
 def _newest(workdir, config, target):
@@ -369,9 +380,9 @@ def _mean_metrics(pending, step, workdir):
 
 
 def _show(progress, step, part, result, config):
-  numbers = {k: result[k] for k in ('loss', *evaluate.HEADLINES, 'clips')}
+  numbers = {k: result[k] for k in ('loss', *metrics.HEADLINES, 'clips')}
   progress.record(step, {f'{part}/{k}': v for k, v in numbers.items()})
-  others = [k for k in evaluate.HEADLINES if k != config.headline]
+  others = [k for k in metrics.HEADLINES if k != config.headline]
   shown = [config.headline, *others]
   progress.say(
     f'{part}, step {step}: '

@@ -6,8 +6,10 @@ import pathlib
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
+from unik_jax import scores
 from unik_jax.config import check_same_experiment
 from unik_jax.errors import UserError
 
@@ -17,8 +19,8 @@ def claim(workdir: str | pathlib.Path, config: ConfigDict) -> pathlib.Path:
 
   Args:
     workdir: the folder, made if missing.
-    config: of the run; kept as config.json. A run that evaluates an official
-      state dict belongs to no experiment, and may use any folder.
+    config: of the run; kept as config.json. A run that evaluates the weights
+      of `init_from` belongs to no experiment, and may use any folder.
 
   Returns:
     The folder.
@@ -31,7 +33,7 @@ def claim(workdir: str | pathlib.Path, config: ConfigDict) -> pathlib.Path:
   workdir = pathlib.Path(workdir).expanduser()
   file = workdir / 'config.json'
   try:
-    if config.eval_only and config.init_from and config.init_head:
+    if config.eval_only and config.init_from and config.init_head != 'new':
       workdir.mkdir(parents=True, exist_ok=True)
       return workdir
     if file.exists():
@@ -92,6 +94,45 @@ def _metrics(workdir):
   file = workdir / 'metrics.jsonl'
   lines = file.read_text().splitlines() if file.exists() else []
   return [json.loads(line) for line in lines]
+
+
+def write_scores(
+  workdir: pathlib.Path,
+  name: str,
+  clips: Any,
+  labels: np.ndarray,
+  logits: np.ndarray,
+) -> None:
+  """Keeps the answers for each clip of a split, as scores/NAME.npz.
+
+  Args:
+    workdir: where to.
+    name: 'test' or 'val'.
+    clips: a `loader.Clips`.
+    labels: (N,) of them.
+    logits: (N, K) the answers.
+
+  Raises:
+    UserError: the file cannot be written.
+  """
+  if jax.process_index():
+    return
+  path = workdir / 'scores' / f'{name}.npz'
+  try:
+    scores.write(
+      path,
+      scores.Scores(
+        ids=np.array(clips.ids()),
+        labels=labels,
+        logits=logits,
+        classes=np.array(clips.class_names),
+      ),
+    )
+  except OSError as error:
+    raise UserError(
+      f'{path} could not be written ({error}); make room, and evaluate again'
+      ' with --config.eval_only=true'
+    ) from error
 
 
 def write_result(

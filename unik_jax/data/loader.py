@@ -33,6 +33,10 @@ class Clips:
     subjects: keep the clips of these subjects; empty for all.
     repeats: how often an epoch has each class's clips; empty for once.
 
+  Attributes:
+    info: the prepared dataset's, of TFDS.
+    class_names: in label order.
+
   Raises:
     UserError: not prepared, no such split, no clip left, or the data does not
       fit the config.
@@ -46,7 +50,7 @@ class Clips:
     repeats: Sequence[int] = (),
   ):
     builder = open_dataset(config)
-    info = builder.info
+    info = self.info = builder.info
     names = info.features['label'].names
     self.class_names = list(config.classes or names)
     if unknown := sorted(set(self.class_names) - set(names)):
@@ -121,6 +125,10 @@ class Clips:
   def __getitem__(self, index: int) -> dict:
     record = self._read(self._rows[index])
     return {**record, 'label': self._labels[record['label']]}
+
+  def ids(self) -> list[str]:
+    """The clips' names, in their order; reads all records."""
+    return [self._read(row)['id'].decode() for row in self._rows]
 
   def _read(self, row):
     try:

@@ -2,8 +2,9 @@
 
 A new model is one file in this folder and one line in `MODELS`. Its class
 takes (num_classes, num_joints, num_persons, in_channels, **options, rngs), is
-called as `model(x_nmtvc, train=...)`, and names the tensors of its official
-checkpoints in `official_tensors`.
+called as `model(x_nmtvc, train=...)`, names the tensors of its official
+checkpoints in `official_tensors` and `official_shape`, and says in `data_axes`
+what depends on the joints.
 """
 
 import inspect
@@ -78,8 +79,13 @@ class Network:
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-def from_config(config: ConfigDict) -> Network:
+def from_config(config: ConfigDict, **shape: int) -> Network:
   """The network that a config's `model` and `data` describe.
+
+  Args:
+    config: the whole one.
+    **shape: num_classes, num_joints, num_persons and in_channels, where they
+      are not those of the config's data.
 
   Raises:
     UserError: unknown model, option, layout or dtype.
@@ -91,12 +97,12 @@ def from_config(config: ConfigDict) -> Network:
   if options.get('first_block_heads') == -1:
     options['first_block_heads'] = None
   joints = get_layout(config.data.joints or config.data.layout)
+  ours = {
+    'num_classes': config.data.num_classes,
+    'num_joints': joints.num_joints,
+    'num_persons': config.data.persons,
+    'in_channels': config.data.channels,
+  }
   return Network(
-    options.pop('name'),
-    num_classes=config.data.num_classes,
-    num_joints=joints.num_joints,
-    num_persons=config.data.persons,
-    in_channels=config.data.channels,
-    dtype=dtypes[dtype],
-    **options,
+    options.pop('name'), dtype=dtypes[dtype], **options, **(ours | shape)
   )

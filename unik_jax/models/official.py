@@ -93,8 +93,6 @@ def from_official(
   batch_stats,
   tensors: Mapping[str, np.ndarray],
   source: str,
-  *,
-  head: bool = True,
 ) -> tuple[dict, dict]:
   """Fills a model of ours from an official state dict.
 
@@ -105,8 +103,6 @@ def from_official(
     tensors: arrays by official name; a `module.` prefix, as DataParallel
       leaves it, is dropped.
     source: the file, to be named in errors.
-    head: whether the classifier is read too; if not, it may be any other's,
-      and `params` come back without it.
 
   Returns:
     (params, batch_stats) of numpy arrays in the dtypes of `tensors`.
@@ -118,12 +114,6 @@ def from_official(
   tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
   tree = {'params': params, 'batch_stats': batch_stats}
   wanted = {t.name: t for t in model.official_tensors()}
-  if not head:
-    ours = [n for n, t in wanted.items() if t.path and t.path[1] == 'head']
-    for name in ours:
-      del wanted[name]
-      tensors.pop(name, None)
-    tree['params'] = {k: v for k, v in params.items() if k != 'head'}
   problems = [
     f'missing: {name}'
     for name, tensor in wanted.items()

@@ -391,3 +391,42 @@ class UNIK(nnx.Module):
   def official_tensors(self) -> Iterator[official.Tensor]:
     """The state dict of the official PyTorch UNIK, in its order."""
     return unik_official.tensors(self)
+
+  official_shape = staticmethod(unik_official.shape)
+
+  def data_axes(self) -> dict[tuple, tuple]:
+    """The arrays that depend on persons, joints or channels of the data.
+
+    Returns:
+      By path, what each axis is made of, the slowest first: some of 'persons',
+      'joints', 'inputs' (joints that are summed over), 'channels', and sizes
+      of what does not depend on the data; () for an axis that does not at all.
+    """
+    norm = (('persons', 'joints', 'channels'),)
+    axes = {
+      (tree, 'input_bn', name): norm
+      for tree, name in (
+        ('params', 'scale'),
+        ('params', 'bias'),
+        ('batch_stats', 'mean'),
+        ('batch_stats', 'var'),
+      )
+    }
+    for i, block in enumerate(self.blocks):
+      tau = block.spatial.tau
+      axes['params', 'blocks', i, 'spatial', 'dependency'] = (
+        (),
+        (tau, 'inputs'),
+        (tau, 'joints'),
+      )
+    first = self.blocks[0].spatial
+    for name in ('theta', 'phi') * first.attention + ('embed',):
+      axes['params', 'blocks', 0, 'spatial', name, 'kernel'] = (
+        (),
+        ('channels',),
+        (),
+      )
+    if first.shortcut is not None:
+      path = ('params', 'blocks', 0, 'spatial', 'shortcut', 'conv', 'kernel')
+      axes[path] = (('channels',), ())
+    return axes

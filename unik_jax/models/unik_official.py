@@ -1,6 +1,8 @@
 """The names of UNIK's tensors in the official PyTorch checkpoints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+import numpy as np
 
 from unik_jax.models import layers, official
 
@@ -18,6 +20,31 @@ def tensors(model) -> Iterator[official.Tensor]:
   for i, block in enumerate(model.blocks):
     yield from _block(f'l{i + 1}', ('blocks', i), block)
   yield from official.conv('fc', ('head',), 'linear')
+
+
+def shape(
+  tensors: Mapping[str, np.ndarray], tau: int = 1
+) -> dict[str, int] | None:
+  """What a state dict's model was made for; None where it is no UNIK's.
+
+  Args:
+    tensors: by official name.
+    tau: frames in its spatial window.
+  """
+  try:
+    nodes = tensors['l1.s_unit.DepM'].shape[-1]
+    channels = tensors['l1.s_unit.conv_d.0.weight'].shape[1]
+    features = len(tensors['data_bn.weight'])
+    classes = len(tensors['fc.weight'])
+  except (KeyError, IndexError, TypeError):
+    return None
+  joints = nodes // tau
+  return {
+    'num_classes': classes,
+    'num_joints': joints,
+    'num_persons': max(features // max(joints * channels, 1), 1),
+    'in_channels': channels,
+  }
 
 
 def _block(name, path, block) -> Iterator[official.Tensor]:

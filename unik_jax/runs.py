@@ -1,0 +1,156 @@
+"""A run's folder, opened again: its settings, its network and its weights.
+
+Nothing of the dataset is needed: what a model must know of it is kept beside
+the checkpoints, in data.json.
+"""
+
+import json
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from unik_jax import checkpoints, models, optim, skeletons
+from unik_jax.config import default
+from unik_jax.errors import UserError
+from unik_jax.skeletons import Layout, get_layout, layout_from_dict
+from unik_jax.step import make_init
+
+CONFIG, DATA = 'config.json', 'data.json'
+
+
+class Run(NamedTuple):
+  """A trained model.
+
+  Attributes:
+    folder: of the run.
+    config: its settings.
+    net: its network.
+    params: trained values, numpy arrays.
+    batch_stats: likewise.
+    step: optimizer steps taken.
+    classes: names, in label order.
+    source: layout of the joints that clips come with.
+    layout: of those that the network sees; another one with `data.joints`.
+    units: of the coordinates that clips come in.
+  """
+
+  folder: pathlib.Path
+  config: ConfigDict
+  net: models.Network
+  params: Any
+  batch_stats: Any
+  step: int
+  classes: list[str]
+  source: Layout
+  layout: Layout
+  units: str
+
+
+def load(path: str | os.PathLike) -> Run:
+  """Opens a run by its folder.
+
+  Args:
+    path: the --workdir of a run, for its newest checkpoint; its `best`, for
+      the best on validation; or one of its `checkpoints/STEP`.
+
+  Raises:
+    UserError: no run there, or its files cannot be read.
+  """
+  path = pathlib.Path(path).expanduser()
+  folder, part, step = path, 'checkpoints', None
+  if not (path / CONFIG).exists():
+    if path.name in ('best', 'checkpoints'):
+      folder, part = path.parent, path.name
+    elif path.name.isdigit():
+      folder, part, step = path.parents[1], path.parent.name, int(path.name)
+  config = read_config(folder)
+  about = _read(folder / DATA)
+  try:
+    source = layout_from_dict(about['layout'], str(folder / DATA))
+    classes, units = list(about['classes']), str(about['units'])
+  except (KeyError, TypeError) as error:
+    raise UserError(
+      f'{folder / DATA}: no {error} in it; run the command that made'
+      f' {folder} once more to have it written again'
+    ) from None
+  skeletons.register(source)
+  net = models.from_config(config)
+  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  init = make_init(net, optimizer, ema=config.ema, tune=config.tune)
+  here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  target = jax.tree.map(
+    lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here),
+    jax.eval_shape(init, jax.random.key(0)),
+  )
+  with checkpoints.Checkpoints(folder / part, 1, read_only=True) as saved:
+    state = saved.restore_newest(target, step)
+  if state is None:
+    raise UserError(f'{folder / part}: no checkpoint there yet; train first')
+  params, batch_stats = jax.device_get(state.for_evaluation())
+  return Run(
+    folder=folder,
+    config=config,
+    net=net,
+    params=params,
+    batch_stats=batch_stats,
+    step=int(state.step),
+    classes=classes,
+    source=source,
+    layout=get_layout(config.data.joints or source.name),
+    units=units,
+  )
+
+
+def read_config(folder: pathlib.Path) -> ConfigDict:
+  """The settings of a run; those that it does not know have their default.
+
+  Raises:
+    UserError: the folder is no run's, or has settings that are not known.
+  """
+  config = default()
+  try:
+    config.update(_read(folder / CONFIG))
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise UserError(
+      f'{folder / CONFIG}: not the settings of a run ({error})'
+    ) from None
+  return config
+
+
+def write_data(folder: pathlib.Path, info: Any, classes: list[str]) -> None:
+  """Keeps what a model must know of its data, as data.json.
+
+  Args:
+    folder: of the run.
+    info: the prepared dataset's, of TFDS.
+    classes: names, in label order.
+  """
+  text = json.dumps(
+    {
+      'dataset': f'{info.full_name}',
+      'classes': classes,
+      'layout': get_layout(info.metadata['layout']).to_dict(),
+      'units': info.metadata['units'],
+    },
+    indent=1,
+  )
+  part = folder / (DATA + '.part')
+  part.write_text(text + '\n')
+  os.replace(part, folder / DATA)
+
+
+def _read(path):
+  if not path.exists():
+    raise UserError(
+      f'{path}: no such file; name the --workdir of a run that has begun'
+    )
+  try:
+    table = json.loads(path.read_text())
+  except ValueError as error:
+    raise UserError(f'{path}: not JSON ({error})') from None
+  if not isinstance(table, dict):
+    raise UserError(f'{path}: not a table of settings')
+  return table
