@@ -204,8 +204,11 @@ def _layout_of(joints, config, path):
     return layout
   ours = get_layout(config.data.joints or config.data.layout)
   fitting = sorted(n for n in BUILT_IN if LAYOUTS[n].num_joints == joints)
-  for name in (ours.name, 'unik_17', *fitting[: len(fitting) == 1]):
-    if name == ours.name and ours.num_joints == joints or name in fitting:
+  if ours.num_joints == joints:
+    return ours
+  # The first two are those that the authors train on.
+  for name in ('unik_17', 'ntu_25', *fitting[: len(fitting) == 1]):
+    if name in fitting:
       return LAYOUTS[name]
   raise UserError(
     f'{path} is of {joints} joints, and does not say which; name their layout'

@@ -1,0 +1,301 @@
+"""Weights that go from one run to another, or from other joints."""
+
+import jax
+import numpy as np
+import pytest
+
+from unik_jax import checkpoints, models, runs, train, transfer
+from unik_jax.config import default
+from unik_jax.errors import UserError
+from unik_jax.joint_maps import nearest
+from unik_jax.models.official import to_official
+from unik_jax.skeletons import get_layout
+
+
+def make_config(**data):
+  config = default()
+  config.epochs = 1
+  config.batch_size = config.eval_batch_size = 8
+  config.model.update(widths=(8, 8), strides=(1, 2), dilations=(1, 1))
+  config.data.update(
+    name='synthetic_skeletons/unik_17_2d',
+    layout='unik_17',
+    num_classes=20,
+    persons=1,
+    channels=2,
+    train_split='train[:16]',
+    test_split='test[:8]',
+    normalize='center_first',
+    sampling='uniform',
+    frames=16,
+  )
+  config.data.update(data)
+  return config
+
+
+def make_weights(config, seed=0):
+  """Random values of a config's network, as `transfer.read` gives them."""
+  net = models.from_config(config)
+  rng = np.random.default_rng(seed)
+  params, stats = jax.tree.map(
+    lambda a: rng.random(a.shape, np.float32) + 0.1,
+    jax.eval_shape(net.init, jax.random.key(0)),
+  )
+  data = config.data
+  return transfer.Weights(
+    where='there',
+    net=net,
+    values={'params': params, 'batch_stats': stats},
+    layout=get_layout(data.joints or data.layout),
+    persons=data.persons,
+    channels=('x', 'y', 'z')[: data.channels],
+  )
+
+
+@pytest.fixture(scope='module')
+def run(synthetic_dir, tmp_path_factory):
+  """A run of two steps."""
+  folder = tmp_path_factory.mktemp('run')
+  train.run(make_config(data_dir=str(synthetic_dir)), folder)
+  return folder
+
+
+def test_the_same_data_loads_all_but_the_classifier():
+  source = make_weights(make_config())
+  config = make_config(num_classes=7)
+  got = transfer.start(source, config, head=False)
+  fresh, _ = jax.jit(models.from_config(config).init)(jax.random.key(0))
+  for name, value in source.values['params'].items():
+    want = fresh[name] if name == 'head' else value
+    jax.tree.map(np.testing.assert_array_equal, got.params[name], want)
+  jax.tree.map(
+    np.testing.assert_array_equal, got.batch_stats, source.values['batch_stats']
+  )
+  assert 'new: the classifier, of 7 classes' in got.report[-1]
+  whole = transfer.start(source, make_config(), head=True)
+  jax.tree.map(
+    np.testing.assert_array_equal, whole.params, source.values['params']
+  )
+
+
+@pytest.mark.parametrize('tau', [1, 3])
+@pytest.mark.parametrize('way', ['nearest', 'fresh'])
+def test_other_joints_persons_and_channels(way, tau):
+  """Value by value, in loops over names."""
+  before = make_config(persons=2)
+  after = make_config(layout='msr_20', persons=1, channels=3)
+  after.init_joints = way
+  before.model.tau = after.model.tau = tau
+  source = make_weights(before)
+  got = transfer.start(source, after, head=False)
+  fresh, fresh_stats = jax.jit(models.from_config(after).init)(
+    jax.random.key(0)
+  )
+
+  joints = get_layout('msr_20').joints
+  old = get_layout('unik_17').joints
+  places = {'hip_center': 'mid_hip', 'shoulder_center': 'neck'}
+  places |= {'spine': 'chest'}
+  if way == 'nearest':
+    places |= {
+      f'{side}_{end}': f'{side}_{near}'
+      for side in ('left', 'right')
+      for end, near in (('hand', 'wrist'), ('foot', 'ankle'))
+    }
+  origin = [places.get(j, j) for j in joints]
+  origin = [old.index(j) if j in old else None for j in origin]
+  assert origin.count(None) == (4 if way == 'fresh' else 0)
+
+  for name, tree, start in (
+    ('scale', 'params', fresh),
+    ('bias', 'params', fresh),
+    ('mean', 'batch_stats', fresh_stats),
+    ('var', 'batch_stats', fresh_stats),
+  ):
+    trees = {'params': got.params, 'batch_stats': got.batch_stats}
+    ours = trees[tree]['input_bn'][name].reshape(20, 3)
+    theirs = source.values[tree]['input_bn'][name].reshape(2, 17, 2)
+    for v, c in np.ndindex(20, 3):
+      want = start['input_bn'][name][v * 3 + c]
+      if origin[v] is not None and c < 2:
+        want = theirs[0, origin[v], c]
+      assert ours[v, c] == want
+
+  for i in (0, 1):
+    unit, there = (
+      tree['blocks'][i]['spatial']
+      for tree in (got.params, source.values['params'])
+    )
+    first = fresh['blocks'][i]['spatial']['dependency']
+    for u, p in np.ndindex(20 * tau, 20 * tau):
+      (wu, ju), (wp, jp) = divmod(u, 20), divmod(p, 20)
+      want = first[:, u, p]
+      if origin[ju] is not None and origin[jp] is not None:
+        share = origin.count(origin[ju])
+        a, b = 17 * wu + origin[ju], 17 * wp + origin[jp]
+        want = there['dependency'][:, a, b] / share
+      np.testing.assert_allclose(unit['dependency'][:, u, p], want, rtol=1e-6)
+  unit = got.params['blocks'][0]['spatial']
+  there = source.values['params']['blocks'][0]['spatial']
+  start = fresh['blocks'][0]['spatial']
+  for name in ('theta', 'phi', 'embed'):
+    kernel = unit[name]['kernel']
+    np.testing.assert_array_equal(kernel[:, :2], there[name]['kernel'])
+    np.testing.assert_array_equal(kernel[:, 2], start[name]['kernel'][:, 2])
+  kernel = unit['shortcut']['conv']['kernel']
+  np.testing.assert_array_equal(kernel[:2], there['shortcut']['conv']['kernel'])
+  np.testing.assert_array_equal(
+    kernel[2], start['shortcut']['conv']['kernel'][2]
+  )
+
+  text = '\n'.join(got.report)
+  assert 'joints: unik_17 to msr_20, of which 16 of 20 are there' in text
+  assert ('left_hand: as left_wrist' in text) == (way == 'nearest')
+  assert ('left_hand: new' in text) == (way == 'fresh')
+  assert 'channels: x y to x y z' in text and 'persons: 2 to 1' in text
+
+
+def test_doubled_joints_are_mixed_as_before():
+  """Where new joints stand where their origins are, nothing else changes."""
+  before, after = make_config(), make_config(layout='ntu_25')
+  for config in (before, after):
+    config.model.attention = False
+  source = make_weights(before)
+  got = transfer.start(source, after, head=False)
+  x = np.random.default_rng(1).normal(size=(2, 1, 16, 17, 2))
+  origin = nearest(get_layout('unik_17'), get_layout('ntu_25'))
+
+  def first_block(net, params, stats, x):
+    """Before the mean over joints, for which copies count twice."""
+    matrix = params['blocks'][0]['spatial']['dependency'].astype(np.float64)
+    flat = x.transpose(0, 2, 1, 3, 4).reshape(2, 16, -1)
+    norm = {**params['input_bn'], **stats['input_bn']}
+    flat = (flat - norm['mean']) / np.sqrt(norm['var'] + 1e-5) * norm['scale']
+    flat = (flat + norm['bias']).reshape(2, 16, -1, 2)
+    return np.einsum('ntuc,hup->nthpc', flat, matrix)
+
+  old = first_block(before, *source.values.values(), x)
+  new = first_block(after, got.params, got.batch_stats, x[..., origin, :])
+  np.testing.assert_allclose(new, old[:, :, :, origin], rtol=1e-4)
+
+
+def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
+  config = make_config(
+    data_dir=str(synthetic_dir),
+    classes=('drink', 'sit_down', 'lunge'),
+    num_classes=3,
+    train_split='train[:320]',
+    test_split='test[:160]',
+  )
+  config.init_from = str(run)
+  config.optim.update(lr=0.0, weight_decay=0.0)
+  config.tune = 'head'  # so that batch norm's statistics stay, too
+  train.run(config, tmp_path / 'next')
+  assert f'Started from {run}' in capsys.readouterr().out
+  old, new = runs.load(run), runs.load(tmp_path / 'next')
+  assert new.classes == ['drink', 'sit_down', 'lunge']
+  assert new.params['head']['bias'].shape == (3,)
+  for name in ('input_bn', 'blocks'):
+    jax.tree.map(
+      np.testing.assert_array_equal, new.params[name], old.params[name]
+    )
+  jax.tree.map(np.testing.assert_array_equal, new.batch_stats, old.batch_stats)
+
+  # By one of its checkpoints, with the classifier; the same figures.
+  config = make_config(data_dir=str(synthetic_dir))
+  step = run / 'checkpoints' / str(old.step)
+  config.update(init_from=str(step), eval_only=True)
+  result = train.run(config, tmp_path / 'same')
+  assert result['test']['top1'] == train.run(config, run)['test']['top1']
+
+  # The classifier of other classes is refused.
+  config = make_config(data_dir=str(synthetic_dir))
+  config.update(init_from=str(tmp_path / 'next'), init_head='load')
+  with pytest.raises(UserError, match='init_head=new'):
+    train.run(config, tmp_path / 'other')
+
+
+def test_a_linear_probe_changes_the_classifier_alone(
+  run, synthetic_dir, tmp_path
+):
+  config = make_config(data_dir=str(synthetic_dir))
+  config.update(init_from=str(run), tune='head')
+  train.run(config, tmp_path)
+  old, new = runs.load(run), runs.load(tmp_path)
+  for name in ('input_bn', 'blocks'):
+    jax.tree.map(
+      np.testing.assert_array_equal, new.params[name], old.params[name]
+    )
+  jax.tree.map(np.testing.assert_array_equal, new.batch_stats, old.batch_stats)
+  start = transfer.start(transfer.read(config), config, head=False)
+  for name in ('kernel', 'bias'):
+    assert (new.params['head'][name] != start.params['head'][name]).any()
+
+
+def test_the_data_is_mapped_to_the_joints_of_the_weights(run, tmp_path):
+  from unik_jax.data import registry
+
+  registry.prepare('synthetic_skeletons/msr_20_3d', tmp_path)
+  config = make_config(
+    data_dir=str(tmp_path),
+    name='synthetic_skeletons/msr_20_3d',
+    layout='msr_20',
+  )
+  config.update(init_from=str(run), init_joints='data')
+  train.run(config, tmp_path / 'run')
+  made = runs.load(tmp_path / 'run')
+  assert made.config.data.joints == made.layout.name == 'unik_17'
+  assert made.source.name == 'msr_20'
+
+
+def test_state_dicts_of_other_joints(tmp_path):
+  """Their joints go by their number, or by a setting."""
+  before = make_config(layout='ntu_25', channels=3, num_classes=60, persons=2)
+  source = make_weights(before)
+  tensors = to_official(source.net.abstract, *source.values.values())
+  checkpoints.write_tensors(tmp_path / 'ntu.npz', tensors)
+  config = make_config()
+  config.init_from = str(tmp_path / 'ntu.npz')
+  got = transfer.read(config)
+  assert (got.layout.name, got.persons) == ('ntu_25', 2)
+  assert got.channels == ('x', 'y', 'z')
+  one, other = (
+    transfer.start(weights, config, head=False).params
+    for weights in (got, source)
+  )
+  jax.tree.map(np.testing.assert_array_equal, one, other)
+
+  twenty = make_weights(make_config(layout='msr_20'))
+  tensors = to_official(twenty.net.abstract, *twenty.values.values())
+  checkpoints.write_tensors(tmp_path / 'twenty.npz', tensors)
+  config.init_from = str(tmp_path / 'twenty.npz')
+  with pytest.raises(UserError, match='init_layout: kinect_20 or msr_20'):
+    transfer.read(config)
+  config.init_layout = 'msr_20'
+  assert transfer.read(config).layout.name == 'msr_20'
+  config.init_layout = 'ntu_25'
+  with pytest.raises(UserError, match='of 20 joints.* of 25'):
+    transfer.read(config)
+
+
+def test_what_cannot_be_started_from(run, tmp_path):
+  config = make_config()
+  config.init_from = str(run)
+  config.model.num_heads = 6
+  with pytest.raises(UserError, match=r'--config.model.num_heads=3 \(here 6'):
+    transfer.read(config)
+  config = make_config()
+  config.init_from = str(tmp_path)
+  with pytest.raises(UserError, match='no such file; name the --workdir'):
+    transfer.read(config)
+  (tmp_path / 'config.json').write_text('{"seeed": 1}')
+  with pytest.raises(UserError, match='not the settings of a run'):
+    transfer.read(config)
+  for name in ('kernel.txt', 'none.npz'):
+    config.init_from = str(tmp_path / name)
+    with pytest.raises(UserError, match=name):
+      transfer.read(config)
+  checkpoints.write_tensors(tmp_path / 'a.npz', {'a': np.zeros(3)})
+  config.init_from = str(tmp_path / 'a.npz')
+  with pytest.raises(UserError, match='not a state dict of this model'):
+    transfer.read(config)
