@@ -1,5 +1,7 @@
 """Maps between layouts: by name, and true to the places that joints have."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,44 @@ def test_confidence_is_that_of_the_worst_part():
 def test_what_cannot_be_made_is_named():
   with pytest.raises(UserError, match="'unik_17'.*'coco_17'.*left_eye"):
     joint_maps.convert(clip_of(UNIK), UNIK, get_layout('coco_17'))
+
+
+def test_the_nearest_joint_is_a_few_bones_away():
+  """Written down by hand, from the bones of each layout."""
+  names = 'unik_17', 'ntu_25', 'msr_20', 'coco_17'
+  unik, ntu, msr, coco = map(get_layout, names)
+
+  def named(source, target):
+    near = joint_maps.nearest(source, target)
+    return dict(
+      zip(target.joints, (source.joints[i] for i in near), strict=True)
+    )
+
+  there = named(unik, ntu)
+  assert there['left_hand_tip'] == there['left_thumb'] == 'left_wrist'
+  assert there['right_foot'] == 'right_ankle'
+  assert (there['neck'], there['spine_shoulder']) == ('nose', 'neck')
+  there = named(ntu, msr)
+  assert there['shoulder_center'] == 'spine_shoulder'
+  assert there['hip_center'] == 'spine_base' and there['spine'] == 'spine_mid'
+  assert there['left_hand'] == 'left_hand'
+  there = named(coco, ntu)
+  assert there['left_hand'] == 'left_wrist'
+  for layout in (unik, ntu, msr, coco):
+    same = joint_maps.nearest(layout, layout)
+    assert same == list(range(layout.num_joints))
+    assert joint_maps.counterparts(layout, layout) == same
+
+
+def test_layouts_without_a_joint_in_common():
+  other = dataclasses.replace(
+    get_layout('unik_17'),
+    name='other',
+    joints=('a', 'b'),
+    bones=(('a', 'b'),),
+    center='a',
+    up=None,
+    across=None,
+  )
+  with pytest.raises(UserError, match='no joint in common'):
+    joint_maps.nearest(get_layout('msr_20'), other)

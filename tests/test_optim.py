@@ -1,5 +1,6 @@
 """Schedules by hand, optimizers against a few lines of numpy."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -79,3 +80,28 @@ def test_unknown_names():
     make_optimizer('adam', lambda _: 0.1)
   with pytest.raises(UserError, match='cosine'):
     make_schedule('poly', base_lr=1, steps_per_epoch=1, epochs=1)
+
+
+def test_layer_wise_rates():
+  """One step of each layer, against the formula."""
+  params = {
+    'input_bn': {'scale': jnp.ones(2)},
+    'blocks': {i: {'kernel': jnp.ones(2)} for i in range(3)},
+    'head': {'bias': jnp.ones(2)},
+  }
+  grads = jax.tree.map(jnp.ones_like, params)
+  optimizer = make_optimizer('sgd', lambda _: 0.1, layer_decay=0.5)
+  updates, _ = optimizer.update(grads, optimizer.init(params), params)
+  whole, _ = make_optimizer('sgd', lambda _: 0.1).update(
+    grads, make_optimizer('sgd', lambda _: 0.1).init(params), params
+  )
+  shares = jax.tree.map(lambda a, b: float((a / b)[0]), updates, whole)
+  assert shares == {
+    'input_bn': {'scale': 0.5**4},
+    'blocks': {0: {'kernel': 0.5**3}, 1: {'kernel': 0.25}, 2: {'kernel': 0.5}},
+    'head': {'bias': 1},
+  }
+  # A linear probe has no blocks to go by.
+  head = {'head': params['head']}
+  updates, _ = optimizer.update(head, optimizer.init(head), head)
+  assert updates['head']['bias'].shape == (2,)

@@ -50,6 +50,12 @@ for _side in ('left_', 'right_'):
       {_side + _near: 1 + _share, _side + _far: -_share}
     ]
 
+# Names of one place, in the order in which they are looked for.
+_PLACES = (
+  ('mid_hip', 'spine_base', 'hip_center'),
+  ('chest', 'spine_mid', 'spine'),
+  ('spine_shoulder', 'shoulder_center', 'neck'),
+)
 # Where a name means different places: the spine of the 17 joints, from the
 # head down, stands for that of the 25 joint by joint.
 _SPINES = (
@@ -73,15 +79,10 @@ def counterparts(source: Layout, target: Layout) -> list[int | None]:
   renamed = _RENAMED.get((source.name, target.name), {})
   places = []
   for joint in target.joints:
-    names = [renamed.get(joint, joint)]
-    names += [
-      part
-      for recipe in _MADE_OF.get(joint, ())
-      for part in recipe
-      if len(recipe) == 1 and joint not in ('head', 'nose')
-    ]
-    found = [source.joints.index(n) for n in names if n in source.joints]
-    places.append(found[0] if found else None)
+    joint = renamed.get(joint, joint)
+    others = [name for place in _PLACES if joint in place for name in place]
+    found = [name for name in (joint, *others) if name in source.joints]
+    places.append(source.joints.index(found[0]) if found else None)
   return places
 
 

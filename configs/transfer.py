@@ -1,0 +1,69 @@
+"""Transfer shown on recordings: synthetic actions first, then MSR-Action3D.
+
+  python -m unik_jax.main --config=configs/transfer.py:pretrain \
+    --workdir=runs/transfer/pretrain
+  python -m unik_jax.main --config=configs/transfer.py:finetune \
+    --workdir=runs/transfer/finetune \
+    --config.data.manual_dir=FOLDER_WITH_THE_ARCHIVE
+
+The first trains six narrow blocks on 20 synthetic actions, none of them MSR's,
+with the 25 joints of Kinect v2; the second goes on from runs/transfer/pretrain
+(or --config.init_from=RUN) with the 20 joints of Kinect v1. Variants, one word
+of each line, as in `configs/transfer.py:probe,one_subject`:
+  pretrain (default), scratch, finetune, probe (the backbone frozen)
+  five_subjects (default), one_subject: of MSR-Action3D to train on
+What came of it: docs/transfer.md.
+"""
+
+from unik_jax.config import choose, default
+
+GROUPS = {
+  'start': ('pretrain', 'scratch', 'finetune', 'probe'),
+  'subjects': ('five_subjects', 'one_subject'),
+}
+
+
+def get_config(variant=''):
+  """One network and one way of looking at clips for all; last epoch."""
+  choice = choose(variant, GROUPS)
+  config = default()
+  config.model.update(
+    widths=(16, 16, 32, 32, 64, 64),
+    strides=(1, 1, 2, 1, 2, 1),
+    dilations=(1,) * 6,
+  )
+  config.data.update(
+    persons=1,
+    channels=3,
+    num_classes=20,
+    normalize='clean',
+    scale=0.3,  # metres
+    sampling='linear',
+    frames=32,
+    rescale=(0.9, 1.1),
+  )
+  config.label_smoothing = 0.1
+  config.eval_every = 10
+  config.optim.update(weight_decay=5e-4, warmup_epochs=2, schedule='cosine')
+  if choice['start'] == 'pretrain':
+    config.epochs = 10
+    config.batch_size = 32
+    config.eval_batch_size = 96
+    config.optim.lr = 0.1
+    config.data.update(
+      name='synthetic_skeletons/ntu_25_3d',
+      layout='ntu_25',
+      val_split='validation',
+    )
+    return config
+  config.epochs = 30
+  config.batch_size = 16
+  config.optim.lr = 0.05
+  config.data.update(name='msr_action3d', layout='msr_20')
+  if choice['subjects'] == 'one_subject':
+    config.data.train_subjects = (1,)
+  if choice['start'] != 'scratch':
+    config.init_from = 'runs/transfer/pretrain'
+  if choice['start'] == 'probe':
+    config.tune = 'head'
+  return config
