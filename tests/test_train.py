@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from unik_jax import checkpoints, models, train
+from unik_jax import checkpoints, metrics, models, scores, train
 from unik_jax.config import default
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
@@ -106,6 +106,15 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   first_best = max(figures, key=figures.get)
   assert [p.name for p in (straight / 'best').iterdir()] == [str(first_best)]
   assert summary['test_of_best']['clips'] == 21
+
+  # The answers for each clip are kept.
+  kept = scores.read(straight / 'scores' / 'test.npz')
+  figures_of = metrics.summarize(kept.logits, kept.labels)
+  assert figures_of['top1'] == summary['test']['top1']
+  assert len(set(kept.ids)) == 21 and kept.classes.tolist() == [
+    *synthetic.LABELS
+  ]
+  assert len(scores.read(straight / 'scores' / 'val.npz').ids) == 11
 
   # Evaluation of the checkpoint gives the same figures.
   config.eval_only = True

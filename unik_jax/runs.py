@@ -110,9 +110,9 @@ def read_config(folder: pathlib.Path) -> ConfigDict:
   Raises:
     UserError: the folder is no run's, or has settings that are not known.
   """
-  config = default()
+  config, stated = default(), _read(folder / CONFIG)
   try:
-    config.update(_read(folder / CONFIG))
+    config.update(stated)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise UserError(
       f'{folder / CONFIG}: not the settings of a run ({error})'

@@ -100,8 +100,8 @@ def write_scores(
   workdir: pathlib.Path,
   name: str,
   clips: Any,
-  labels: np.ndarray,
   logits: np.ndarray,
+  labels: np.ndarray,
 ) -> None:
   """Keeps the answers for each clip of a split, as scores/NAME.npz.
 
@@ -109,8 +109,8 @@ def write_scores(
     workdir: where to.
     name: 'test' or 'val'.
     clips: a `loader.Clips`.
-    labels: (N,) of them.
     logits: (N, K) the answers.
+    labels: (N,) the true classes.
 
   Raises:
     UserError: the file cannot be written.
