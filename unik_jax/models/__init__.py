@@ -3,8 +3,8 @@
 A new model is one file in this folder and one line in `MODELS`. Its class
 takes (num_classes, num_joints, num_persons, in_channels, **options, rngs), is
 called as `model(x_nmtvc, train=...)`, names the tensors of its official
-checkpoints in `official_tensors` and `official_shape`, and says in `data_axes`
-what depends on the joints.
+checkpoints in `official_tensors` and `official_shape`, says in `data_axes`
+what depends on the joints, and shows in `mixing` how it mixes them.
 """
 
 import inspect
@@ -16,6 +16,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
+from unik_jax.models.spatial import Mixing
 from unik_jax.models.unik import UNIK
 from unik_jax.skeletons import get_layout
 
@@ -72,6 +73,19 @@ class Network:
     model = nnx.merge(self._graphdef, params, batch_stats)
     logits = model(x_nmtvc, train=train)
     return logits, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
+
+  def mixing(
+    self, params, batch_stats, x_nmtvc: jax.Array | None = None
+  ) -> list[Mixing]:
+    """The matrices by which each block mixes joints (see `Mixing`).
+
+    Args:
+      params: as from `init`.
+      batch_stats: as from `init`.
+      x_nmtvc: clips whose attention is wanted, as in `apply`; None for the
+        dependency matrices alone.
+    """
+    return nnx.merge(self._graphdef, params, batch_stats).mixing(x_nmtvc)
 
   def num_params(self) -> int:
     """The number of trainable values."""

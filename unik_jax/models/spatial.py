@@ -1,0 +1,194 @@
+"""S-LSU: UNIK's spatial long-short dependency unit (Eq. 2 to 4).
+
+Shape legend: N clips, M persons, B = N * M, T frames, V joints, C channels
+in, D channels out, E channels of an attention embedding, H heads, W frames in
+a spatial window (tau), U and P = W * V joints of a window (in and out).
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from unik_jax.errors import UserError
+from unik_jax.models import layers
+
+
+class Mixing(NamedTuple):
+  """The matrices by which an S-LSU mixes joints: their sum, head by head.
+
+  Column p holds the weights with which the joints u make joint p. With a
+  window of W frames there are W * V joints, frame by frame.
+
+  Attributes:
+    dependency: (H, U, P), learned, the same for all clips.
+    attention: (N, M, H, U, P), of each clip's persons; each column sums to 1.
+      None where there is no attention, or no clip.
+  """
+
+  dependency: jax.Array
+  attention: jax.Array | None
+
+
+class Heads(nnx.Module):
+  """Parameters of a 1 x 1 convolution per head: kernel (H, C, D), bias (H, D).
+
+  Args:
+    heads: H.
+    in_features: C.
+    out_features: D.
+    std: of the normal initial values of the kernel; the bias starts at 0.
+    rngs: where the initial values come from.
+  """
+
+  def __init__(
+    self,
+    heads: int,
+    in_features: int,
+    out_features: int,
+    *,
+    std: float,
+    rngs: nnx.Rngs,
+  ):
+    self.kernel = nnx.Param(
+      std * jax.random.normal(rngs.params(), (heads, in_features, out_features))
+    )
+    self.bias = nnx.Param(jnp.zeros((heads, out_features)))
+
+
+class SpatialUnit(nnx.Module):
+  """S-LSU: joints mixed by dependency matrices and attention (Eq. 2 to 4).
+
+  f_out = sum_h E_h . (f_in x (W_h + A_h)), all heads in a few einsums; then,
+  as in the official code, batch norm, a shortcut and ReLU. With a window of
+  tau frames the joints are those of tau frames, gathered again into one frame
+  by a (tau x 1) convolution and batch norm.
+
+  Args:
+    in_features: C.
+    out_features: D.
+    num_joints: V.
+    num_heads: H; 0 stands for one dependency matrix without attention.
+    tau: W, frames in the window.
+    attention: whether A_h is added to W_h.
+    attention_scale: whether the scores are divided by E * T (official code)
+      or not (Eq. 4).
+    dependency_init: 'code' or 'paper', the bound of W's uniform values.
+    dtype: of the computation.
+    rngs: where the initial values come from.
+  """
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    *,
+    num_joints: int,
+    num_heads: int,
+    tau: int,
+    attention: bool,
+    attention_scale: bool,
+    dependency_init: str,
+    dtype,
+    rngs: nnx.Rngs,
+  ):
+    heads = max(num_heads, 1)
+    nodes = tau * num_joints
+    # Eq. 3 is the first; PyTorch's kaiming_uniform_, given the 3-D tensor,
+    # takes a fan-in of nodes squared, which makes it the second.
+    bounds = {'paper': 1 / math.sqrt(nodes), 'code': 1 / nodes}
+    if dependency_init not in bounds:
+      raise UserError(
+        f'model.dependency_init is {dependency_init!r}; use one of '
+        + ', '.join(sorted(bounds))
+      )
+    self.dependency = nnx.Param(
+      layers.uniform(bounds[dependency_init])(
+        rngs.params(), (heads, nodes, nodes)
+      )
+    )
+    if attention and num_heads:
+      embedding = max(out_features // 4, 1)
+      std = math.sqrt(2 / embedding)
+      self.theta = Heads(heads, in_features, embedding, std=std, rngs=rngs)
+      self.phi = Heads(heads, in_features, embedding, std=std, rngs=rngs)
+    self.attention = bool(attention and num_heads)
+    self.embed = Heads(
+      heads,
+      in_features,
+      out_features,
+      std=math.sqrt(2 / (out_features * in_features * heads)),
+      rngs=rngs,
+    )
+    # The tiny scale lets a block begin as its shortcut.
+    self.bn = layers.BatchNorm(out_features, scale=1e-6, dtype=dtype)
+    self.shortcut = (
+      layers.ConvNorm(in_features, out_features, dtype=dtype, rngs=rngs)
+      if in_features != out_features
+      else None
+    )
+    if tau > 1:
+      bound = layers.uniform(1 / math.sqrt(out_features * tau))
+      shape = (tau, out_features, out_features)
+      self.window_kernel = nnx.Param(bound(rngs.params(), shape))
+      self.window_bias = nnx.Param(bound(rngs.params(), (out_features,)))
+      self.window_bn = layers.BatchNorm(out_features, dtype=dtype)
+    self.tau, self.attention_scale, self.dtype = tau, attention_scale, dtype
+
+  def attention_maps(self, x_bvtc: jax.Array) -> jax.Array | None:
+    """The matrices A_h, (B, H, U, P), or None without attention."""
+    return self._attention(self._window(x_bvtc)) if self.attention else None
+
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
+    b, v, t, _ = x_bvtc.shape
+    x_butc = self._window(x_bvtc)
+    mixing, batch = self.dependency[...], ''
+    if self.attention:
+      mixing, batch = mixing + self._attention(x_butc), 'b'
+    mixing = mixing.astype(x_butc.dtype)
+    mixed = jnp.einsum(f'butc,{batch}hup->bhptc', x_butc, mixing)
+    y = jnp.einsum('bhptc,hcd->bptd', mixed, self._cast(self.embed.kernel))
+    y = self.bn(y + self._cast(self.embed.bias).sum(0), train=train)
+    y += self.shortcut(x_butc, train=train) if self.shortcut else x_butc
+    y = jax.nn.relu(y)
+    if self.tau > 1:
+      y = y.reshape(b, self.tau, v, t, -1)
+      y = jnp.einsum('bwvtc,wcd->bvtd', y, self._cast(self.window_kernel))
+      y = self.window_bn(y + self._cast(self.window_bias), train=train)
+    return y
+
+  def _attention(self, x_butc):
+    """Softmax over u, so that each column of A_h averages (Eq. 4)."""
+    theta, phi = (
+      jnp.einsum('butc,hce->bhute', x_butc, self._cast(unit.kernel))
+      + self._cast(unit.bias)[:, None, None]
+      for unit in (self.theta, self.phi)
+    )
+    wide = layers.at_least_float32(x_butc.dtype)
+    scores = jnp.einsum(
+      'bhute,bhpte->bhup', theta, phi, preferred_element_type=wide
+    )
+    if self.attention_scale:
+      scores = scores / (theta.shape[-1] * theta.shape[-2])
+    return jax.nn.softmax(scores, axis=-2)
+
+  def _cast(self, param):
+    return param[...] if self.dtype is None else param[...].astype(self.dtype)
+
+  def _window(self, x_bvtc):
+    """Each frame with its neighbours: (B, V, T, C) to (B, W * V, T, C).
+
+    Zeros stand beyond the ends. An even window, which the official code
+    cannot run, reaches one frame further ahead than back.
+    """
+    if self.tau == 1:
+      return x_bvtc
+    back = (self.tau - 1) // 2
+    pad = ((0, 0), (0, 0), (back, self.tau - 1 - back), (0, 0))
+    padded = jnp.pad(x_bvtc, pad)
+    t = x_bvtc.shape[2]
+    return jnp.concatenate(
+      [padded[:, :, w : w + t] for w in range(self.tau)], axis=1
+    )
