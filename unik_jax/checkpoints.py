@@ -154,6 +154,27 @@ class Checkpoints:
     self._close()
 
 
+def newest_of(
+  folder: pathlib.Path, target: Any, step: int | None = None
+) -> Any:
+  """The newest checkpoint of a run that may still be going on.
+
+  Args:
+    folder: of the checkpoints.
+    target: as in `Checkpoints.restore_newest`.
+    step: that one alone.
+
+  Raises:
+    UserError: there is none, or none can be read.
+  """
+  with Checkpoints(folder, 1, read_only=True) as saved:
+    state = saved.restore_newest(target, step)
+  if state is None:
+    which = 'checkpoint' if step is None else f'checkpoint {step}'
+    raise UserError(f'{folder} has no {which} yet; train first')
+  return state
+
+
 def _first_line(error: Exception) -> str:
   lines = str(error).strip().splitlines() or ['']
   return f'{type(error).__name__}: {lines[0][:200]}'

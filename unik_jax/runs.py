@@ -85,10 +85,7 @@ def load(path: str | os.PathLike) -> Run:
     lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here),
     jax.eval_shape(init, jax.random.key(0)),
   )
-  with checkpoints.Checkpoints(folder / part, 1, read_only=True) as saved:
-    state = saved.restore_newest(target, step)
-  if state is None:
-    raise UserError(f'{folder / part}: no checkpoint there yet; train first')
+  state = checkpoints.newest_of(folder / part, target, step)
   params, batch_stats = jax.device_get(state.for_evaluation())
   return Run(
     folder=folder,

@@ -16,6 +16,7 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from unik_jax import (
+  card,
   checkpoints,
   evaluate,
   metrics,
@@ -72,7 +73,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     loader.fill_in(config.data)
 
   # Model
-  source, with_head = None, _loads_head(config)
+  source, with_head = None, transfer.loads_head(config)
   if with_head or not config.eval_only:
     source = transfer.read(config)
   if source and config.init_joints == 'data':
@@ -178,14 +179,32 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   if not config.eval_only and jax.process_index() == 0:
     runs.write_data(workdir, test_clips.info, test_clips.class_names)
 
+  def write_card(progress, step, results=None):
+    try:
+      card.write(
+        workdir,
+        config,
+        dataset=test_clips.info.full_name,
+        classes=test_clips.class_names,
+        params=net.num_params(),
+        step=step,
+        steps=total_steps,
+        results=results,
+      )
+    except OSError as error:  # a full disk: the run itself goes on
+      progress.say(f'The model card could not be written: {error}')
+
   # Evaluation alone
   if config.eval_only:
-    state = start() if started else _newest(workdir, config, target)
+    folder = workdir / 'checkpoints'
+    state = start() if started else checkpoints.newest_of(folder, target)
     step = int(state.step)
     progress = Progress(
       workdir, total=step, batch_size=config.eval_batch_size, record=False
     )
-    result = conclude('test', test_clips, answer(state, test_clips))
+    # The answers of other weights are not the run's, whose folder this may be.
+    name = 'evaluation' if started else 'test'
+    result = conclude(name, test_clips, answer(state, test_clips))
     _show(progress, step, 'test', result, config)
     save_official(state)
     return write_result(
@@ -277,6 +296,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         pending = []
       if saving:
         saved = newest.save(step, state, wait=last or stopping)
+        write_card(progress, step)
         if stopping and not last:
           progress.say(
             f'Stopped at step {step}, which is {"" if saved else "not "}saved;'
@@ -309,6 +329,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         config,
       )
     save_official(state)
+    figures = {k: v for k, v in results.items() if isinstance(v, dict)}
+    write_card(progress, step, figures)
     summary = write_result(
       workdir,
       'summary.json',
@@ -335,23 +357,6 @@ def _prepare(data):
     registry.prepare(data.name, data.data_dir, data.manual_dir)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices('dataset prepared')
-
-
-def _loads_head(config):
-  """Whether the classifier of `init_from` is loaded too."""
-  to_evaluate = config.eval_only and config.init_head != 'new'
-  return bool(config.init_from) and (to_evaluate or config.init_head == 'load')
-
-
-def _newest(workdir, config, target):
-  """The newest checkpoint of a run that may still be going on."""
-  with checkpoints.Checkpoints(
-    workdir / 'checkpoints', config.keep, read_only=True
-  ) as saved:
-    state = saved.restore_newest(target)
-  if state is None:
-    raise UserError(f'{workdir} has no checkpoint yet; train first')
-  return state
 
 
 def _best(best, target):
@@ -384,8 +389,12 @@ def _show(progress, step, part, result, config):
   progress.record(step, {f'{part}/{k}': v for k, v in numbers.items()})
   others = [k for k in metrics.HEADLINES if k != config.headline]
   shown = [config.headline, *others]
+  words = [f'{k} {100 * numbers[k]:.2f}%' for k in shown]
+  if 'intervals' in result:
+    low, high = (100 * x for x in result['intervals'][config.headline])
+    words[0] += f' (95% interval {low:.1f} to {high:.1f})'
   progress.say(
     f'{part}, step {step}: '
-    + '  '.join(f'{k} {100 * numbers[k]:.2f}%' for k in shown)
+    + '  '.join(words)
     + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips)'
   )

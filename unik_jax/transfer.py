@@ -57,6 +57,12 @@ class Started(NamedTuple):
   report: list[str]
 
 
+def loads_head(config: ConfigDict) -> bool:
+  """Whether a run takes the classifier of `init_from` too."""
+  to_evaluate = config.eval_only and config.init_head != 'new'
+  return bool(config.init_from) and (to_evaluate or config.init_head == 'load')
+
+
 def read(config: ConfigDict) -> Weights | None:
   """The weights that `config.init_from` names; None where it names none.
 

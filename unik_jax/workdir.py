@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax import scores
+from unik_jax import card, scores
 from unik_jax.config import check_same_experiment
 from unik_jax.errors import UserError
 
@@ -156,6 +156,7 @@ def write_result(
     'seed': config.seed,
     'device': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
     'jax': jax.__version__,
+    'commit': card.commit(),
     **results,
   }
   if jax.process_index() == 0:
