@@ -202,6 +202,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     progress = Progress(
       workdir, total=step, batch_size=config.eval_batch_size, record=False
     )
+    if started:
+      progress.say('\n'.join(started.report))
     # The answers of other weights are not the run's, whose folder this may be.
     name = 'evaluation' if started else 'test'
     result = conclude(name, test_clips, answer(state, test_clips))
