@@ -289,6 +289,39 @@ def test_several_samplings_to_test():
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize('sampling', ['crop', 'repeat'])
+def test_several_crops_to_test(sampling):
+  lengths = (4, 6, 7, 17)
+  records = make_records(4, frames=(17, 18))
+  for record, length in zip(records, lengths, strict=True):
+    record['keypoints'] = record['keypoints'][:, :length]
+  config = make_config(sampling=sampling, test_crops=3, stream='joint_motion')
+  batches = [
+    list(loader.eval_batches(records, config, batch_size=size))
+    for size in (3, 4)
+  ]
+  assert [batch['x'].shape for batch in batches[0]] == [(3, 3, 1, 6, 20, 3)] * 2
+  (whole,) = batches[1]
+  np.testing.assert_array_equal(batches[0][0]['x'], whole['x'][:3])
+  np.testing.assert_array_equal(batches[0][1]['x'][0], whole['x'][3])
+  assert whole['label'].tolist() == [0, 1, 2, 3]
+  transform = loader.make_transform(
+    make_config(sampling=sampling, stream='joint_motion'), train=False
+  )
+  for record, length, views in zip(records, lengths, whole['x'], strict=True):
+    for view, start in enumerate((0, (length - 6) // 2, length - 6)):
+      start = max(start, 0)
+      part = record['keypoints'][:, start : start + 6]
+      alone = transform({**record, 'keypoints': part})
+      np.testing.assert_array_equal(views[view], alone['x'])
+
+
+def test_crops_are_for_testing_alone():
+  records = make_records(8, frames=(12, 20))
+  once, crops = make_config(), make_config(test_crops=3)
+  assert_equal(train(records, 3, config=once), train(records, 3, config=crops))
+
+
 def test_streams_are_made_of_the_sampled_frames():
   (record,) = make_records(1, frames=(12, 13))
   joints = np.float64(transformed(record, sampling='uniform', scale=2.0))
@@ -335,6 +368,8 @@ def test_the_record_is_not_changed():
     ({'stream': 'bones'}, 'data.stream'),
     ({'layout': 'msr_21'}, 'layout'),
     ({'rotate': 0.3, 'channels': 2}, 'data.rotate'),
+    ({'sampling': 'uniform', 'test_crops': 2}, 'data.test_crops.*uniform'),
+    ({'test_clips': 2, 'test_crops': 2}, 'data.test_crops'),
   ],
 )
 @pytest.mark.parametrize('training', [True, False])

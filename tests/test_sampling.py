@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from unik_jax.data.sampling import SAMPLERS, get_sampler
+from unik_jax.data.sampling import (
+  SAMPLERS,
+  check_views,
+  get_sampler,
+  window,
+)
 from unik_jax.errors import UserError
 
 
@@ -122,6 +127,39 @@ def test_uniform_picks_one_frame_of_each_stretch(length):
 def test_uniform_without_chance_takes_the_middles():
   assert picked('uniform', make_clip(18), 6) == [2, 5, 8, 11, 14, 17]
   assert picked('uniform', make_clip(3), 6) == [1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize('count', [2, 3, 5])
+@pytest.mark.parametrize('length', [7, 8, 13, 40])
+def test_windows_are_evenly_spaced_from_end_to_end(length, count):
+  clip = make_clip(length)
+  starts = []
+  for index in range(count):
+    frames = window(clip, 6, index, count)[0, :, 0, 0]
+    assert len(frames) == 6 and (np.diff(frames) == 1).all()
+    starts.append(frames[0] - 1)
+  exact = np.linspace(0, length - 6, count)
+  assert (starts[0], starts[-1]) == (0, length - 6)
+  assert (np.abs(starts - exact) < 1).all()
+
+
+@pytest.mark.parametrize('length', [1, 5, 6])
+def test_a_clip_that_is_not_longer_is_each_window(length):
+  clip = make_clip(length)
+  for index in range(3):
+    np.testing.assert_array_equal(window(clip, 6, index, 3), clip)
+  assert window(make_clip(9), 6, 0, 1).shape[1] == 9
+
+
+def test_ways_of_testing_a_clip_several_times():
+  for sampling in SAMPLERS:
+    check_views(sampling, 10, 1)
+  check_views('repeat', 1, 3)
+  for sampling in ('linear', 'uniform'):
+    with pytest.raises(UserError, match=f'test_crops is 3.*{sampling}'):
+      check_views(sampling, 1, 3)
+  with pytest.raises(UserError, match='one of them at 1'):
+    check_views('crop', 2, 3)
 
 
 def test_unknown_sampler():

@@ -84,6 +84,7 @@ def default() -> ConfigDict:
         'frames': 64,
         'test_frames': 0,  # 0: as many as in training
         'test_clips': 1,  # random samplings of a clip, answers averaged
+        'test_crops': 1,  # evenly spaced runs of frames of it, likewise
         'random_move': False,
         'rotate': 0.0,  # radians about the vertical, to either side
         'rescale': (),  # (low, high)
@@ -123,6 +124,7 @@ _LEAST = {
   'data.frames': 1,
   'data.test_frames': 0,
   'data.test_clips': 1,
+  'data.test_crops': 1,
   'data.pad': 0,
   'data.threads': 0,
   'data.prefetch': 1,
@@ -220,6 +222,7 @@ _FREE = (
   'data.test_subjects',
   'data.test_frames',
   'data.test_clips',
+  'data.test_crops',
   'data.threads',
   'data.prefetch',
 )

@@ -18,7 +18,7 @@ from unik_jax import joint_maps
 from unik_jax.data import augment, gaps, registry
 from unik_jax.data.normalize import get_preset
 from unik_jax.data.padding import repeat_tracks
-from unik_jax.data.sampling import get_sampler
+from unik_jax.data.sampling import check_views, get_sampler, window
 from unik_jax.data.streams import get_stream
 from unik_jax.errors import UserError
 from unik_jax.skeletons import get_layout
@@ -196,11 +196,12 @@ def make_transform(
     train: whether random choices are made.
 
   Returns:
-    A function of a record and a random generator to `x` and `label`.
+    A function of a record, a random generator, and the index of one of
+    `test_crops`, to `x` and `label`.
 
   Raises:
-    UserError: a preset, sampler, stream or layout of an unknown name, or one
-      layout that cannot be mapped to the other.
+    UserError: an unknown name, settings that are at odds, or a layout that
+      cannot be mapped to the other.
   """
   source = get_layout(config.layout)
   layout = get_layout(config.joints or config.layout)
@@ -208,13 +209,15 @@ def make_transform(
     joint_maps.weights(source, layout)  # refuses those that do not fit
   normalize = get_preset(config.normalize)
   sample = get_sampler(config.sampling)
+  check_views(config.sampling, config.test_clips, config.test_crops)
   stream = get_stream(config.stream)
   coordinates = config.channels - bool(config.confidence)
   if config.rotate and coordinates != 3:
     raise UserError('config.data.rotate needs 3-D data')
   frames = config.frames if train else config.test_frames or config.frames
+  crops = 1 if train else config.test_crops
 
-  def transform(record, rng=None):
+  def transform(record, rng=None, crop=0):
     clip = record['keypoints'][: config.persons, ..., : config.channels]
     absent = config.persons - clip.shape[0]
     clip = np.pad(clip, ((0, absent), (0, 0), (0, 0), (0, 0)))
@@ -227,8 +230,8 @@ def make_transform(
       clip = repeat_tracks(clip, config.pad)
     clip, confidence = np.split(clip, [coordinates], -1)
     clip = normalize(clip, layout, record['image_size'])
-    clip = clip / np.float32(config.scale)
-    clip = sample(np.concatenate([clip, confidence], -1), frames, rng)
+    clip = np.concatenate([clip / np.float32(config.scale), confidence], -1)
+    clip = sample(window(clip, frames, crop, crops), frames, rng)
     clip, confidence = np.split(clip, [coordinates], -1)
     if train:
       if config.random_move:
@@ -320,20 +323,21 @@ def eval_batches(
 
   Yields:
     This process's part of each batch; all processes get as many. Where
-    `test_clips` is K > 1, `x` is (N, K, M, T, V, C): K samplings of each
-    clip, random but the same each time, for their answers to be averaged.
+    `test_clips` or `test_crops` is K > 1, `x` is (N, K, M, T, V, C), for the
+    answers to be averaged; random samplings are the same each time.
   """
   index, count = process
   transform = make_transform(config, train=False)
   rows = batch_size // count
+  views = max(config.test_clips, config.test_crops)
 
   def make(i):
-    if config.test_clips == 1:
-      return transform(clips[i])
-    record, rng = clips[i], np.random.default_rng(i)
-    several = [transform(record, rng) for _ in range(config.test_clips)]
-    x = np.stack([item['x'] for item in several])
-    return {'x': x, 'label': several[0]['label']}
+    record = clips[i]
+    if views == 1:
+      return transform(record)
+    rng = np.random.default_rng(i) if config.test_clips > 1 else None
+    several = [transform(record, rng, view) for view in range(views)]
+    return {**several[0], 'x': np.stack([item['x'] for item in several])}
 
   fill = make(0)
   for start in range(0, len(clips), batch_size):

@@ -70,6 +70,51 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
+def window(clip: np.ndarray, frames: int, index: int, count: int) -> np.ndarray:
+  """One of some evenly spaced runs of frames, for `crop` and `repeat` to test.
+
+  The first begins with the clip, and the last ends with it. A clip that is not
+  longer than that stays as it is, each time.
+
+  Args:
+    clip: (M, T, V, C).
+    frames: of a run.
+    index: of the run.
+    count: of the runs; where it is 1, the clip stays as it is.
+
+  Returns:
+    (M, min(T, frames), V, C); or `clip`.
+  """
+  if count == 1:
+    return clip
+  spare = max(clip.shape[1] - frames, 0)
+  start = index * spare // (count - 1)
+  return clip[:, start : start + frames]
+
+
+def check_views(sampling: str, test_clips: int, test_crops: int) -> None:
+  """Raises a UserError where a clip cannot be tested several times like that.
+
+  Args:
+    sampling: name of a sampler.
+    test_clips: random samplings of a clip.
+    test_crops: windows of a clip.
+  """
+  if test_crops == 1:
+    return
+  if sampling not in ('crop', 'repeat'):
+    raise UserError(
+      f'config.data.test_crops is {test_crops}, but sampling {sampling!r} takes'
+      ' the whole clip; use --config.data.test_clips with uniform, or sampling'
+      ' crop or repeat'
+    )
+  if test_clips > 1:
+    raise UserError(
+      f'config.data.test_crops is {test_crops} and test_clips is {test_clips};'
+      ' leave one of them at 1'
+    )
+
+
 def get_sampler(name: str) -> Sampler:
   """The sampler of that name; a UserError names the known ones."""
   if name not in SAMPLERS:

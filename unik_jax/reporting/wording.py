@@ -49,6 +49,8 @@ def sight(data: ConfigDict) -> str:
   parts = [f'{data.stream} stream', f'{frames} frames ({data.sampling})']
   if data.test_clips > 1:
     parts.append(f'{data.test_clips} samplings averaged')
+  if data.test_crops > 1:
+    parts.append(f'{data.test_crops} crops averaged')
   plain = data.normalize == 'none'
   parts.append('not normalised' if plain else f'normalised by {data.normalize}')
   layout = data.layout
