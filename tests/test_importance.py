@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from test_unik import softmax
 
-from unik_jax import inside
 from unik_jax.config import default
+from unik_jax.seeing import inside
 from unik_jax.skeletons import get_layout
 
 LAYOUT = get_layout('unik_17')

@@ -10,10 +10,10 @@ import made_run
 import numpy as np
 import pytest
 
-from unik_jax import live
 from unik_jax.data.formats.own import people
 from unik_jax.errors import UserError
-from unik_jax.predictor import Predictor
+from unik_jax.predicting import live
+from unik_jax.predicting.predictor import Predictor
 from unik_jax.skeletons import get_layout
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_unik import made, norm, person, small, softmax
 
-from unik_jax import inside
+from unik_jax.seeing import inside
 
 
 def mixing(net, params, stats, x):

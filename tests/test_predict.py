@@ -12,11 +12,12 @@ import own_fixtures
 import pytest
 
 import unik_jax
-from unik_jax import joint_maps, keypoints, recordings, scores, train
+from unik_jax import joint_maps, scores, train
 from unik_jax.data import loader
 from unik_jax.data.formats import own
 from unik_jax.errors import UserError
-from unik_jax.predictor import Predictor
+from unik_jax.predicting import keypoints, recordings
+from unik_jax.predicting.predictor import Predictor
 from unik_jax.skeletons import get_layout
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -160,7 +160,7 @@ def test_limbs_of_known_layouts():
   }
 
 
-@pytest.mark.parametrize('name', BUILT_IN)
+@pytest.mark.parametrize('name', sorted(BUILT_IN))
 def test_limbs_hold_all_of_a_side_but_the_face(name):
   layout = LAYOUTS[name]
   limbs = {limb: names_of(name, limb) for limb in LIMBS}

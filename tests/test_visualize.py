@@ -10,20 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unik_jax import (
-  drawing,
-  inside,
-  models,
-  moving,
-  optim,
-  pictures,
-  runs,
-  screen,
-)
+from unik_jax import models, optim, runs
 from unik_jax.checkpoints import Checkpoints
 from unik_jax.config import default
 from unik_jax.data import loader
 from unik_jax.errors import UserError
+from unik_jax.seeing import drawing, inside, moving, pictures, screen
 from unik_jax.skeletons import BUILT_IN, LAYOUTS, get_layout
 from unik_jax.step import make_init
 from unik_jax.workdir import claim

@@ -65,10 +65,10 @@ def main(argv):
 
 
 def _files(paths):
-  from unik_jax import recordings
+  from unik_jax.predicting import recordings
 
   sources = recordings.find(paths, recordings.size_of(_IMAGE_SIZE.value))
-  from unik_jax import predictor
+  from unik_jax.predicting import predictor
 
   model = predictor.load(_RUN.value)
   layout = recordings.layout_of(model, _LAYOUT.value)
@@ -91,8 +91,8 @@ def _files(paths):
 
 
 def _stream(paths):
-  from unik_jax import live, predictor, recordings
   from unik_jax.errors import UserError
+  from unik_jax.predicting import live, predictor, recordings
 
   if paths or _EACH_PERSON.value or _SKIP_BAD.value:
     raise UserError(

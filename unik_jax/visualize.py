@@ -68,7 +68,8 @@ def _pictures():
     raise UserError(f'--blocks={",".join(_BLOCKS.value)}; use some as in 1,6')
   blocks = [int(block) for block in _BLOCKS.value]
 
-  from unik_jax import inside, moving, pictures, runs
+  from unik_jax import runs
+  from unik_jax.seeing import inside, moving, pictures
 
   if 'clip' in what:
     moving.check_video(_VIDEO.value)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax import screen
 from unik_jax.data import loader
 from unik_jax.errors import UserError
 from unik_jax.reporting.mistakes import Wrong
+from unik_jax.seeing import screen
 from unik_jax.skeletons import Layout, get_layout
 
 FRAMES = 100  # the most that is shown of a clip

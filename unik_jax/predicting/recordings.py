@@ -10,15 +10,15 @@ import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from unik_jax import keypoints
 from unik_jax.data.formats import own
 from unik_jax.data.formats.own import entries, openpose, people, settings
 from unik_jax.data.formats.own.people import Found
 from unik_jax.errors import UserError
+from unik_jax.predicting import keypoints
 from unik_jax.skeletons import BUILT_IN, Layout
 
 if TYPE_CHECKING:  # so that a name that is wrong is told before JAX is there
-  from unik_jax.predictor import Prediction, Predictor
+  from unik_jax.predicting.predictor import Prediction, Predictor
 
 # Of an estimator that loses people all the time, each crumb would be one.
 MOST_PERSONS = 64

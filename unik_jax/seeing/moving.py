@@ -11,7 +11,8 @@ from matplotlib import animation, cm, colors
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from unik_jax.drawing import (
+from unik_jax.errors import UserError
+from unik_jax.seeing.drawing import (
   BONE,
   DIVERGING,
   INK,
@@ -21,7 +22,6 @@ from unik_jax.drawing import (
   joint_name,
   segments,
 )
-from unik_jax.errors import UserError
 from unik_jax.skeletons import Layout
 
 

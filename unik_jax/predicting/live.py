@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax import keypoints
 from unik_jax.data.formats.own import people
 from unik_jax.errors import UserError
-from unik_jax.predictor import Predictor
+from unik_jax.predicting import keypoints
+from unik_jax.predicting.predictor import Predictor
 from unik_jax.skeletons import Layout
 
 _FORM = '{"keypoints": [[x, y], ...]} or {"persons": [...]} is due'

@@ -16,9 +16,10 @@ import jax
 import numpy as np
 import scipy.special
 
-from unik_jax import evaluate, keypoints, runs, skeletons
+from unik_jax import evaluate, runs, skeletons
 from unik_jax.data import loader
 from unik_jax.errors import UserError
+from unik_jax.predicting import keypoints
 from unik_jax.skeletons import Layout, get_layout
 
 _LARGEST = 64  # clips in a batch, so that any machine has the memory

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.special import softmax
 
-from unik_jax import drawing, inside, moving, screen
 from unik_jax.errors import UserError
 from unik_jax.runs import Run
+from unik_jax.seeing import drawing, inside, moving, screen
 
 _AXES = 'rows: joints taken; columns: joints made of them'
 

@@ -1,0 +1,1 @@
+"""What a network has learned, and what an answer rests on, as pictures."""
