@@ -1,5 +1,8 @@
 """Draws docs/transfer.png, and prints its figures as a table.
 
+Last in a row is what a way gains on training from scratch, with the 95%
+interval by bootstrap over clips.
+
   python docs/transfer_picture.py runs/transfer
 
 needs matplotlib, and the runs that docs/transfer.md lists, in folders
@@ -16,6 +19,8 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
+from unik_jax import metrics, scores  # noqa: E402
+
 STARTS = {
   'scratch': ('from scratch', '#9aa5b1'),
   'finetune': ('fine-tuned', '#2a6f97'),
@@ -25,27 +30,34 @@ SUBJECTS = {'': 'five subjects', '_one_subject': 'one subject'}
 
 
 def read(folder, start, subjects):
-  """Final top-1 of each seed, and (epochs, top-1 by seed) on the way."""
-  finals, curves = [], []
+  """(seeds, clips) which are right at last, and top-1 by step and seed."""
+  hits, curves = [], []
   for run in sorted(folder.glob(f'{start}{subjects}_[0-9]')):
-    finals.append(json.loads((run / 'summary.json').read_text())['test'])
+    last = scores.read(run / 'scores' / 'test.npz')
+    hits.append(metrics.hits_in_top(last.logits, last.labels, 1))
     lines = map(json.loads, (run / 'metrics.jsonl').read_text().splitlines())
     lines = [line for line in lines if 'test/top1' in line]
     curves.append({line['step']: line['test/top1'] for line in lines})
   steps = sorted(set.intersection(*map(set, curves)))
   points = np.array([[curve[step] for step in steps] for curve in curves])
-  return [final['top1'] for final in finals], np.array(steps), points
+  return np.array(hits), np.array(steps), points
 
 
 def main(folder):
   _, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
   for axis, (subjects, title) in zip(axes, SUBJECTS.items(), strict=True):
+    scratch = None
     for start, (name, color) in STARTS.items():
-      finals, steps, points = read(folder, start, subjects)
-      finals = 100 * np.array(finals)
+      hits, steps, points = read(folder, start, subjects)
+      finals = 100 * hits.mean(1)
+      scratch = hits if start == 'scratch' else scratch
+      # Paired: the same clips, all seeds together.
+      gain = hits.mean(0) - scratch.mean(0)
+      low, high = metrics.interval(gain, np.zeros(len(gain), int))
       print(
         f'{title:14} {name:13} {finals.mean():5.1f} ± {finals.std(ddof=1):.1f}'
         f'  ({", ".join(f"{value:.1f}" for value in finals)})'
+        f'  {100 * gain.mean():+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]'
       )
       epochs = 30 * steps / steps[-1]
       axis.plot(epochs, 100 * points.mean(0), color=color, label=name)
