@@ -115,6 +115,9 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
     *synthetic.LABELS
   ]
   assert len(scores.read(straight / 'scores' / 'val.npz').ids) == 11
+  text = (straight / 'model_card.md').read_text()
+  assert f'{100 * summary["test"]["top1"]:.2f}%' in text
+  assert 'training is not over' not in text
 
   # Evaluation of the checkpoint gives the same figures.
   config.eval_only = True

@@ -1,6 +1,7 @@
 """Checkpoints of runs, through Orbax, and official PyTorch weights as files."""
 
 import io
+import os
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -239,18 +240,34 @@ def write_tensors(
   """Writes a state dict to `.npz`, `.safetensors`, or (with torch) `.pt`.
 
   Raises:
-    UserError: unknown ending.
+    UserError: unknown ending, PyTorch is missing, or it cannot be written.
   """
   path = pathlib.Path(path)
-  if path.suffix == '.npz':
-    np.savez(path, **tensors)
-  elif path.suffix == '.safetensors':
-    from safetensors.numpy import save_file
+  # Under the ending that each library goes by, then at once in its place.
+  part = path.with_name(f'part-of-{path.name}')
+  try:
+    if path.suffix == '.npz':
+      np.savez(part, **tensors)
+    elif path.suffix == '.safetensors':
+      from safetensors.numpy import save_file
 
-    save_file(dict(tensors), path)
-  elif path.suffix in ('.pt', '.pth'):
-    import torch
+      save_file(dict(tensors), part)
+    elif path.suffix in ('.pt', '.pth'):
+      import torch
 
-    torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, path)
-  else:
-    raise UserError(f'{path}: expected .npz, .safetensors, .pt or .pth')
+      torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, part)
+    else:
+      raise UserError(f'{path}: expected .npz, .safetensors, .pt or .pth')
+    os.replace(part, path)
+  except UserError:
+    raise
+  except ImportError:
+    raise UserError(
+      f"{path}: writing it takes PyTorch: pip install 'unik_jax[torch]'; or"
+      ' name a .safetensors or .npz file'
+    ) from None
+  except Exception as error:  # each library raises its own
+    raise UserError(
+      f'{path} cannot be written ({_first_line(error)}); name a file in a'
+      ' folder that is there and has room'
+    ) from error

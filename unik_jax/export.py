@@ -34,13 +34,15 @@ def main(argv):
       ' [--weights=FILE]'
     )
   # Imported here, so that --help answers at once.
-  from unik_jax import checkpoints, exporting, runs
+  from unik_jax import exporting, runs
   from unik_jax.errors import UserError
-  from unik_jax.models.official import to_official
 
   logging.set_verbosity(logging.ERROR)
   try:
     run = runs.load(_RUN.value)
+    if _WEIGHTS.value:  # the quick part first
+      count = exporting.save_weights(run, _WEIGHTS.value)
+      print(f'{_WEIGHTS.value}: {count} tensors of the official names')
     if _OUT.value:
       folder = exporting.save(
         run, _OUT.value, platforms=_PLATFORMS.value, folded=_FOLD.value
@@ -53,10 +55,6 @@ def main(argv):
         f' {", ".join(_PLATFORMS.value)}'
       )
       print(f'{folder / exporting.NOTES}: how clips become such keypoints')
-    if _WEIGHTS.value:
-      tensors = to_official(run.net.abstract, run.params, run.batch_stats)
-      checkpoints.write_tensors(_WEIGHTS.value, tensors)
-      print(f'{_WEIGHTS.value}: {len(tensors)} tensors of the official names')
   except (UserError, OSError) as error:
     sys.exit(f'error: {error}')
 

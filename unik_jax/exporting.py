@@ -2,9 +2,12 @@
 
 FOLDER/model.stablehlo is what `jax.export` serialises: a function of
 pre-processed keypoints (batch, M, T, V, C) to logits (batch, K), its weights
-within. FOLDER/model.json says how clips become such keypoints.
+within. FOLDER/model.json says how clips become such keypoints, in words where
+names would take this library to understand.
 """
 
+import hashlib
+import inspect
 import json
 import os
 import pathlib
@@ -17,9 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 
 import unik_jax
-from unik_jax import runs
+from unik_jax import checkpoints, joint_maps, runs
+from unik_jax.data import streams
+from unik_jax.data.normalize import PRESETS
+from unik_jax.data.padding import repeat_tracks
+from unik_jax.data.sampling import SAMPLERS
 from unik_jax.errors import UserError
 from unik_jax.models.folding import fold
+from unik_jax.models.official import to_official
+from unik_jax.skeletons import Layout
 
 ARTIFACT, NOTES = 'model.stablehlo', 'model.json'
 PLATFORMS = ('cpu', 'cuda', 'tpu')
@@ -79,16 +88,21 @@ def save(
     jax.ShapeDtypeStruct(shape, jnp.float32)
   )
   try:
-    content = exported.serialize()
+    content = bytes(exported.serialize())
   except ImportError:
     raise UserError(
       "writing the artifact takes flatbuffers: pip install 'unik_jax[export]'"
     ) from None
-  notes = describe(run) | {'platforms': list(platforms), 'folded': folded}
+  notes = describe(run) | {
+    'platforms': list(platforms),
+    'folded': folded,
+    # Of weights with some bytes wrong nothing else would tell.
+    'sha256': hashlib.sha256(content).hexdigest(),
+  }
   folder = pathlib.Path(folder).expanduser()
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / ARTIFACT, bytes(content))
+    _write(folder / ARTIFACT, content)
     _write(folder / NOTES, (json.dumps(notes, indent=1) + '\n').encode())
   except OSError as error:
     raise UserError(f'{folder} cannot be written to: {error}') from error
@@ -105,6 +119,8 @@ def load(folder: str | os.PathLike) -> Exported:
   try:
     content = (folder / ARTIFACT).read_bytes()
     notes = json.loads((folder / NOTES).read_text())
+    if hashlib.sha256(content).hexdigest() != notes['sha256']:
+      raise ValueError(f'{ARTIFACT} is not the file that {NOTES} is about')
     exported = jax.export.deserialize(bytearray(content))
   except OSError as error:
     raise UserError(
@@ -123,6 +139,25 @@ def load(folder: str | os.PathLike) -> Exported:
   return Exported(jax.jit(exported.call), notes)
 
 
+def save_weights(run: runs.Run, path: str | os.PathLike) -> int:
+  """Writes the weights as a state dict of the official PyTorch code.
+
+  Args:
+    run: as `runs.load` opens it.
+    path: `.npz`, `.safetensors`, or `.pt` with PyTorch installed.
+
+  Returns:
+    The number of tensors.
+
+  Raises:
+    UserError: unknown ending, PyTorch is missing, or it cannot be written.
+  """
+  path = pathlib.Path(path).expanduser()
+  tensors = to_official(run.net.abstract, run.params, run.batch_stats)
+  checkpoints.write_tensors(path, tensors)
+  return len(tensors)
+
+
 def input_shape(run: runs.Run) -> tuple[int, int, int, int]:
   """(M, T, V, C) of the clips that the network is given to test."""
   persons, _, joints, channels = run.net.abstract.input_shape
@@ -131,14 +166,13 @@ def input_shape(run: runs.Run) -> tuple[int, int, int, int]:
 
 
 def describe(run: runs.Run) -> dict[str, Any]:
-  """What the use of a model takes, in types that JSON has."""
+  """What the use of a model takes, in types that JSON has.
+
+  Raises:
+    UserError: the run's summary.json is broken.
+  """
   data = run.config.data
-  summary = run.folder / 'summary.json'
-  figures = {}
-  if summary.exists():
-    test = json.loads(summary.read_text()).get('test', {})
-    names = ('clips', 'loss', 'top1', 'mean_class', 'top5', 'intervals')
-    figures = {name: test[name] for name in names if name in test}
+  steps = [step | _meaning(step, run) for step in preprocessing(data)]
   return {
     'model': run.config.model.name,
     'input': {
@@ -149,14 +183,81 @@ def describe(run: runs.Run) -> dict[str, Any]:
     },
     'output': {'shape': ['batch', len(run.classes)], 'values': 'logits'},
     'classes': run.classes,
-    'clips': {'layout': run.source.to_dict(), 'units': run.units},
-    'network_layout': run.layout.to_dict(),
-    'preprocessing': preprocessing(data),
+    'clips': {'layout': _plain(run.source), 'units': run.units},
+    'network_layout': _plain(run.layout),
+    'stream': data.stream,
+    'preprocessing': steps,
     'dataset': data.name,
     'step': run.step,
     'seed': run.config.seed,
-    'test': figures,
+    'test': _figures(run),
     'versions': {'unik_jax': unik_jax.__version__, 'jax': jax.__version__},
+  }
+
+
+def _figures(run):
+  """Those of summary.json that are of these very weights; {} without any."""
+  file = run.folder / 'summary.json'
+  if not file.exists():
+    return {}
+  try:
+    summary = json.loads(file.read_text())
+  except ValueError as error:
+    raise UserError(
+      f'{file}: not JSON ({error}); restore it, or move it away'
+    ) from None
+  of_step = {
+    summary.get('best_step'): summary.get('test_of_best', {}),
+    summary.get('step'): summary.get('test', {}),
+  }
+  test = of_step.get(run.step, {})
+  names = ('clips', 'loss', 'top1', 'mean_class', 'top5', 'intervals')
+  return {name: test[name] for name in names if name in test}
+
+
+def _plain(layout: Layout) -> dict[str, Any]:
+  """A layout with its bones as pairs (child, parent)."""
+  lists = {'joints': layout.joints, 'bones': layout.bones}
+  return json.loads(json.dumps(layout.to_dict() | lists))
+
+
+def _meaning(step, run):
+  """What a step's setting stands for, for those without this library."""
+  name, parts, more = step['step'], [], ''
+  if name == 'normalize':
+    parts = [PRESETS[step['preset']]]
+  elif name == "repeat each person's track":
+    parts = [repeat_tracks]
+  elif name == 'sample frames':
+    sampling = step['sampling']
+    parts = [SAMPLERS[sampling]] + [SAMPLERS['crop']] * (sampling == 'repeat')
+    more = '' if 'test_clips' in step else ' Here there is no `rng`.'
+  elif name == 'make the stream':
+    stream = step['stream']
+    parts = [streams.bone] * ('bone' in stream)
+    parts += [streams.motion] * ('motion' in stream)
+  if parts:
+    texts = [inspect.getdoc(part).partition('\n\nArgs:')[0] for part in parts]
+    return {'meaning': ' '.join(' '.join(texts).split()) + more}
+  if step.get('last_is_confidence'):
+    return {
+      'meaning': 'the confidence is mapped, padded and sampled with the'
+      ' coordinates, and otherwise left alone'
+    }
+  if 'layout' not in step:
+    return {}
+  shares = joint_maps.weights(run.source, run.layout)
+  return {
+    'meaning': 'each joint is the sum of shares of the joints of the clip, and'
+    ' missing where one of them is; its confidence is the least of theirs',
+    'shares': {
+      joint: {
+        part: round(float(share), 6)
+        for part, share in zip(run.source.joints, row, strict=True)
+        if share
+      }
+      for joint, row in zip(run.layout.joints, shares, strict=True)
+    },
   }
 
 
@@ -166,27 +267,33 @@ def preprocessing(data: Any) -> list[dict[str, Any]]:
   Args:
     data: the `data` part of a config.
   """
-  frames = data.test_frames or data.frames
+  sample = {
+    'step': 'sample frames',
+    'sampling': data.sampling,
+    'frames': data.test_frames or data.frames,
+  }
+  for key, what in (
+    ('test_clips', 'random samplings of a clip'),
+    ('test_crops', 'evenly spaced runs of frames of a clip'),
+  ):
+    if data[key] > 1:
+      sample[key] = data[key]
+      sample['note'] = (
+        f'{data[key]} {what}; the probabilities of the answers are averaged'
+      )
   steps = [
-    {'step': 'cut or zero-pad persons', 'persons': data.persons},
     {
       'step': 'cut channels',
       'channels': data.channels,
       'last_is_confidence': bool(data.confidence),
     },
+    {'step': 'cut or zero-pad persons', 'persons': data.persons},
     {'step': 'map joints by name', 'layout': data.joints},
     {'step': 'drop frames at both ends with nobody in them', 'on': data.trim},
     {'step': "repeat each person's track", 'frames': data.pad},
     {'step': 'normalize', 'preset': data.normalize},
     {'step': 'divide', 'scale': data.scale},
-    {
-      'step': 'sample frames',
-      'sampling': data.sampling,
-      'frames': frames,
-      'random_samplings': data.test_clips,
-      'crops': data.test_crops,
-      'several': 'their probabilities are averaged',
-    },
+    sample,
     {'step': 'make the stream', 'stream': data.stream},
   ]
   idle = (

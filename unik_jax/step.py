@@ -1,11 +1,14 @@
 """The training state, and one optimizer step as a pure function of it."""
 
 import dataclasses
+import math
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from unik_jax.errors import UserError
@@ -134,3 +137,30 @@ def make_train_step(
     return new_state, metrics
 
   return train_step
+
+
+def mean_metrics(
+  pending: list[dict], step: int, workdir: pathlib.Path
+) -> dict[str, float]:
+  """Means of the metrics of some steps.
+
+  Args:
+    pending: of each step, as `make_train_step` gives them.
+    step: the last of them.
+    workdir: of the run, to be named in the error.
+
+  Raises:
+    UserError: a value is not finite.
+  """
+  fetched = jax.device_get(pending)
+  keys = ('loss', 'top1', 'grad_norm', 'update_norm')
+  means = {k: float(np.mean([m[k] for m in fetched])) for k in keys}
+  if not all(map(math.isfinite, means.values())):
+    raise UserError(
+      f'the loss, its gradient or the update became NaN or infinite by step'
+      f' {step} (means of the last {len(fetched)} steps: {means}). What is in'
+      f' {workdir / "checkpoints"} is from before. Try a lower'
+      ' config.optim.lr, config.optim.clip_norm=1, or look at the data.'
+    )
+  del means['update_norm']  # a check alone
+  return means

@@ -1,7 +1,6 @@
 """Training, read from top to bottom: mesh, data, model, state, loop, result."""
 
 import contextlib
-import math
 import pathlib
 import signal
 import sys
@@ -10,7 +9,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from absl import logging
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
@@ -32,7 +30,7 @@ from unik_jax.errors import UserError
 from unik_jax.models.official import to_official
 from unik_jax.progress import Progress, duration
 from unik_jax.signals import StopSignal
-from unik_jax.step import make_init, make_train_step
+from unik_jax.step import make_init, make_train_step, mean_metrics
 from unik_jax.workdir import (
   best_so_far,
   claim,
@@ -57,6 +55,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     SystemExit: after SIGTERM or Ctrl-C, when the state is saved.
   """
   check(config)
+  card.commit()  # looked up now, before anyone changes the code
 
   # Mesh
   mesh = parallel.make_mesh(config.mesh)
@@ -292,7 +291,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       saving = in_epoch == 0 and epoch % config.checkpoint_every == 0
       saving = saving or last or stopping
       if step % config.log_every == 0 or saving:
-        means = _mean_metrics(pending, step, workdir)
+        means = mean_metrics(pending, step, workdir)
         means['lr'] = float(schedule(step - 1))
         progress.train(step, step / steps_per_epoch, means)
         pending = []
@@ -368,22 +367,6 @@ def _best(best, target):
   except UserError as error:
     logging.error('The best on validation is not tested: %s', error)
     return None
-
-
-def _mean_metrics(pending, step, workdir):
-  """Means since the last call; a UserError if any value is not finite."""
-  fetched = jax.device_get(pending)
-  keys = ('loss', 'top1', 'grad_norm', 'update_norm')
-  means = {k: float(np.mean([m[k] for m in fetched])) for k in keys}
-  if not all(map(math.isfinite, means.values())):
-    raise UserError(
-      f'the loss, its gradient or the update became NaN or infinite by step'
-      f' {step} (means of the last {len(fetched)} steps: {means}). What is in'
-      f' {workdir / "checkpoints"} is from before. Try a lower'
-      ' config.optim.lr, config.optim.clip_norm=1, or look at the data.'
-    )
-  del means['update_norm']  # a check alone
-  return means
 
 
 def _show(progress, step, part, result, config):
