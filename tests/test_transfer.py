@@ -201,6 +201,18 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
     )
   jax.tree.map(np.testing.assert_array_equal, new.batch_stats, old.batch_stats)
 
+  # It is evaluated by its own weights, and goes on, without the first run.
+  own = train.run(config, tmp_path / 'next')['test']
+  config.init_from = str(tmp_path / 'moved')
+  (tmp_path / 'next' / 'config.json').write_text(
+    (tmp_path / 'next' / 'config.json')
+    .read_text()
+    .replace(str(run), str(tmp_path / 'moved'))
+  )
+  assert train.run(config, tmp_path / 'next')['test'] == own
+  config.eval_only = True
+  assert train.run(config, tmp_path / 'next')['test'] == own
+
   # By one of its checkpoints, with the classifier; the same figures.
   config = make_config(data_dir=str(synthetic_dir))
   step = run / 'checkpoints' / str(old.step)
@@ -246,6 +258,8 @@ def test_the_data_is_mapped_to_the_joints_of_the_weights(run, tmp_path):
   made = runs.load(tmp_path / 'run')
   assert made.config.data.joints == made.layout.name == 'unik_17'
   assert made.source.name == 'msr_20'
+  config.eval_only = True
+  assert train.run(config, tmp_path / 'run')['test']['clips'] == 8
 
 
 def test_state_dicts_of_other_joints(tmp_path):
@@ -284,7 +298,15 @@ def test_what_cannot_be_started_from(run, tmp_path):
   config.model.num_heads = 6
   with pytest.raises(UserError, match=r'--config.model.num_heads=3 \(here 6'):
     transfer.read(config)
+  for key, value in (('tune', 'head'), ('init_joints', 'data')):
+    config = make_config()
+    config[key] = value
+    with pytest.raises(UserError, match=f'{key}.*--config.init_from'):
+      train.run(config, tmp_path / 'none')
   config = make_config()
+  config.init_from = str(tmp_path / 'none')
+  with pytest.raises(UserError, match='no such run or file'):
+    transfer.read(config)
   config.init_from = str(tmp_path)
   with pytest.raises(UserError, match='no such file; name the --workdir'):
     transfer.read(config)

@@ -159,6 +159,12 @@ def check(config: ConfigDict) -> None:
         f'config.{key} is {config[key]!r}; use one of '
         + ', '.join(filter(None, known))
       )
+  for key, value in (('tune', 'head'), ('init_joints', 'data')):
+    if config[key] == value and not config.init_from:
+      raise UserError(
+        f'config.{key} is {value!r}, which takes weights to start from: name'
+        ' them with --config.init_from'
+      )
   if not config.data.scale > 0:
     raise UserError(f'config.data.scale is {config.data.scale}; use one > 0')
   if len(config.data.rescale) not in (0, 2):

@@ -59,7 +59,7 @@ def load(path: str | os.PathLike) -> Run:
   Raises:
     UserError: no run there, or its files cannot be read.
   """
-  path = pathlib.Path(path).expanduser()
+  path = pathlib.Path(path).expanduser().absolute()
   folder, part, step = path, 'checkpoints', None
   if not (path / CONFIG).exists():
     if path.name in ('best', 'checkpoints'):
@@ -71,6 +71,8 @@ def load(path: str | os.PathLike) -> Run:
   try:
     source = layout_from_dict(about['layout'], str(folder / DATA))
     classes, units = list(about['classes']), str(about['units'])
+    if mapped := about.get('network_layout'):
+      skeletons.register(layout_from_dict(mapped, str(folder / DATA)))
   except (KeyError, TypeError) as error:
     raise UserError(
       f'{folder / DATA}: no {error} in it; run the command that made'
@@ -117,23 +119,26 @@ def read_config(folder: pathlib.Path) -> ConfigDict:
   return config
 
 
-def write_data(folder: pathlib.Path, info: Any, classes: list[str]) -> None:
+def write_data(
+  folder: pathlib.Path, info: Any, classes: list[str], joints: str = ''
+) -> None:
   """Keeps what a model must know of its data, as data.json.
 
   Args:
     folder: of the run.
     info: the prepared dataset's, of TFDS.
     classes: names, in label order.
+    joints: the layout that the joints are mapped to; '' for none.
   """
-  text = json.dumps(
-    {
-      'dataset': f'{info.full_name}',
-      'classes': classes,
-      'layout': get_layout(info.metadata['layout']).to_dict(),
-      'units': info.metadata['units'],
-    },
-    indent=1,
-  )
+  table = {
+    'dataset': f'{info.full_name}',
+    'classes': classes,
+    'layout': get_layout(info.metadata['layout']).to_dict(),
+    'units': info.metadata['units'],
+  }
+  if joints:
+    table['network_layout'] = get_layout(joints).to_dict()
+  text = json.dumps(table, indent=1)
   part = folder / (DATA + '.part')
   part.write_text(text + '\n')
   os.replace(part, folder / DATA)

@@ -32,8 +32,10 @@ from unik_jax.progress import Progress, duration
 from unik_jax.signals import StopSignal
 from unik_jax.step import make_init, make_train_step, mean_metrics
 from unik_jax.workdir import (
+  begun,
   best_so_far,
   claim,
+  has_checkpoint,
   was_evaluated,
   write_result,
   write_scores,
@@ -72,12 +74,18 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     loader.fill_in(config.data)
 
   # Model
-  source, with_head = None, transfer.loads_head(config)
-  if with_head or not config.eval_only:
+  source, before = None, begun(workdir)
+  # A run that began from those weights goes on from, and is evaluated by, its
+  # own.
+  own = bool(before) and before.get('init_from') == config.init_from
+  with_head = transfer.loads_head(config) and not (own and config.eval_only)
+  if with_head or not (config.eval_only or own and has_checkpoint(workdir)):
     source = transfer.read(config)
-  if source and config.init_joints == 'data':
+  if config.init_from and config.init_joints == 'data' and (source or own):
     config = config.copy_and_resolve_references()
-    config.data.joints = source.layout.name
+    config.data.joints = (
+      source.layout.name if source else before['data']['joints']
+    )
   net = models.from_config(config)
   started = source and transfer.start(source, config, head=with_head)
   if config.headline not in metrics.HEADLINES:
@@ -89,7 +97,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     loader.make_transform(config.data, train=train)  # refuses bad settings
 
   # Workdir
-  workdir = claim(workdir, config)
+  workdir = claim(workdir, config, foreign=with_head and config.eval_only)
 
   # Data
   _prepare(config.data)
@@ -176,7 +184,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       )
 
   if not config.eval_only and jax.process_index() == 0:
-    runs.write_data(workdir, test_clips.info, test_clips.class_names)
+    runs.write_data(
+      workdir, test_clips.info, test_clips.class_names, config.data.joints
+    )
 
   def write_card(progress, step, results=None):
     try:

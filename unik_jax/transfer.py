@@ -72,6 +72,11 @@ def read(config: ConfigDict) -> Weights | None:
   if not config.init_from:
     return None
   path = pathlib.Path(config.init_from).expanduser()
+  if not path.exists():
+    raise UserError(
+      f'{path}: no such run or file; train it first, or name another with'
+      ' --config.init_from'
+    )
   return _run(path, config) if path.is_dir() else _official(path, config)
 
 

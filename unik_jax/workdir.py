@@ -14,13 +14,16 @@ from unik_jax.config import check_same_experiment
 from unik_jax.errors import UserError
 
 
-def claim(workdir: str | pathlib.Path, config: ConfigDict) -> pathlib.Path:
+def claim(
+  workdir: str | pathlib.Path, config: ConfigDict, *, foreign: bool = False
+) -> pathlib.Path:
   """Makes a folder this experiment's, or checks that it is.
 
   Args:
     workdir: the folder, made if missing.
-    config: of the run; kept as config.json. A run that evaluates the weights
-      of `init_from` belongs to no experiment, and may use any folder.
+    config: of the run; kept as config.json.
+    foreign: whether other weights than the folder's are evaluated, which
+      belongs to no experiment, and may use any folder.
 
   Returns:
     The folder.
@@ -33,7 +36,7 @@ def claim(workdir: str | pathlib.Path, config: ConfigDict) -> pathlib.Path:
   workdir = pathlib.Path(workdir).expanduser()
   file = workdir / 'config.json'
   try:
-    if config.eval_only and config.init_from and config.init_head != 'new':
+    if foreign:
       workdir.mkdir(parents=True, exist_ok=True)
       return workdir
     if file.exists():
@@ -47,6 +50,21 @@ def claim(workdir: str | pathlib.Path, config: ConfigDict) -> pathlib.Path:
   except OSError as error:
     raise UserError(f'--workdir={workdir} cannot be used: {error}') from error
   return workdir
+
+
+def begun(workdir: str | pathlib.Path) -> dict[str, Any] | None:
+  """The settings of the run that has begun in a folder; None without one."""
+  workdir = pathlib.Path(workdir).expanduser()
+  file = workdir / 'config.json'
+  if not str(workdir) or not file.is_file() or not _has_begun(workdir):
+    return None
+  return _read_settings(file)
+
+
+def has_checkpoint(workdir: str | pathlib.Path) -> bool:
+  """Whether there is one to go on from."""
+  folder = pathlib.Path(workdir).expanduser() / 'checkpoints'
+  return any(path.name.isdigit() for path in folder.glob('*'))
 
 
 def _read_settings(file):
