@@ -374,7 +374,7 @@ def test_workdirs_that_cannot_be_used(config, tmp_path):
     ('optim.name', 'adam', 'adamw'),
     ('optim.schedule', 'linear', 'cosine'),
     ('headline', 'top2', 'mean_class'),
-    ('init_from', 'weights.bin', 'safetensors'),
+    ('init_from', 'weights.bin', 'no such run or file'),
   ],
 )
 def test_bad_settings_are_refused_before_any_work(
