@@ -348,7 +348,14 @@ def test_more_than_two_bodies_are_no_error(tmp_path):
   put(skeleton_text(make_frames([(ANN, BEN, CAT)] * 5)))(
     write(tmp_path / 'raw')
   )
-  prepare(tmp_path)
+  made = prepare(tmp_path)
+  records = [
+    record
+    for split in ('xsub_train', 'xsub_test')
+    for record in made.as_data_source(split)
+  ]
+  (clip,) = [r['keypoints'] for r in records if r['id'].decode() in ONE]
+  assert clip.shape == (2, 5, 25, 3) and clip.any((2, 3)).all()
 
 
 def test_without_files_it_says_what_to_get(tmp_path):

@@ -123,6 +123,12 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   config.eval_only = True
   again = train.run(config, straight)
   assert again['test'] == summary['test']
+  kept = (straight / 'scores' / 'test.npz').read_bytes()
+  config.data.test_split = 'validation[:11]'
+  assert train.run(config, straight)['test']['clips'] == 11
+  assert (straight / 'scores' / 'test.npz').read_bytes() == kept
+  assert len(scores.read(straight / 'scores' / 'evaluation.npz').ids) == 11
+  config.data.test_split = 'test[:21]'
   config.eval_only = False
 
   # Stopped within an epoch, then at the end of one, before its evaluation:

@@ -129,6 +129,9 @@ def write_data(
     info: the prepared dataset's, of TFDS.
     classes: names, in label order.
     joints: the layout that the joints are mapped to; '' for none.
+
+  Raises:
+    UserError: it cannot be written.
   """
   table = {
     'dataset': f'{info.full_name}',
@@ -140,8 +143,11 @@ def write_data(
     table['network_layout'] = get_layout(joints).to_dict()
   text = json.dumps(table, indent=1)
   part = folder / (DATA + '.part')
-  part.write_text(text + '\n')
-  os.replace(part, folder / DATA)
+  try:
+    part.write_text(text + '\n')
+    os.replace(part, folder / DATA)
+  except OSError as error:
+    raise UserError(f'{folder / DATA} cannot be written: {error}') from error
 
 
 def _read(path):

@@ -213,8 +213,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     )
     if started:
       progress.say('\n'.join(started.report))
-    # The answers of other weights are not the run's, whose folder this may be.
-    name = 'evaluation' if started else 'test'
+    # Of other weights, or to other clips, the answers are not the run's.
+    name = 'evaluation' if started or _tests_others(config, before) else 'test'
     result = conclude(name, test_clips, answer(state, test_clips))
     _show(progress, step, 'test', result, config)
     save_official(state)
@@ -368,6 +368,15 @@ def _prepare(data):
     registry.prepare(data.name, data.data_dir, data.manual_dir)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices('dataset prepared')
+
+
+def _tests_others(config, before):
+  """Whether other clips are tested than the run's settings say."""
+  ours, theirs = config.data, (before or {}).get('data', {})
+  subjects = list(theirs.get('test_subjects', ()))
+  return theirs.get('test_split') != ours.test_split or subjects != list(
+    ours.test_subjects
+  )
 
 
 def _best(best, target):
