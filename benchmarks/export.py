@@ -18,7 +18,6 @@ from unik_jax.skeletons import get_layout
 NARROW = {
   'widths': (16, 16, 32, 32, 64, 64),
   'strides': (1, 1, 2, 1, 2, 1),
-  'dilations': (1,) * 6,
 }
 # Model, data, clips in a call, rounds.
 CASES = (

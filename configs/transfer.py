@@ -30,7 +30,6 @@ def get_config(variant=''):
   config.model.update(
     widths=(16, 16, 32, 32, 64, 64),
     strides=(1, 1, 2, 1, 2, 1),
-    dilations=(1,) * 6,
   )
   config.data.update(
     persons=1,

@@ -15,7 +15,7 @@ def settings(**data):
   """A config of a tiny network on synthetic 2-D clips."""
   config = default()
   config.batch_size = config.eval_batch_size = 8
-  config.model.update(widths=(8, 8), strides=(1, 2), dilations=(1, 1))
+  config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',
     layout='unik_17',

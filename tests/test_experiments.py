@@ -107,7 +107,7 @@ def test_two_steps(case, tmp_path):
   EXPERIMENTS[case](tmp_path / 'raw')
   config = load(case)
   config.update(epochs=1, batch_size=2, eval_batch_size=2, mesh=(1, 8))
-  config.model.update(widths=(4, 4), strides=(1, 2), dilations=(1, 1))
+  config.model.update(widths=(4, 4), strides=(1, 2))
   config.optim.warmup_epochs = 0
   config.data.update(
     data_dir=str(tmp_path / 'data'),

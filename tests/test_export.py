@@ -20,7 +20,7 @@ from unik_jax.skeletons import get_layout
 
 def make_config(**model):
   config = default()
-  config.model.update(widths=(4, 8), strides=(1, 2), dilations=(1, 1))
+  config.model.update(widths=(4, 8), strides=(1, 2))
   config.model.update(model)
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',

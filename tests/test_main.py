@@ -37,7 +37,6 @@ def test_trains_from_the_command_line(synthetic_dir, tmp_path):
     '--config.epochs=1',
     '--config.model.widths=(4,4)',
     '--config.model.strides=(1,2)',
-    '--config.model.dilations=(1,1)',
   )
   assert 'final test, step 1:' in out
   assert 'Traceback' not in out and '\r' not in out

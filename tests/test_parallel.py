@@ -19,7 +19,6 @@ def network():
     in_channels=3,
     widths=(16, 32),
     strides=(1, 2),
-    dilations=(1, 1),
   )
 
 

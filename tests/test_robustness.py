@@ -256,7 +256,7 @@ def test_whatever_is_lost_no_preset_fails(preset, sampling, settings):
 def config(synthetic_dir):
   config = default()
   config.eval_batch_size = 8
-  config.model.update(widths=(8, 8), strides=(1, 2), dilations=(1, 1))
+  config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',
     data_dir=str(synthetic_dir),

@@ -28,7 +28,7 @@ def config(synthetic_dir):
   config.batch_size = config.eval_batch_size = 8
   config.eval_every = 1
   config.log_every = 1
-  config.model.update(widths=(8, 8), strides=(1, 2), dilations=(1, 1))
+  config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',
     data_dir=str(synthetic_dir),

@@ -16,7 +16,7 @@ def make_config(**data):
   config = default()
   config.epochs = 1
   config.batch_size = config.eval_batch_size = 8
-  config.model.update(widths=(8, 8), strides=(1, 2), dilations=(1, 1))
+  config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',
     layout='unik_17',

@@ -26,7 +26,7 @@ LAYOUT = get_layout('unik_17')
 def tiny(data_dir):
   config = default()
   config.seed = 3
-  config.model.update(widths=(8, 8), strides=(1, 2), dilations=(1, 1))
+  config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',
     data_dir=str(data_dir),

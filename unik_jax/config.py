@@ -43,18 +43,25 @@ def default() -> ConfigDict:
       'mesh': (-1, 1),  # devices over ('data', 'model')
       'tensorboard': False,
       'model': {
-        'name': 'unik',
+        'name': 'unik',  # a key of unik_jax.models.MODELS
+        'dtype': 'float32',  # of the computation; or bfloat16
+        # Of each block, or stage; () for the network's own.
+        'widths': (),
+        'strides': (),
+        'temporal_kernel': 9,  # unik agcn aagcn st_gcn
+        # unik
         'num_heads': 3,
         'first_block_heads': 3,  # -1: as many as num_heads (the paper's text)
         'tau': 1,
-        'widths': (64, 64, 64, 64, 128, 128, 128, 256, 256, 256),
-        'strides': (1, 1, 1, 1, 2, 1, 1, 2, 1, 1),
-        'dilations': (1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
-        'temporal_kernel': 9,
+        'dilations': (),
         'attention': True,
         'attention_scale': True,  # False: Eq. 4 of the paper
-        'dependency_init': 'code',  # or paper: Eq. 3
-        'dtype': 'float32',  # of the computation; or bfloat16
+        'matrix': 'dependency',  # or adaptive, fixed: the paper's AM and FM
+        # or paper (Eq. 3), identity, graph, zeros
+        'dependency_init': 'code',
+        # st_gcn
+        'edge_importance_weighting': True,
+        'dropout': 0.0,  # the authors have 0.5 on NTU RGB+D
       },
       'data': {
         'name': '',  # a TFDS name: dataset, or dataset/config

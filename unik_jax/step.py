@@ -88,6 +88,7 @@ def make_train_step(
   label_smoothing: float = 0.0,
   ema: float = 0.0,
   tune: str = 'all',
+  seed: int = 0,
 ) -> Callable[[TrainState, dict], tuple[TrainState, dict]]:
   """One optimizer step: (state, batch) to (state, metrics of the batch).
 
@@ -98,10 +99,12 @@ def make_train_step(
     ema: decay of the averaged weights; 0 for none.
     tune: as of `tuned`. With 'head', all else is as when evaluating: batch
       norm neither uses the batch's statistics nor changes its own.
+    seed: of what dropout drops.
   """
 
   def train_step(state, batch):
     before = tuned(state.params, tune)
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
 
     def loss_fn(part):
       logits, stats = net.apply(
@@ -109,6 +112,7 @@ def make_train_step(
         state.batch_stats,
         batch['x'],
         train=tune == 'all',
+        key=key if tune == 'all' else None,
       )
       targets = jax.nn.one_hot(
         batch['label'], logits.shape[-1], dtype=logits.dtype

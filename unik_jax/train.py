@@ -153,6 +153,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       label_smoothing=config.label_smoothing,
       ema=config.ema,
       tune=config.tune,
+      seed=config.seed,
     ),
     donate_argnums=0,
     in_shardings=(shardings, batches),

@@ -184,20 +184,21 @@ def _official(path, config):
   tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
   options = config.model.to_dict()
   model = models.MODELS[options['name']]
-  shape = model.official_shape(tensors, options['tau'])
-  net = models.from_config(config)
-  if shape is not None:
-    net = models.from_config(config, **shape)
+  shape = model.official_shape(tensors, options) or {}
+  ours = get_layout(config.data.joints or config.data.layout)
+  joints = shape.get('num_joints', ours.num_joints)
+  layout = _layout_of(joints, config, path)
+  net = models.from_config(config, **shape, layout=layout.name)
   shapes = jax.eval_shape(net.init, jax.random.key(0))
   values = from_official(net.abstract, *shapes, tensors, str(path))
-  persons, _, joints, channels = net.abstract.input_shape
+  persons, _, _, channels = net.abstract.input_shape
   data = config.data
   scored = data.confidence and channels == data.channels
   return Weights(
     where=str(path),
     net=net,
     values=_as_values(values),
-    layout=_layout_of(joints, config, path),
+    layout=layout,
     persons=persons,
     channels=_channels(channels, scored),
   )

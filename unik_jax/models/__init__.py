@@ -1,10 +1,10 @@
 """The models, and the functional boundary behind which training sees them.
 
-A new model is one file in this folder and one line in `MODELS`. Its class
-takes (num_classes, num_joints, num_persons, in_channels, **options, rngs), is
-called as `model(x_nmtvc, train=...)`, names the tensors of its official
-checkpoints in `official_tensors` and `official_shape`, says in `data_axes`
-what depends on the joints, and shows in `mixing` how it mixes them.
+A new model is one file in this folder and one line in `MODELS`; options that
+no other has are lines in `unik_jax.config`. Its class is a `base.Recognizer`,
+takes (num_classes, num_persons, in_channels, *, dtype, rngs), one or both of
+num_joints and layout, and options; and, where it has official checkpoints,
+names their tensors in `official_tensors` and `official_shape`.
 """
 
 import inspect
@@ -15,12 +15,15 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
+from unik_jax.config import default
 from unik_jax.errors import UserError
-from unik_jax.models.spatial import Mixing
+from unik_jax.models.agcn import AAGCN, AGCN
+from unik_jax.models.base import Mixing
+from unik_jax.models.st_gcn import STGCN
 from unik_jax.models.unik import UNIK
 from unik_jax.skeletons import get_layout
 
-MODELS = {'unik': UNIK}
+MODELS = {'unik': UNIK, 'agcn': AGCN, 'aagcn': AAGCN, 'st_gcn': STGCN}
 
 
 class Network:
@@ -38,12 +41,7 @@ class Network:
   """
 
   def __init__(self, name: str, **options):
-    if name not in MODELS:
-      raise UserError(
-        f'unknown model {name!r}; known: {", ".join(sorted(MODELS))}'
-      )
-    parameters = inspect.signature(MODELS[name].__init__).parameters
-    known = set(parameters) - {'self', 'rngs'}
+    known = _options(name)
     if unknown := sorted(set(options) - known):
       raise UserError(
         f'model {name!r} has no option {", ".join(unknown)}; it has: '
@@ -60,7 +58,13 @@ class Network:
     return nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
 
   def apply(
-    self, params, batch_stats, x_nmtvc: jax.Array, *, train: bool
+    self,
+    params,
+    batch_stats,
+    x_nmtvc: jax.Array,
+    *,
+    train: bool,
+    key: jax.Array | None = None,
   ) -> tuple[jax.Array, Any]:
     """Logits (N, num_classes), and the batch statistics after the call.
 
@@ -69,9 +73,10 @@ class Network:
       batch_stats: as from `init`.
       x_nmtvc: clips, persons, frames, joints, channels.
       train: whether batch norm uses, and updates by, this batch.
+      key: for dropout, in networks that have it; None for none.
     """
     model = nnx.merge(self._graphdef, params, batch_stats)
-    logits = model(x_nmtvc, train=train)
+    logits = model(x_nmtvc, train=train, key=key)
     return logits, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
 
   def mixing(
@@ -93,18 +98,38 @@ class Network:
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-def from_config(config: ConfigDict, **shape: int) -> Network:
+def _options(name: str) -> set[str]:
+  """The names of what a model's class takes, but for `rngs`."""
+  if name not in MODELS:
+    raise UserError(
+      f'unknown model {name!r}; known: {", ".join(sorted(MODELS))}'
+    )
+  parameters = inspect.signature(MODELS[name].__init__).parameters
+  return set(parameters) - {'self', 'rngs'}
+
+
+def from_config(config: ConfigDict, **shape: Any) -> Network:
   """The network that a config's `model` and `data` describe.
 
   Args:
     config: the whole one.
-    **shape: num_classes, num_joints, num_persons and in_channels, where they
-      are not those of the config's data.
+    **shape: num_classes, num_joints, num_persons, in_channels and layout,
+      where they are not those of the config's data.
 
   Raises:
-    UserError: unknown model, option, layout or dtype.
+    UserError: unknown model, layout or dtype, or an option is set that this
+      model does not have.
   """
   options = config.model.to_dict()
+  known = _options(name := options.pop('name'))
+  usual = default().model
+  for key in sorted(options.keys() - known):
+    if options.pop(key) != usual[key]:
+      raise UserError(
+        f'config.model.{key} is {config.model[key]!r}, but model {name!r} has'
+        f' no such option; leave it at {usual[key]!r}'
+      )
+  options = {k: v for k, v in options.items() if v != ()}
   dtypes = {'float32': None, 'bfloat16': jnp.bfloat16}
   if (dtype := options.pop('dtype')) not in dtypes:
     raise UserError(f'config.model.dtype is {dtype!r}; use float32 or bfloat16')
@@ -114,9 +139,9 @@ def from_config(config: ConfigDict, **shape: int) -> Network:
   ours = {
     'num_classes': config.data.num_classes,
     'num_joints': joints.num_joints,
+    'layout': joints.name,
     'num_persons': config.data.persons,
     'in_channels': config.data.channels,
   }
-  return Network(
-    options.pop('name'), dtype=dtypes[dtype], **options, **(ours | shape)
-  )
+  shape = {k: v for k, v in (ours | shape).items() if k in known}
+  return Network(name, dtype=dtypes[dtype], **options, **shape)

@@ -85,6 +85,8 @@ class TemporalConv(nnx.Module):
     kernel_size: K.
     stride: of the frames.
     dilation: distance between taps, in frames.
+    kernel_init: of the (K, C, D) kernel; default the fan-out normal.
+    bias_init: of the (D,) bias; default zeros.
     dtype: of the computation.
     rngs: where the initial values come from.
   """
@@ -97,14 +99,20 @@ class TemporalConv(nnx.Module):
     kernel_size: int,
     stride: int = 1,
     dilation: int = 1,
+    kernel_init=None,
+    bias_init=None,
     dtype=None,
     rngs: nnx.Rngs,
   ):
-    init = fan_out_normal(out_features * kernel_size)
+    init = kernel_init or fan_out_normal(out_features * kernel_size)
     self.kernel = nnx.Param(
       init(rngs.params(), (kernel_size, in_features, out_features))
     )
-    self.bias = nnx.Param(jnp.zeros((out_features,)))
+    self.bias = nnx.Param(
+      bias_init(rngs.params(), (out_features,))
+      if bias_init
+      else jnp.zeros((out_features,))
+    )
     self.stride, self.dilation, self.dtype = stride, dilation, dtype
 
   def __call__(self, x_bvtc: jax.Array) -> jax.Array:
@@ -114,6 +122,13 @@ class TemporalConv(nnx.Module):
     b, v, t, c = x.shape
     taps, frames = kernel.shape[0], -(-t // self.stride)
     reach = (taps - 1) * self.dilation
+    if x.dtype == jnp.float64:
+      # XLA's CPU convolution has no fast path for it; a product per tap has.
+      x = jnp.pad(x, ((0, 0), (0, 0), (reach // 2, reach), (0, 0)))
+      last = (frames - 1) * self.stride + 1
+      starts = range(0, reach + 1, self.dilation)
+      shifted = (x[:, :, i : i + last : self.stride] for i in starts)
+      return sum(map(jnp.matmul, shifted, kernel)) + bias
     # XLA's CPU convolution is a hundred times slower, here or in the backward
     # pass, on fewer frames than taps; zeros at the end change nothing else.
     short = (max(frames, taps) - 1) * self.stride + 1 - t

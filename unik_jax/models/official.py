@@ -33,10 +33,11 @@ class Tensor(NamedTuple):
   Attributes:
     name: in the official checkpoint.
     path: of our array, from ('params' or 'batch_stats', ...); None for a
-      tensor that the official model keeps but never uses.
+      tensor that the official model keeps, but that is not ours to learn.
     layout: a key of `_LAYOUTS`.
     head: index into our array's first axis, where we stack heads.
-    unused_shape: the shape of an unused tensor.
+    unused_shape: the shape of a tensor that it never uses.
+    constant: what such a tensor holds, where that is of use to it.
   """
 
   name: str
@@ -44,6 +45,7 @@ class Tensor(NamedTuple):
   layout: str = 'same'
   head: int | None = None
   unused_shape: tuple[int, ...] = ()
+  constant: np.ndarray | None = None
 
 
 def conv(
@@ -77,6 +79,9 @@ def to_official(model, params, batch_stats) -> dict[str, np.ndarray]:
   tree = {'params': params, 'batch_stats': batch_stats}
   out = {}
   for tensor in model.official_tensors():
+    if tensor.constant is not None:
+      out[tensor.name] = tensor.constant
+      continue
     if tensor.path is None:
       kind = np.float32 if tensor.unused_shape else np.int64
       out[tensor.name] = np.zeros(tensor.unused_shape, kind)
@@ -126,7 +131,9 @@ def from_official(
       continue
     value = np.asarray(tensors[name])
     to_torch, from_torch = _LAYOUTS[tensor.layout]
-    expected = tensor.unused_shape
+    expected = np.shape(tensor.constant)
+    if tensor.constant is None:
+      expected = tensor.unused_shape
     if tensor.path is not None:
       target = _get(tree, tensor.path).shape
       target = target if tensor.head is None else target[1:]

@@ -6,30 +6,18 @@ a spatial window (tau), U and P = W * V joints of a window (in and out).
 """
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import layers
+from unik_jax.models import graphs, layers
+from unik_jax.models.base import Mixing
+from unik_jax.skeletons import Layout
 
-
-class Mixing(NamedTuple):
-  """The matrices by which an S-LSU mixes joints: their sum, head by head.
-
-  Column p holds the weights with which the joints u make joint p. With a
-  window of W frames there are W * V joints, frame by frame.
-
-  Attributes:
-    dependency: (H, U, P), learned, the same for all clips.
-    attention: (N, M, H, U, P), of each clip's persons; each column sums to 1.
-      None where there is no attention, or no clip.
-  """
-
-  dependency: jax.Array
-  attention: jax.Array | None
+MATRICES = ('dependency', 'adaptive', 'fixed')
+_SLICES = 3  # of the graph of 2s-AGCN
 
 
 class Heads(nnx.Module):
@@ -66,6 +54,9 @@ class SpatialUnit(nnx.Module):
   tau frames the joints are those of tau frames, gathered again into one frame
   by a (tau x 1) convolution and batch norm.
 
+  With a graph in the place of, or added to, W_h it is the spatial unit of
+  2s-AGCN (Shi et al., CVPR 2019), or one with a graph alone (`matrix`).
+
   Args:
     in_features: C.
     out_features: D.
@@ -75,9 +66,16 @@ class SpatialUnit(nnx.Module):
     attention: whether A_h is added to W_h.
     attention_scale: whether the scores are divided by E * T (official code)
       or not (Eq. 4).
-    dependency_init: 'code' or 'paper', the bound of W's uniform values.
+    dependency_init: of W: uniform within a bound, 'code' or 'paper'; or
+      'identity', 'graph' (the slices in turn) or 'zeros'.
+    matrix: 'dependency', W_h is learned; 'adaptive', it is a slice of the
+      graph plus a learned part that starts at 1e-6; 'fixed', a slice alone.
+    layout: whose bones are the graph, if one is asked for.
     dtype: of the computation.
     rngs: where the initial values come from.
+
+  Raises:
+    UserError: the options do not go together.
   """
 
   def __init__(
@@ -91,30 +89,43 @@ class SpatialUnit(nnx.Module):
     attention: bool,
     attention_scale: bool,
     dependency_init: str,
+    matrix: str,
+    layout: Layout | None,
     dtype,
     rngs: nnx.Rngs,
   ):
     heads = max(num_heads, 1)
     nodes = tau * num_joints
-    # Eq. 3 is the first; PyTorch's kaiming_uniform_, given the 3-D tensor,
-    # takes a fan-in of nodes squared, which makes it the second.
-    bounds = {'paper': 1 / math.sqrt(nodes), 'code': 1 / nodes}
-    if dependency_init not in bounds:
+    if matrix not in MATRICES:
       raise UserError(
-        f'model.dependency_init is {dependency_init!r}; use one of '
-        + ', '.join(sorted(bounds))
+        f'model.matrix is {matrix!r}; use one of {", ".join(MATRICES)}'
       )
-    self.dependency = nnx.Param(
-      layers.uniform(bounds[dependency_init])(
-        rngs.params(), (heads, nodes, nodes)
+    if matrix != 'dependency' and (heads, tau) != (_SLICES, 1):
+      raise UserError(
+        f'model.matrix is {matrix!r}: the graph has {_SLICES} slices within a'
+        f' frame; set model.num_heads={_SLICES} and model.tau=1'
       )
-    )
-    if attention and num_heads:
+    self.graph = None
+    if matrix != 'dependency' or dependency_init == 'graph':
+      if layout is None or layout.num_joints != num_joints:
+        raise UserError(
+          f'a graph of {num_joints} joints takes a layout of as many'
+        )
+      self.graph = layout if matrix != 'dependency' else None
+    if matrix == 'adaptive':
+      self.dependency = nnx.Param(1e-6 * jnp.ones((heads, nodes, nodes)))
+    elif matrix == 'dependency':
+      self.dependency = nnx.Param(
+        _dependency(dependency_init, heads, nodes, tau, layout, rngs)
+      )
+    self.learned = matrix != 'fixed'
+    attention = attention and num_heads and matrix != 'fixed'
+    if attention:
       embedding = max(out_features // 4, 1)
       std = math.sqrt(2 / embedding)
       self.theta = Heads(heads, in_features, embedding, std=std, rngs=rngs)
       self.phi = Heads(heads, in_features, embedding, std=std, rngs=rngs)
-    self.attention = bool(attention and num_heads)
+    self.attention = bool(attention)
     self.embed = Heads(
       heads,
       in_features,
@@ -137,14 +148,29 @@ class SpatialUnit(nnx.Module):
       self.window_bn = layers.BatchNorm(out_features, dtype=dtype)
     self.tau, self.attention_scale, self.dtype = tau, attention_scale, dtype
 
-  def attention_maps(self, x_bvtc: jax.Array) -> jax.Array | None:
-    """The matrices A_h, (B, H, U, P), or None without attention."""
-    return self._attention(self._window(x_bvtc)) if self.attention else None
+  def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
+    """W_h, and A_h of given features."""
+    maps = None
+    if self.attention and x_bvtc is not None:
+      maps = self._attention(self._window(x_bvtc))
+    return Mixing(self._matrices(), maps)
+
+  def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
+    """As of `Recognizer`; `first` where the input's channels come in."""
+    axes = {}
+    if self.learned:
+      axes['dependency',] = ((), (self.tau, 'inputs'), (self.tau, 'joints'))
+    if first:
+      for name in ('theta', 'phi') * self.attention + ('embed',):
+        axes[name, 'kernel'] = ((), ('channels',), ())
+      if self.shortcut is not None:
+        axes['shortcut', 'conv', 'kernel'] = (('channels',), ())
+    return axes
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     b, v, t, _ = x_bvtc.shape
     x_butc = self._window(x_bvtc)
-    mixing, batch = self.dependency[...], ''
+    mixing, batch = self._matrices(), ''
     if self.attention:
       mixing, batch = mixing + self._attention(x_butc), 'b'
     mixing = mixing.astype(x_butc.dtype)
@@ -159,6 +185,13 @@ class SpatialUnit(nnx.Module):
       y = self.window_bn(y + self._cast(self.window_bias), train=train)
     return y
 
+  def _matrices(self):
+    """W_h, (H, U, P): learned, a graph, or their sum."""
+    if self.graph is None:
+      return self.dependency[...]
+    graph = jnp.asarray(graphs.directed(self.graph))
+    return graph + self.dependency[...] if self.learned else graph
+
   def _attention(self, x_butc):
     """Softmax over u, so that each column of A_h averages (Eq. 4)."""
     theta, phi = (
@@ -172,6 +205,9 @@ class SpatialUnit(nnx.Module):
     )
     if self.attention_scale:
       scores = scores / (theta.shape[-1] * theta.shape[-2])
+    return self._normalized(scores)
+
+  def _normalized(self, scores):
     return jax.nn.softmax(scores, axis=-2)
 
   def _cast(self, param):
@@ -192,3 +228,26 @@ class SpatialUnit(nnx.Module):
     return jnp.concatenate(
       [padded[:, :, w : w + t] for w in range(self.tau)], axis=1
     )
+
+
+def _dependency(name, heads, nodes, tau, layout, rngs):
+  """Initial values of the dependency matrices, (H, U, P)."""
+  shape = (heads, nodes, nodes)
+  # Eq. 3 is the first; PyTorch's kaiming_uniform_, given the 3-D tensor,
+  # takes a fan-in of nodes squared, which makes it the second.
+  bounds = {'paper': 1 / math.sqrt(nodes), 'code': 1 / nodes}
+  if name in bounds:
+    return layers.uniform(bounds[name])(rngs.params(), shape)
+  if name == 'zeros':
+    return jnp.zeros(shape)
+  if name == 'identity':
+    return jnp.broadcast_to(jnp.eye(nodes), shape)
+  if name == 'graph':
+    frames = jnp.eye(tau)  # within each frame of the window
+    slices = jnp.asarray(graphs.directed(layout))
+    every = [jnp.kron(frames, slices[h % _SLICES]) for h in range(heads)]
+    return jnp.stack(every)
+  raise UserError(
+    f'model.dependency_init is {name!r}; use one of '
+    + ', '.join(sorted((*bounds, 'zeros', 'identity', 'graph')))
+  )

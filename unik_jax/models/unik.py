@@ -20,7 +20,9 @@ from flax import nnx
 
 from unik_jax.errors import UserError
 from unik_jax.models import layers, official, unik_official
-from unik_jax.models.spatial import Mixing, SpatialUnit
+from unik_jax.models.base import Mixing, Recognizer
+from unik_jax.models.spatial import SpatialUnit
+from unik_jax.skeletons import get_layout
 
 WIDTHS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
 STRIDES = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
@@ -90,8 +92,17 @@ class Block(nnx.Module):
       y += self.residual(x_bvtc, train=train)
     return jax.nn.relu(y)
 
+  def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
+    """The S-LSU's matrices, and given features' attention."""
+    return self.spatial.mixing(x_bvtc)
 
-class UNIK(nnx.Module):
+  def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
+    """As of `Recognizer`."""
+    axes = self.spatial.data_axes(first=first)
+    return {('spatial', *path): made_of for path, made_of in axes.items()}
+
+
+class UNIK(Recognizer):
   """The network: (N, M, T, V, C) keypoints to (N, num_classes) logits.
 
   Args:
@@ -114,10 +125,17 @@ class UNIK(nnx.Module):
     attention_scale: whether attention scores are divided by channels times
       frames (official code) or not (Eq. 4 of the paper).
     dependency_init: uniform within 1 / (tau V), 'code', or within
-      1 / sqrt(tau V), 'paper' (Eq. 3).
+      1 / sqrt(tau V), 'paper' (Eq. 3); or 'identity', 'graph' or 'zeros'.
+    matrix: 'dependency' (the paper's DM), 'adaptive' (AM: the three slices of
+      2s-AGCN's graph, a learned part, attention) or 'fixed' (FM: those slices
+      alone, nothing learned, no attention). The paper says of FM only that it
+      is "ST-GCN"; with all else equal is our reading.
+    layout: name of the joints' layout, for graphs alone; '' for none.
     dtype: of the computation; None for that of the inputs.
     rngs: where the initial values come from (stream `params`).
   """
+
+  spatial_unit = SpatialUnit
 
   def __init__(
     self,
@@ -136,6 +154,8 @@ class UNIK(nnx.Module):
     attention: bool = True,
     attention_scale: bool = True,
     dependency_init: str = 'code',
+    matrix: str = 'dependency',
+    layout: str = '',
     dtype=None,
     rngs: nnx.Rngs,
   ):
@@ -157,16 +177,12 @@ class UNIK(nnx.Module):
         raise UserError(f'model.{key} has {value}; the least is {least}')
     if first_block_heads is None or not num_heads:
       first_block_heads = num_heads
-    self.input_shape = (num_persons, None, num_joints, in_channels)
-    self.input_bn = layers.BatchNorm(
-      num_persons * num_joints * in_channels, dtype=dtype
-    )
     blocks = []
     features = in_channels
     for i, (width, stride, dilation) in enumerate(
       zip(widths, strides, dilations, strict=True)
     ):
-      spatial = SpatialUnit(
+      spatial = self.spatial_unit(
         features,
         width,
         num_joints=num_joints,
@@ -175,6 +191,8 @@ class UNIK(nnx.Module):
         attention=attention,
         attention_scale=attention_scale,
         dependency_init=dependency_init,
+        matrix=matrix,
+        layout=get_layout(layout) if layout else None,
         dtype=dtype,
         rngs=rngs,
       )
@@ -193,98 +211,21 @@ class UNIK(nnx.Module):
         )
       blocks.append(Block(spatial, temporal, residual))
       features = width
-    self.blocks = nnx.List(blocks)
-    # The published class multiplies, so this is a standard deviation.
-    std = math.sqrt(2 / num_classes)
-    self.head = layers.Dense(
-      features,
+    super().__init__(
       num_classes,
-      kernel_init=nnx.initializers.normal(std),
-      bias_init=layers.uniform(1 / math.sqrt(features)),
+      num_joints,
+      num_persons,
+      in_channels,
+      blocks=blocks,
+      features=features,
+      # The published class multiplies, so this is a standard deviation.
+      head_init=nnx.initializers.normal(math.sqrt(2 / num_classes)),
+      dtype=dtype,
       rngs=rngs,
     )
-    self.dtype = dtype
-
-  def __call__(self, x_nmtvc: jax.Array, *, train: bool) -> jax.Array:
-    n, m, _, v, _ = x_nmtvc.shape
-    x_bvtc = self._persons(x_nmtvc, train=train)
-    for block in self.blocks:
-      x_bvtc = block(x_bvtc, train=train)
-    wide = layers.at_least_float32(x_bvtc.dtype)
-    pooled = x_bvtc.reshape(n, m, v, -1, x_bvtc.shape[-1]).mean(
-      (1, 2, 3), dtype=wide
-    )
-    return self.head(pooled)
-
-  def mixing(self, x_nmtvc: jax.Array | None = None) -> list[Mixing]:
-    """The dependency matrices of each block, and given clips' attention."""
-    if x_nmtvc is None:
-      return [Mixing(b.spatial.dependency[...], None) for b in self.blocks]
-    x_bvtc, out = self._persons(x_nmtvc, train=False), []
-    for block in self.blocks:
-      attention = block.spatial.attention_maps(x_bvtc)
-      if attention is not None:
-        shape = (*x_nmtvc.shape[:2], *attention.shape[1:])
-        attention = attention.reshape(shape)
-      out.append(Mixing(block.spatial.dependency[...], attention))
-      x_bvtc = block(x_bvtc, train=False)
-    return out
-
-  def _persons(self, x_nmtvc, *, train):
-    """Clips through the input batch norm, and taken apart: (B, V, T, C)."""
-    n, m, t, v, c = x_nmtvc.shape
-    persons, _, joints, channels = self.input_shape
-    if (m, v, c) != (persons, joints, channels):
-      raise UserError(
-        f'this model takes keypoints of {persons} persons, {joints} joints'
-        f' and {channels} channels; got (N, M, T, V, C) = {x_nmtvc.shape}'
-      )
-    if self.dtype is not None:
-      x_nmtvc = x_nmtvc.astype(self.dtype)
-    x = x_nmtvc.transpose(0, 2, 1, 3, 4).reshape(n, t, m * v * c)
-    x = self.input_bn(x, train=train)
-    x = x.reshape(n, t, m, v, c).transpose(0, 2, 3, 1, 4)
-    return x.reshape(n * m, v, t, c)
 
   def official_tensors(self) -> Iterator[official.Tensor]:
     """The state dict of the official PyTorch UNIK, in its order."""
     return unik_official.tensors(self)
 
   official_shape = staticmethod(unik_official.shape)
-
-  def data_axes(self) -> dict[tuple, tuple]:
-    """The arrays that depend on persons, joints or channels of the data.
-
-    Returns:
-      By path, what each axis is made of, the slowest first: some of 'persons',
-      'joints', 'inputs' (joints that are summed over), 'channels', and sizes
-      of what does not depend on the data; () for an axis that does not at all.
-    """
-    norm = (('persons', 'joints', 'channels'),)
-    axes = {
-      (tree, 'input_bn', name): norm
-      for tree, name in (
-        ('params', 'scale'),
-        ('params', 'bias'),
-        ('batch_stats', 'mean'),
-        ('batch_stats', 'var'),
-      )
-    }
-    for i, block in enumerate(self.blocks):
-      tau = block.spatial.tau
-      axes['params', 'blocks', i, 'spatial', 'dependency'] = (
-        (),
-        (tau, 'inputs'),
-        (tau, 'joints'),
-      )
-    first = self.blocks[0].spatial
-    for name in ('theta', 'phi') * first.attention + ('embed',):
-      axes['params', 'blocks', 0, 'spatial', name, 'kernel'] = (
-        (),
-        ('channels',),
-        (),
-      )
-    if first.shortcut is not None:
-      path = ('params', 'blocks', 0, 'spatial', 'shortcut', 'conv', 'kernel')
-      axes[path] = (('channels',), ())
-    return axes

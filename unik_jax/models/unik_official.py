@@ -1,44 +1,72 @@
-"""The names of UNIK's tensors in the official PyTorch checkpoints."""
+"""The names of UNIK's tensors in the official PyTorch checkpoints.
+
+Those of 2s-AGCN, whose code UNIK's was made from, differ in a few words.
+"""
 
 from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from unik_jax.models import layers, official
 
 
-def tensors(model) -> Iterator[official.Tensor]:
+class Names(NamedTuple):
+  """The words that differ between UNIK's and 2s-AGCN's code.
+
+  Attributes:
+    spatial: the S-LSU.
+    temporal: the T-LSU.
+    dependency: the learned matrices.
+    unused_bias: whether the S-LSU keeps a bias that it never adds.
+  """
+
+  spatial: str = 's_unit'
+  temporal: str = 't_unit'
+  dependency: str = 'DepM'
+  unused_bias: bool = True
+
+
+UNIK = Names()
+
+
+def tensors(model, names: Names = UNIK) -> Iterator[official.Tensor]:
   """The state dict of a UNIK, in the official order.
 
   Args:
     model: a `unik_jax.models.unik.UNIK`, abstract or not.
+    names: the words that it is to use.
 
   Yields:
     Each tensor of the official state dict, the unused ones included.
   """
   yield from official.batch_norm('data_bn', ('input_bn',))
   for i, block in enumerate(model.blocks):
-    yield from _block(f'l{i + 1}', ('blocks', i), block)
+    yield from _block(f'l{i + 1}', ('blocks', i), block, names)
   yield from official.conv('fc', ('head',), 'linear')
 
 
 def shape(
-  tensors: Mapping[str, np.ndarray], tau: int = 1
+  tensors: Mapping[str, np.ndarray],
+  options: Mapping[str, Any],
+  names: Names = UNIK,
 ) -> dict[str, int] | None:
   """What a state dict's model was made for; None where it is no UNIK's.
 
   Args:
     tensors: by official name.
-    tau: frames in its spatial window.
+    options: of the model; `tau` is looked at.
+    names: the words that it uses.
   """
   try:
-    nodes = tensors['l1.s_unit.DepM'].shape[-1]
-    channels = tensors['l1.s_unit.conv_d.0.weight'].shape[1]
+    unit = f'l1.{names.spatial}'
+    nodes = tensors[f'{unit}.{names.dependency}'].shape[-1]
+    channels = tensors[f'{unit}.conv_d.0.weight'].shape[1]
     features = len(tensors['data_bn.weight'])
     classes = len(tensors['fc.weight'])
   except (KeyError, IndexError, TypeError):
     return None
-  joints = nodes // tau
+  joints = nodes // options['tau']
   return {
     'num_classes': classes,
     'num_joints': joints,
@@ -47,36 +75,40 @@ def shape(
   }
 
 
-def _block(name, path, block) -> Iterator[official.Tensor]:
+def _block(name, path, block, names) -> Iterator[official.Tensor]:
   unit, there = block.spatial, (*path, 'spatial')
   heads, nodes, _ = unit.dependency.shape
-  yield official.Tensor(f'{name}.s_unit.DepM', ('params', *there, 'dependency'))
-  yield official.Tensor(f'{name}.s_unit.bias', None, unused_shape=(nodes,))
+  theirs = f'{name}.{names.spatial}'
+  yield official.Tensor(
+    f'{theirs}.{names.dependency}', ('params', *there, 'dependency')
+  )
+  if names.unused_bias:
+    yield official.Tensor(f'{theirs}.bias', None, unused_shape=(nodes,))
   if unit.tau > 1:
-    out = f'{name}.s_unit.out_conv'
+    out = f'{theirs}.out_conv'
     yield official.Tensor(
       f'{out}.weight', ('params', *there, 'window_kernel'), 'window'
     )
     yield official.Tensor(f'{out}.bias', ('params', *there, 'window_bias'))
-    yield from official.batch_norm(
-      f'{name}.s_unit.out_bn', (*there, 'window_bn')
-    )
+    yield from official.batch_norm(f'{theirs}.out_bn', (*there, 'window_bn'))
   attention = (('conv_a', 'theta'), ('conv_b', 'phi'))
-  for theirs, ours in (*attention * unit.attention, ('conv_d', 'embed')):
+  for kernel, ours in (*attention * unit.attention, ('conv_d', 'embed')):
     for head in range(heads):
       yield from official.conv(
-        f'{name}.s_unit.{theirs}.{head}', (*there, ours), head=head
+        f'{theirs}.{kernel}.{head}', (*there, ours), head=head
       )
   if unit.shortcut is not None:
     shortcut = (*there, 'shortcut')
-    yield from official.conv(f'{name}.s_unit.down.0', (*shortcut, 'conv'))
-    yield from official.batch_norm(f'{name}.s_unit.down.1', (*shortcut, 'bn'))
-  yield from official.batch_norm(f'{name}.s_unit.bn', (*there, 'bn'))
+    yield from official.conv(f'{theirs}.down.0', (*shortcut, 'conv'))
+    yield from official.batch_norm(f'{theirs}.down.1', (*shortcut, 'bn'))
+  yield from official.batch_norm(f'{theirs}.bn', (*there, 'bn'))
   temporal = (*path, 'temporal')
   yield from official.conv(
-    f'{name}.t_unit.conv', (*temporal, 'conv'), 'temporal'
+    f'{name}.{names.temporal}.conv', (*temporal, 'conv'), 'temporal'
   )
-  yield from official.batch_norm(f'{name}.t_unit.bn', (*temporal, 'bn'))
+  yield from official.batch_norm(
+    f'{name}.{names.temporal}.bn', (*temporal, 'bn')
+  )
   if isinstance(block.residual, layers.ConvNorm):
     residual = (*path, 'residual')
     yield from official.conv(f'{name}.residual.conv', (*residual, 'conv'))
