@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.special
 
-from unik_jax import metrics, runs, scores
+from unik_jax import metrics, runs, scores, whole
 from unik_jax.errors import UserError
 from unik_jax.scores import Scores
 
@@ -288,13 +288,8 @@ def write_table(path: str | os.PathLike, table: dict[str, Any]) -> None:
   path = pathlib.Path(path).expanduser()
   if path.is_dir():
     raise UserError(f'{path} is a folder; name a file for the figures')
-  part = path.with_name(path.name + '.part')
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
+  with whole.writing(path) as part:
     part.write_text(json.dumps(table, indent=1) + '\n')
-    os.replace(part, path)
-  except OSError as error:
-    raise UserError(f'{path} cannot be written: {error}') from None
 
 
 def _finite(path):

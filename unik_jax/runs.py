@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from unik_jax import checkpoints, models, optim, skeletons
+from unik_jax import checkpoints, models, optim, skeletons, whole
 from unik_jax.config import default
 from unik_jax.errors import UserError
 from unik_jax.skeletons import Layout, get_layout, layout_from_dict
@@ -141,13 +141,8 @@ def write_data(
   }
   if joints:
     table['network_layout'] = get_layout(joints).to_dict()
-  text = json.dumps(table, indent=1)
-  part = folder / (DATA + '.part')
-  try:
-    part.write_text(text + '\n')
-    os.replace(part, folder / DATA)
-  except OSError as error:
-    raise UserError(f'{folder / DATA} cannot be written: {error}') from error
+  with whole.writing(folder / DATA) as part:
+    part.write_text(json.dumps(table, indent=1) + '\n')
 
 
 def _read(path):

@@ -1,12 +1,12 @@
 """The answers of a run for each clip of a split, as a file."""
 
 import os
-import pathlib
 import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
+from unik_jax import whole
 from unik_jax.errors import UserError
 
 
@@ -26,14 +26,12 @@ class Scores(NamedTuple):
   classes: np.ndarray
 
 
-def write(path: str | os.PathLike, scores: Scores) -> None:
-  """Writes scores as .npz, all of it or nothing."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  part = path.with_suffix('.part')
-  with part.open('wb') as file:
+def write(
+  path: str | os.PathLike, scores: Scores, remedy: str = whole.ROOM
+) -> None:
+  """Writes scores as .npz, as `whole.writing` does."""
+  with whole.writing(path, remedy) as part, part.open('wb') as file:
     np.savez(file, **scores._asdict())
-  os.replace(part, path)
 
 
 def read(path: str | os.PathLike) -> Scores:

@@ -200,8 +200,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         steps=total_steps,
         results=results,
       )
-    except OSError as error:  # a full disk: the run itself goes on
-      progress.say(f'The model card could not be written: {error}')
+    except UserError as error:  # a full disk: the run itself goes on
+      progress.say(str(error))
 
   # Evaluation alone
   if config.eval_only:
