@@ -127,7 +127,7 @@ def test_a_fusion_can_be_fused(two, tmp_path):
   scores.write(kept, fusion.fuse_runs(two).scores)
   third = write_run(tmp_path / 'third', make_scores(seed=5))
   made = fusion.fuse_runs([kept, third])
-  parts = fusion.align(
+  parts = scores.align(
     [answers_of(run) for run in (*two, third)], ['a', 'b', 'c']
   )
   shares = (0.25, 0.25, 0.5)
@@ -197,7 +197,7 @@ def test_weights_are_chosen_on_held_out_clips_alone(tmp_path):
   fair, lucky = (run['weight'] for run in made.table['runs'])
   assert fair > lucky > 0
   on_val = [answers_of(run, 'val') for run in runs]
-  vals = fusion.align(on_val, ['fair', 'lucky'])
+  vals = scores.align(on_val, ['fair', 'lucky'])
   mixed = fair * softmax(vals[0].logits) + lucky * softmax(vals[1].logits)
   hits = mixed.argmax(1) == vals[0].labels
   assert made.table['chosen_on']['top1'] == pytest.approx(hits.mean())
@@ -221,6 +221,69 @@ def test_equals_are_told_apart_by_the_loss():
   assert fusion.tune([unsure, sure], labels, 'top1') == [0, 1]
   assert fusion.tune([sure, unsure], labels, 'top1') == [1, 0]
   assert fusion.tune([sure, sure], labels, 'top1') == [0, 1]  # the same always
+
+
+@pytest.mark.parametrize('method', ['softmax', 'logits'])
+def test_given_weights(two, method):
+  made = fusion.fuse_runs(two, method, weights=[3, 1])
+  joint, bone = scores.align([answers_of(run) for run in two], two)
+  if method == 'softmax':
+    expected = 0.75 * softmax(joint.logits) + 0.25 * softmax(bone.logits)
+    found = np.exp(made.scores.logits)
+  else:
+    expected = 3 * np.float64(joint.logits) + bone.logits
+    found = made.scores.logits
+  np.testing.assert_allclose(found, expected, rtol=1e-12)
+  used = [run['weight'] for run in made.table['runs']]
+  assert used == ([0.75, 0.25] if method == 'softmax' else [3, 1])
+
+
+def test_tuned_weights_can_be_given(two):
+  tuned = fusion.fuse_runs(two, 'tuned')
+  weights = [run['weight'] for run in tuned.table['runs']]
+  given = fusion.fuse_runs(two, weights=weights)
+  np.testing.assert_allclose(given.scores.logits, tuned.scores.logits)
+
+
+@pytest.mark.parametrize(
+  'weights, method, words',
+  [
+    ([1, 0.5], 'tuned', 'given or tuned, not both'),
+    ([1], 'softmax', '1 weights for 2 runs'),
+    ([1, 2, 3], 'softmax', '3 weights for 2 runs'),
+    ([1, -0.5], 'softmax', 'none is less than 0'),
+    ([0, 0], 'logits', 'not all are 0'),
+    ([1, float('nan')], 'softmax', 'weights 1, nan'),
+  ],
+)
+def test_weights_that_make_no_sense(two, weights, method, words):
+  with pytest.raises(UserError, match=words):
+    fusion.fuse_runs(two, method, weights=weights)
+
+
+def test_views_are_kept_and_compared(tmp_path):
+  val = make_scores(40, prefix='held out')._replace(split='val', views=1)
+  test = make_scores()._replace(split='xsub_test', views=3)
+  three = write_run(tmp_path / 'three', test, val)
+  ten = write_run(tmp_path / 'ten', test._replace(views=10), val)
+  same = write_run(tmp_path / 'same', test, val._replace(views=3))
+  assert answers_of(three)[4:] == ('xsub_test', 3)
+  made = fusion.fuse_runs([three, ten])
+  assert [run['views'] for run in made.table['runs']] == [3, 10]
+  assert made.table['split'] == 'xsub_test' and made.scores.views == 0
+  (note,) = made.notes
+  assert f'{three} 3' in note and f'{ten} 10' in note
+  (note,) = fusion.fuse_runs([three, same], 'tuned').notes
+  assert note.startswith(f'{three} averages 3 views of a test clip')
+  assert fusion.fuse_runs([three, same]).notes == []
+
+
+def test_scores_of_old_know_neither_split_nor_views(tmp_path):
+  np.savez(tmp_path / 'old.npz', **make_scores()._asdict())
+  with np.load(tmp_path / 'old.npz') as file:
+    parts = {name: file[name] for name in list(file)[:4]}
+  np.savez(tmp_path / 'old.npz', **parts)
+  assert scores.read(tmp_path / 'old.npz')[4:] == ('', 0)
 
 
 # What does not fit
@@ -281,7 +344,10 @@ def test_runs_that_cannot_be_fused(two, tmp_path):
 
 
 def test_weights_need_clips_that_were_held_out(two, tmp_path):
-  bare = write_run(tmp_path / 'bare', make_scores())
+  lost = write_run(tmp_path / 'lost', make_scores())
+  with pytest.raises(UserError, match='val.npz: no such file.*command'):
+    fusion.fuse_runs([two[0], lost], 'tuned')
+  bare = write_run(tmp_path / 'bare', make_scores(), val_split='')
   with pytest.raises(UserError, match='config.data.val_split.*val_subjects'):
     fusion.fuse_runs([two[0], bare], 'tuned')
   with pytest.raises(UserError, match='no validation split'):
@@ -289,7 +355,9 @@ def test_weights_need_clips_that_were_held_out(two, tmp_path):
   other = write_run(
     tmp_path / 'other', make_scores(), make_scores(40, prefix='else')
   )
-  with pytest.raises(UserError, match='other, validation.*different clips'):
+  with pytest.raises(
+    UserError, match='other, validation.*different clips.*hold the same ones'
+  ):
     fusion.fuse_runs([two[0], other], 'tuned')
 
 
@@ -359,6 +427,10 @@ def test_the_command(two, tmp_path):
   assert lines[3].startswith('fusion, tuned')
   assert f' {100 * made.table["fusion"]["top1"]:.1f} [' in lines[3]
   assert '40 validation clips' in done.stdout
+  done = command(*two, '--weights=1,3')
+  assert ' 0.25 ' in done.stdout and ' 0.75 ' in done.stdout
+  done = command(*two, '--weights=1,x')
+  assert done.stderr.startswith('error: --weights: ') and done.returncode == 1
   done = command(*two, '--scores=fused.json')
   assert (done.returncode, done.stdout) == (1, '')
   assert done.stderr.startswith('error: ') and '.npz' in done.stderr

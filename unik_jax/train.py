@@ -36,6 +36,7 @@ from unik_jax.workdir import (
   best_so_far,
   claim,
   has_checkpoint,
+  tests_others,
   was_evaluated,
   write_result,
   write_scores,
@@ -120,6 +121,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     val_clips = loader.Clips(
       config.data, config.data.val_split, config.data.val_subjects
     )
+    _check_held_out(val_clips, train_clips)
   total_steps = config.epochs * steps_per_epoch
 
   # State
@@ -170,7 +172,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     return evaluate.evaluate(eval_step, *state.for_evaluation(), put)
 
   def conclude(name, clips, answers):
-    write_scores(workdir, name, clips, *answers)
+    views = max(config.data.test_clips, config.data.test_crops)
+    write_scores(workdir, name, clips, *answers, views=views)
     return {
       **metrics.summarize(*answers),
       'intervals': metrics.intervals(*answers),
@@ -214,7 +217,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     if started:
       progress.say('\n'.join(started.report))
     # Of other weights, or to other clips, the answers are not the run's.
-    name = 'evaluation' if started or _tests_others(config, before) else 'test'
+    name = 'evaluation' if started or tests_others(config, before) else 'test'
     result = conclude(name, test_clips, answer(state, test_clips))
     _show(progress, step, 'test', result, config)
     save_official(state)
@@ -370,13 +373,18 @@ def _prepare(data):
     multihost_utils.sync_global_devices('dataset prepared')
 
 
-def _tests_others(config, before):
-  """Whether other clips are tested than the run's settings say."""
-  ours, theirs = config.data, (before or {}).get('data', {})
-  subjects = list(theirs.get('test_subjects', ()))
-  return theirs.get('test_split') != ours.test_split or subjects != list(
-    ours.test_subjects
-  )
+def _check_held_out(held_out, trained):
+  """Refuses clips to validate on that are trained on."""
+  ids = held_out.ids()
+  both = set(trained.ids()) & set(ids)
+  if both:
+    raise UserError(
+      f'{len(both)} of {len(ids)} validation clips are training clips too, such'
+      f' as {min(both)}; they would not tell how good the run is. Choose others'
+      ' with --config.data.val_split or val_subjects, or leave them out of'
+      ' train_split or train_subjects (in another --workdir, if this run has'
+      ' begun)'
+    )
 
 
 def _best(best, target):

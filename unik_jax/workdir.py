@@ -107,12 +107,23 @@ def _metrics(workdir):
   return [json.loads(line) for line in lines]
 
 
+def tests_others(config: ConfigDict, before: dict[str, Any] | None) -> bool:
+  """Whether other clips are tested than the settings of `begun` say."""
+  ours, theirs = config.data, (before or {}).get('data', {})
+  subjects = list(theirs.get('test_subjects', ()))
+  return theirs.get('test_split') != ours.test_split or subjects != list(
+    ours.test_subjects
+  )
+
+
 def write_scores(
   workdir: pathlib.Path,
   name: str,
   clips: Any,
   logits: np.ndarray,
   labels: np.ndarray,
+  *,
+  views: int,
 ) -> None:
   """Keeps the answers for each clip of a split, as scores/NAME.npz.
 
@@ -122,6 +133,7 @@ def write_scores(
     clips: a `loader.Clips`.
     logits: (N, K) the answers.
     labels: (N,) the true classes.
+    views: of a clip, whose answers were averaged.
 
   Raises:
     UserError: the file cannot be written.
@@ -135,6 +147,8 @@ def write_scores(
       labels=labels,
       logits=logits,
       classes=np.array(clips.class_names),
+      split=clips.split,
+      views=views,
     ),
     remedy='make room, and give the same command again',
   )
