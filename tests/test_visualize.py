@@ -195,6 +195,22 @@ def test_people_in_space_stand_upright_and_face_us(up):
     assert height == pytest.approx(body[:, 1].max() - body[-2, 1])
 
 
+def test_shoulders_that_do_not_tell_which_way_is_left():
+  """The first frame in which they do counts; without one, any view will do."""
+  body = np.pad(screen.standing(LAYOUT), ((0, 0), (0, 1)))
+  at = LAYOUT.index
+  left, right = at(LAYOUT.across[0]), at(LAYOUT.across[1])
+  clip = np.tile(body + [3, 4, 5], (1, 3, 1, 1))
+  clip[0, 0, left] = clip[0, 0, right]  # they coincide
+  clip[0, 1, left] = clip[0, 1, right] + [0, 0.3, 0]  # one above the other
+  points = screen.to_screen(clip, LAYOUT)
+  assert np.isfinite(points).all()
+  alone = screen.to_screen(clip[:, 2:], LAYOUT)
+  np.testing.assert_allclose(points[:, 2:], alone, rtol=1e-12)
+  lost = screen.to_screen(clip[:, :2], LAYOUT)
+  assert np.isfinite(lost).all() and np.ptp(lost[..., 0]) > 0.1
+
+
 def test_a_neutral_pose_for_the_layouts_that_it_fits():
   found = {n: screen.standing(LAYOUTS[n]) for n in sorted(BUILT_IN)}
   assert {n for n, pose in found.items() if pose is not None} >= {
