@@ -235,7 +235,7 @@ def test_full_disk_at_checkpoint_time(config, tmp_path):
 
 def test_official_weights_are_evaluated(config, tmp_path):
   config.eval_only = True
-  with pytest.raises(UserError, match='no checkpoints there to evaluate'):
+  with pytest.raises(UserError, match='no checkpoints there; train this'):
     train.run(config, tmp_path / 'none')
   assert not (tmp_path / 'none').exists()
   net = models.from_config(config)

@@ -35,8 +35,8 @@ class Checkpoints:
     self._read_only = read_only
     if read_only and not folder.is_dir():
       raise UserError(
-        f'{folder}: no checkpoints there to evaluate; train first, or name an'
-        ' official state dict with --config.init_from=FILE'
+        f'{folder}: no checkpoints there; train this run first, or name the'
+        ' folder of one that was trained'
       )
     self._open()
 

@@ -67,7 +67,7 @@ def load(path: str | os.PathLike) -> Run:
     elif path.name.isdigit():
       folder, part, step = path.parents[1], path.parent.name, int(path.name)
   config = read_config(folder)
-  about = _read(folder / DATA)
+  about = _read(folder / DATA, f'run the command that made {folder} once more')
   try:
     source = layout_from_dict(about['layout'], str(folder / DATA))
     classes, units = list(about['classes']), str(about['units'])
@@ -109,7 +109,8 @@ def read_config(folder: pathlib.Path) -> ConfigDict:
   Raises:
     UserError: the folder is no run's, or has settings that are not known.
   """
-  config, stated = default(), _read(folder / CONFIG)
+  remedy = 'name the --workdir of a run that has begun'
+  config, stated = default(), _read(folder / CONFIG, remedy)
   try:
     config.update(stated)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -145,15 +146,13 @@ def write_data(
     part.write_text(json.dumps(table, indent=1) + '\n')
 
 
-def _read(path):
+def _read(path, remedy):
   if not path.exists():
-    raise UserError(
-      f'{path}: no such file; name the --workdir of a run that has begun'
-    )
+    raise UserError(f'{path}: no such file; {remedy}')
   try:
     table = json.loads(path.read_text())
   except ValueError as error:
-    raise UserError(f'{path}: not JSON ({error})') from None
+    raise UserError(f'{path}: not JSON ({error}); {remedy}') from None
   if not isinstance(table, dict):
-    raise UserError(f'{path}: not a table of settings')
+    raise UserError(f'{path}: not a table of settings; {remedy}')
   return table
