@@ -18,7 +18,7 @@ from unik_jax.errors import UserError
 from unik_jax.skeletons import Layout, get_layout, layout_from_dict
 from unik_jax.step import make_init
 
-CONFIG, DATA = 'config.json', 'data.json'
+CONFIG, DATA, STARTED = 'config.json', 'data.json', 'started_from.json'
 
 
 class Run(NamedTuple):
@@ -59,13 +59,7 @@ def load(path: str | os.PathLike) -> Run:
   Raises:
     UserError: no run there, or its files cannot be read.
   """
-  path = pathlib.Path(path).expanduser().absolute()
-  folder, part, step = path, 'checkpoints', None
-  if not (path / CONFIG).exists():
-    if path.name in ('best', 'checkpoints'):
-      folder, part = path.parent, path.name
-    elif path.name.isdigit():
-      folder, part, step = path.parents[1], path.parent.name, int(path.name)
+  folder, part, step = _place(path)
   config = read_config(folder)
   about = _read(folder / DATA, f'run the command that made {folder} once more')
   try:
@@ -101,6 +95,48 @@ def load(path: str | os.PathLike) -> Run:
     layout=get_layout(config.data.joints or source.name),
     units=units,
   )
+
+
+def _place(path):
+  """The folder of a run, which of its checkpoints, and the step, if any."""
+  path = pathlib.Path(path).expanduser().absolute()
+  if not (path / CONFIG).exists():
+    if path.name in ('best', 'checkpoints'):
+      return path.parent, path.name, None
+    if path.name.isdigit():
+      return path.parents[1], path.parent.name, int(path.name)
+  return path, 'checkpoints', None
+
+
+def newest(path: str | os.PathLike) -> str:
+  """The checkpoint that `load` would open; the path itself without one."""
+  folder, part, step = _place(path)
+  found = (folder / part).glob('*')
+  steps = [int(p.name) for p in found if p.name.isdigit()]
+  if not steps:
+    return str(path)
+  return str(folder / part / str(max(steps) if step is None else step))
+
+
+def write_started(folder: pathlib.Path, source: str) -> None:
+  """Keeps which weights a run starts from, for they may move on meanwhile.
+
+  Args:
+    folder: of the run.
+    source: a checkpoint, or a file.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  with whole.writing(folder / STARTED) as part:
+    part.write_text(json.dumps({'source': source}) + '\n')
+
+
+def read_started(folder: pathlib.Path) -> str:
+  """What `write_started` wrote; '' where it was not told."""
+  if not (folder / STARTED).exists():
+    return ''
+  return str(_read(folder / STARTED, 'remove it').get('source', ''))
 
 
 def read_config(folder: pathlib.Path) -> ConfigDict:

@@ -81,7 +81,10 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   own = bool(before) and before.get('init_from') == config.init_from
   with_head = transfer.loads_head(config) and not (own and config.eval_only)
   if with_head or not (config.eval_only or own and has_checkpoint(workdir)):
-    source = transfer.read(config)
+    pinned = config.copy_and_resolve_references()
+    if config.init_from:  # what is there now, for it may be training still
+      pinned.init_from = runs.newest(config.init_from)
+    source = transfer.read(pinned)
   if config.init_from and config.init_joints == 'data' and (source or own):
     config = config.copy_and_resolve_references()
     config.data.joints = (
@@ -234,6 +237,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     # Resume, or start
     state = newest.restore_newest(target)
     resumed = state is not None
+    if started and not resumed and jax.process_index() == 0:
+      runs.write_started(workdir, source.where)
     state = state if resumed else start()
     step = int(state.step)
     progress = Progress(
