@@ -10,6 +10,7 @@ import pytest
 
 from unik_jax import card
 from unik_jax.config import default
+from unik_jax.errors import UserError
 
 FACTS = dict(
   dataset='skeleton_folder/moves/1.0.0',
@@ -144,7 +145,7 @@ def test_other_processes_write_none(tmp_path, monkeypatch):
 def test_a_card_that_cannot_be_written_leaves_the_old_one(tmp_path):
   old = make(tmp_path)
   (tmp_path / (card.NAME + '.part')).mkdir()
-  with pytest.raises(OSError):
+  with pytest.raises(UserError, match='model_card.md cannot be written'):
     make(tmp_path, step=40)
   assert (tmp_path / card.NAME).read_text() == old
 

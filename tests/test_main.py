@@ -69,6 +69,34 @@ def test_help_answers_without_starting_jax(tmp_path):
   assert subprocess.run([sys.executable, '-c', code], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.parametrize(
+  'module, option',
+  [
+    ('export', '--out=none'),
+    ('visualize', '--what=matrices'),
+    ('predict', '--stream'),
+    ('report', '--out=none'),
+  ],
+)
+def test_ctrl_c_ends_a_command_without_a_traceback(module, option):
+  """Pressed while the run is read."""
+  code = f"""
+from absl import app
+from unik_jax import {module}, runs
+
+def pressed(folder):
+  raise KeyboardInterrupt
+
+runs.load = runs.read_config = pressed
+app.run({module}.main, ['{module}', '--run=none', '{option}'])
+"""
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True
+  )
+  assert done.returncode == 130, done.stderr
+  assert 'Traceback' not in done.stderr
+
+
 def test_prepare(tmp_path):
   out = command(
     'synthetic_skeletons/msr_20_3d', f'--data_dir={tmp_path}', module='prepare'

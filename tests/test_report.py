@@ -382,7 +382,9 @@ def test_without_the_dataset_the_report_says_so(run, tmp_path):
   assert any('unik_jax.prepare' in e.text for e in page.all('p'))
 
 
-def test_another_dataset_than_that_of_the_scores(run, synthetic_dir, tmp_path):
+def test_another_dataset_than_that_of_the_scores(
+  run, page, synthetic_dir, tmp_path
+):
   _, answers = run
   ids = np.array([f'other_{i}' for i in range(60)])
   folder = write_run(tmp_path / 'run', answers._replace(ids=ids), synthetic_dir)
@@ -477,7 +479,7 @@ def test_robustness_curves(run, tmp_path):
   'file, text, words',
   [
     ('summary.json', None, 'has not ended.*unik_jax.main'),
-    ('scores/test.npz', None, 'test.npz: no such file.*eval_only'),
+    ('scores/test.npz', None, 'test.npz: no such file.*The command'),
     ('config.json', None, 'config.json: no such file'),
     ('config.json', '{', 'config.json: not JSON'),
     ('summary.json', '{"test"', 'summary.json: cannot be read'),
@@ -486,7 +488,7 @@ def test_robustness_curves(run, tmp_path):
     ('data.json', '{', 'data.json: cannot be read'),
     ('robustness.json', '{', 'robustness.json: cannot be read'),
     ('metrics.jsonl', CURVES + '{"st', 'metrics.jsonl, line 4'),
-    ('scores/test.npz', 'PK', 'test.npz: cannot be read'),
+    ('scores/test.npz', 'PK', 'test.npz: cannot be read.*The command'),
   ],
 )
 def test_what_is_missing_or_broken_is_named(run, tmp_path, file, text, words):

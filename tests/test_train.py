@@ -114,6 +114,7 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert len(set(kept.ids)) == 21 and kept.classes.tolist() == [
     *synthetic.LABELS
   ]
+  assert kept[4:] == ('test[:21]', 1)
   assert len(scores.read(straight / 'scores' / 'val.npz').ids) == 11
   text = (straight / 'model_card.md').read_text()
   assert f'{100 * summary["test"]["top1"]:.2f}%' in text
@@ -234,7 +235,7 @@ def test_full_disk_at_checkpoint_time(config, tmp_path):
 
 def test_official_weights_are_evaluated(config, tmp_path):
   config.eval_only = True
-  with pytest.raises(UserError, match='no checkpoints there to evaluate'):
+  with pytest.raises(UserError, match='no checkpoints there; train this'):
     train.run(config, tmp_path / 'none')
   assert not (tmp_path / 'none').exists()
   net = models.from_config(config)
@@ -333,6 +334,15 @@ def test_several_samplings_to_test(config, tmp_path):
   config.update(epochs=1)
   config.data.test_clips = 3
   assert train.run(config, tmp_path)['test']['clips'] == 21
+  assert scores.read(tmp_path / 'scores' / 'test.npz').views == 3
+
+
+def test_validation_clips_that_are_trained_on(config, tmp_path):
+  config.data.val_split = 'train[40:60]'
+  words = '8 of 20 validation clips are training clips too, such as .*val_split'
+  with pytest.raises(UserError, match=words):
+    train.run(config, tmp_path)
+  assert {path.name for path in tmp_path.iterdir()} == {'config.json'}
 
 
 def test_workdirs_that_cannot_be_used(config, tmp_path):

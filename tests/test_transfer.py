@@ -191,7 +191,9 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   config.optim.update(lr=0.0, weight_decay=0.0)
   config.tune = 'head'  # so that batch norm's statistics stay, too
   train.run(config, tmp_path / 'next')
-  assert f'Started from {run}' in capsys.readouterr().out
+  step = f'{run}/checkpoints/{runs.load(run).step}'
+  assert f'Started from {step}' in capsys.readouterr().out
+  assert runs.read_started(tmp_path / 'next') == step
   old, new = runs.load(run), runs.load(tmp_path / 'next')
   assert new.classes == ['drink', 'sit_down', 'lunge']
   assert new.params['head']['bias'].shape == (3,)

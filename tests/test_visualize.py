@@ -92,16 +92,30 @@ def test_dependencies_before_and_after(run):
 
 
 def test_a_run_that_started_from_another(run, tmp_path):
-  """Before training it had that run's matrices, for as long as it is there."""
+  """Before training it had the matrices that the other had then."""
   config = tiny(run[0].config.data.data_dir)
   config.init_from = str(tmp_path / 'first')
   shutil.copytree(run[0].folder, config.init_from)
   write_run(tmp_path / 'second', config, 0.5)
   second = runs.load(tmp_path / 'second')
-  before, where = inside.first_dependencies(second)
-  assert where == f'weights of {config.init_from}'
-  for a, b in zip(before, inside.dependencies(run[0]), strict=True):
-    np.testing.assert_array_equal(a, b)
+  steps = pathlib.Path(config.init_from) / 'checkpoints'
+  runs.write_started(second.folder, runs.newest(config.init_from))
+
+  def check(words, change):
+    before, where = inside.first_dependencies(second)
+    assert where == f'weights of {config.init_from}, {words}'
+    for a, b in zip(before, inside.dependencies(run[0]), strict=True):
+      np.testing.assert_allclose(a, b + change, rtol=1e-5)
+
+  check('step 5', 0)
+  # The other goes on, and at first keeps the checkpoint of then.
+  write_run(tmp_path / 'later', tiny(config.data.data_dir), 0.31)
+  (tmp_path / 'later' / 'checkpoints' / '5').rename(steps / '7')
+  check('step 5', 0)
+  shutil.rmtree(steps / '5')
+  check('step 7 (as it is now; the run started from step 5)', 0.3)
+  (second.folder / runs.STARTED).unlink()
+  check('step 7 (as it is now; the run started from an unknown one)', 0.3)
   shutil.rmtree(config.init_from)
   lines = list(pictures.matrices(second, tmp_path / 'out'))
   assert 'cannot be read any longer' in lines[0]
@@ -193,6 +207,22 @@ def test_people_in_space_stand_upright_and_face_us(up):
     assert at['nose'][0] < at['head'][0]
     height = at['head'][1] - at['left_ankle'][1]
     assert height == pytest.approx(body[:, 1].max() - body[-2, 1])
+
+
+def test_shoulders_that_do_not_tell_which_way_is_left():
+  """The first frame in which they do counts; without one, any view will do."""
+  body = np.pad(screen.standing(LAYOUT), ((0, 0), (0, 1)))
+  at = LAYOUT.index
+  left, right = at(LAYOUT.across[0]), at(LAYOUT.across[1])
+  clip = np.tile(body + [3, 4, 5], (1, 3, 1, 1))
+  clip[0, 0, left] = clip[0, 0, right]  # they coincide
+  clip[0, 1, left] = clip[0, 1, right] + [0, 0.3, 0]  # one above the other
+  points = screen.to_screen(clip, LAYOUT)
+  assert np.isfinite(points).all()
+  alone = screen.to_screen(clip[:, 2:], LAYOUT)
+  np.testing.assert_allclose(points[:, 2:], alone, rtol=1e-12)
+  lost = screen.to_screen(clip[:, :2], LAYOUT)
+  assert np.isfinite(lost).all() and np.ptp(lost[..., 0]) > 0.1
 
 
 def test_a_neutral_pose_for_the_layouts_that_it_fits():

@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-import os
 import pathlib
 import shlex
 import subprocess
@@ -15,6 +14,7 @@ import jax
 from ml_collections import ConfigDict
 
 import unik_jax
+from unik_jax import whole
 from unik_jax.config import default
 from unik_jax.exporting import preprocessing
 
@@ -64,15 +64,14 @@ def write(workdir: pathlib.Path, config: ConfigDict, **facts: Any) -> None:
     **facts: dataset, classes, params, step, steps and results, as of `render`.
 
   Raises:
-    OSError: it cannot be written.
+    UserError: it cannot be written.
   """
   if jax.process_index():
     return
   now = datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%d %H:%M UTC')
   text = render(workdir.name, config, command=command(), written=now, **facts)
-  part = workdir / (NAME + '.part')
-  part.write_text(text, encoding='utf-8')
-  os.replace(part, workdir / NAME)
+  with whole.writing(workdir / NAME) as part:
+    part.write_text(text, encoding='utf-8')
 
 
 def render(

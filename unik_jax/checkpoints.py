@@ -1,7 +1,6 @@
 """Checkpoints of runs, through Orbax, and official PyTorch weights as files."""
 
 import io
-import os
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 
+from unik_jax import whole
 from unik_jax.errors import UserError
 
 
@@ -35,8 +35,8 @@ class Checkpoints:
     self._read_only = read_only
     if read_only and not folder.is_dir():
       raise UserError(
-        f'{folder}: no checkpoints there to evaluate; train first, or name an'
-        ' official state dict with --config.init_from=FILE'
+        f'{folder}: no checkpoints there; train this run first, or name the'
+        ' folder of one that was trained'
       )
     self._open()
 
@@ -243,22 +243,21 @@ def write_tensors(
     UserError: unknown ending, PyTorch is missing, or it cannot be written.
   """
   path = pathlib.Path(path)
-  # Under the ending that each library goes by, then at once in its place.
-  part = path.with_name(f'part-of-{path.name}')
   try:
-    if path.suffix == '.npz':
-      np.savez(part, **tensors)
-    elif path.suffix == '.safetensors':
-      from safetensors.numpy import save_file
+    with whole.writing(path) as part:
+      if path.suffix == '.npz':
+        with part.open('wb') as file:  # else its ending would be added
+          np.savez(file, **tensors)
+      elif path.suffix == '.safetensors':
+        from safetensors.numpy import save_file
 
-      save_file(dict(tensors), part)
-    elif path.suffix in ('.pt', '.pth'):
-      import torch
+        save_file(dict(tensors), part)
+      elif path.suffix in ('.pt', '.pth'):
+        import torch
 
-      torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, part)
-    else:
-      raise UserError(f'{path}: expected .npz, .safetensors, .pt or .pth')
-    os.replace(part, path)
+        torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, part)
+      else:
+        raise UserError(f'{path}: expected .npz, .safetensors, .pt or .pth')
   except UserError:
     raise
   except ImportError:
@@ -268,6 +267,5 @@ def write_tensors(
     ) from None
   except Exception as error:  # each library raises its own
     raise UserError(
-      f'{path} cannot be written ({_first_line(error)}); name a file in a'
-      ' folder that is there and has room'
+      f'{path} cannot be written ({_first_line(error)}); {whole.ROOM}'
     ) from error

@@ -57,6 +57,8 @@ def main(argv):
       print(f'{folder / exporting.NOTES}: how clips become such keypoints')
   except (UserError, OSError) as error:
     sys.exit(f'error: {error}')
+  except KeyboardInterrupt:
+    sys.exit(130)
 
 
 if __name__ == '__main__':

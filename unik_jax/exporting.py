@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import unik_jax
-from unik_jax import checkpoints, joint_maps, runs
+from unik_jax import checkpoints, joint_maps, runs, whole
 from unik_jax.data import streams
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.padding import repeat_tracks
@@ -100,12 +100,10 @@ def save(
     'sha256': hashlib.sha256(content).hexdigest(),
   }
   folder = pathlib.Path(folder).expanduser()
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / ARTIFACT, content)
-    _write(folder / NOTES, (json.dumps(notes, indent=1) + '\n').encode())
-  except OSError as error:
-    raise UserError(f'{folder} cannot be written to: {error}') from error
+  with whole.writing(folder / ARTIFACT) as part:
+    part.write_bytes(content)
+  with whole.writing(folder / NOTES) as part:
+    part.write_text(json.dumps(notes, indent=1) + '\n')
   return folder
 
 
@@ -309,10 +307,3 @@ def preprocessing(data: Any) -> list[dict[str, Any]]:
     for step in steps
     if not any(key in step and step[key] == value for key, value in idle)
   ]
-
-
-def _write(path, content):
-  """All of a file or nothing."""
-  part = path.with_suffix('.part')
-  part.write_bytes(content)
-  os.replace(part, path)

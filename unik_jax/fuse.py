@@ -1,13 +1,15 @@
 """Fuses runs of several streams of the same data into one answer per clip.
 
   python -m unik_jax.fuse RUN RUN ... [--method=softmax|logits|tuned]
-    [--headline=top1|mean_class|top5] [--out=FILE.json] [--scores=FILE.npz]
+    [--headline=top1|mean_class|top5] [--weights=W,W,...]
+    [--out=FILE.json] [--scores=FILE.npz]
 
 RUN is the --workdir of a run that has ended, or a file of scores. softmax sums
 the runs' softmax scores, as the paper does; logits sums their logits, as the
 official code does; tuned weighs softmax scores by what is best on clips held
-out of training, never on test clips. --scores keeps the fusion's answers, so
-that they can be fused again. Intervals are of 95%, by bootstrap over clips.
+out of training, never on test clips. --weights gives them, one of each run, as
+they were tuned on other runs. --scores keeps the fusion's answers, so that they
+can be fused again. Intervals are of 95%, by bootstrap over clips.
 """
 
 import pathlib
@@ -23,6 +25,9 @@ _HEADLINE = flags.DEFINE_enum(
   None,
   ['top1', 'mean_class', 'top5'],
   "What tuned weights are best by (default: the first run's headline).",
+)
+_WEIGHTS = flags.DEFINE_list(
+  'weights', [], 'A weight of each run, in their order (default: equal ones).'
 )
 _OUT = flags.DEFINE_string('out', None, 'Where figures go, as JSON.')
 _SCORES = flags.DEFINE_string(
@@ -41,8 +46,12 @@ def main(argv):
     kept = _SCORES.value and pathlib.Path(_SCORES.value).expanduser()
     if kept and kept.suffix != '.npz':
       raise UserError(f'--scores={kept}: the name must end in .npz')
-    made = fusion.fuse_runs(argv[1:], _METHOD.value, _HEADLINE.value or '')
+    made = fusion.fuse_runs(
+      argv[1:], _METHOD.value, _HEADLINE.value or '', _weights()
+    )
     show(made.table)
+    for note in made.notes:
+      print(f'note: {note}')
     if _OUT.value:
       fusion.write_table(_OUT.value, made.table)
       print(f'Figures are in {_OUT.value}')
@@ -53,6 +62,15 @@ def main(argv):
     sys.exit(f'error: {error}')
   except KeyboardInterrupt:
     sys.exit(130)
+
+
+def _weights():
+  from unik_jax.errors import UserError
+
+  try:
+    return [float(weight) for weight in _WEIGHTS.value]
+  except ValueError as error:
+    raise UserError(f'--weights: {error}; give numbers, as in 1,0.5') from None
 
 
 def show(table):
@@ -67,8 +85,10 @@ def show(table):
   for row in rows:
     cells = (f'{x:{width}}' for x, width in zip(row, widths, strict=True))
     print('  '.join(cells).rstrip())
+  split = table['split'] and f' of {table["split"]}'
   print(
-    f'{table["clips"]} clips; % with 95% intervals, by bootstrap over clips'
+    f'{table["clips"]} clips{split}; % with 95% intervals, by bootstrap over'
+    ' clips'
   )
   if of_val := table.get('chosen_on'):
     figure = 100 * of_val[table['headline']]

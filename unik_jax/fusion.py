@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.special
 
-from unik_jax import metrics, runs, scores
+from unik_jax import metrics, runs, scores, whole
 from unik_jax.errors import UserError
 from unik_jax.scores import Scores
 
@@ -50,19 +50,23 @@ class Fusion(NamedTuple):
 
   Attributes:
     scores: of the fusion, for the clips in the order of the first run.
-    table: figures ready for JSON: `method`, `headline`, `clips`, the `runs`
-      with their `weight`, the `fusion`, and of tuned weights `chosen_on`, the
-      fusion's figures on the clips that the weights were chosen on.
+    table: figures ready for JSON: `method`, `headline`, `clips`, the `split`
+      that they are of, the `runs` with their `weight` and `views`, the
+      `fusion`, and of tuned weights `chosen_on`, the fusion's figures on the
+      clips that the weights were chosen on.
+    notes: what a reader should know of how these came about.
   """
 
   scores: Scores
   table: dict[str, Any]
+  notes: list[str]
 
 
 def fuse_runs(
   paths: Sequence[str | os.PathLike],
   method: str = 'softmax',
   headline: str = '',
+  weights: Sequence[float] = (),
 ) -> Fusion:
   """Fuses the answers of runs to their test split.
 
@@ -71,10 +75,13 @@ def fuse_runs(
     method: one of METHODS.
     headline: the metric that tuned weights are best by; '' for the first
       run's.
+    weights: of each run, such as were chosen on runs with clips held out;
+      empty for equal ones, or to choose them. Those of softmax scores are made
+      to sum to 1.
 
   Raises:
-    UserError: fewer than two runs, runs over different clips, or no clips to
-      choose weights on.
+    UserError: fewer than two runs, runs over different clips, no clips to
+      choose weights on, or weights that are not one of each run.
   """
   names = [str(path) for path in paths]
   if len(names) < 2:
@@ -85,34 +92,40 @@ def fuse_runs(
       raise UserError(f'{names[n]} is named twice')
   if method not in METHODS:
     raise UserError(f'method {method!r}; use one of {", ".join(METHODS)}')
+  if len(weights):
+    weights = _check_weights(weights, len(names), method)
   members = [read(name, val=method == 'tuned') for name in names]
   headline = headline or members[0].headline or 'top1'
-  tests = align([member.test for member in members], names)
+  tests = scores.align([member.test for member in members], names)
   labels = tests[0].labels
   logits = [test.logits for test in tests]
-  weights, chosen_on = [1 / len(members)] * len(members), {}
-  if method == 'logits':
-    weights = [1.0] * len(members)
-  elif method == 'tuned':
-    vals = align(
+  chosen_on = {}
+  if method == 'tuned':
+    vals = scores.align(
       [member.val for member in members],
       [f'{name}, validation' for name in names],
+      'hold the same ones out of each run',
     )
     _check_apart(vals[0], tests[0], names[0])
     val_logits = [val.logits for val in vals]
     weights = tune(val_logits, vals[0].labels, headline)
     fused = fuse(val_logits, weights)
     chosen_on = {'chosen_on': _figures(fused, vals[0].labels)}
+  elif not len(weights):
+    equal = 1.0 if method == 'logits' else 1 / len(members)
+    weights = [equal] * len(members)
   fused = fuse(logits, weights, softmax=method != 'logits')
   table = {
     'method': method,
     'headline': headline,
     'clips': len(labels),
+    'split': tests[0].split,
     'runs': [
       {
         'run': member.name,
         'stream': member.stream,
         'weight': weight,
+        'views': member.test.views,
         **_figures(own, labels),
       }
       for member, weight, own in zip(members, weights, logits, strict=True)
@@ -123,7 +136,11 @@ def fuse_runs(
     },
     **chosen_on,
   }
-  return Fusion(tests[0]._replace(logits=fused), table)
+  views = {member.test.views for member in members}
+  made = tests[0]._replace(
+    logits=fused, views=views.pop() if len(views) == 1 else 0
+  )
+  return Fusion(made, table, _notes(members))
 
 
 def read(name: str, *, val: bool) -> Member:
@@ -148,10 +165,10 @@ def read(name: str, *, val: bool) -> Member:
   held_out = None
   if val:
     file = path / 'scores' / 'val.npz'
-    if not file.exists():
+    if not config.data.val_split:
       raise UserError(
-        f'{name}: no scores/val.npz, the answers to clips held out of training,'
-        ' on which weights are chosen. Train each run with some held out:'
+        f'{name} was trained with no clips held out, on which weights are'
+        ' chosen. Train each run with some held out:'
         ' --config.data.val_split=train --config.data.val_subjects=1,2'
         ' --config.data.train_subjects=3,4,5 (the others), never with'
         ' clips of the test split; or use --method=softmax'
@@ -165,50 +182,6 @@ def read(name: str, *, val: bool) -> Member:
     test=_finite(path / 'scores' / 'test.npz'),
     val=held_out,
   )
-
-
-def align(found: Sequence[Scores], names: Sequence[str]) -> list[Scores]:
-  """Answers to the same clips, in the order of the first.
-
-  Args:
-    found: answers of each run.
-    names: of the runs, for errors.
-
-  Raises:
-    UserError: the clips, their labels or the classes differ.
-  """
-  first, *others = found
-  for name, other in zip(names, found, strict=True):
-    ids, counts = np.unique(other.ids, return_counts=True)
-    if (counts > 1).any():
-      raise UserError(f'{name}: clip {ids[counts.argmax()]!s} is there twice')
-  out = [first]
-  for name, other in zip(names[1:], others, strict=True):
-    if list(other.classes) != list(first.classes):
-      raise UserError(
-        f'{name} and {names[0]} are of different classes:'
-        f' {_difference(other.classes, first.classes)}; fuse runs of the same'
-        ' data'
-      )
-    if set(other.ids) != set(first.ids):
-      raise UserError(
-        f'{name} and {names[0]} are over different clips:'
-        f' {_difference(other.ids, first.ids)}; evaluate both on the same'
-        ' split, with --config.eval_only=true'
-      )
-    place = {clip: row for row, clip in enumerate(other.ids)}
-    order = [place[clip] for clip in first.ids]
-    labels = other.labels[order]
-    if (wrong := labels != first.labels).any():
-      clip = wrong.argmax()
-      raise UserError(
-        f'{name} and {names[0]} have different labels for {wrong.sum()} clips;'
-        f' the first, {first.ids[clip]}, is'
-        f' {first.classes[labels[clip]]!s} in one and'
-        f' {first.classes[first.labels[clip]]!s} in the other'
-      )
-    out.append(first._replace(logits=other.logits[order]))
-  return out
 
 
 def fuse(
@@ -288,44 +261,53 @@ def write_table(path: str | os.PathLike, table: dict[str, Any]) -> None:
   path = pathlib.Path(path).expanduser()
   if path.is_dir():
     raise UserError(f'{path} is a folder; name a file for the figures')
-  part = path.with_name(path.name + '.part')
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
+  with whole.writing(path) as part:
     part.write_text(json.dumps(table, indent=1) + '\n')
-    os.replace(part, path)
-  except OSError as error:
-    raise UserError(f'{path} cannot be written: {error}') from None
 
 
 def _finite(path):
   found = scores.read(path)
   if not len(found.ids):
-    raise UserError(f'{path}: no clip in it; evaluate the run again')
+    raise UserError(f'{path}: no clip in it; name another')
   if not np.isfinite(found.logits).all():
-    raise UserError(f'{path}: NaN or infinity in it; evaluate the run again')
+    raise UserError(f'{path}: NaN or infinity in it; leave this run out')
   return found
+
+
+def _check_weights(weights, count, method):
+  if method == 'tuned':
+    raise UserError('weights are given or tuned, not both; leave one out')
+  if len(weights) != count:
+    raise UserError(f'{len(weights)} weights for {count} runs; give one each')
+  if not (np.isfinite(weights).all() and min(weights) >= 0 < max(weights)):
+    raise UserError(
+      f'weights {", ".join(map(str, weights))}; none is less than 0, and not'
+      ' all are 0'
+    )
+  total = 1.0 if method == 'logits' else sum(weights)
+  return [float(weight) / total for weight in weights]
+
+
+def _notes(members):
+  """Where answers came about in different ways, as far as that is known."""
+  notes, tests = [], {m.name: m.test.views for m in members if m.test.views}
+  if len(set(tests.values())) > 1:
+    counts = ', '.join(f'{name} {count}' for name, count in tests.items())
+    notes.append(f'the runs average different numbers of views: {counts}')
+  for member in members:
+    val, test = member.val and member.val.views, member.test.views
+    if val and test and val != test:
+      notes.append(
+        f'{member.name} averages {test} views of a test clip, and weights were'
+        f' chosen on {val} of a validation clip'
+      )
+  return notes
 
 
 def _figures(logits, labels):
   figures = metrics.summarize(logits, labels)
   kept = {key: figures[key] for key in ('clips', 'loss', *metrics.HEADLINES)}
   return {**kept, 'intervals': metrics.intervals(logits, labels)}
-
-
-def _difference(ours, theirs):
-  """How two lists of names differ, in words."""
-  extra, missing = (
-    [n for n in a if n not in set(b)]
-    for a, b in ((ours, theirs), (theirs, ours))
-  )
-  words = [f'{len(ours)} and {len(theirs)}']
-  if extra:
-    words.append(f'{len(extra)} only in the former, such as {extra[0]!s}')
-  if missing:
-    words.append(f'{len(missing)} only in the latter, such as {missing[0]!s}')
-  if not (extra or missing):
-    words.append('the same in another order')
-  return ', '.join(words)
 
 
 def _check_held_out(data, name):

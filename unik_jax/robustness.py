@@ -35,7 +35,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from unik_jax import evaluate, metrics, runs
+from unik_jax import evaluate, metrics, runs, whole
 from unik_jax.data import loader
 from unik_jax.errors import UserError
 from unik_jax.skeletons import Layout
@@ -323,10 +323,6 @@ def measure(
   clips = loader.Clips(data, data.test_split, data.test_subjects)
   found = curves(run, clips, split=data.test_split, seed=seed, tell=tell)
   path = pathlib.Path(run.folder) / FILE
-  part = path.with_name(FILE + '.part')
-  try:
+  with whole.writing(path) as part:
     part.write_text(json.dumps(found, indent=1) + '\n')
-    os.replace(part, path)
-  except OSError as error:
-    raise UserError(f'{path} cannot be written: {error}') from None
   return found

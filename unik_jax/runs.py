@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from unik_jax import checkpoints, models, optim, skeletons
+from unik_jax import checkpoints, models, optim, skeletons, whole
 from unik_jax.config import default
 from unik_jax.errors import UserError
 from unik_jax.skeletons import Layout, get_layout, layout_from_dict
 from unik_jax.step import make_init
 
-CONFIG, DATA = 'config.json', 'data.json'
+CONFIG, DATA, STARTED = 'config.json', 'data.json', 'started_from.json'
 
 
 class Run(NamedTuple):
@@ -59,15 +59,9 @@ def load(path: str | os.PathLike) -> Run:
   Raises:
     UserError: no run there, or its files cannot be read.
   """
-  path = pathlib.Path(path).expanduser().absolute()
-  folder, part, step = path, 'checkpoints', None
-  if not (path / CONFIG).exists():
-    if path.name in ('best', 'checkpoints'):
-      folder, part = path.parent, path.name
-    elif path.name.isdigit():
-      folder, part, step = path.parents[1], path.parent.name, int(path.name)
+  folder, part, step = _place(path)
   config = read_config(folder)
-  about = _read(folder / DATA)
+  about = _read(folder / DATA, f'run the command that made {folder} once more')
   try:
     source = layout_from_dict(about['layout'], str(folder / DATA))
     classes, units = list(about['classes']), str(about['units'])
@@ -103,13 +97,56 @@ def load(path: str | os.PathLike) -> Run:
   )
 
 
+def _place(path):
+  """The folder of a run, which of its checkpoints, and the step, if any."""
+  path = pathlib.Path(path).expanduser().absolute()
+  if not (path / CONFIG).exists():
+    if path.name in ('best', 'checkpoints'):
+      return path.parent, path.name, None
+    if path.name.isdigit():
+      return path.parents[1], path.parent.name, int(path.name)
+  return path, 'checkpoints', None
+
+
+def newest(path: str | os.PathLike) -> str:
+  """The checkpoint that `load` would open; the path itself without one."""
+  folder, part, step = _place(path)
+  found = (folder / part).glob('*')
+  steps = [int(p.name) for p in found if p.name.isdigit()]
+  if not steps:
+    return str(path)
+  return str(folder / part / str(max(steps) if step is None else step))
+
+
+def write_started(folder: pathlib.Path, source: str) -> None:
+  """Keeps which weights a run starts from, for they may move on meanwhile.
+
+  Args:
+    folder: of the run.
+    source: a checkpoint, or a file.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  with whole.writing(folder / STARTED) as part:
+    part.write_text(json.dumps({'source': source}) + '\n')
+
+
+def read_started(folder: pathlib.Path) -> str:
+  """What `write_started` wrote; '' where it was not told."""
+  if not (folder / STARTED).exists():
+    return ''
+  return str(_read(folder / STARTED, 'remove it').get('source', ''))
+
+
 def read_config(folder: pathlib.Path) -> ConfigDict:
   """The settings of a run; those that it does not know have their default.
 
   Raises:
     UserError: the folder is no run's, or has settings that are not known.
   """
-  config, stated = default(), _read(folder / CONFIG)
+  remedy = 'name the --workdir of a run that has begun'
+  config, stated = default(), _read(folder / CONFIG, remedy)
   try:
     config.update(stated)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -141,24 +178,17 @@ def write_data(
   }
   if joints:
     table['network_layout'] = get_layout(joints).to_dict()
-  text = json.dumps(table, indent=1)
-  part = folder / (DATA + '.part')
-  try:
-    part.write_text(text + '\n')
-    os.replace(part, folder / DATA)
-  except OSError as error:
-    raise UserError(f'{folder / DATA} cannot be written: {error}') from error
+  with whole.writing(folder / DATA) as part:
+    part.write_text(json.dumps(table, indent=1) + '\n')
 
 
-def _read(path):
+def _read(path, remedy):
   if not path.exists():
-    raise UserError(
-      f'{path}: no such file; name the --workdir of a run that has begun'
-    )
+    raise UserError(f'{path}: no such file; {remedy}')
   try:
     table = json.loads(path.read_text())
   except ValueError as error:
-    raise UserError(f'{path}: not JSON ({error})') from None
+    raise UserError(f'{path}: not JSON ({error}); {remedy}') from None
   if not isinstance(table, dict):
-    raise UserError(f'{path}: not a table of settings')
+    raise UserError(f'{path}: not a table of settings; {remedy}')
   return table

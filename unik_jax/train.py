@@ -36,6 +36,7 @@ from unik_jax.workdir import (
   best_so_far,
   claim,
   has_checkpoint,
+  tests_others,
   was_evaluated,
   write_result,
   write_scores,
@@ -80,7 +81,10 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   own = bool(before) and before.get('init_from') == config.init_from
   with_head = transfer.loads_head(config) and not (own and config.eval_only)
   if with_head or not (config.eval_only or own and has_checkpoint(workdir)):
-    source = transfer.read(config)
+    pinned = config.copy_and_resolve_references()
+    if config.init_from:  # what is there now, for it may be training still
+      pinned.init_from = runs.newest(config.init_from)
+    source = transfer.read(pinned)
   if config.init_from and config.init_joints == 'data' and (source or own):
     config = config.copy_and_resolve_references()
     config.data.joints = (
@@ -120,6 +124,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     val_clips = loader.Clips(
       config.data, config.data.val_split, config.data.val_subjects
     )
+    _check_held_out(val_clips, train_clips)
   total_steps = config.epochs * steps_per_epoch
 
   # State
@@ -171,7 +176,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     return evaluate.evaluate(eval_step, *state.for_evaluation(), put)
 
   def conclude(name, clips, answers):
-    write_scores(workdir, name, clips, *answers)
+    views = max(config.data.test_clips, config.data.test_crops)
+    write_scores(workdir, name, clips, *answers, views=views)
     return {
       **metrics.summarize(*answers),
       'intervals': metrics.intervals(*answers),
@@ -201,8 +207,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         steps=total_steps,
         results=results,
       )
-    except OSError as error:  # a full disk: the run itself goes on
-      progress.say(f'The model card could not be written: {error}')
+    except UserError as error:  # a full disk: the run itself goes on
+      progress.say(str(error))
 
   # Evaluation alone
   if config.eval_only:
@@ -215,7 +221,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     if started:
       progress.say('\n'.join(started.report))
     # Of other weights, or to other clips, the answers are not the run's.
-    name = 'evaluation' if started or _tests_others(config, before) else 'test'
+    name = 'evaluation' if started or tests_others(config, before) else 'test'
     result = conclude(name, test_clips, answer(state, test_clips))
     _show(progress, step, 'test', result, config)
     save_official(state)
@@ -232,6 +238,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     # Resume, or start
     state = newest.restore_newest(target)
     resumed = state is not None
+    if started and not resumed and jax.process_index() == 0:
+      runs.write_started(workdir, source.where)
     state = state if resumed else start()
     step = int(state.step)
     progress = Progress(
@@ -371,13 +379,18 @@ def _prepare(data):
     multihost_utils.sync_global_devices('dataset prepared')
 
 
-def _tests_others(config, before):
-  """Whether other clips are tested than the run's settings say."""
-  ours, theirs = config.data, (before or {}).get('data', {})
-  subjects = list(theirs.get('test_subjects', ()))
-  return theirs.get('test_split') != ours.test_split or subjects != list(
-    ours.test_subjects
-  )
+def _check_held_out(held_out, trained):
+  """Refuses clips to validate on that are trained on."""
+  ids = held_out.ids()
+  both = set(trained.ids()) & set(ids)
+  if both:
+    raise UserError(
+      f'{len(both)} of {len(ids)} validation clips are training clips too, such'
+      f' as {min(both)}; they would not tell how good the run is. Choose others'
+      ' with --config.data.val_split or val_subjects, or leave them out of'
+      ' train_split or train_subjects (in another --workdir, if this run has'
+      ' begun)'
+    )
 
 
 def _best(best, target):

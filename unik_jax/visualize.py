@@ -55,6 +55,8 @@ def main(argv):
       print(line, flush=True)
   except (UserError, OSError) as error:
     sys.exit(f'error: {error}')
+  except KeyboardInterrupt:
+    sys.exit(130)
 
 
 def _pictures():

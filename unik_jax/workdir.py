@@ -1,7 +1,6 @@
 """The files of a run beside its checkpoints: config.json and the results."""
 
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax import card, scores
+from unik_jax import card, scores, whole
 from unik_jax.config import check_same_experiment
 from unik_jax.errors import UserError
 
@@ -46,7 +45,8 @@ def claim(
         return workdir
     if not config.eval_only and jax.process_index() == 0:
       workdir.mkdir(parents=True, exist_ok=True)
-      _write(file, json.dumps(config.to_dict(), indent=2))
+      with whole.writing(file, 'make room, or name another --workdir') as part:
+        part.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
   except OSError as error:
     raise UserError(f'--workdir={workdir} cannot be used: {error}') from error
   return workdir
@@ -87,13 +87,6 @@ def _has_begun(workdir):
   return any(path.exists() for path in made)
 
 
-def _write(file, text):
-  """All of a file or nothing, whatever happens meanwhile."""
-  part = file.with_suffix('.part')
-  part.write_text(text + '\n')
-  os.replace(part, file)
-
-
 def best_so_far(workdir: pathlib.Path, headline: str) -> float:
   """The best validation figure in metrics.jsonl; -1 where there is none."""
   figures = [line.get(f'val/{headline}') for line in _metrics(workdir)]
@@ -114,12 +107,23 @@ def _metrics(workdir):
   return [json.loads(line) for line in lines]
 
 
+def tests_others(config: ConfigDict, before: dict[str, Any] | None) -> bool:
+  """Whether other clips are tested than the settings of `begun` say."""
+  ours, theirs = config.data, (before or {}).get('data', {})
+  subjects = list(theirs.get('test_subjects', ()))
+  return theirs.get('test_split') != ours.test_split or subjects != list(
+    ours.test_subjects
+  )
+
+
 def write_scores(
   workdir: pathlib.Path,
   name: str,
   clips: Any,
   logits: np.ndarray,
   labels: np.ndarray,
+  *,
+  views: int,
 ) -> None:
   """Keeps the answers for each clip of a split, as scores/NAME.npz.
 
@@ -129,28 +133,25 @@ def write_scores(
     clips: a `loader.Clips`.
     logits: (N, K) the answers.
     labels: (N,) the true classes.
+    views: of a clip, whose answers were averaged.
 
   Raises:
     UserError: the file cannot be written.
   """
   if jax.process_index():
     return
-  path = workdir / 'scores' / f'{name}.npz'
-  try:
-    scores.write(
-      path,
-      scores.Scores(
-        ids=np.array(clips.ids()),
-        labels=labels,
-        logits=logits,
-        classes=np.array(clips.class_names),
-      ),
-    )
-  except OSError as error:
-    raise UserError(
-      f'{path} could not be written ({error}); make room, and evaluate again'
-      ' with --config.eval_only=true'
-    ) from error
+  scores.write(
+    workdir / 'scores' / f'{name}.npz',
+    scores.Scores(
+      ids=np.array(clips.ids()),
+      labels=labels,
+      logits=logits,
+      classes=np.array(clips.class_names),
+      split=clips.split,
+      views=views,
+    ),
+    remedy='make room, and give the same command again',
+  )
 
 
 def write_result(
@@ -178,11 +179,10 @@ def write_result(
     **results,
   }
   if jax.process_index() == 0:
-    try:
-      _write(workdir / name, json.dumps(summary, indent=1))
-    except OSError as error:
-      raise UserError(
-        f'{workdir / name} could not be written ({error}); the figures are'
-        ' above, and the same command writes them when there is room'
-      ) from error
+    remedy = (
+      'the figures are above, and the same command writes them when there is'
+      ' room'
+    )
+    with whole.writing(workdir / name, remedy) as part:
+      part.write_text(json.dumps(summary, indent=1) + '\n')
   return summary

@@ -36,6 +36,7 @@ class Clips:
   Attributes:
     info: the prepared dataset's, of TFDS.
     class_names: in label order.
+    split: as given.
 
   Raises:
     UserError: not prepared, no such split, no clip left, or the data does not
@@ -84,6 +85,7 @@ class Clips:
         f' {config.channels} channels of {config.name!r} is'
         f' {"" if scored else "not "}one'
       )
+    self.split = split
     self._where = f'{builder.data_path}, split {split!r}'
     try:
       self._source = builder.as_data_source(split)

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from unik_jax import robustness
+from unik_jax import robustness, whole
 from unik_jax.errors import UserError
 from unik_jax.reporting import animation, contents, page
 from unik_jax.reporting.mistakes import most_wrong
@@ -63,10 +63,6 @@ def make(
     except UserError as error:
       missing = f'The skeletons of these clips are not shown: {error}'
   text = page.render(found, wrong, skeletons, missing)
-  part = out.with_name(out.name + '.part')
-  try:
+  with whole.writing(out) as part:
     part.write_text(text, encoding='utf-8', errors='replace')
-    os.replace(part, out)
-  except OSError as error:
-    raise UserError(f'{out} cannot be written: {error}') from None
   return Made(out, missing)

@@ -5,6 +5,7 @@ classes, U and P = W * V joints of a spatial window of W frames (in and out).
 """
 
 import difflib
+import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from scipy.special import softmax
 
-from unik_jax import transfer
+from unik_jax import runs, transfer
 from unik_jax.data import loader
 from unik_jax.errors import UserError
 from unik_jax.runs import Run
@@ -118,13 +119,20 @@ def first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
   """As `dependencies`, before training, and where those values are from.
 
   They are made again by the run's seed, or, where it started from other
-  weights (`config.init_from`), read again and adapted as they were.
+  weights (`config.init_from`), read again and adapted as they were. Where the
+  checkpoint is gone that it started from, the source's newest is taken, and
+  the words say so.
 
   Raises:
     UserError: those other weights cannot be read any longer.
   """
   config, net = run.config, run.net
-  source = transfer.read(config)
+  began = config.copy_and_resolve_references()
+  if config.init_from:
+    recorded = pathlib.Path(runs.read_started(run.folder))
+    there = recorded.name and recorded.exists()
+    began.init_from = str(recorded if there else runs.newest(config.init_from))
+  source = transfer.read(began)
   if source is None:
     make = jax.jit(lambda key: net.mixing(*net.init(key)))
     blocks = make(jax.random.key(config.seed))
@@ -132,7 +140,12 @@ def first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
   else:
     started = transfer.start(source, config, head=False)
     blocks = net.mixing(started.params, started.batch_stats)
-    where = f'weights of {source.where}'
+    where = f'weights of {config.init_from}'
+    if pathlib.Path(source.where).is_dir():
+      where += f', step {pathlib.Path(source.where).name}'
+      if not there:
+        first = f'step {recorded.name}' if recorded.name else 'an unknown one'
+        where += f' (as it is now; the run started from {first})'
   return [over_frames(b.dependency, config.model.tau) for b in blocks], where
 
 

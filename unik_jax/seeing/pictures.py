@@ -166,7 +166,6 @@ def clip(
     UserError: no such method, or no ffmpeg for an .mp4.
   """
   path = folder / f'{_stem(record)}_{method}.{video}'
-  moving.check_video(video)
   found = inside.explain(run, record, method, windows=windows)
   probabilities = softmax(np.float64(found.logits))
   answer = int(probabilities.argmax())

@@ -40,14 +40,19 @@ def to_screen(poses: np.ndarray, layout: Layout) -> np.ndarray:
     return (b - a)[a.any(-1) & b.any(-1)]
 
   lean, across = directions(layout.up), directions(layout.across)
+  lean = lean.sum(0)
   up = np.array([0.0, -1.0, 0.0])  # y downwards, where nothing is known
   if lean.any():
     # The axis nearest to the trunk: a body that bends must not tilt the room.
-    axis = np.abs(lean.mean(0)).argmax()
-    up = np.sign(lean.mean(0)[axis]) * np.eye(3)[axis]
-  left = -across[0] if across.any() else up[[2, 0, 1]]
-  left = left - up * (up @ left)
-  left /= np.linalg.norm(left)
+    axis = np.abs(lean).argmax()
+    up = np.sign(lean[axis]) * np.eye(3)[axis]
+  level = across - np.outer(across @ up, up)
+  length = np.linalg.norm(level, axis=-1)
+  # Not where the two ends coincide, or lie one above the other.
+  tells = length > 0.1 * np.linalg.norm(across, axis=-1)
+  left = up[[2, 0, 1]]
+  if tells.any():
+    left = -level[tells][0] / length[tells][0]
   turn = np.radians(25)
   aside = np.cos(turn) * left - np.sin(turn) * np.cross(left, up)
   return np.where(seen, poses @ np.stack([aside, up], -1), np.nan)
