@@ -283,7 +283,7 @@ def test_batch_norm_keeps_the_unbiased_running_variance():
 @pytest.mark.parametrize(
   'options, word',
   [
-    ({'dependency_init': 'zeros'}, 'dependency_init'),
+    ({'dependency_init': 'ones'}, 'dependency_init'),
     ({'tau': 0}, 'tau'),
     ({'num_heads': -1}, 'num_heads'),
     ({'strides': (1,)}, 'strides'),
@@ -296,7 +296,7 @@ def test_bad_options_are_named(options, word):
 
 
 def test_unknown_model_and_wrong_keypoints():
-  with pytest.raises(UserError, match='known: unik'):
+  with pytest.raises(UserError, match='known: aagcn'):
     Network('unix', num_classes=2, num_joints=3)
   net = small()
   params, stats = made(net)

@@ -27,7 +27,7 @@ from unik_jax import (
 from unik_jax.config import check
 from unik_jax.data import loader, registry
 from unik_jax.errors import UserError
-from unik_jax.models.official import to_official
+from unik_jax.models import official
 from unik_jax.progress import Progress, duration
 from unik_jax.signals import StopSignal
 from unik_jax.step import make_init, make_train_step, mean_metrics
@@ -91,6 +91,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       source.layout.name if source else before['data']['joints']
     )
   net = models.from_config(config)
+  if config.save_official:
+    official.listed(net.abstract)  # refuses models that have none
   started = source and transfer.start(source, config, head=with_head)
   if config.headline not in metrics.HEADLINES:
     raise UserError(
@@ -187,7 +189,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     if config.save_official and jax.process_index() == 0:
       weights = jax.device_get(state.for_evaluation())
       checkpoints.write_tensors(
-        config.save_official, to_official(net.abstract, *weights)
+        config.save_official, official.to_official(net.abstract, *weights)
       )
 
   if not config.eval_only and jax.process_index() == 0:

@@ -103,10 +103,17 @@ def start(source: Weights, config: ConfigDict, *, head: bool) -> Started:
     'channels': [_index(source.channels, name) for name in channels],
   }
   ways['inputs'] = ways['joints']
+  joints = source.layout.num_joints
+  reach, new_reach = (n - 1 + n % 2 for n in (joints, layout.num_joints))
+  shift = (reach - new_reach) // 2  # from middle to middle
+  ways['reach'] = [
+    tap if 0 <= tap < reach else None for tap in range(shift, new_reach + shift)
+  ]
   sizes = {
     'persons': source.persons,
-    'joints': source.layout.num_joints,
-    'inputs': source.layout.num_joints,
+    'joints': joints,
+    'inputs': joints,
+    'reach': reach,
     'channels': len(source.channels),
   }
   axes = net.abstract.data_axes()

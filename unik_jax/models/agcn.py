@@ -155,6 +155,11 @@ class GatedUnit(SpatialUnit):
     hidden = jax.nn.relu(self.squeeze(y.mean((1, 2), keepdims=True)))
     return y + y * jax.nn.sigmoid(self.excite(hidden))
 
+  def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
+    """As of `Recognizer`."""
+    axes = super().data_axes(first=first)
+    return axes | {('joint_gate', 'kernel'): (('reach',), (), ())}
+
   def _normalized(self, scores):
     return self.alpha[...] * jnp.tanh(scores)
 

@@ -54,6 +54,12 @@ class Recognizer(nnx.Module):
   """
 
   dropout = 0.0  # a network that drops values gives its blocks a `key`
+  official_tensors = None  # of networks with an official state dict, a method
+
+  @staticmethod
+  def official_shape(tensors, options):
+    """What a state dict's model was made for; None where it is not of this."""
+    del tensors, options
 
   def __init__(
     self,
@@ -121,8 +127,10 @@ class Recognizer(nnx.Module):
 
     Returns:
       By path, what each axis is made of, the slowest first: some of 'persons',
-      'joints', 'inputs' (joints that are summed over), 'channels', and sizes
-      of what does not depend on the data; () for an axis that does not at all.
+      'joints', 'inputs' (joints that are summed over), 'reach' (taps over
+      joints: as many, or one less if that is even; their middle is the joint
+      itself), 'channels', and sizes of what does not depend on the data; ()
+      for an axis that does not at all.
     """
     norm = (('persons',) * self.persons_apart + ('joints', 'channels'),)
     axes = {

@@ -65,6 +65,20 @@ def batch_norm(name: str, path: tuple) -> Iterator[Tensor]:
   yield Tensor(f'{name}.num_batches_tracked', None)
 
 
+def listed(model) -> list[Tensor]:
+  """The tensors of a model's official state dict, in the official order.
+
+  Raises:
+    UserError: it has none.
+  """
+  if model.official_tensors is None:
+    raise UserError(
+      f'{type(model).__name__} has no official state dict that is known here;'
+      ' a run of ours carries its weights as checkpoints'
+    )
+  return list(model.official_tensors())
+
+
 def to_official(model, params, batch_stats) -> dict[str, np.ndarray]:
   """The official state dict of a model of ours.
 
@@ -78,7 +92,7 @@ def to_official(model, params, batch_stats) -> dict[str, np.ndarray]:
   """
   tree = {'params': params, 'batch_stats': batch_stats}
   out = {}
-  for tensor in model.official_tensors():
+  for tensor in listed(model):
     if tensor.constant is not None:
       out[tensor.name] = tensor.constant
       continue
@@ -118,7 +132,7 @@ def from_official(
   """
   tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
   tree = {'params': params, 'batch_stats': batch_stats}
-  wanted = {t.name: t for t in model.official_tensors()}
+  wanted = {t.name: t for t in listed(model)}
   problems = [
     f'missing: {name}'
     for name, tensor in wanted.items()

@@ -118,7 +118,7 @@ class Block(nnx.Module):
     """As of `Recognizer`."""
     axes = {}
     if self.importance:
-      axes['edge_importance',] = ((), ('inputs',), ('joints',))
+      axes['edge_importance',] = ((), ('joints',), ('joints',))
     if first:
       axes['graph_conv', 'kernel'] = (('channels',), ())
     return axes

@@ -225,7 +225,15 @@ class UNIK(Recognizer):
     )
 
   def official_tensors(self) -> Iterator[official.Tensor]:
-    """The state dict of the official PyTorch UNIK, in its order."""
+    """The state dict of the official PyTorch UNIK, in its order.
+
+    Raises:
+      UserError: its matrices are not learned.
+    """
+    if not self.blocks[0].spatial.learned:
+      raise UserError(
+        "model.matrix is 'fixed', of which no official state dict is known"
+      )
     return unik_official.tensors(self)
 
   official_shape = staticmethod(unik_official.shape)

@@ -69,7 +69,7 @@ def model(settings: ConfigDict, params: int | None) -> str:
     parts.append(
       f'{len(widths)} blocks of {widths[0]} to {widths[-1]} channels'
     )
-  if heads := settings.get('num_heads'):
+  if settings.name == 'unik' and (heads := settings.get('num_heads')):
     parts.append(f'{heads} heads')
   if params:
     parts.append(f'{params:,} parameters')

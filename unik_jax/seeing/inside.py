@@ -112,7 +112,7 @@ def dependencies(run: Run) -> list[np.ndarray]:
   several frames is folded (`over_frames`).
   """
   blocks = run.net.mixing(run.params, run.batch_stats)
-  return [over_frames(b.dependency, run.config.model.tau) for b in blocks]
+  return [over_frames(b.dependency, run.layout.num_joints) for b in blocks]
 
 
 def first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
@@ -146,12 +146,16 @@ def first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
       if not there:
         first = f'step {recorded.name}' if recorded.name else 'an unknown one'
         where += f' (as it is now; the run started from {first})'
-  return [over_frames(b.dependency, config.model.tau) for b in blocks], where
+  joints = run.layout.num_joints
+  return [over_frames(b.dependency, joints) for b in blocks], where
 
 
 def has_attention(run: Run) -> bool:
   """Whether a run's network has attention maps."""
-  return bool(run.config.model.attention and run.config.model.num_heads)
+  shape = (1, *(size or 1 for size in run.net.abstract.input_shape))
+  x = jax.ShapeDtypeStruct(shape, np.float32)
+  blocks = jax.eval_shape(run.net.mixing, run.params, run.batch_stats, x)
+  return all(block.attention is not None for block in blocks)
 
 
 def attention(run: Run, record: dict) -> list[np.ndarray]:
@@ -163,12 +167,8 @@ def attention(run: Run, record: dict) -> list[np.ndarray]:
   Raises:
     UserError: the network has no attention, or there is nobody in the clip.
   """
-  model = run.config.model
   if not has_attention(run):
-    raise UserError(
-      f'{run.folder}: this network has no attention (model.attention is'
-      f' {model.attention}, model.num_heads {model.num_heads})'
-    )
+    raise UserError(f'{run.folder}: this network has no attention')
   data = one_view(run.config.data)
   x = loader.make_transform(data, train=False)(record)['x']
   there = poses(data, record).any((1, 2, 3))
@@ -176,24 +176,26 @@ def attention(run: Run, record: dict) -> list[np.ndarray]:
     raise UserError('nobody is seen in what the network takes of this clip')
   blocks = jax.jit(run.net.mixing)(run.params, run.batch_stats, x[None])
   return [
-    over_frames(np.asarray(b.attention[0])[there].mean(0), model.tau)
+    over_frames(
+      np.asarray(b.attention[0])[there].mean(0), run.layout.num_joints
+    )
     for b in blocks
   ]
 
 
-def over_frames(matrices: np.ndarray, frames: int) -> np.ndarray:
-  """Matrices over the joints of a window, as ones over joints.
+def over_frames(matrices: np.ndarray, joints: int) -> np.ndarray:
+  """Matrices over the joints of a window of frames, as ones over joints.
 
   Args:
-    matrices: (..., U, P).
-    frames: W, of the window.
+    matrices: (..., W * V, W * V).
+    joints: V.
 
   Returns:
     (..., V, V): the weights summed over the frames that a joint is taken from,
     and averaged over those that it is made for.
   """
   *rest, nodes, _ = matrices.shape
-  joints = nodes // frames
+  frames = nodes // joints
   split = np.reshape(matrices, (*rest, frames, joints, frames, joints))
   return split.sum(-4).mean(-2)
 
