@@ -81,7 +81,8 @@ def make(
     )
   streams = TABLES[table].streams
   streams = streams.get(dataset, streams[''])
-  sources = _sources(configs)
+  module = _load(configs)
+  sources = module.SOURCES
   if dataset not in sources:
     raise UserError(
       f'--dataset={dataset!r} is none of {", ".join(sources)}; those are in'
@@ -93,11 +94,8 @@ def make(
     where = folder / dataset / f'{row}_{stream}_{seed}'
     if where in found:
       return found[where]
-    arguments = [
-      f'--config={configs}:{dataset},{row},{stream}',
-      f'--config.seed={seed}',
-      *extra,
-    ]
+    variant = f'{dataset},{row},{stream}'
+    changes = [f'--config.seed={seed}', *extra]
     needs = None
     if first := ROWS[row].pretrained:
       if not sources[dataset]:
@@ -107,14 +105,15 @@ def make(
         )
       # As the authors: one network, of joints, for all streams and seeds.
       needs = training(sources[dataset], first, 'joint', 0).folder
-      arguments.append(f'--config.init_from={needs}')
-    config = _resolve(arguments)
+      changes.append(f'--config.init_from={needs}')
+    config = _change(module.get_config(variant), changes)
     check(config)
     if (where / CONFIG).exists():
       check_same_experiment(
         config, read_config(where).to_dict(), str(where / CONFIG)
       )
-    found[where] = Training(where, tuple(arguments), config, needs)
+    arguments = (f'--config={configs}:{variant}', *changes)
+    found[where] = Training(where, arguments, config, needs)
     return found[where]
 
   chosen = {
@@ -127,8 +126,8 @@ def make(
   return Plan(chosen, list(found.values()))
 
 
-def _sources(path):
-  """The datasets of a config file, each with what it is pre-trained on."""
+def _load(path):
+  """A config file as a module."""
   if not pathlib.Path(path).exists():
     raise UserError(
       f'{path}: no such file; start in the folder of the checkout, or name it'
@@ -137,17 +136,18 @@ def _sources(path):
   spec = importlib.util.spec_from_file_location('tables_config', path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  return module.SOURCES
+  return module
 
 
-def _resolve(arguments):
-  """The config that `unik_jax.main` would make of its arguments."""
+def _change(config, arguments):
+  """A config changed as `unik_jax.main` would change it."""
   argv, values = ['tables', *arguments], flags.FlagValues()
-  holder = config_flags.DEFINE_config_file(
-    'config', flag_values=values, sys_argv=argv
-  )
   try:
+    holder = config_flags.DEFINE_config_dict(
+      'config', config, flag_values=values, sys_argv=argv
+    )
     values(argv)
     return holder.value
   except (flags.Error, AttributeError, KeyError, ValueError) as error:
-    raise UserError(f'{" ".join(arguments)}: {error}') from None
+    text = ' '.join(str(error).replace('\\n', ' ').split())
+    raise UserError(f'{" ".join(arguments)}: {text}') from None
