@@ -127,9 +127,11 @@ class WindowUnit(nnx.Module):
     self.stride = stride
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    b, v, *_ = x_bvtc.shape
-    shifted = _shifted(x_bvtc, self.window, self.stride)
-    y = self.graph(jnp.concatenate(shifted, axis=1), train=train)
+    b, v, t, _ = x_bvtc.shape
+    back = self.window // 2
+    padded = jnp.pad(x_bvtc, ((0, 0), (0, 0), (back, back), (0, 0)))
+    frames = [padded[:, :, w : w + t : self.stride] for w in range(self.window)]
+    y = self.graph(jnp.concatenate(frames, axis=1), train=train)
     y = y.reshape(b, self.window, v, *y.shape[2:])
     kernel = self.window_kernel[...].astype(y.dtype)
     y = jnp.einsum('bwvtc,wcd->bvtd', y, kernel)
@@ -156,7 +158,7 @@ class TemporalUnit(nnx.Module):
   ):
     width = out_features // _BRANCHES
     # As one, whose product is faster than five narrow ones.
-    self.embed = ConvNorm(in_features, _EMBEDDED * width, **options)
+    self.entry = ConvNorm(in_features, _EMBEDDED * width, **options)
     strided = options | {'stride': stride}
     self.dilated = nnx.List(
       ConvNorm(width, width, taps=3, dilation=dilation, **strided)
@@ -171,7 +173,7 @@ class TemporalUnit(nnx.Module):
     self.stride, self.relu = stride, relu
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    y = jax.nn.relu(self.embed(x_bvtc, train=train))
+    y = jax.nn.relu(self.entry(x_bvtc, train=train))
     *parts, pooled = jnp.split(y, _EMBEDDED, axis=-1)
     for i, branch in enumerate(self.dilated):
       parts[i] = branch(parts[i], train=train)
@@ -282,16 +284,17 @@ class MSG3D(Recognizer):
         'model.widths and model.strides need one entry for each stage: got'
         f' {len(widths)}, {len(strides)}'
       )
-    for key, value, unit in (
+    for key, values, least in (
       ('widths', widths, _BRANCHES),
       ('strides', strides, 1),
       ('num_gcn_scales', [num_gcn_scales], 1),
       ('num_g3d_scales', [num_g3d_scales], 1),
     ):
-      if not value or any(v < 1 or v % unit for v in value):
-        raise UserError(
-          f'model.{key} is {value}; use multiples of {unit}, above 0'
-        )
+      for value in values or [0]:
+        if value < least or value % least:
+          raise UserError(
+            f'model.{key} has {value}; use multiples of {least}, from {least}'
+          )
     joints, scales = get_layout(layout), (num_gcn_scales, num_g3d_scales)
     options = {'dtype': dtype, 'rngs': rngs}
     features, blocks = in_channels, []
@@ -332,20 +335,13 @@ def _graph(layout: Layout, scales: int, window: int) -> np.ndarray:
   return graphs.disentangled(matrix, scales)
 
 
-def _shifted(x_bvtc, window, stride):
-  """Every `stride`-th frame's neighbours: W arrays; zeros beyond the ends."""
-  back, t = window // 2, x_bvtc.shape[2]
-  padded = jnp.pad(x_bvtc, ((0, 0), (0, 0), (back, back), (0, 0)))
-  return [padded[:, :, w : w + t : stride] for w in range(window)]
-
-
 def _max_pool(x_bvtc, stride):
-  """The maximum over three frames, of values that are not negative.
-
-  Of equal ones the first has the gradient, as in PyTorch. XLA's own pooling is
-  slow on the CPU.
-  """
-  most, *others = _shifted(x_bvtc, 3, stride)
-  for other in others:
-    most = jnp.where(other > most, other, most)
-  return most
+  """The maximum over every `stride`-th frame and its two neighbours."""
+  return jax.lax.reduce_window(
+    x_bvtc,
+    -jnp.inf,
+    jax.lax.max,
+    (1, 1, 3, 1),
+    (1, 1, stride, 1),
+    ((0, 0), (0, 0), (1, 1), (0, 0)),
+  )

@@ -73,7 +73,7 @@ def _temporal(name, path, unit):
   dilated = len(unit.dilated)
   for i in range(dilated + 1):
     at, place = f'{name}.branches.{i}', {'part': i, 'parts': dilated + 1}
-    yield from conv_norm(f'{at}.0', f'{at}.1', 'embed', **place)
+    yield from conv_norm(f'{at}.0', f'{at}.1', 'entry', **place)
     if i < dilated:
       there, at = ('dilated', i), f'{at}.3'
       yield from conv_norm(f'{at}.conv', f'{at}.bn', *there, layout='temporal')
