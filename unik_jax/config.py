@@ -62,6 +62,9 @@ def default() -> ConfigDict:
         # st_gcn
         'edge_importance_weighting': True,
         'dropout': 0.0,  # the authors have 0.5 on NTU RGB+D
+        # ms_g3d: in a frame, and in windows; the authors have 8, 8 on Kinetics
+        'num_gcn_scales': 13,
+        'num_g3d_scales': 6,
       },
       'data': {
         'name': '',  # a TFDS name: dataset, or dataset/config

@@ -19,11 +19,18 @@ from unik_jax.config import default
 from unik_jax.errors import UserError
 from unik_jax.models.agcn import AAGCN, AGCN
 from unik_jax.models.base import Mixing
+from unik_jax.models.ms_g3d import MSG3D
 from unik_jax.models.st_gcn import STGCN
 from unik_jax.models.unik import UNIK
 from unik_jax.skeletons import get_layout
 
-MODELS = {'unik': UNIK, 'agcn': AGCN, 'aagcn': AAGCN, 'st_gcn': STGCN}
+MODELS = {
+  'unik': UNIK,
+  'agcn': AGCN,
+  'aagcn': AAGCN,
+  'st_gcn': STGCN,
+  'ms_g3d': MSG3D,
+}
 
 
 class Network:

@@ -24,6 +24,11 @@ _LAYOUTS: dict[str, tuple[Callable, Callable]] = {
     lambda a: a.transpose(2, 1, 0)[:, :, None, :, None],
     lambda a: a[:, :, 0, :, 0].transpose(2, 1, 0),
   ),
+  # (K, U, P) to (K * P, U): one product makes every matrix's joints.
+  'matrices': (
+    lambda a: a.transpose(0, 2, 1).reshape(-1, a.shape[1]),
+    lambda a: a.reshape(-1, *a.shape[1:] * 2).transpose(0, 2, 1),
+  ),
 }
 
 
@@ -36,6 +41,8 @@ class Tensor(NamedTuple):
       tensor that the official model keeps, but that is not ours to learn.
     layout: a key of `_LAYOUTS`.
     head: index into our array's first axis, where we stack heads.
+    part: index into its last axis, where we join `parts` of equal length.
+    parts: how many.
     unused_shape: the shape of a tensor that it never uses.
     constant: what such a tensor holds, where that is of use to it.
   """
@@ -44,24 +51,29 @@ class Tensor(NamedTuple):
   path: tuple | None
   layout: str = 'same'
   head: int | None = None
+  part: int | None = None
+  parts: int = 1
   unused_shape: tuple[int, ...] = ()
   constant: np.ndarray | None = None
 
 
 def conv(
-  name: str, path: tuple, layout: str = 'conv1x1', head: int | None = None
+  name: str, path: tuple, layout: str = 'conv1x1', **place
 ) -> Iterator[Tensor]:
   """A convolution's or linear layer's weight and bias."""
-  yield Tensor(f'{name}.weight', ('params', *path, 'kernel'), layout, head)
-  yield Tensor(f'{name}.bias', ('params', *path, 'bias'), head=head)
+  yield Tensor(f'{name}.weight', ('params', *path, 'kernel'), layout, **place)
+  yield Tensor(f'{name}.bias', ('params', *path, 'bias'), **place)
 
 
-def batch_norm(name: str, path: tuple) -> Iterator[Tensor]:
+def batch_norm(name: str, path: tuple, **place) -> Iterator[Tensor]:
   """A batch norm's parameters and statistics."""
-  yield Tensor(f'{name}.weight', ('params', *path, 'scale'))
-  yield Tensor(f'{name}.bias', ('params', *path, 'bias'))
-  yield Tensor(f'{name}.running_mean', ('batch_stats', *path, 'mean'))
-  yield Tensor(f'{name}.running_var', ('batch_stats', *path, 'var'))
+  for theirs, tree, ours in (
+    ('weight', 'params', 'scale'),
+    ('bias', 'params', 'bias'),
+    ('running_mean', 'batch_stats', 'mean'),
+    ('running_var', 'batch_stats', 'var'),
+  ):
+    yield Tensor(f'{name}.{theirs}', (tree, *path, ours), **place)
   yield Tensor(f'{name}.num_batches_tracked', None)
 
 
@@ -100,8 +112,7 @@ def to_official(model, params, batch_stats) -> dict[str, np.ndarray]:
       kind = np.float32 if tensor.unused_shape else np.int64
       out[tensor.name] = np.zeros(tensor.unused_shape, kind)
       continue
-    value = np.asarray(_get(tree, tensor.path))
-    value = value if tensor.head is None else value[tensor.head]
+    value = _piece(np.asarray(_get(tree, tensor.path)), tensor)
     out[tensor.name] = np.ascontiguousarray(_LAYOUTS[tensor.layout][0](value))
   return out
 
@@ -149,9 +160,8 @@ def from_official(
     if tensor.constant is None:
       expected = tensor.unused_shape
     if tensor.path is not None:
-      target = _get(tree, tensor.path).shape
-      target = target if tensor.head is None else target[1:]
-      expected = to_torch(np.empty(target, np.uint8)).shape
+      target = np.empty(_get(tree, tensor.path).shape, np.uint8)
+      expected = to_torch(_piece(target, tensor)).shape
     if value.shape != expected:
       problems.append(f'misshapen: {name} is {value.shape}, not {expected}')
     elif value.dtype.kind not in 'fiu' or not np.isfinite(value).all():
@@ -167,10 +177,20 @@ def from_official(
     )
   for tensor in wanted.values():
     if tensor.path in pieces:
-      parts = pieces[tensor.path]
-      stacked = parts[0] if tensor.head is None else np.stack(parts)
-      tree = _set(tree, tensor.path, stacked)
+      whole = pieces[tensor.path]
+      if tensor.part is not None:
+        whole = np.concatenate(whole, axis=-1)
+      else:
+        whole = whole[0] if tensor.head is None else np.stack(whole)
+      tree = _set(tree, tensor.path, whole)
   return tree['params'], tree['batch_stats']
+
+
+def _piece(array, tensor):
+  """What a tensor is of our array."""
+  if tensor.part is not None:
+    return np.split(array, tensor.parts, axis=-1)[tensor.part]
+  return array if tensor.head is None else array[tensor.head]
 
 
 def _get(tree, path):

@@ -1,0 +1,347 @@
+"""MS-G3D: Liu et al., CVPR 2020.
+
+Three stages. In each, one path mixes the joints of a frame at many scales,
+which are numbers of hops (`graphs.disentangled`), and then has temporal units;
+another mixes the joints of windows of 3 and of 5 frames, as one graph. The two
+are added.
+
+Shape legend: B clips x persons, V joints, T frames, C channels in, D channels
+out, K scales, W frames in a window, U and P = W * V joints (in and out).
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from unik_jax.errors import UserError
+from unik_jax.models import graphs, layers, ms_g3d_official, official
+from unik_jax.models.base import Mixing, Recognizer
+from unik_jax.skeletons import Layout, get_layout
+
+_WINDOWS = (3, 5)
+_DILATIONS = (1, 2, 3, 4)
+_EMBEDDED = len(_DILATIONS) + 1  # branches that begin alike
+_BRANCHES = _EMBEDDED + 1
+
+
+class ConvNorm(nnx.Module):
+  """A convolution over time and batch norm, with PyTorch's initial values.
+
+  Args:
+    in_features: C.
+    out_features: D.
+    taps: of the kernel.
+    stride: of the frames.
+    dilation: distance between taps, in frames.
+    **options: dtype, of the computation, and rngs, where the initial values
+      come from.
+  """
+
+  def __init__(
+    self, in_features, out_features, *, taps=1, stride=1, dilation=1, **options
+  ):
+    bound = layers.uniform((in_features * taps) ** -0.5)
+    inits = {'kernel_init': bound, 'bias_init': bound}
+    if taps == 1:
+      self.conv = layers.Dense(in_features, out_features, **inits, **options)
+    else:
+      self.conv = layers.TemporalConv(
+        in_features,
+        out_features,
+        kernel_size=taps,
+        stride=stride,
+        dilation=dilation,
+        **inits,
+        **options,
+      )
+    self.bn = layers.BatchNorm(out_features, dtype=options['dtype'])
+    self.skip = stride if taps == 1 else 1
+
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
+    return self.bn(self.conv(x_bvtc[:, :, :: self.skip]), train=train)
+
+
+class GraphUnit(ConvNorm):
+  """MS-GCN: ReLU(bn([x A_1, ..., x A_K] W + b)), A_k = graph + learned mask.
+
+  Args:
+    in_features: C.
+    out_features: D.
+    graph: arguments of `_graph`.
+    **options: `dtype` and `rngs`, as of `ConvNorm`.
+  """
+
+  def __init__(self, in_features, out_features, graph, **options):
+    matrices = _graph(*graph)
+    super().__init__(len(matrices) * in_features, out_features, **options)
+    key = options['rngs'].params()
+    self.mask = nnx.Param(layers.uniform(1e-6)(key, matrices.shape))
+    self.graph = graph
+
+  def __call__(self, x_butc: jax.Array, *, train: bool) -> jax.Array:
+    mixing = self.matrices().astype(x_butc.dtype)
+    y = jnp.einsum('butc,kup->bptkc', x_butc, mixing)
+    y = y.reshape(*y.shape[:3], -1)
+    return jax.nn.relu(super().__call__(y, train=train))
+
+  def matrices(self) -> jax.Array:
+    """The A_k, (K, U, P)."""
+    return _graph(*self.graph) + self.mask[...]
+
+  def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
+    """As of `Recognizer`; `first` where the input's channels come in."""
+    _, scales, window = self.graph
+    axes = {('mask',): ((), (window, 'inputs'), (window, 'joints'))}
+    if first:
+      axes['conv', 'kernel'] = ((scales, 'channels'), ())
+    return axes
+
+
+class WindowUnit(nnx.Module):
+  """G3D: MS-GCN in windows, whose frames a (W x 1) convolution makes one.
+
+  Args:
+    in_features: C.
+    hidden: channels in between.
+    out_features: D.
+    graph: arguments of `_graph`.
+    stride: of the windows.
+    **options: `dtype` and `rngs`, as of `ConvNorm`.
+  """
+
+  def __init__(
+    self, in_features, hidden, out_features, graph, stride, **options
+  ):
+    *_, self.window = graph
+    self.graph = GraphUnit(in_features, hidden, graph, **options)
+    init, rngs = layers.uniform((self.window * hidden) ** -0.5), options['rngs']
+    # The names are those that `folding` knows.
+    shape = (self.window, hidden, out_features)
+    self.window_kernel = nnx.Param(init(rngs.params(), shape))
+    self.window_bias = nnx.Param(init(rngs.params(), (out_features,)))
+    self.window_bn = layers.BatchNorm(out_features, dtype=options['dtype'])
+    self.stride = stride
+
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
+    b, v, t, _ = x_bvtc.shape
+    back = self.window // 2
+    padded = jnp.pad(x_bvtc, ((0, 0), (0, 0), (back, back), (0, 0)))
+    frames = [padded[:, :, w : w + t : self.stride] for w in range(self.window)]
+    y = self.graph(jnp.concatenate(frames, axis=1), train=train)
+    y = y.reshape(b, self.window, v, *y.shape[2:])
+    kernel = self.window_kernel[...].astype(y.dtype)
+    y = jnp.einsum('bwvtc,wcd->bvtd', y, kernel)
+    y += self.window_bias[...].astype(y.dtype)
+    return self.window_bn(y, train=train)
+
+
+class TemporalUnit(nnx.Module):
+  """MS-TCN: ReLU([branches] + x), six branches of D / 6 channels each.
+
+  Four are (3 x 1) convolutions, of different dilation, and one a maximum over
+  three frames, each after a 1 x 1 convolution; the last is such a one alone.
+
+  Args:
+    in_features: C.
+    out_features: D.
+    stride: of the frames.
+    relu: whether there is a ReLU at the end.
+    **options: `dtype` and `rngs`, as of `ConvNorm`.
+  """
+
+  def __init__(
+    self, in_features, out_features, *, stride=1, relu=True, **options
+  ):
+    width = out_features // _BRANCHES
+    # As one, whose product is faster than five narrow ones.
+    self.entry = ConvNorm(in_features, _EMBEDDED * width, **options)
+    strided = options | {'stride': stride}
+    self.dilated = nnx.List(
+      ConvNorm(width, width, taps=3, dilation=dilation, **strided)
+      for dilation in _DILATIONS
+    )
+    self.pool_bn = layers.BatchNorm(width, dtype=options['dtype'])
+    self.plain = ConvNorm(in_features, width, **strided)
+    if in_features != out_features or stride > 1:
+      self.residual = ConvNorm(in_features, out_features, **strided)
+    else:
+      self.residual = 'identity'
+    self.stride, self.relu = stride, relu
+
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
+    y = jax.nn.relu(self.entry(x_bvtc, train=train))
+    *parts, pooled = jnp.split(y, _EMBEDDED, axis=-1)
+    for i, branch in enumerate(self.dilated):
+      parts[i] = branch(parts[i], train=train)
+    parts.append(self.pool_bn(_max_pool(pooled, self.stride), train=train))
+    parts.append(self.plain(x_bvtc, train=train))
+    y = jnp.concatenate(parts, axis=-1)
+    if self.residual == 'identity':
+      y += x_bvtc
+    else:
+      y += self.residual(x_bvtc, train=train)
+    return jax.nn.relu(y) if self.relu else y
+
+
+class Stage(nnx.Module):
+  """ReLU(MS-TCN(MS-TCN(MS-GCN(x))) + G3D_3(x) + G3D_5(x)), then MS-TCN.
+
+  Args:
+    in_features: C.
+    hidden: channels after the joints are mixed.
+    out_features: D.
+    stride: of the frames.
+    layout: whose bones are the graph.
+    scales: K in a frame, and in windows.
+    **options: `dtype` and `rngs`, as of `ConvNorm`.
+  """
+
+  def __init__(
+    self, in_features, hidden, out_features, stride, layout, scales, **options
+  ):
+    self.graph = GraphUnit(
+      in_features, hidden, (layout, scales[0], 1), **options
+    )
+    widths = in_features, hidden, out_features
+    self.windows = nnx.List(
+      WindowUnit(*widths, (layout, scales[1], window), stride, **options)
+      for window in _WINDOWS
+    )
+    one = TemporalUnit(hidden, out_features, stride=stride, **options)
+    two = TemporalUnit(out_features, out_features, relu=False, **options)
+    three = TemporalUnit(out_features, out_features, **options)
+    self.temporal = nnx.List([one, two, three])
+
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
+    y = self.graph(x_bvtc, train=train)
+    for unit in self.temporal[:2]:
+      y = unit(y, train=train)
+    for unit in self.windows:
+      y += unit(x_bvtc, train=train)
+    return self.temporal[2](jax.nn.relu(y), train=train)
+
+  def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
+    """Those of the MS-GCN within frames, scale by scale; no attention.
+
+    Of a stage's three stacks it is the one in which a scale is a number of
+    hops, and a joint comes once; those of the windows are left out.
+    """
+    del x_bvtc
+    return Mixing(self.graph.matrices(), None)
+
+  def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
+    """As of `Recognizer`."""
+    units = {('graph',): self.graph}
+    for i, unit in enumerate(self.windows):
+      units['windows', i, 'graph'] = unit.graph
+    return {
+      (*path, *rest): made_of
+      for path, unit in units.items()
+      for rest, made_of in unit.data_axes(first=first).items()
+    }
+
+
+class MSG3D(Recognizer):
+  """The network: (N, M, T, V, C) keypoints to (N, num_classes) logits.
+
+  Args:
+    num_classes: how many actions.
+    layout: name of the joints' layout, whose bones are the graph.
+    num_persons: M. Absent persons are zeros, and count in the mean.
+    in_channels: C of the keypoints.
+    num_gcn_scales: K in a frame; the authors have 13 on NTU RGB+D, and 8 on
+      Kinetics.
+    num_g3d_scales: K in windows; they have 6, and 8.
+    widths: output channels of each stage, multiples of six.
+    strides: temporal stride of each stage.
+    dtype: of the computation; None for that of the inputs.
+    rngs: where the initial values come from (stream `params`).
+
+  Raises:
+    UserError: an option's value is refused.
+  """
+
+  def __init__(
+    self,
+    num_classes: int,
+    layout: str,
+    num_persons: int = 2,
+    in_channels: int = 3,
+    *,
+    num_gcn_scales: int = 13,
+    num_g3d_scales: int = 6,
+    widths: Sequence[int] = (96, 192, 384),
+    strides: Sequence[int] = (1, 2, 2),
+    dtype=None,
+    rngs: nnx.Rngs,
+  ):
+    if len(widths) != len(strides):
+      raise UserError(
+        'model.widths and model.strides need one entry for each stage: got'
+        f' {len(widths)}, {len(strides)}'
+      )
+    for key, values, least in (
+      ('widths', widths, _BRANCHES),
+      ('strides', strides, 1),
+      ('num_gcn_scales', [num_gcn_scales], 1),
+      ('num_g3d_scales', [num_g3d_scales], 1),
+    ):
+      for value in values or [0]:
+        if value < least or value % least:
+          raise UserError(
+            f'model.{key} has {value}; use multiples of {least}, from {least}'
+          )
+    joints, scales = get_layout(layout), (num_gcn_scales, num_g3d_scales)
+    options = {'dtype': dtype, 'rngs': rngs}
+    features, blocks = in_channels, []
+    for width, stride in zip(widths, strides, strict=True):
+      # Joints are mixed at the channels that come in, but for keypoints.
+      hidden = features if blocks else width
+      blocks.append(
+        Stage(features, hidden, width, stride, joints, scales, **options)
+      )
+      features = width
+    super().__init__(
+      num_classes,
+      joints.num_joints,
+      num_persons,
+      in_channels,
+      blocks=blocks,
+      features=features,
+      **options,
+    )
+
+  def official_tensors(self) -> Iterator[official.Tensor]:
+    """The state dict of the official PyTorch MS-G3D, in its order."""
+    return ms_g3d_official.tensors(self)
+
+  official_shape = staticmethod(ms_g3d_official.shape)
+
+
+@functools.cache
+def _graph(layout: Layout, scales: int, window: int) -> np.ndarray:
+  """The matrices of a graph, (K, W * V, W * V).
+
+  Over the frames of a window, a joint is a neighbour of its own neighbours, and
+  of itself, in each other frame.
+  """
+  matrix = graphs.adjacency(layout)
+  if window > 1:
+    matrix = np.tile(matrix + np.eye(len(matrix)), (window, window))
+  return graphs.disentangled(matrix, scales)
+
+
+def _max_pool(x_bvtc, stride):
+  """The maximum over every `stride`-th frame and its two neighbours."""
+  return jax.lax.reduce_window(
+    x_bvtc,
+    -jnp.inf,
+    jax.lax.max,
+    (1, 1, 3, 1),
+    (1, 1, stride, 1),
+    ((0, 0), (0, 0), (1, 1), (0, 0)),
+  )
