@@ -13,7 +13,7 @@ from unik_jax import transfer
 from unik_jax.config import default
 from unik_jax.errors import UserError
 from unik_jax.joint_maps import nearest
-from unik_jax.models import MODELS, from_config, graphs, official
+from unik_jax.models import MODELS, Network, from_config, graphs, official
 from unik_jax.models.agcn import GatedUnit
 from unik_jax.models.folding import fold
 from unik_jax.skeletons import get_layout
@@ -160,6 +160,8 @@ COUNTS = (
   ('agcn', 'ntu_25', 3, 60, {}, 3_469_510),
   ('agcn', 'unik_17', 2, 31, {}, 3_451_461),
   ('aagcn', 'ntu_25', 3, 60, {}, 3_781_668),
+  ('ctr_gcn', 'ntu_25', 3, 60, {}, 1_446_672),
+  ('ctr_gcn', 'ntu_25', 3, 120, {}, 1_462_092),
   ('unik', 'ntu_25', 3, 60, {'matrix': 'adaptive'}, 3_469_510),
 )
 
@@ -173,6 +175,13 @@ def test_published_counts(case):
     layout=layout, num_classes=classes, persons=2, channels=channels
   )
   assert from_config(config).num_params() == count
+
+
+def test_st_gcn_pp_is_as_large_as_published():
+  """1.39M with 17 joints, 1.4M with 25 (mmaction2, configs/stgcnpp)."""
+  for layout, millions in (('unik_17', 1.39), ('ntu_25', 1.40)):
+    net = Network('st_gcn_pp', num_classes=60, layout=layout)
+    assert round(net.num_params() / 1e6, 2) == millions
 
 
 def test_fixed_matrices_are_all_that_is_not_learned():

@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import MODELS, Network, ms_g3d
+from unik_jax.models import MODELS, Network, ms_g3d, multi_scale
 from unik_jax.models.folding import fold
 from unik_jax.models.official import from_official, to_official
 from unik_jax.skeletons import Layout, get_layout
@@ -117,7 +117,7 @@ def test_the_window_unit(stride):
 def test_the_pool_and_its_gradient():
   """Nothing beyond the ends; the first of equal values has it all."""
   x = np.float32([-1, -1, -3, 2, 2, 2, 1])[None, None, :, None]
-  pooled, back = jax.vjp(lambda x: ms_g3d._max_pool(x, 2), x)
+  pooled, back = jax.vjp(lambda x: multi_scale.max_pool(x, 2), x)
   assert pooled.ravel().tolist() == [-1, 2, 2, 2]
   (grad,) = back(np.float32([1, 10, 100, 1000])[None, None, :, None])
   assert grad.ravel().tolist() == [1, 0, 0, 110, 0, 1000, 0]

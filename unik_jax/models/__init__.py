@@ -19,8 +19,10 @@ from unik_jax.config import default
 from unik_jax.errors import UserError
 from unik_jax.models.agcn import AAGCN, AGCN
 from unik_jax.models.base import Mixing
+from unik_jax.models.ctr_gcn import CTRGCN
 from unik_jax.models.ms_g3d import MSG3D
 from unik_jax.models.st_gcn import STGCN
+from unik_jax.models.st_gcn_pp import STGCNPP
 from unik_jax.models.unik import UNIK
 from unik_jax.skeletons import get_layout
 
@@ -30,6 +32,8 @@ MODELS = {
   'aagcn': AAGCN,
   'st_gcn': STGCN,
   'ms_g3d': MSG3D,
+  'ctr_gcn': CTRGCN,
+  'st_gcn_pp': STGCNPP,
 }
 
 

@@ -197,6 +197,14 @@ class BatchNorm(nnx.Module):
     return ((x - mean) * factor + self.bias[...]).astype(out_dtype)
 
 
+def scattered_norm(features: int, *, dtype=None, rngs: nnx.Rngs) -> BatchNorm:
+  """Batch norm whose scale starts about 1, with a deviation of 0.02."""
+  norm = BatchNorm(features, dtype=dtype)
+  key = rngs.params()
+  norm.scale[...] = 1 + 0.02 * jax.random.normal(key, (features,))
+  return norm
+
+
 class ConvNorm(nnx.Module):
   """A 1 x 1 convolution and batch norm on every `stride`-th frame of x_bvtc.
 

@@ -20,49 +20,11 @@ from flax import nnx
 from unik_jax.errors import UserError
 from unik_jax.models import graphs, layers, ms_g3d_official, official
 from unik_jax.models.base import Mixing, Recognizer
+from unik_jax.models.multi_scale import ConvNorm, TemporalUnit
 from unik_jax.skeletons import Layout, get_layout
 
 _WINDOWS = (3, 5)
-_DILATIONS = (1, 2, 3, 4)
-_EMBEDDED = len(_DILATIONS) + 1  # branches that begin alike
-_BRANCHES = _EMBEDDED + 1
-
-
-class ConvNorm(nnx.Module):
-  """A convolution over time and batch norm, with PyTorch's initial values.
-
-  Args:
-    in_features: C.
-    out_features: D.
-    taps: of the kernel.
-    stride: of the frames.
-    dilation: distance between taps, in frames.
-    **options: dtype, of the computation, and rngs, where the initial values
-      come from.
-  """
-
-  def __init__(
-    self, in_features, out_features, *, taps=1, stride=1, dilation=1, **options
-  ):
-    bound = layers.uniform((in_features * taps) ** -0.5)
-    inits = {'kernel_init': bound, 'bias_init': bound}
-    if taps == 1:
-      self.conv = layers.Dense(in_features, out_features, **inits, **options)
-    else:
-      self.conv = layers.TemporalConv(
-        in_features,
-        out_features,
-        kernel_size=taps,
-        stride=stride,
-        dilation=dilation,
-        **inits,
-        **options,
-      )
-    self.bn = layers.BatchNorm(out_features, dtype=options['dtype'])
-    self.skip = stride if taps == 1 else 1
-
-  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    return self.bn(self.conv(x_bvtc[:, :, :: self.skip]), train=train)
+_BRANCHES = 6  # of a temporal unit
 
 
 class GraphUnit(ConvNorm):
@@ -137,54 +99,6 @@ class WindowUnit(nnx.Module):
     y = jnp.einsum('bwvtc,wcd->bvtd', y, kernel)
     y += self.window_bias[...].astype(y.dtype)
     return self.window_bn(y, train=train)
-
-
-class TemporalUnit(nnx.Module):
-  """MS-TCN: ReLU([branches] + x), six branches of D / 6 channels each.
-
-  Four are (3 x 1) convolutions, of different dilation, and one a maximum over
-  three frames, each after a 1 x 1 convolution; the last is such a one alone.
-
-  Args:
-    in_features: C.
-    out_features: D.
-    stride: of the frames.
-    relu: whether there is a ReLU at the end.
-    **options: `dtype` and `rngs`, as of `ConvNorm`.
-  """
-
-  def __init__(
-    self, in_features, out_features, *, stride=1, relu=True, **options
-  ):
-    width = out_features // _BRANCHES
-    # As one, whose product is faster than five narrow ones.
-    self.entry = ConvNorm(in_features, _EMBEDDED * width, **options)
-    strided = options | {'stride': stride}
-    self.dilated = nnx.List(
-      ConvNorm(width, width, taps=3, dilation=dilation, **strided)
-      for dilation in _DILATIONS
-    )
-    self.pool_bn = layers.BatchNorm(width, dtype=options['dtype'])
-    self.plain = ConvNorm(in_features, width, **strided)
-    if in_features != out_features or stride > 1:
-      self.residual = ConvNorm(in_features, out_features, **strided)
-    else:
-      self.residual = 'identity'
-    self.stride, self.relu = stride, relu
-
-  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    y = jax.nn.relu(self.entry(x_bvtc, train=train))
-    *parts, pooled = jnp.split(y, _EMBEDDED, axis=-1)
-    for i, branch in enumerate(self.dilated):
-      parts[i] = branch(parts[i], train=train)
-    parts.append(self.pool_bn(_max_pool(pooled, self.stride), train=train))
-    parts.append(self.plain(x_bvtc, train=train))
-    y = jnp.concatenate(parts, axis=-1)
-    if self.residual == 'identity':
-      y += x_bvtc
-    else:
-      y += self.residual(x_bvtc, train=train)
-    return jax.nn.relu(y) if self.relu else y
 
 
 class Stage(nnx.Module):
@@ -333,15 +247,3 @@ def _graph(layout: Layout, scales: int, window: int) -> np.ndarray:
   if window > 1:
     matrix = np.tile(matrix + np.eye(len(matrix)), (window, window))
   return graphs.disentangled(matrix, scales)
-
-
-def _max_pool(x_bvtc, stride):
-  """The maximum over every `stride`-th frame and its two neighbours."""
-  return jax.lax.reduce_window(
-    x_bvtc,
-    -jnp.inf,
-    jax.lax.max,
-    (1, 1, 3, 1),
-    (1, 1, stride, 1),
-    ((0, 0), (0, 0), (1, 1), (0, 0)),
-  )

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unik_jax.models import official
+from unik_jax.models import multi_scale, official
 
 
 def tensors(model) -> Iterator[official.Tensor]:
@@ -30,7 +30,9 @@ def tensors(model) -> Iterator[official.Tensor]:
     yield from _graph(f'{name}.0', (*path, 'graph'))
     names = (f'{name}.1', f'{name}.2', f'tcn{i + 1}')
     for j, (name, unit) in enumerate(zip(names, stage.temporal, strict=True)):
-      yield from _temporal(name, (*path, 'temporal', j), unit)
+      yield from multi_scale.official_tensors(
+        name, (*path, 'temporal', j), unit
+      )
   yield from official.conv('fc', ('head',), 'linear')
 
 
@@ -62,24 +64,3 @@ def _graph(name, path):
   yield official.Tensor(f'{name}.A_res', ('params', *path, 'mask'), 'matrices')
   yield from official.conv(f'{name}.mlp.layers.0', (*path, 'conv'))
   yield from official.batch_norm(f'{name}.mlp.layers.1', (*path, 'bn'))
-
-
-def _temporal(name, path, unit):
-  def conv_norm(conv, bn, *ours, layout='conv1x1', **place):
-    there = (*path, *ours)
-    yield from official.conv(conv, (*there, 'conv'), layout, **place)
-    yield from official.batch_norm(bn, (*there, 'bn'), **place)
-
-  dilated = len(unit.dilated)
-  for i in range(dilated + 1):
-    at, place = f'{name}.branches.{i}', {'part': i, 'parts': dilated + 1}
-    yield from conv_norm(f'{at}.0', f'{at}.1', 'entry', **place)
-    if i < dilated:
-      there, at = ('dilated', i), f'{at}.3'
-      yield from conv_norm(f'{at}.conv', f'{at}.bn', *there, layout='temporal')
-  yield from official.batch_norm(f'{at}.4', (*path, 'pool_bn'))
-  at = f'{name}.branches.{dilated + 1}'
-  yield from conv_norm(f'{at}.0', f'{at}.1', 'plain')
-  if unit.residual != 'identity':
-    at = f'{name}.residual'
-    yield from conv_norm(f'{at}.conv', f'{at}.bn', 'residual')

@@ -24,6 +24,10 @@ _LAYOUTS: dict[str, tuple[Callable, Callable]] = {
     lambda a: a.transpose(2, 1, 0)[:, :, None, :, None],
     lambda a: a[:, :, 0, :, 0].transpose(2, 1, 0),
   ),
+  'transposed': (
+    lambda a: a.transpose(0, 2, 1),
+    lambda a: a.transpose(0, 2, 1),
+  ),
   # (K, U, P) to (K * P, U): one product makes every matrix's joints.
   'matrices': (
     lambda a: a.transpose(0, 2, 1).reshape(-1, a.shape[1]),

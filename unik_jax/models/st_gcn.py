@@ -63,7 +63,7 @@ class Block(nnx.Module):
     )
     if importance:
       self.edge_importance = nnx.Param(jnp.ones((slices, joints, joints)))
-    self.graph_bn = _norm(out_features, dtype, rngs)
+    self.graph_bn = layers.scattered_norm(out_features, dtype=dtype, rngs=rngs)
     self.temporal = _ConvNorm(
       layers.TemporalConv(
         out_features,
@@ -233,14 +233,7 @@ class _ConvNorm(nnx.Module):
 
   def __init__(self, conv, features, dtype, rngs):
     self.conv = conv
-    self.bn = _norm(features, dtype, rngs)
+    self.bn = layers.scattered_norm(features, dtype=dtype, rngs=rngs)
 
   def __call__(self, x_bvtc, *, train):
     return self.bn(self.conv(x_bvtc), train=train)
-
-
-def _norm(features, dtype, rngs):
-  """Batch norm whose scale starts about 1, as in the official code."""
-  norm = layers.BatchNorm(features, dtype=dtype)
-  norm.scale[...] = 1 + _SMALL(rngs.params(), (features,))
-  return norm
