@@ -76,8 +76,11 @@ def run(synthetic_dir, tmp_path_factory):
 def test_no_attention(run):
   config = run[0].config.copy_and_resolve_references()
   config.model.attention = False
+  net = models.from_config(config)
+  params, stats = jax.eval_shape(net.init, jax.random.key(0))
+  without = run[0]._replace(net=net, params=params, batch_stats=stats)
   with pytest.raises(UserError, match='no attention'):
-    inside.attention(run[0]._replace(config=config), {})
+    inside.attention(without, {})
 
 
 def test_dependencies_before_and_after(run):
