@@ -1,4 +1,4 @@
-"""Eight virtual CPU devices, and one compilation cache, for all tests.
+"""Eight virtual CPU devices, and quick compilation, kept, for all tests.
 
 Set before JAX starts; the workers of pytest-xdist, and the commands that tests
 run, inherit them.
@@ -10,8 +10,13 @@ import shutil
 import tempfile
 
 os.environ['JAX_PLATFORMS'] = 'cpu'
-os.environ['XLA_FLAGS'] = (
-  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+os.environ['XLA_FLAGS'] = ' '.join(
+  (
+    os.environ.get('XLA_FLAGS', ''),
+    '--xla_force_host_platform_device_count=8',
+    # Tests compile much and run little.
+    '--xla_backend_optimization_level=0',
+  )
 )
 
 if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:

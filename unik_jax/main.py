@@ -6,6 +6,7 @@
 The same command goes on where a run stopped.
 """
 
+import os
 import sys
 from logging import getLogger
 
@@ -46,21 +47,32 @@ def main(argv):
   if len(argv) > 1:
     sys.exit(f'error: unknown argument {argv[1]!r}; options start with --')
   # Imported here, so that --help and a misspelt option answer at once.
-  import jax
+  from jax.errors import JaxRuntimeError
 
-  from unik_jax import train
+  from unik_jax import parallel, train
   from unik_jax.errors import UserError
 
-  if _MULTIHOST.value:
-    jax.distributed.initialize()
   # Orbax and asyncio print a failed write many times over; we say it once.
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
   getLogger('asyncio').disabled = True
   try:
+    if _MULTIHOST.value:
+      parallel.connect()
     train.run(_CONFIG.value, _WORKDIR.value)
   except UserError as error:
     sys.exit(f'\nerror: {error}')
+  except JaxRuntimeError as error:
+    if not _MULTIHOST.value:
+      raise
+    print(
+      f'\nerror: {error}\nIf another process of the run has ended, see what it'
+      ' printed. Start all of them again: the same command goes on from the'
+      ' newest checkpoint.',
+      file=sys.stderr,
+      flush=True,
+    )
+    os._exit(1)  # JAX's own way out waits minutes for the others
   except KeyboardInterrupt:
     sys.exit(130)
 

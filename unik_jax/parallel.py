@@ -5,6 +5,7 @@ kernel, with its optimizer state. Everything else is replicated.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,28 @@ from unik_jax.errors import UserError
 
 # Below this many values, gathering a kernel costs more than holding it.
 _LARGE = 4096
+
+
+def connect() -> None:
+  """Joins the processes of a run, before anything else is asked of JAX.
+
+  On Cloud TPU and under Slurm JAX finds the others by itself. Elsewhere the
+  environment says it: JAX_COORDINATOR_ADDRESS (HOST:PORT of process 0),
+  JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+
+  Raises:
+    UserError: the others are not described, or cannot be reached.
+  """
+  names = ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
+  try:
+    numbers = [int(os.environ[name]) for name in names if name in os.environ]
+    jax.distributed.initialize(None, *numbers)
+  except (RuntimeError, ValueError) as error:
+    raise UserError(
+      f'--multihost: {str(error).splitlines()[0]} Set JAX_COORDINATOR_ADDRESS'
+      ' (as in 10.0.0.1:8476), JAX_NUM_PROCESSES and JAX_PROCESS_ID for each'
+      ' process, or leave --multihost out to run on this machine alone.'
+    ) from error
 
 
 def make_mesh(

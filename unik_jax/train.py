@@ -142,7 +142,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   )
 
   def start():
-    state = jax.jit(init_state, out_shardings=shardings)(key)
+    state = jax.jit(
+      init_state, out_shardings=shardings, compiler_options=models.RUNS_ONCE
+    )(key)
     if started:
       state.params, state.batch_stats = started.params, started.batch_stats
       if config.ema:  # copied: what is donated must not be there twice

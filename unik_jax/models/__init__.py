@@ -36,6 +36,10 @@ MODELS = {
   'st_gcn_pp': STGCNPP,
 }
 
+# For `jax.jit` of what runs once, such as `Network.init`: it takes longer to
+# compile than to run, and this halves that.
+RUNS_ONCE = {'xla_backend_optimization_level': 0}
+
 
 class Network:
   """A model as pure functions over plain pytrees.

@@ -22,14 +22,21 @@ def costs(config: ConfigDict) -> tuple[int, int]:
   """
   net, data = models.from_config(config), config.data
   layout = models.get_layout(data.joints or data.layout)
-  shape = (1, data.persons, data.frames, layout.num_joints, data.channels)
+  shape = (data.persons, data.frames, layout.num_joints, data.channels)
+  return net.num_params(), multiply_accumulates(net, shape)
+
+
+def multiply_accumulates(
+  net: models.Network, shape: tuple[int, int, int, int]
+) -> int:
+  """Those of a forward pass of one clip of this shape, (M, T, V, C)."""
 
   def forward(params, stats, x):
     return net.apply(params, stats, x, train=False)[0]
 
   state = jax.eval_shape(net.init, jax.random.key(0))
-  x = jax.ShapeDtypeStruct(shape, jnp.float32)
-  return net.num_params(), _count(jax.make_jaxpr(forward)(*state, x).jaxpr)
+  x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+  return _count(jax.make_jaxpr(forward)(*state, x).jaxpr)
 
 
 def _count(jaxpr) -> int:

@@ -1,0 +1,210 @@
+"""Training steps and evaluation of UNIK, on this machine's first device.
+
+  python benchmarks/step.py --batch=8 --frames=150 --joints=17 --persons=2 \
+    --channels=2 --classes=320 [--dtype=bfloat16] [--torch] [--json]
+
+Prints clips and operations a second beside the machine's own peaks, measured
+in turns with them; compilation is timed apart. --torch adds the same network
+in eager PyTorch (python -m pip install torch), to be compared by ratios.
+"""
+
+import argparse
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import timing
+
+from unik_jax import models, optim
+from unik_jax.evaluate import make_eval_step
+from unik_jax.models.official import to_official
+from unik_jax.step import make_init, make_train_step
+from unik_jax.tabulating.costs import multiply_accumulates
+
+SGD = {'learning_rate': 0.1, 'weight_decay': 1e-4}
+
+
+def arguments():
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  for name, value in (
+    ('batch', 8),
+    ('frames', 150),
+    ('joints', 17),
+    ('persons', 2),
+    ('channels', 2),
+    ('classes', 320),
+    ('heads', 3),
+    ('rounds', 10),
+  ):
+    parser.add_argument(f'--{name}', type=int, default=value, help=f'{value}')
+  parser.add_argument('--dtype', choices=('float32', 'bfloat16'))
+  parser.add_argument('--torch', action='store_true', help='compare with it')
+  parser.add_argument('--json', action='store_true', help='a last line')
+  return parser.parse_args()
+
+
+def our_calls(options, x, label):
+  """Compiled calls by name, seconds to compile them, the network, weights."""
+  net = models.Network(
+    'unik',
+    num_classes=options.classes,
+    num_joints=options.joints,
+    num_persons=options.persons,
+    in_channels=options.channels,
+    num_heads=options.heads,
+    dtype=jnp.bfloat16 if options.dtype == 'bfloat16' else None,
+  )
+  optimizer = optim.make_optimizer(
+    'sgd', lambda _: SGD['learning_rate'], weight_decay=SGD['weight_decay']
+  )
+  state = jax.jit(make_init(net, optimizer))(jax.random.key(0))
+  weights = jax.device_get((state.params, state.batch_stats))
+  batch = jax.device_put(
+    {'x': x, 'label': label, 'mask': np.ones(len(x), np.float32)}
+  )
+  seconds = {}
+
+  def compiled(name, function, *args, **options):
+    start = time.perf_counter()
+    done = jax.jit(function, **options).lower(*args).compile()
+    seconds[name] = time.perf_counter() - start
+    return done
+
+  step = compiled(
+    'train', make_train_step(net, optimizer), state, batch, donate_argnums=0
+  )
+  evaluation = compiled('eval', make_eval_step(net), *weights, batch)
+  on_device = jax.device_put(weights)
+
+  def train():
+    nonlocal state
+    state, metrics = step(state, batch)
+    return metrics
+
+  calls = {'train': train, 'eval': lambda: evaluation(*on_device, batch)}
+  return calls, seconds, net, weights
+
+
+def torch_calls(options, net, weights, x, label):
+  """The same two of PyTorch, from the same weights; their answers agree."""
+  import torch
+  from torch_unik import TorchUNIK
+
+  model = TorchUNIK(
+    options.classes,
+    options.joints,
+    options.persons,
+    options.channels,
+    options.heads,
+  )
+  tensors = to_official(net.abstract, *weights)
+  known = model.state_dict()
+  state = {k: torch.from_numpy(v.copy()) for k, v in tensors.items()}
+  model.load_state_dict({**known, **state})
+  inputs = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 4, 2, 3, 1)))
+  targets = torch.from_numpy(label).long()
+  device = 'cuda' if jax.default_backend() == 'gpu' else 'cpu'
+  model, inputs, targets = (a.to(device) for a in (model, inputs, targets))
+  lower = options.dtype == 'bfloat16'
+  optimizer = torch.optim.SGD(
+    model.parameters(),
+    lr=SGD['learning_rate'],
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=SGD['weight_decay'],
+  )
+
+  def forward():
+    with torch.autocast(device, torch.bfloat16, enabled=lower):
+      return model(inputs)
+
+  def train():
+    model.train()
+    optimizer.zero_grad()
+    loss = torch.nn.functional.cross_entropy(forward().float(), targets)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+  def evaluate():
+    model.eval()
+    with torch.no_grad():
+      return forward().float().cpu().numpy()
+
+  ours = net.apply(*weights, x, train=False)[0]
+  np.testing.assert_allclose(
+    evaluate(), ours, rtol=0.1, atol=0.1 if lower else 1e-3
+  )
+  return {'torch train': train, 'torch eval': evaluate}
+
+
+def main():
+  options = arguments()
+  rng = np.random.default_rng(0)
+  shape = (options.persons, options.frames, options.joints, options.channels)
+  x = rng.standard_normal((options.batch, *shape)).astype(np.float32)
+  label = rng.integers(0, options.classes, options.batch).astype(np.int32)
+  calls, compile_seconds, net, weights = our_calls(options, x, label)
+  memory = timing.peak_memory()
+  if options.torch:
+    calls |= torch_calls(options, net, weights, x, label)
+  dtype = jnp.dtype(options.dtype or 'float32')
+  calls |= {
+    'product': timing.peak_flops(dtype),
+    'copy': timing.peak_bytes(),
+  }
+  seconds = timing.interleaved(calls, options.rounds)
+  middle = {name: float(np.median(values)) for name, values in seconds.items()}
+  peak = 2 * timing.peak_size() ** 3 / middle['product']
+  macs = multiply_accumulates(net, shape)
+  rows, figures = [], {}
+  for name in calls:
+    if name in ('product', 'copy'):
+      continue
+    rate = options.batch / middle[name]
+    # Twice the forward pass's products again for the backward pass.
+    work = 2 * macs * rate * (3 if 'train' in name else 1)
+    figures[name.replace(' ', '_') + '_clips_per_s'] = round(rate, 3)
+    rows.append(
+      (
+        name,
+        timing.spread(seconds[name]),
+        f'{rate:.2f}',
+        f'{work / 1e9:.1f}',
+        f'{work / peak:.0%}',
+      )
+    )
+  print(f'{options.batch} clips {shape} of {macs / 1e9:.2f} GMACs, {dtype}')
+  print(f'{timing.machine()}; {options.rounds} rounds in turns, medians')
+  head = ('', 'a call (quartiles)', 'clips/s', 'GFLOP/s', 'of the peak')
+  timing.print_table(head, rows)
+  for name in ('train', 'eval') if options.torch else ():
+    ratios = seconds[f'torch {name}'] / seconds[name]
+    low, ratio, high = np.percentile(ratios, (25, 50, 75))
+    figures[f'{name}_speed_of_torch'] = round(float(ratio), 3)
+    print(f'{name}: {ratio:.2f} times PyTorch ({low:.2f} to {high:.2f})')
+  bandwidth = timing.BANDWIDTH_BYTES / middle['copy']
+  print(
+    f'matrix product: {peak / 1e9:.0f} GFLOP/s; copy: {bandwidth / 1e9:.1f}'
+    f' GB/s; memory at its peak: {memory / 2**20:.0f} MiB'
+  )
+  print(
+    'compiled in: '
+    + ', '.join(
+      f'{name} {value:.1f} s' for name, value in compile_seconds.items()
+    )
+  )
+  if options.json:
+    timing.print_json(
+      figures
+      | {f'{k}_compile_s': round(v, 2) for k, v in compile_seconds.items()}
+      | {'peak_gflops': round(peak / 1e9, 1), 'copy_gb_per_s': bandwidth / 1e9}
+      | {'peak_memory_mib': memory / 2**20}
+    )
+
+
+if __name__ == '__main__':
+  main()
