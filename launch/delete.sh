@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Gives the TPU back, with all that is on its disks: launch/delete.sh [--yes]
+#
+# The bucket is not touched.
+# shellcheck source=launch/common.sh
+source "$(dirname "$0")/common.sh"
+
+if [[ ${1:-} != --yes ]]; then
+  read -rp "Delete TPU $TPU_NAME in $TPU_ZONE? [y/N] " answer
+  [[ $answer == y ]] || fail 'nothing was deleted'
+fi
+run gcloud compute tpus queued-resources delete "$TPU_NAME" "${where[@]}" \
+  --force --quiet

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Starts training on all workers, and returns:
+#
+#   launch/run.sh --config=configs/posetics.py --workdir=bucket/runs/posetics
+#
+# Datasets are those prepared in bucket/datasets. The same command goes on where
+# a run stopped. launch/logs.sh follows it.
+# shellcheck source=launch/common.sh
+source "$(dirname "$0")/common.sh"
+
+check_training "$@"
+printf -v options ' %q' "$@"
+ssh_to all "bash unik_jax/launch/start.sh$options"

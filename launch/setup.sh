@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Puts this checkout's last commit on all workers, installs it, and mounts the
+# bucket there: launch/setup.sh
+#
+# TPU_BUCKET holds datasets and runs, and is what the workers share.
+# shellcheck source=launch/common.sh
+source "$(dirname "$0")/common.sh"
+
+need TPU_BUCKET my-bucket
+[[ $TPU_BUCKET != gs://* ]] || fail 'TPU_BUCKET is a name, without gs://'
+cd "$(dirname "$0")/.."
+
+archive=$(mktemp -d)/unik_jax.tar.gz
+[[ ${DRY_RUN:-} != 1 ]] || archive=unik_jax.tar.gz
+run git archive --format=tar.gz --output="$archive" HEAD
+run gcloud compute tpus tpu-vm scp "$archive" "$TPU_NAME:unik_jax.tar.gz" \
+  "${where[@]}" --worker=all
+ssh_to all "mkdir -p unik_jax && tar -xzf unik_jax.tar.gz -C unik_jax &&\
+ bash unik_jax/launch/worker.sh $TPU_BUCKET"
