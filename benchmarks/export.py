@@ -34,7 +34,7 @@ def make_run(model, data):
   config.model.update(model)
   config.data.update(name='none', layout='unik_17', channels=2, **data)
   net = models.from_config(config)
-  params, stats = jax.device_get(jax.jit(net.init)(jax.random.key(0)))
+  params, stats = net.init(jax.random.key(0))
   layout = get_layout('unik_17')
   classes = [str(label) for label in range(config.data.num_classes)]
   folder = pathlib.Path('none')

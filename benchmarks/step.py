@@ -19,7 +19,7 @@ import timing
 from unik_jax import models, optim
 from unik_jax.evaluate import make_eval_step
 from unik_jax.models.official import to_official
-from unik_jax.step import make_init, make_train_step
+from unik_jax.step import make_begin, make_train_step
 from unik_jax.tabulating.costs import multiply_accumulates
 
 SGD = {'learning_rate': 0.1, 'weight_decay': 1e-4}
@@ -60,7 +60,7 @@ def our_calls(options, x, label):
   optimizer = optim.make_optimizer(
     'sgd', lambda _: SGD['learning_rate'], weight_decay=SGD['weight_decay']
   )
-  state = jax.jit(make_init(net, optimizer))(jax.random.key(0))
+  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
   weights = jax.device_get((state.params, state.batch_stats))
   batch = jax.device_put(
     {'x': x, 'label': label, 'mask': np.ones(len(x), np.float32)}

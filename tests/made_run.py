@@ -8,7 +8,7 @@ import jax
 from unik_jax import checkpoints, models, optim, runs
 from unik_jax.config import default
 from unik_jax.skeletons import get_layout
-from unik_jax.step import make_init
+from unik_jax.step import make_begin
 
 
 def settings(**data):
@@ -34,7 +34,7 @@ def settings(**data):
 def make(config, units='pixels'):
   """A `runs.Run` with the initial weights."""
   net = models.from_config(config)
-  params, batch_stats = jax.device_get(jax.jit(net.init)(jax.random.key(0)))
+  params, batch_stats = net.init(jax.random.key(0))
   layout = get_layout(config.data.layout)
   return runs.Run(
     folder=pathlib.Path('made'),
@@ -59,7 +59,7 @@ def write(folder, config, classes, units='pixels'):
   (folder / runs.DATA).write_text(json.dumps(about))
   net = models.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
-  state = jax.jit(make_init(net, optimizer))(jax.random.key(1))
+  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(1)))
   with checkpoints.Checkpoints(folder / 'checkpoints', 1) as saved:
     assert saved.save(1, state, wait=True)
   return folder

@@ -129,7 +129,7 @@ def test_taps_over_joints_keep_their_distance():
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_matrices_that_mix_joints(name):
   net = from_config(make_config(name))
-  params, stats = jax.jit(net.init)(jax.random.key(0))
+  params, stats = net.init(jax.random.key(0))
   x = np.random.default_rng(0).normal(size=(2, 2, 8, 17, 2))
   blocks = jax.jit(net.mixing)(params, stats, x.astype(np.float32))
   assert len(blocks) == len(net.abstract.blocks)
@@ -195,7 +195,7 @@ def test_fixed_matrices_are_all_that_is_not_learned():
   for i, block in params['blocks'].items():
     missing = full['blocks'][i]['spatial'].keys() - block['spatial'].keys()
     assert missing == {'dependency', 'theta', 'phi'}
-  block, _ = net.mixing(*jax.jit(net.init)(jax.random.key(0)))
+  block, _ = net.mixing(*net.init(jax.random.key(0)))
   np.testing.assert_array_equal(
     block.dependency, graphs.directed(get_layout('unik_17'))
   )
@@ -203,7 +203,7 @@ def test_fixed_matrices_are_all_that_is_not_learned():
 
 def test_adaptive_matrices_start_as_the_graph():
   net = from_config(make_config('unik', matrix='adaptive'))
-  block, _ = net.mixing(*jax.jit(net.init)(jax.random.key(0)))
+  block, _ = net.mixing(*net.init(jax.random.key(0)))
   graph = graphs.directed(get_layout('unik_17'))
   np.testing.assert_allclose(block.dependency, graph + 1e-6, rtol=1e-6)
 
@@ -218,7 +218,7 @@ def test_adaptive_matrices_start_as_the_graph():
 )
 def test_initial_dependency_matrices(init, expected):
   net = from_config(make_config('unik', dependency_init=init))
-  for block in net.mixing(*jax.jit(net.init)(jax.random.key(0))):
+  for block in net.mixing(*net.init(jax.random.key(0))):
     np.testing.assert_array_equal(block.dependency, expected)
 
 
@@ -247,7 +247,7 @@ def test_no_official_state_dict():
 
 def test_dropout_is_of_training_with_a_key_alone():
   net = from_config(make_config('st_gcn', dropout=0.5))
-  params, stats = jax.jit(net.init)(jax.random.key(0))
+  params, stats = net.init(jax.random.key(0))
   x = np.random.default_rng(0).normal(size=(2, 2, 8, 17, 2)).astype(np.float32)
 
   @jax.jit

@@ -14,7 +14,7 @@ from unik_jax.data.normalize import PRESETS
 from unik_jax.data.sampling import SAMPLERS
 from unik_jax.errors import UserError
 from unik_jax.skeletons import BUILT_IN, LAYOUTS, get_layout
-from unik_jax.step import make_init
+from unik_jax.step import make_begin
 from unik_jax.workdir import claim
 
 LIMBS = ('left_arm', 'right_arm', 'left_leg', 'right_leg')
@@ -281,7 +281,7 @@ def folder(config, tmp_path_factory):
   runs.write_data(folder, clips.info, clips.class_names)
   net = models.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
-  state = jax.jit(make_init(net, optimizer))(jax.random.key(0))
+  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
   with Checkpoints(folder / 'checkpoints', 1) as saved:
     saved.save(7, state, wait=True)
   return folder

@@ -65,7 +65,7 @@ def test_the_graph_starts_as_2s_agcns():
   net = Network(
     'st_gcn_pp', num_classes=2, layout='unik_17', widths=(8,), strides=(1,)
   )
-  (block,) = net.mixing(*jax.jit(net.init)(jax.random.key(0)))
+  (block,) = net.mixing(*net.init(jax.random.key(0)))
   np.testing.assert_array_equal(block.dependency, graphs.directed(LAYOUT))
 
 

@@ -184,7 +184,7 @@ def test_dependency_matrices_start_uniform_within_their_bound(init, tau, bound):
   net = small(
     num_joints=25, tau=tau, dependency_init=init, num_heads=12, widths=(4, 4)
   )
-  params, _ = jax.jit(net.init)(jax.random.key(0))
+  params, _ = net.init(jax.random.key(0))
   values = np.asarray(params['blocks'][1]['spatial']['dependency'])
   assert np.abs(values).max() <= bound
   # Moments of a uniform distribution, within some standard errors.

@@ -17,7 +17,7 @@ from unik_jax.data import loader
 from unik_jax.errors import UserError
 from unik_jax.seeing import drawing, inside, moving, pictures, screen
 from unik_jax.skeletons import BUILT_IN, LAYOUTS, get_layout
-from unik_jax.step import make_init
+from unik_jax.step import make_begin
 from unik_jax.workdir import claim
 
 LAYOUT = get_layout('unik_17')
@@ -49,7 +49,7 @@ def write_run(folder, config, change):
   runs.write_data(folder, clips.info, clips.class_names)
   net = models.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
-  state = jax.jit(make_init(net, optimizer))(jax.random.key(config.seed))
+  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(config.seed)))
   before = jax.device_get(state.params)
   state.params = jax.tree.map(lambda a: a + change, state.params)
   with Checkpoints(folder / 'checkpoints', 1) as saved:

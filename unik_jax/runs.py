@@ -16,7 +16,7 @@ from unik_jax import checkpoints, models, optim, skeletons, whole
 from unik_jax.config import default
 from unik_jax.errors import UserError
 from unik_jax.skeletons import Layout, get_layout, layout_from_dict
-from unik_jax.step import make_init
+from unik_jax.step import make_begin
 
 CONFIG, DATA, STARTED = 'config.json', 'data.json', 'started_from.json'
 
@@ -75,11 +75,11 @@ def load(path: str | os.PathLike) -> Run:
   skeletons.register(source)
   net = models.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
-  init = make_init(net, optimizer, ema=config.ema, tune=config.tune)
+  begin = make_begin(optimizer, ema=config.ema, tune=config.tune)
   here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   target = jax.tree.map(
     lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here),
-    jax.eval_shape(init, jax.random.key(0)),
+    jax.eval_shape(lambda key: begin(*net.init(key)), jax.random.key(0)),
   )
   state = checkpoints.newest_of(folder / part, target, step)
   params, batch_stats = jax.device_get(state.for_evaluation())

@@ -54,31 +54,29 @@ def tuned(params: dict, tune: str) -> dict:
   return params if tune == 'all' else {'head': params['head']}
 
 
-def make_init(
-  net: Network,
+def make_begin(
   optimizer: optax.GradientTransformation,
   *,
   ema: float = 0.0,
   tune: str = 'all',
-) -> Callable[[jax.Array], TrainState]:
-  """A function of a key to the state before the first step.
+) -> Callable[[Any, Any], TrainState]:
+  """A function of (params, batch_stats) to the state before the first step.
 
   Args:
-    net: the network.
     optimizer: keeps a state of the parameters that are tuned.
     ema: decay of the averaged weights; 0 for none.
     tune: as of `tuned`.
   """
 
-  def init_state(key):
-    params, stats = net.init(key)
-    average = (params, stats) if ema else None
+  def begin(params, stats):
+    # Copied: what a step is given to write over must not be there twice.
+    average = jax.tree.map(jnp.copy, (params, stats)) if ema else None
     opt_state = optimizer.init(tuned(params, tune))
     return TrainState(
       jnp.zeros((), jnp.int32), params, stats, opt_state, average
     )
 
-  return init_state
+  return begin
 
 
 def make_train_step(

@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from absl import logging
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
@@ -30,7 +29,7 @@ from unik_jax.errors import UserError
 from unik_jax.models import official
 from unik_jax.progress import Progress, duration
 from unik_jax.signals import StopSignal
-from unik_jax.step import make_init, make_train_step, mean_metrics
+from unik_jax.step import make_begin, make_train_step, mean_metrics
 from unik_jax.workdir import (
   begun,
   best_so_far,
@@ -131,9 +130,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # State
   schedule, optimizer = optim.from_config(config, steps_per_epoch)
-  init_state = make_init(net, optimizer, ema=config.ema, tune=config.tune)
+  begin = make_begin(optimizer, ema=config.ema, tune=config.tune)
   key = jax.random.key(config.seed)
-  abstract = jax.eval_shape(init_state, key)
+  abstract = jax.eval_shape(lambda key: begin(*net.init(key)), key)
   shardings = parallel.state_shardings(abstract, mesh)
   target = jax.tree.map(
     lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s),
@@ -142,16 +141,10 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   )
 
   def start():
-    state = jax.jit(
-      init_state, out_shardings=shardings, compiler_options=models.RUNS_ONCE
-    )(key)
+    weights = net.init(key)
     if started:
-      state.params, state.batch_stats = started.params, started.batch_stats
-      if config.ema:  # copied: what is donated must not be there twice
-        weights = state.params, state.batch_stats
-        state.ema = jax.tree.map(jnp.copy, weights)
-      state = jax.device_put(state, shardings)
-    return state
+      weights = started.params, started.batch_stats
+    return jax.jit(begin, out_shardings=shardings)(*weights)
 
   # Steps
   batches = parallel.batch_sharding(mesh)

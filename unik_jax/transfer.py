@@ -94,8 +94,7 @@ def start(source: Weights, config: ConfigDict, *, head: bool) -> Started:
   """
   data = config.data
   net = models.from_config(config)
-  init = jax.jit(net.init, compiler_options=models.RUNS_ONCE)
-  fresh = _as_values(init(jax.random.key(config.seed)))
+  fresh = _as_values(net.init(jax.random.key(config.seed)))
   layout = get_layout(data.joints or data.layout)
   channels = _channels(data.channels, data.confidence)
   ways = {

@@ -36,10 +36,6 @@ MODELS = {
   'st_gcn_pp': STGCNPP,
 }
 
-# For `jax.jit` of what runs once, such as `Network.init`: it takes longer to
-# compile than to run, and this halves that.
-RUNS_ONCE = {'xla_backend_optimization_level': 0}
-
 
 class Network:
   """A model as pure functions over plain pytrees.
@@ -67,7 +63,7 @@ class Network:
     self._graphdef, *_ = nnx.split(self.abstract, nnx.Param, nnx.BatchStat)
 
   def init(self, key: jax.Array) -> tuple[Any, Any]:
-    """Initial (params, batch_stats)."""
+    """Initial (params, batch_stats), numpy's arrays; not to be compiled."""
     model = self._make(nnx.Rngs(params=key))
     _, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
     return nnx.to_pure_dict(params), nnx.to_pure_dict(stats)

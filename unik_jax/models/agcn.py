@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from unik_jax.models import layers, official, unik_official
+from unik_jax.models import initial, layers, official, unik_official
 from unik_jax.models.spatial import SpatialUnit
 from unik_jax.models.unik import STRIDES, UNIK, WIDTHS
 from unik_jax.skeletons import get_layout
@@ -114,7 +114,7 @@ class GatedUnit(SpatialUnit):
       rngs=rngs,
       **options,
     )
-    self.alpha = nnx.Param(jnp.zeros((1,)))
+    self.alpha = nnx.Param(initial.filled(0, 1))
     taps = num_joints - 1 + num_joints % 2  # odd
     std = math.sqrt(2 / (taps * (out_features + 1)))
     self.joint_gate, self.frame_gate = (
@@ -127,22 +127,22 @@ class GatedUnit(SpatialUnit):
         rngs=rngs,
       )
       for size, init in (
-        (taps, nnx.initializers.normal(std)),
-        (9, nnx.initializers.zeros),
+        (taps, initial.normal(std)),
+        (9, initial.zeros),
       )
     )
     half = out_features // 2
     self.squeeze = layers.Dense(
       out_features,
       half,
-      kernel_init=layers.fan_out_normal(out_features),
+      kernel_init=initial.fan_out_normal(out_features),
       dtype=dtype,
       rngs=rngs,
     )
     self.excite = layers.Dense(
       half,
       out_features,
-      kernel_init=nnx.initializers.zeros,
+      kernel_init=initial.zeros,
       dtype=dtype,
       rngs=rngs,
     )

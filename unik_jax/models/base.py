@@ -11,7 +11,7 @@ import jax
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import layers
+from unik_jax.models import initial, layers
 
 
 class Mixing(NamedTuple):
@@ -82,7 +82,7 @@ class Recognizer(nnx.Module):
       apart * num_joints * in_channels, dtype=dtype
     )
     self.blocks = nnx.List(blocks)
-    default = layers.uniform(features**-0.5)
+    default = initial.uniform(features**-0.5)
     self.head = layers.Dense(
       features,
       num_classes,

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import graphs, layers, multi_scale, official
+from unik_jax.models import graphs, initial, layers, multi_scale, official
 from unik_jax.models.base import Mixing, Recognizer
 from unik_jax.models.spatial import Heads
 from unik_jax.models.unik import STRIDES, WIDTHS
@@ -56,8 +56,8 @@ class GraphUnit(nnx.Module):
     # The official code has its matrices' rows make joints, so that its graph
     # starts transposed: parents from children, and the other way round.
     graph = graphs.directed(layout).transpose(0, 2, 1)
-    self.dependency = nnx.Param(jnp.asarray(graph))
-    self.alpha = nnx.Param(jnp.zeros((1,)))
+    self.dependency = nnx.Param(graph)
+    self.alpha = nnx.Param(initial.filled(0, 1))
     compared = 8 if in_features <= _FEW else in_features // 8
     for name, channels, features in (
       ('theta', in_features, compared),
@@ -242,7 +242,7 @@ class CTRGCN(Recognizer):
       in_channels,
       blocks=blocks,
       features=features,
-      head_init=nnx.initializers.normal(math.sqrt(2 / num_classes)),
+      head_init=initial.normal(math.sqrt(2 / num_classes)),
       dtype=dtype,
       rngs=rngs,
     )

@@ -8,32 +8,18 @@ to the batch, folding them into it for the temporal convolution is a reshape.
 inputs. Parameters and batch statistics keep their own.
 """
 
-import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.nn.initializers import Initializer
+
+from unik_jax.models import initial
 
 
 def at_least_float32(dtype: Any) -> jnp.dtype:
   """The dtype for softmax, statistics and loss: float32, or wider."""
   return jnp.promote_types(dtype, jnp.float32)
-
-
-def uniform(bound: float) -> Initializer:
-  """Initialiser: uniform in [-bound, bound]."""
-
-  def init(key, shape, dtype=float):
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-  return init
-
-
-def fan_out_normal(fan_out: int) -> Initializer:
-  """Initialiser: normal of variance 2 / fan_out (Kaiming, mode fan_out)."""
-  return nnx.initializers.normal(math.sqrt(2.0 / fan_out))
 
 
 class Dense(nnx.Module):
@@ -54,11 +40,11 @@ class Dense(nnx.Module):
     out_features: int,
     *,
     kernel_init=None,
-    bias_init=nnx.initializers.zeros,
+    bias_init=initial.zeros,
     dtype=None,
     rngs: nnx.Rngs,
   ):
-    kernel_init = kernel_init or fan_out_normal(out_features)
+    kernel_init = kernel_init or initial.fan_out_normal(out_features)
     self.kernel = nnx.Param(
       kernel_init(rngs.params(), (in_features, out_features))
     )
@@ -104,14 +90,14 @@ class TemporalConv(nnx.Module):
     dtype=None,
     rngs: nnx.Rngs,
   ):
-    init = kernel_init or fan_out_normal(out_features * kernel_size)
+    init = kernel_init or initial.fan_out_normal(out_features * kernel_size)
     self.kernel = nnx.Param(
       init(rngs.params(), (kernel_size, in_features, out_features))
     )
     self.bias = nnx.Param(
       bias_init(rngs.params(), (out_features,))
       if bias_init
-      else jnp.zeros((out_features,))
+      else initial.filled(0, out_features)
     )
     self.stride, self.dilation, self.dtype = stride, dilation, dtype
 
@@ -167,11 +153,10 @@ class BatchNorm(nnx.Module):
     epsilon: float = 1e-5,
     dtype=None,
   ):
-    # Not jnp.full, whose weak type would compile the first steps anew.
-    self.scale = nnx.Param(scale * jnp.ones((features,)))
-    self.bias = nnx.Param(jnp.zeros((features,)))
-    self.mean = nnx.BatchStat(jnp.zeros((features,)))
-    self.var = nnx.BatchStat(jnp.ones((features,)))
+    self.scale = nnx.Param(initial.filled(scale, features))
+    self.bias = nnx.Param(initial.filled(0, features))
+    self.mean = nnx.BatchStat(initial.filled(0, features))
+    self.var = nnx.BatchStat(initial.filled(1, features))
     self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
 
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -200,8 +185,7 @@ class BatchNorm(nnx.Module):
 def scattered_norm(features: int, *, dtype=None, rngs: nnx.Rngs) -> BatchNorm:
   """Batch norm whose scale starts about 1, with a deviation of 0.02."""
   norm = BatchNorm(features, dtype=dtype)
-  key = rngs.params()
-  norm.scale[...] = 1 + 0.02 * jax.random.normal(key, (features,))
+  norm.scale.set_value(1 + initial.normal(0.02)(rngs.params(), (features,)))
   return norm
 
 

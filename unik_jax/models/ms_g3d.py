@@ -18,7 +18,13 @@ import numpy as np
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import graphs, layers, ms_g3d_official, official
+from unik_jax.models import (
+  graphs,
+  initial,
+  layers,
+  ms_g3d_official,
+  official,
+)
 from unik_jax.models.base import Mixing, Recognizer
 from unik_jax.models.multi_scale import ConvNorm, TemporalUnit
 from unik_jax.skeletons import Layout, get_layout
@@ -41,7 +47,7 @@ class GraphUnit(ConvNorm):
     matrices = _graph(*graph)
     super().__init__(len(matrices) * in_features, out_features, **options)
     key = options['rngs'].params()
-    self.mask = nnx.Param(layers.uniform(1e-6)(key, matrices.shape))
+    self.mask = nnx.Param(initial.uniform(1e-6)(key, matrices.shape))
     self.graph = graph
 
   def __call__(self, x_butc: jax.Array, *, train: bool) -> jax.Array:
@@ -80,7 +86,10 @@ class WindowUnit(nnx.Module):
   ):
     *_, self.window = graph
     self.graph = GraphUnit(in_features, hidden, graph, **options)
-    init, rngs = layers.uniform((self.window * hidden) ** -0.5), options['rngs']
+    init, rngs = (
+      initial.uniform((self.window * hidden) ** -0.5),
+      options['rngs'],
+    )
     # The names are those that `folding` knows.
     shape = (self.window, hidden, out_features)
     self.window_kernel = nnx.Param(init(rngs.params(), shape))

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from unik_jax.models import layers, official
+from unik_jax.models import initial, layers, official
 
 
 class ConvNorm(nnx.Module):
@@ -41,11 +41,11 @@ class ConvNorm(nnx.Module):
     dtype,
     rngs: nnx.Rngs,
   ):
-    bound = layers.uniform((in_features * taps) ** -0.5)
+    bound = initial.uniform((in_features * taps) ** -0.5)
     options = {'kernel_init': bound, 'bias_init': bound}
     if fan_out is not None:
-      options['kernel_init'] = layers.fan_out_normal(fan_out)
-      options['bias_init'] = nnx.initializers.zeros
+      options['kernel_init'] = initial.fan_out_normal(fan_out)
+      options['bias_init'] = initial.zeros
     options |= {'dtype': dtype, 'rngs': rngs}
     if taps == 1:
       self.conv = layers.Dense(in_features, out_features, **options)

@@ -9,10 +9,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import graphs, layers
+from unik_jax.models import graphs, initial, layers
 from unik_jax.models.base import Mixing
 from unik_jax.skeletons import Layout
 
@@ -41,9 +42,9 @@ class Heads(nnx.Module):
     rngs: nnx.Rngs,
   ):
     self.kernel = nnx.Param(
-      std * jax.random.normal(rngs.params(), (heads, in_features, out_features))
+      initial.normal(std)(rngs.params(), (heads, in_features, out_features))
     )
-    self.bias = nnx.Param(jnp.zeros((heads, out_features)))
+    self.bias = nnx.Param(initial.filled(0, heads, out_features))
 
 
 class SpatialUnit(nnx.Module):
@@ -113,7 +114,7 @@ class SpatialUnit(nnx.Module):
         )
       self.graph = layout if matrix != 'dependency' else None
     if matrix == 'adaptive':
-      self.dependency = nnx.Param(1e-6 * jnp.ones((heads, nodes, nodes)))
+      self.dependency = nnx.Param(initial.filled(1e-6, heads, nodes, nodes))
     elif matrix == 'dependency':
       self.dependency = nnx.Param(
         _dependency(dependency_init, heads, nodes, tau, layout, rngs)
@@ -141,7 +142,7 @@ class SpatialUnit(nnx.Module):
       else None
     )
     if tau > 1:
-      bound = layers.uniform(1 / math.sqrt(out_features * tau))
+      bound = initial.uniform(1 / math.sqrt(out_features * tau))
       shape = (tau, out_features, out_features)
       self.window_kernel = nnx.Param(bound(rngs.params(), shape))
       self.window_bias = nnx.Param(bound(rngs.params(), (out_features,)))
@@ -237,16 +238,17 @@ def _dependency(name, heads, nodes, tau, layout, rngs):
   # takes a fan-in of nodes squared, which makes it the second.
   bounds = {'paper': 1 / math.sqrt(nodes), 'code': 1 / nodes}
   if name in bounds:
-    return layers.uniform(bounds[name])(rngs.params(), shape)
+    return initial.uniform(bounds[name])(rngs.params(), shape)
   if name == 'zeros':
-    return jnp.zeros(shape)
+    return initial.filled(0, *shape)
   if name == 'identity':
-    return jnp.broadcast_to(jnp.eye(nodes), shape)
+    return np.tile(np.eye(nodes, dtype=np.float32), (heads, 1, 1))
   if name == 'graph':
-    frames = jnp.eye(tau)  # within each frame of the window
-    slices = jnp.asarray(graphs.directed(layout))
-    every = [jnp.kron(frames, slices[h % _SLICES]) for h in range(heads)]
-    return jnp.stack(every)
+    frames = np.eye(tau, dtype=np.float32)  # within each frame of the window
+    slices = graphs.directed(layout)
+    return np.stack(
+      [np.kron(frames, slices[h % _SLICES]) for h in range(heads)]
+    )
   raise UserError(
     f'model.dependency_init is {name!r}; use one of '
     + ', '.join(sorted((*bounds, 'zeros', 'identity', 'graph')))

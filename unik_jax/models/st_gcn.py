@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from unik_jax.models import graphs, layers, official
+from unik_jax.models import graphs, initial, layers, official
 from unik_jax.models.base import Mixing, Recognizer
 from unik_jax.models.unik import STRIDES, WIDTHS
 from unik_jax.skeletons import Layout, get_layout
 
-_SMALL = nnx.initializers.normal(0.02)
+_SMALL = initial.normal(0.02)
 
 
 class Block(nnx.Module):
@@ -62,7 +62,9 @@ class Block(nnx.Module):
       rngs=rngs,
     )
     if importance:
-      self.edge_importance = nnx.Param(jnp.ones((slices, joints, joints)))
+      self.edge_importance = nnx.Param(
+        initial.filled(1, slices, joints, joints)
+      )
     self.graph_bn = layers.scattered_norm(out_features, dtype=dtype, rngs=rngs)
     self.temporal = _ConvNorm(
       layers.TemporalConv(
@@ -184,7 +186,7 @@ class STGCN(Recognizer):
       features=features,
       persons_apart=False,
       head_init=_SMALL,
-      head_bias_init=nnx.initializers.zeros,
+      head_bias_init=initial.zeros,
       dtype=dtype,
       rngs=rngs,
     )

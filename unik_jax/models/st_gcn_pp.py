@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import graphs, layers
+from unik_jax.models import graphs, initial, layers
 from unik_jax.models.base import Mixing, Recognizer
 from unik_jax.models.multi_scale import ConvNorm, max_pool
 from unik_jax.models.unik import STRIDES, WIDTHS
@@ -224,8 +224,8 @@ class STGCNPP(Recognizer):
       blocks=blocks,
       features=features,
       persons_apart=False,
-      head_init=nnx.initializers.normal(0.01),
-      head_bias_init=nnx.initializers.zeros,
+      head_init=initial.normal(0.01),
+      head_bias_init=initial.zeros,
       dtype=dtype,
       rngs=rngs,
     )
@@ -233,14 +233,14 @@ class STGCNPP(Recognizer):
 
 def _dense(in_features, out_features, **options):
   """A 1 x 1 convolution with PyTorch's initial values."""
-  bound = layers.uniform(in_features**-0.5)
+  bound = initial.uniform(in_features**-0.5)
   return layers.Dense(
     in_features, out_features, kernel_init=bound, bias_init=bound, **options
   )
 
 
 def _temporal(features, stride, dilation, **options):
-  bound = layers.uniform((features * _TAPS) ** -0.5)
+  bound = initial.uniform((features * _TAPS) ** -0.5)
   return layers.TemporalConv(
     features,
     features,

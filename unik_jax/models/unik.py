@@ -19,7 +19,7 @@ import jax
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import layers, official, unik_official
+from unik_jax.models import initial, layers, official, unik_official
 from unik_jax.models.base import Mixing, Recognizer
 from unik_jax.models.spatial import SpatialUnit
 from unik_jax.skeletons import get_layout
@@ -219,7 +219,7 @@ class UNIK(Recognizer):
       blocks=blocks,
       features=features,
       # The published class multiplies, so this is a standard deviation.
-      head_init=nnx.initializers.normal(math.sqrt(2 / num_classes)),
+      head_init=initial.normal(math.sqrt(2 / num_classes)),
       dtype=dtype,
       rngs=rngs,
     )

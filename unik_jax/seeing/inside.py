@@ -134,8 +134,7 @@ def first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
     began.init_from = str(recorded if there else runs.newest(config.init_from))
   source = transfer.read(began)
   if source is None:
-    make = jax.jit(lambda key: net.mixing(*net.init(key)))
-    blocks = make(jax.random.key(config.seed))
+    blocks = net.mixing(*net.init(jax.random.key(config.seed)))
     where = f'initial values of seed {config.seed}'
   else:
     started = transfer.start(source, config, head=False)
