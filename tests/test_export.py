@@ -39,7 +39,7 @@ def make_values(net, dtype=np.float32, seed=0):
   rng = np.random.default_rng(seed)
   return jax.tree.map(
     lambda a: (0.3 * rng.random(a.shape) + 0.05).astype(dtype),
-    jax.eval_shape(net.init, jax.random.key(0)),
+    net.shapes,
   )
 
 
@@ -219,7 +219,7 @@ def test_official_names(run, tmp_path, ending):
   count = exporting.save_weights(run, file)
   back = checkpoints.read_tensors(file)
   assert count == len(back)
-  shapes = jax.eval_shape(run.net.init, jax.random.key(0))
+  shapes = run.net.shapes
   params, stats = from_official(run.net.abstract, *shapes, back, 'w')
   jax.tree.map(np.testing.assert_array_equal, params, run.params)
   jax.tree.map(np.testing.assert_array_equal, stats, run.batch_stats)

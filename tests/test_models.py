@@ -33,7 +33,7 @@ def make_config(name, *, layout='unik_17', persons=2, channels=2, **model):
 
 
 def leaves(net):
-  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  shapes = net.shapes
   tree = dict(zip(('params', 'batch_stats'), shapes, strict=True))
   return {
     tuple(getattr(k, 'key', getattr(k, 'idx', None)) for k in path): leaf.shape
@@ -72,7 +72,7 @@ def start(name, before, after):
   rng = np.random.default_rng(0)
   params, stats = jax.tree.map(
     lambda a: rng.random(a.shape, np.float32) + 0.1,
-    jax.eval_shape(net.init, jax.random.key(0)),
+    net.shapes,
   )
   source = transfer.Weights(
     where='there',
@@ -92,7 +92,7 @@ def test_weights_go_to_the_same_and_to_another_layout(name):
   jax.tree.map(np.testing.assert_array_equal, started.params, theirs)
   other = make_config(name, layout='msr_20', persons=1, channels=3)
   _, started = start(name, config, other)
-  want, _ = jax.eval_shape(from_config(other).init, jax.random.key(0))
+  want, _ = from_config(other).shapes
   assert jax.tree.map(np.shape, started.params) == jax.tree.map(
     lambda a: a.shape, want
   )
@@ -189,9 +189,7 @@ def test_fixed_matrices_are_all_that_is_not_learned():
   net, whole = (
     from_config(make_config('unik', matrix=m)) for m in ('fixed', 'dependency')
   )
-  params, full = (
-    jax.eval_shape(n.init, jax.random.key(0))[0] for n in (net, whole)
-  )
+  params, full = (n.shapes[0] for n in (net, whole))
   for i, block in params['blocks'].items():
     missing = full['blocks'][i]['spatial'].keys() - block['spatial'].keys()
     assert missing == {'dependency', 'theta', 'phi'}

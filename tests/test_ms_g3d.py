@@ -144,7 +144,7 @@ def test_parameter_counts(layout, scales, classes, count):
 
 
 def shapes(net):
-  params, stats = jax.eval_shape(net.init, jax.random.key(0))
+  params, stats = net.shapes
   leaves = jax.tree_util.tree_leaves_with_path(
     {'params': params, 'batch_stats': stats}
   )
@@ -171,7 +171,7 @@ def test_what_depends_on_the_data_is_listed():
 def test_folded_is_the_same_and_quarter_widths_work():
   net = small('ntu_25', widths=(24, 48, 96), strides=(1, 2, 2))
   with jax.enable_x64(True):
-    params, stats = made(jax.eval_shape(net.init, jax.random.key(0)))
+    params, stats = made(net.shapes)
     # Smaller, lest all is large and equal in the end.
     params = jax.tree.map(lambda a: a * 0.3 - 0.03, params)
     folded = fold(params, stats)
@@ -191,7 +191,7 @@ def test_folded_is_the_same_and_quarter_widths_work():
 
 def test_state_dicts_go_there_and_back_and_tell_their_shape():
   net = small('unik_17', num_persons=1, in_channels=2)
-  values = made(jax.eval_shape(net.init, jax.random.key(0)))
+  values = made(net.shapes)
   tensors = to_official(net.abstract, *values)
   back = from_official(net.abstract, *values, tensors, 'here')
   jax.tree.map(np.testing.assert_array_equal, back, values)
@@ -214,7 +214,7 @@ def test_state_dicts_go_there_and_back_and_tell_their_shape():
   ):
     options = {'layout': 'unik_17', 'num_classes': 4} | options
     other = Network(name, widths=(8,), strides=(1,), **options)
-    values = jax.eval_shape(other.init, jax.random.key(0))
+    values = other.shapes
     tensors = to_official(other.abstract, *made(values))
     assert net.abstract.official_shape(tensors, {}) is None
 

@@ -28,7 +28,7 @@ def losses(shape, steps=4):
   mesh = parallel.make_mesh(shape, devices)
   net = network()
   optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
-  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  shapes = net.shapes
   rng = np.random.default_rng(0)
   params, stats = jax.tree.map(
     lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, shapes

@@ -20,7 +20,7 @@ def test_label_smoothing_and_averaged_weights():
     strides=(1, 2),
   )
   optimizer = optim.make_optimizer('adamw', lambda _: 0.05, weight_decay=0.1)
-  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  shapes = net.shapes
   rng = np.random.default_rng(0)
   params, stats = jax.tree.map(
     lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, shapes

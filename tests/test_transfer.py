@@ -39,7 +39,7 @@ def make_weights(config, seed=0):
   rng = np.random.default_rng(seed)
   params, stats = jax.tree.map(
     lambda a: rng.random(a.shape, np.float32) + 0.1,
-    jax.eval_shape(net.init, jax.random.key(0)),
+    net.shapes,
   )
   data = config.data
   return transfer.Weights(

@@ -26,7 +26,7 @@ def small(**options):
 
 def made(net, seed=0):
   """Positive parameters and statistics, none of them trivially 0 or 1."""
-  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  shapes = net.shapes
   rng = np.random.default_rng(seed)
   return jax.tree.map(
     lambda a: np.abs(0.3 * rng.standard_normal(a.shape)) + 0.05, shapes
@@ -154,7 +154,7 @@ def test_matches_the_equations(options):
 
 
 def heads(net):
-  params, _ = jax.eval_shape(net.init, jax.random.key(0))
+  params, _ = net.shapes
   return [block['spatial'] for block in params['blocks'].values()]
 
 

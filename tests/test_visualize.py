@@ -77,7 +77,7 @@ def test_no_attention(run):
   config = run[0].config.copy_and_resolve_references()
   config.model.attention = False
   net = models.from_config(config)
-  params, stats = jax.eval_shape(net.init, jax.random.key(0))
+  params, stats = net.shapes
   without = run[0]._replace(net=net, params=params, batch_stats=stats)
   with pytest.raises(UserError, match='no attention'):
     inside.attention(without, {})

@@ -79,7 +79,7 @@ def load(path: str | os.PathLike) -> Run:
   here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   target = jax.tree.map(
     lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here),
-    jax.eval_shape(lambda key: begin(*net.init(key)), jax.random.key(0)),
+    jax.eval_shape(begin, *net.shapes),
   )
   state = checkpoints.newest_of(folder / part, target, step)
   params, batch_stats = jax.device_get(state.for_evaluation())

@@ -132,7 +132,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   schedule, optimizer = optim.from_config(config, steps_per_epoch)
   begin = make_begin(optimizer, ema=config.ema, tune=config.tune)
   key = jax.random.key(config.seed)
-  abstract = jax.eval_shape(lambda key: begin(*net.init(key)), key)
+  abstract = jax.eval_shape(begin, *net.shapes)
   shardings = parallel.state_shardings(abstract, mesh)
   target = jax.tree.map(
     lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s),

@@ -196,7 +196,7 @@ def _official(path, config):
   joints = shape.get('num_joints', ours.num_joints)
   layout = _layout_of(joints, config, path)
   net = models.from_config(config, **shape, layout=layout.name)
-  shapes = jax.eval_shape(net.init, jax.random.key(0))
+  shapes = net.shapes
   values = from_official(net.abstract, *shapes, tensors, str(path))
   persons, _, _, channels = net.abstract.input_shape
   data = config.data

@@ -43,6 +43,10 @@ class Network:
   NNX objects live within a call only, so that params and batch statistics are
   nested dicts that jit, shardings and checkpoints understand.
 
+  Attributes:
+    abstract: the model with shapes in the place of arrays.
+    shapes: those of (params, batch_stats).
+
   Args:
     name: a key of `MODELS`.
     **options: arguments of the model's class, but for `rngs`.
@@ -59,8 +63,9 @@ class Network:
         + ', '.join(sorted(known))
       )
     self._make = lambda rngs: MODELS[name](**options, rngs=rngs)
-    self.abstract = nnx.eval_shape(lambda: self._make(nnx.Rngs(0)))
-    self._graphdef, *_ = nnx.split(self.abstract, nnx.Param, nnx.BatchStat)
+    self.abstract = nnx.eval_shape(lambda: self._make(_Unseeded()))
+    self._graphdef, *shapes = nnx.split(self.abstract, nnx.Param, nnx.BatchStat)
+    self.shapes = tuple(map(nnx.to_pure_dict, shapes))
 
   def init(self, key: jax.Array) -> tuple[Any, Any]:
     """Initial (params, batch_stats), numpy's arrays; not to be compiled."""
@@ -105,8 +110,14 @@ class Network:
 
   def num_params(self) -> int:
     """The number of trainable values."""
-    params, _ = jax.eval_shape(self.init, jax.random.key(0))
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
+    return sum(leaf.size for leaf in jax.tree.leaves(self.shapes[0]))
+
+
+class _Unseeded:
+  """In the place of `nnx.Rngs`, where nothing is to be drawn."""
+
+  def params(self) -> None:
+    """No key: `initial` gives zeros."""
 
 
 def _options(name: str) -> set[str]:

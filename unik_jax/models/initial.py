@@ -6,7 +6,8 @@ values of a longer draw are those of a shorter one: a few compiled sizes serve
 all shapes, and the values are those of `jax.random`.
 
 An initialiser is a function of (key, shape, dtype), as in
-`jax.nn.initializers`; arrays are numpy's, but for traced keys.
+`jax.nn.initializers`; arrays are numpy's, but for traced keys. A key of None
+stands for zeros, where the shapes alone are asked for.
 """
 
 import functools
@@ -62,7 +63,9 @@ def filled(value: float, *shape: int) -> np.ndarray:
 
 def _drawn(sample, key, shape, dtype):
   dtype = jax.dtypes.canonicalize_dtype(dtype)
-  if isinstance(key, jax.core.Tracer):  # its shape is all that is asked for
+  if key is None:
+    return np.zeros(shape, dtype)
+  if isinstance(key, jax.core.Tracer):
     return sample(key, shape, dtype)
   count = math.prod(shape)
   size = next(size for size in _SIZES if size >= count)

@@ -34,7 +34,7 @@ def multiply_accumulates(
   def forward(params, stats, x):
     return net.apply(params, stats, x, train=False)[0]
 
-  state = jax.eval_shape(net.init, jax.random.key(0))
+  state = net.shapes
   x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
   return _count(jax.make_jaxpr(forward)(*state, x).jaxpr)
 
