@@ -44,6 +44,25 @@ def test_trains_from_the_command_line(synthetic_dir, tmp_path):
   assert summary['test']['clips'] == 16
 
 
+def test_compiled_programs_are_kept(monkeypatch, tmp_path):
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  program = (
+    'from unik_jax import compiled; compiled.keep();'
+    ' import jax; print(jax.config.jax_compilation_cache_dir)'
+  )
+
+  def run():
+    done = subprocess.run(
+      [sys.executable, '-c', program], capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+  assert run() == str(tmp_path / 'unik_jax' / 'compiled')
+  monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', str(tmp_path / 'mine'))
+  assert run() == str(tmp_path / 'mine')
+
+
 @pytest.mark.parametrize(
   'arguments, words',
   [

@@ -1,5 +1,8 @@
 """Sharded training equals one device's; arrays lie where they should."""
 
+import math
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,6 +73,42 @@ def test_a_mesh_gives_the_losses_of_one_device(shape, alone):
     assert columns == array.shape[-1] // shape[1]
   matrix = state.params['blocks'][1]['spatial']['dependency']
   assert matrix.sharding.is_fully_replicated
+
+
+def reductions(text):
+  """The collectives of a compiled program: name, and how many values."""
+  found = re.findall(
+    r' = (.*) (all-\w+|reduce-scatter|collective-permute)(?:-start)?\(', text
+  )
+  sizes = []
+  for arrays, name in found:
+    shapes = re.findall(r'f32\[([\d,]*)\]', arrays)
+    axes = [[int(n) for n in shape.split(',') if n] for shape in shapes]
+    sizes.append((name, sum(map(math.prod, axes))))
+  return sizes
+
+
+def test_weight_gradients_are_reduced_together():
+  """On a mesh of 'data' alone; all that is reduced apart is small."""
+  mesh, net = parallel.make_mesh((8, 1)), network()
+  optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
+  abstract = jax.eval_shape(step_lib.make_begin(optimizer), *net.shapes)
+  batch = {
+    'x': jax.ShapeDtypeStruct((16, 2, 12, 6, 3), np.float32),
+    'label': jax.ShapeDtypeStruct((16,), np.int32),
+  }
+  shardings = parallel.state_shardings(abstract, mesh)
+  step = jax.jit(
+    step_lib.make_train_step(net, optimizer),
+    in_shardings=(shardings, parallel.batch_sharding(mesh)),
+    out_shardings=(shardings, parallel.replicated(mesh)),
+  )
+  found = reductions(step.lower(abstract, batch).compile().as_text())
+  assert {name for name, _ in found} == {'all-reduce'}
+  *apart, together = sorted(size for _, size in found)
+  # Without the first block's smallest, which ride with batch norm's.
+  assert together > 0.9 * net.num_params()
+  assert sum(apart) < 0.15 * net.num_params()
 
 
 def test_mesh_shapes():

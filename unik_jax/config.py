@@ -21,6 +21,7 @@ def default() -> ConfigDict:
       'seed': 0,  # of initial weights, order and augmentation
       'epochs': 50,
       'batch_size': 64,  # over all devices
+      'accumulate': 1,  # parts of a batch, one at a time, for want of memory
       'eval_batch_size': 64,
       'eval_every': 5,  # epochs; the last one is always evaluated
       'checkpoint_every': 1,  # epochs
@@ -45,6 +46,9 @@ def default() -> ConfigDict:
       'model': {
         'name': 'unik',  # a key of unik_jax.models.MODELS
         'dtype': 'float32',  # of the computation; or bfloat16
+        'remat': False,  # keep less for the backward pass, compute it again
+        'norm_groups': 1,  # parts of a batch with batch norm of their own
+        'norm_present': False,  # batch norm leaves absent persons out
         # Of each block, or stage; () for the network's own.
         'widths': (),
         'strides': (),
@@ -104,6 +108,7 @@ def default() -> ConfigDict:
       'optim': {
         'name': 'sgd',  # or adamw
         'lr': 0.1,
+        'lr_clips': 0,  # the batch_size that lr is for, others by proportion
         'momentum': 0.9,
         'nesterov': True,
         'weight_decay': 1e-4,
@@ -123,6 +128,7 @@ def default() -> ConfigDict:
 _LEAST = {
   'epochs': 1,
   'batch_size': 1,
+  'accumulate': 1,
   'eval_batch_size': 1,
   'eval_every': 1,
   'checkpoint_every': 1,
@@ -139,6 +145,8 @@ _LEAST = {
   'data.threads': 0,
   'data.prefetch': 1,
   'model.first_block_heads': -1,
+  'model.norm_groups': 1,
+  'optim.lr_clips': 0,
   'optim.warmup_epochs': 0,
 }
 
@@ -252,7 +260,10 @@ def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
     before: the config that the workdir was started with, as a dict.
     where: its file, to be named in the error.
   """
-  new, old = _flat(config.to_dict()), _flat(before)
+  # A run from before there was a setting was one of its default.
+  new, old = (
+    _flat(default().to_dict()) | _flat(t) for t in (config.to_dict(), before)
+  )
   different = [
     f'  {key}: {old.get(key)!r} there, {new.get(key)!r} here'
     for key in sorted(new.keys() | old.keys())

@@ -6,7 +6,6 @@
 The same command goes on where a run stopped.
 """
 
-import os
 import sys
 from logging import getLogger
 
@@ -49,13 +48,14 @@ def main(argv):
   # Imported here, so that --help and a misspelt option answer at once.
   from jax.errors import JaxRuntimeError
 
-  from unik_jax import parallel, train
+  from unik_jax import compiled, parallel, train
   from unik_jax.errors import UserError
 
   # Orbax and asyncio print a failed write many times over; we say it once.
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
   getLogger('asyncio').disabled = True
+  compiled.keep()
   try:
     if _MULTIHOST.value:
       parallel.connect()
@@ -65,14 +65,7 @@ def main(argv):
   except JaxRuntimeError as error:
     if not _MULTIHOST.value:
       raise
-    print(
-      f'\nerror: {error}\nIf another process of the run has ended, see what it'
-      ' printed. Start all of them again: the same command goes on from the'
-      ' newest checkpoint.',
-      file=sys.stderr,
-      flush=True,
-    )
-    os._exit(1)  # JAX's own way out waits minutes for the others
+    parallel.abandon(error)
   except KeyboardInterrupt:
     sys.exit(130)
 

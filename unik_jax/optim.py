@@ -142,9 +142,10 @@ def from_config(
     steps_per_epoch: on which the schedule depends, and nothing else.
   """
   options = config.optim
+  scale = config.batch_size / options.lr_clips if options.lr_clips else 1
   schedule = make_schedule(
     options.schedule,
-    base_lr=options.lr,
+    base_lr=options.lr * scale,
     steps_per_epoch=steps_per_epoch,
     epochs=config.epochs,
     warmup_epochs=options.warmup_epochs,

@@ -6,8 +6,9 @@ kernel, with its optimizer state. Everything else is replicated.
 
 import math
 import os
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -40,6 +41,18 @@ def connect() -> None:
       ' (as in 10.0.0.1:8476), JAX_NUM_PROCESSES and JAX_PROCESS_ID for each'
       ' process, or leave --multihost out to run on this machine alone.'
     ) from error
+
+
+def abandon(error: Exception) -> NoReturn:
+  """Ends this process of several, at once, where JAX has failed it."""
+  print(
+    f'\nerror: {error}\nIf another process of the run has ended, see what it'
+    ' printed. Start all of them again: the same command goes on from the'
+    ' newest checkpoint.',
+    file=sys.stderr,
+    flush=True,
+  )
+  os._exit(1)  # JAX's own way out waits minutes for the others
 
 
 def make_mesh(
@@ -79,14 +92,25 @@ def make_mesh(
   return mesh
 
 
-def check_batch(name: str, batch_size: int, mesh: Mesh) -> None:
-  """Raises a UserError where a batch does not divide over the mesh."""
-  parts = math.lcm(mesh.shape['data'], jax.process_count())
+def check_batch(
+  name: str, batch_size: int, mesh: Mesh, accumulate: int = 1
+) -> None:
+  """Raises a UserError where a batch does not divide over the mesh.
+
+  Args:
+    name: of the setting.
+    batch_size: its value.
+    mesh: of the devices.
+    accumulate: parts that each device's clips are taken in.
+  """
+  parts = math.lcm(mesh.shape['data'], jax.process_count()) * accumulate
   if batch_size < 1 or batch_size % parts:
     near = max(round(batch_size / parts), 1) * parts
     raise UserError(
       f'config.{name} is {batch_size}, which does not divide over the'
-      f" {parts} parts of the mesh's data axis; use a multiple such as {near}"
+      f" {parts} parts of the mesh's data axis"
+      + f' with config.accumulate={accumulate}' * (accumulate > 1)
+      + f'; use a multiple such as {near}'
     )
 
 

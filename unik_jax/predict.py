@@ -50,8 +50,10 @@ _say = functools.partial(print, file=sys.stderr, flush=True)
 
 def main(argv):
   # Imported here, so that --help answers at once.
+  from unik_jax import compiled
   from unik_jax.errors import UserError
 
+  compiled.keep()
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
   try:

@@ -86,6 +86,7 @@ def make_train_step(
   label_smoothing: float = 0.0,
   ema: float = 0.0,
   tune: str = 'all',
+  accumulate: int = 1,
   seed: int = 0,
 ) -> Callable[[TrainState, dict], tuple[TrainState, dict]]:
   """One optimizer step: (state, batch) to (state, metrics of the batch).
@@ -97,17 +98,18 @@ def make_train_step(
     ema: decay of the averaged weights; 0 for none.
     tune: as of `tuned`. With 'head', all else is as when evaluating: batch
       norm neither uses the batch's statistics nor changes its own.
+    accumulate: parts that the batch is taken in, one after the other: the
+      gradient is the mean of theirs, and batch norm sees a part at a time.
     seed: of what dropout drops.
   """
 
-  def train_step(state, batch):
-    before = tuned(state.params, tune)
-    key = jax.random.fold_in(jax.random.key(seed), state.step)
+  def part_of_step(params, stats, batch, key):
+    """Gradient, batch statistics after it, and metrics of some clips."""
 
     def loss_fn(part):
-      logits, stats = net.apply(
-        {**state.params, **part},
-        state.batch_stats,
+      logits, new = net.apply(
+        {**params, **part},
+        stats,
         batch['x'],
         train=tune == 'all',
         key=key if tune == 'all' else None,
@@ -117,11 +119,41 @@ def make_train_step(
       )
       targets = optax.smooth_labels(targets, label_smoothing)
       loss = optax.softmax_cross_entropy(logits, targets).mean()
-      return loss, (stats, logits)
+      top1 = (logits.argmax(-1) == batch['label']).mean()
+      return loss, (new, {'loss': loss, 'top1': top1})
 
-    (loss, (stats, logits)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-      before
+    grad = jax.grad(loss_fn, has_aux=True)
+    grads, (stats, metrics) = grad(tuned(params, tune))
+    return grads, stats, metrics
+
+  def in_parts(params, stats, batch, key):
+    """As `part_of_step`, of each part in turn."""
+    # Every part has rows of each device, so that none of them moves.
+    parts = jax.tree.map(
+      lambda a: a.reshape(-1, accumulate, *a.shape[1:]).swapaxes(0, 1), batch
     )
+
+    def add(carry, part):
+      stats, total, i = carry
+      key_of_part = jax.random.fold_in(key, i)
+      grads, stats, metrics = part_of_step(params, stats, part, key_of_part)
+      total = jax.tree.map(jnp.add, total, (grads, metrics))
+      return (stats, total, i + 1), None
+
+    first = jax.tree.map(lambda a: a[0], parts)
+    shapes = jax.eval_shape(part_of_step, params, stats, first, key)
+    zeros = jax.tree.map(
+      lambda s: jnp.zeros(s.shape, s.dtype), (shapes[0], shapes[2])
+    )
+    (stats, total, _), _ = jax.lax.scan(add, (stats, zeros, 0), parts)
+    grads, metrics = jax.tree.map(lambda a: a / accumulate, total)
+    return grads, stats, metrics
+
+  def train_step(state, batch):
+    before = tuned(state.params, tune)
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    compute = in_parts if accumulate > 1 else part_of_step
+    grads, stats, metrics = compute(state.params, state.batch_stats, batch, key)
     updates, opt_state = optimizer.update(grads, state.opt_state, before)
     params = {**state.params, **optax.apply_updates(before, updates)}
     average = state.ema
@@ -130,8 +162,7 @@ def make_train_step(
         lambda old, new: ema * old + (1 - ema) * new, average, (params, stats)
       )
     metrics = {
-      'loss': loss,
-      'top1': (logits.argmax(-1) == batch['label']).mean(),
+      **metrics,
       'grad_norm': optax.tree.norm(grads),
       'update_norm': optax.tree.norm(updates),
     }

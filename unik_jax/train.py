@@ -61,7 +61,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # Mesh
   mesh = parallel.make_mesh(config.mesh)
-  parallel.check_batch('batch_size', config.batch_size, mesh)
+  parallel.check_batch('batch_size', config.batch_size, mesh, config.accumulate)
   parallel.check_batch('eval_batch_size', config.eval_batch_size, mesh)
   process = (jax.process_index(), jax.process_count())
 
@@ -155,6 +155,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       label_smoothing=config.label_smoothing,
       ema=config.ema,
       tune=config.tune,
+      accumulate=config.accumulate,
       seed=config.seed,
     ),
     donate_argnums=0,

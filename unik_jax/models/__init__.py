@@ -36,6 +36,9 @@ MODELS = {
   'st_gcn_pp': STGCNPP,
 }
 
+# Settings of `config.model` that all networks have.
+OF_ALL = ('remat', 'norm_groups', 'norm_present')
+
 
 class Network:
   """A model as pure functions over plain pytrees.
@@ -49,20 +52,42 @@ class Network:
 
   Args:
     name: a key of `MODELS`.
+    remat: whether blocks are computed again for the backward pass, instead of
+      being kept: less memory, a third more work.
+    norm_groups: parts of a batch that have batch norm's statistics of their
+      own, as the devices of PyTorch's DataParallel do; 1 is the whole batch.
+    norm_present: whether batch norm's statistics leave absent persons, who
+      are zeros, out; not so in any published network.
     **options: arguments of the model's class, but for `rngs`.
 
   Raises:
     UserError: unknown model or option, or an option's value is refused.
   """
 
-  def __init__(self, name: str, **options):
+  def __init__(
+    self,
+    name: str,
+    *,
+    remat: bool = False,
+    norm_groups: int = 1,
+    norm_present: bool = False,
+    **options,
+  ):
     known = _options(name)
     if unknown := sorted(set(options) - known):
       raise UserError(
         f'model {name!r} has no option {", ".join(unknown)}; it has: '
         + ', '.join(sorted(known))
       )
-    self._make = lambda rngs: MODELS[name](**options, rngs=rngs)
+
+    def make(rngs):
+      model = MODELS[name](**options, rngs=rngs)
+      model.remat, model.norm_present = remat, norm_present
+      for norm in model.norms():
+        norm.groups = norm_groups
+      return model
+
+    self._make = make
     self.abstract = nnx.eval_shape(lambda: self._make(_Unseeded()))
     self._graphdef, *shapes = nnx.split(self.abstract, nnx.Param, nnx.BatchStat)
     self.shapes = tuple(map(nnx.to_pure_dict, shapes))
@@ -145,6 +170,7 @@ def from_config(config: ConfigDict, **shape: Any) -> Network:
   options = config.model.to_dict()
   known = _options(name := options.pop('name'))
   usual = default().model
+  of_all = {key: options.pop(key) for key in OF_ALL}
   for key in sorted(options.keys() - known):
     if options.pop(key) != usual[key]:
       raise UserError(
@@ -166,4 +192,4 @@ def from_config(config: ConfigDict, **shape: Any) -> Network:
     'in_channels': config.data.channels,
   }
   shape = {k: v for k, v in (ours | shape).items() if k in known}
-  return Network(name, dtype=dtypes[dtype], **options, **shape)
+  return Network(name, dtype=dtypes[dtype], **of_all, **options, **shape)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
@@ -53,6 +54,10 @@ class Recognizer(nnx.Module):
     rngs: where the initial values come from (stream `params`).
   """
 
+  # Set by `models.Network`, which says what they are.
+  remat: bool
+  norm_present: bool
+
   dropout = 0.0  # a network that drops values gives its blocks a `key`
   official_tensors = None  # of networks with an official state dict, a method
 
@@ -91,17 +96,24 @@ class Recognizer(nnx.Module):
       rngs=rngs,
     )
     self.persons_apart, self.dtype = persons_apart, dtype
+    self.remat = self.norm_present = False
 
   def __call__(
     self, x_nmtvc: jax.Array, *, train: bool, key: jax.Array | None = None
   ) -> jax.Array:
     """Logits; `key` is for dropout, which there is none of without it."""
     n, m, _, v, _ = x_nmtvc.shape
+    if train and self.norm_present:
+      self._leave_out(x_nmtvc)
     x_bvtc = self._persons(x_nmtvc, train=train)
     for i, block in enumerate(self.blocks):
       drops = key is not None and self.dropout > 0
       extra = {'key': jax.random.fold_in(key, i)} if drops else {}
-      x_bvtc = block(x_bvtc, train=train, **extra)
+
+      def call(block, x, extra=extra):
+        return block(x, train=train, **extra)
+
+      x_bvtc = (nnx.remat(call) if self.remat else call)(block, x_bvtc)
     wide = layers.at_least_float32(x_bvtc.dtype)
     pooled = x_bvtc.reshape(n, m, v, -1, x_bvtc.shape[-1]).mean(
       (1, 2, 3), dtype=wide
@@ -146,6 +158,22 @@ class Recognizer(nnx.Module):
       for path, made_of in block.data_axes(first=i == 0).items():
         axes['params', 'blocks', i, *path] = made_of
     return axes
+
+  def norms(self) -> list[layers.BatchNorm]:
+    """All of its batch norms."""
+    modules = (module for _, module in nnx.iter_modules(self))
+    return [m for m in modules if isinstance(m, layers.BatchNorm)]
+
+  def _leave_out(self, x_nmtvc):
+    """Has absent persons, who are zeros, count in no batch norm."""
+    there = x_nmtvc.any((2, 3, 4))
+    for norm in self.norms():
+      norm.where = there.reshape(-1, 1, 1, 1)
+    if not self.persons_apart:
+      self.input_bn.where = there.reshape(-1, 1, 1)
+    else:
+      features = self.input_bn.scale.size // there.shape[1]
+      self.input_bn.where = jnp.repeat(there, features, 1)[:, None]
 
   def _persons(self, x_nmtvc, *, train):
     """Clips through the input batch norm, and taken apart: (B, V, T, C)."""

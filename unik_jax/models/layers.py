@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from unik_jax.errors import UserError
 from unik_jax.models import initial
 
 
@@ -136,6 +137,11 @@ class BatchNorm(nnx.Module):
   The running variance is the unbiased one, unlike `nnx.BatchNorm`'s. Under
   jit over a mesh the statistics are those of the global batch.
 
+  Attributes:
+    groups: parts of the batch, one after the other, that have statistics of
+      their own; the running ones are the means of theirs.
+    where: what the statistics are of, broadcast to the input; None for all.
+
   Args:
     features: C.
     scale: initial value of the scale.
@@ -158,18 +164,18 @@ class BatchNorm(nnx.Module):
     self.mean = nnx.BatchStat(initial.filled(0, features))
     self.var = nnx.BatchStat(initial.filled(1, features))
     self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
+    self.groups, self.where = 1, nnx.data(None)
 
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    out_dtype = self.dtype or x.dtype
+    out_dtype, shape = self.dtype or x.dtype, x.shape
     x = x.astype(at_least_float32(x.dtype))
     if train:
-      axes = tuple(range(x.ndim - 1))
-      mean, var = jnp.mean(x, axes), jnp.var(x, axes)
-      n = x.size // x.shape[-1]
+      x, mean, var, n = self._moments(x)
       for running, new in (
         (self.mean, mean),
-        (self.var, var * (n / max(n - 1, 1))),
+        (self.var, var * (n / jnp.maximum(n - 1, 1))),
       ):
+        new = new.reshape(self.groups, -1).mean(0)
         # Not running[...] = ..., which would write into a caller's own arrays.
         running.set_value(
           (self.momentum * running[...] + (1 - self.momentum) * new).astype(
@@ -179,7 +185,32 @@ class BatchNorm(nnx.Module):
     else:
       mean, var = self.mean[...], self.var[...]
     factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
-    return ((x - mean) * factor + self.bias[...]).astype(out_dtype)
+    y = (x - mean) * factor + self.bias[...]
+    return y.reshape(shape).astype(out_dtype)
+
+  def _moments(self, x):
+    """The input by groups, and their mean, variance and number of values."""
+    groups = self.groups
+    if len(x) % groups:
+      raise UserError(
+        f'model.norm_groups is {groups}, which does not divide {len(x)}: use a'
+        ' divisor of batch_size / accumulate'
+      )
+    where = self.where
+    if where is not None:
+      where = jnp.broadcast_to(where, x.shape)
+      where = where.reshape(groups, -1, *x.shape[1:])
+    x = x.reshape(groups, -1, *x.shape[1:])
+    axes = tuple(range(1, x.ndim - 1))
+    if where is None:
+      n = x.size // groups // x.shape[-1]
+      mean = jnp.mean(x, axes, keepdims=True)
+      return x, mean, jnp.var(x, axes, keepdims=True), n
+    n = jnp.maximum(where.sum(axes, keepdims=True), 1)
+    mean = jnp.sum(x, axes, where=where, keepdims=True) / n
+    square = jnp.square(x - mean)
+    var = jnp.sum(square, axes, where=where, keepdims=True) / n
+    return x, mean, var, n
 
 
 def scattered_norm(features: int, *, dtype=None, rngs: nnx.Rngs) -> BatchNorm:
