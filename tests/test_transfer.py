@@ -64,7 +64,7 @@ def test_the_same_data_loads_all_but_the_classifier():
   source = make_weights(make_config())
   config = make_config(num_classes=7)
   got = transfer.start(source, config, head=False)
-  fresh, _ = jax.jit(models.from_config(config).init)(jax.random.key(0))
+  fresh, _ = models.from_config(config).init(jax.random.key(0))
   for name, value in source.values['params'].items():
     want = fresh[name] if name == 'head' else value
     jax.tree.map(np.testing.assert_array_equal, got.params[name], want)
@@ -88,9 +88,7 @@ def test_other_joints_persons_and_channels(way, tau):
   before.model.tau = after.model.tau = tau
   source = make_weights(before)
   got = transfer.start(source, after, head=False)
-  fresh, fresh_stats = jax.jit(models.from_config(after).init)(
-    jax.random.key(0)
-  )
+  fresh, fresh_stats = models.from_config(after).init(jax.random.key(0))
 
   joints = get_layout('msr_20').joints
   old = get_layout('unik_17').joints
