@@ -8,6 +8,7 @@ to the batch, folding them into it for the temporal convolution is a reshape.
 inputs. Parameters and batch statistics keep their own.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -131,6 +132,38 @@ class TemporalConv(nnx.Module):
     return y.reshape(b, v, *y.shape[1:])[:, :, :frames] + bias
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _standardize(x, scale, bias, epsilon):
+  """Batch norm by x's own statistics: (y, mean, variance) of the last axis.
+
+  The gradient is written out, as less of it is kept and computed than of the
+  one that JAX derives. None flows through mean and variance as results.
+  """
+  return _standardize_forward(x, scale, bias, epsilon)[0]
+
+
+def _standardize_forward(x, scale, bias, epsilon):
+  axes = tuple(range(x.ndim - 1))
+  mean, var = jnp.mean(x, axes), jnp.var(x, axes)
+  inverse = jax.lax.rsqrt(var + epsilon)
+  y = (x - mean) * (scale * inverse) + bias
+  return (y, mean, var), (x, scale, mean, inverse)
+
+
+def _standardize_backward(epsilon, kept, gradients):
+  del epsilon
+  (x, scale, mean, inverse), (dy, *_) = kept, gradients
+  axes, n = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+  standard = (x - mean) * inverse
+  d_bias, d_scale = dy.sum(axes), (dy * standard).sum(axes)
+  dx = (scale * inverse) * (dy - d_bias / n - standard * (d_scale / n))
+  # Else it is computed anew, and slowly, within each product that it goes to.
+  return jax.lax.optimization_barrier(dx), d_scale, d_bias
+
+
+_standardize.defvjp(_standardize_forward, _standardize_backward)
+
+
 class BatchNorm(nnx.Module):
   """Batch norm over all axes but the last, as PyTorch computes it.
 
@@ -169,24 +202,35 @@ class BatchNorm(nnx.Module):
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     out_dtype, shape = self.dtype or x.dtype, x.shape
     x = x.astype(at_least_float32(x.dtype))
+    if train and self.groups == 1 and self.where is None:
+      y, mean, var = _standardize(
+        x, self.scale[...], self.bias[...], self.epsilon
+      )
+      n = x.size // x.shape[-1]
+      self._follow(mean, var, n)
+      return y.astype(out_dtype)
     if train:
       x, mean, var, n = self._moments(x)
-      for running, new in (
-        (self.mean, mean),
-        (self.var, var * (n / jnp.maximum(n - 1, 1))),
-      ):
-        new = new.reshape(self.groups, -1).mean(0)
-        # Not running[...] = ..., which would write into a caller's own arrays.
-        running.set_value(
-          (self.momentum * running[...] + (1 - self.momentum) * new).astype(
-            running.dtype
-          )
-        )
+      self._follow(mean, var, n)
     else:
       mean, var = self.mean[...], self.var[...]
     factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
     y = (x - mean) * factor + self.bias[...]
     return y.reshape(shape).astype(out_dtype)
+
+  def _follow(self, mean, var, n):
+    """Moves the running statistics to those of n values."""
+    for running, new in (
+      (self.mean, mean),
+      (self.var, var * (n / jnp.maximum(n - 1, 1))),
+    ):
+      new = new.reshape(self.groups, -1).mean(0)
+      # Not running[...] = ..., which would write into a caller's own arrays.
+      running.set_value(
+        (self.momentum * running[...] + (1 - self.momentum) * new).astype(
+          running.dtype
+        )
+      )
 
   def _moments(self, x):
     """The input by groups, and their mean, variance and number of values."""
