@@ -209,10 +209,14 @@ class SpatialUnit(nnx.Module):
 
   def _attention(self, x_butc):
     """Softmax over u, so that each column of A_h averages (Eq. 4)."""
+    # One product embeds for both, and all heads.
+    units, (b, u, t, c) = (self.theta, self.phi), x_butc.shape
+    kernel = jnp.stack([self._cast(unit.kernel) for unit in units])
+    bias = jnp.stack([self._cast(unit.bias) for unit in units])
+    both = x_butc @ jnp.moveaxis(kernel, 2, 0).reshape(c, -1) + bias.ravel()
+    both = both.reshape(b, u, t, *bias.shape)
     theta, phi = (
-      jnp.einsum('butc,hce->bhute', x_butc, self._cast(unit.kernel))
-      + self._cast(unit.bias)[:, None, None]
-      for unit in (self.theta, self.phi)
+      jnp.einsum('buthe->bhute', both[:, :, :, i]) for i in range(2)
     )
     wide = layers.at_least_float32(x_butc.dtype)
     scores = jnp.einsum(
