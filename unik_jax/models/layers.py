@@ -157,8 +157,7 @@ def _standardize_backward(epsilon, kept, gradients):
   standard = (x - mean) * inverse
   d_bias, d_scale = dy.sum(axes), (dy * standard).sum(axes)
   dx = (scale * inverse) * (dy - d_bias / n - standard * (d_scale / n))
-  # Else it is computed anew, and slowly, within each product that it goes to.
-  return jax.lax.optimization_barrier(dx), d_scale, d_bias
+  return dx, d_scale, d_bias
 
 
 _standardize.defvjp(_standardize_forward, _standardize_backward)

@@ -215,9 +215,7 @@ class SpatialUnit(nnx.Module):
     bias = jnp.stack([self._cast(unit.bias) for unit in units])
     both = x_butc @ jnp.moveaxis(kernel, 2, 0).reshape(c, -1) + bias.ravel()
     both = both.reshape(b, u, t, *bias.shape)
-    theta, phi = (
-      jnp.einsum('buthe->bhute', both[:, :, :, i]) for i in range(2)
-    )
+    theta, phi = jnp.einsum('butshe->sbhute', both)
     wide = layers.at_least_float32(x_butc.dtype)
     scores = jnp.einsum(
       'bhute,bhpte->bhup', theta, phi, preferred_element_type=wide
