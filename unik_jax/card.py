@@ -194,12 +194,15 @@ def _recipe(config):
     'decay_rate': optim.schedule == 'cosine',
     'momentum': optim.name != 'sgd',
     'nesterov': optim.name != 'sgd',
+    'lr_clips': not optim.lr_clips,
     'clip_norm': not optim.clip_norm,
     'layer_decay': optim.layer_decay == 1,
     'warmup_epochs': not optim.warmup_epochs,
   }
   keys = [key for key in optim if not idle.get(key)]
-  others = _settings(config, usual, ('label_smoothing', 'ema', 'tune'))
+  others = _settings(
+    config, usual, ('accumulate', 'label_smoothing', 'ema', 'tune')
+  )
   return (
     f'{config.epochs} epoch{"s" * (config.epochs != 1)} in batches of'
     f' {config.batch_size}, {optim.name}, {_settings(optim, keys=keys)}'
