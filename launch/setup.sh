@@ -10,8 +10,12 @@ need TPU_BUCKET my-bucket
 [[ $TPU_BUCKET != gs://* ]] || fail 'TPU_BUCKET is a name, without gs://'
 cd "$(dirname "$0")/.."
 
-archive=$(mktemp -d)/unik_jax.tar.gz
-[[ ${DRY_RUN:-} != 1 ]] || archive=unik_jax.tar.gz
+archive=unik_jax.tar.gz
+if [[ ${DRY_RUN:-} != 1 ]]; then
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  archive=$folder/$archive
+fi
 run git archive --format=tar.gz --output="$archive" HEAD
 run gcloud compute tpus tpu-vm scp "$archive" "$TPU_NAME:unik_jax.tar.gz" \
   "${where[@]}" --worker=all

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unik_jax import models, optim
-from unik_jax.config import check_same_experiment, default
+from unik_jax.config import check, check_same_experiment, default
 from unik_jax.errors import UserError
 from unik_jax.models.layers import BatchNorm
 from unik_jax.step import make_begin, make_train_step
@@ -60,6 +60,15 @@ def test_groups_that_do_not_divide():
   net = network(norm_groups=3)
   with pytest.raises(UserError, match='norm_groups is 3'):
     net.apply(*weights(net), batch_of(4)['x'], train=True)
+
+
+def test_parts_that_do_not_divide_are_refused_at_once():
+  config = default()
+  config.batch_size, config.accumulate, config.model.norm_groups = 24, 2, 8
+  with pytest.raises(UserError, match='2 x 8 parts'):
+    check(config)
+  config.model.norm_groups = 6
+  check(config)
 
 
 def test_absent_persons_change_no_statistics():

@@ -13,6 +13,6 @@ def keep() -> None:
   """
   if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
     return
-  caches = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  caches = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
   folder = pathlib.Path(caches) / 'unik_jax' / 'compiled'
   jax.config.update('jax_compilation_cache_dir', str(folder))

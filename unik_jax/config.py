@@ -183,6 +183,13 @@ def check(config: ConfigDict) -> None:
         f'config.{key} is {value!r}, which takes weights to start from: name'
         ' them with --config.init_from'
       )
+  groups = config.model.norm_groups * config.accumulate
+  if groups > 1 and config.batch_size % groups:
+    raise UserError(
+      f'config.batch_size is {config.batch_size}, which does not divide into'
+      f' accumulate x model.norm_groups = {config.accumulate} x'
+      f' {config.model.norm_groups} parts; change one of the three'
+    )
   if not config.data.scale > 0:
     raise UserError(f'config.data.scale is {config.data.scale}; use one > 0')
   if len(config.data.rescale) not in (0, 2):

@@ -141,9 +141,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   )
 
   def start():
-    weights = net.init(key)
-    if started:
-      weights = started.params, started.batch_stats
+    weights = (
+      (started.params, started.batch_stats) if started else net.init(key)
+    )
     return jax.jit(begin, out_shardings=shardings)(*weights)
 
   # Steps

@@ -86,10 +86,8 @@ class WindowUnit(nnx.Module):
   ):
     *_, self.window = graph
     self.graph = GraphUnit(in_features, hidden, graph, **options)
-    init, rngs = (
-      initial.uniform((self.window * hidden) ** -0.5),
-      options['rngs'],
-    )
+    init = initial.uniform((self.window * hidden) ** -0.5)
+    rngs = options['rngs']
     # The names are those that `folding` knows.
     shape = (self.window, hidden, out_features)
     self.window_kernel = nnx.Param(init(rngs.params(), shape))
