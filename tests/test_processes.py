@@ -6,6 +6,7 @@ Real processes of `python -m unik_jax.main --multihost`, two devices each.
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -111,8 +112,11 @@ def test_one_killed_and_all_started_again(two, synthetic_dir, tmp_path):
   second.kill()  # at the eighth step: epochs have six
   printed, _ = first.communicate(timeout=300)
   second.communicate()
-  assert first.returncode == 1
-  assert 'the same command goes on' in printed
+  # Where one of its two devices has failed and the other waits for it, XLA
+  # ends the process after a while, by itself.
+  assert first.returncode in (1, -signal.SIGABRT), printed
+  if first.returncode == 1:
+    assert 'the same command goes on' in printed
   assert not (workdir / 'summary.json').exists()
   again, _ = finish(start(workdir, synthetic_dir, 2))
   assert 'Going on from step 6 of 12.' in again
