@@ -111,7 +111,6 @@ def model_speed(config, size):
   batch = {
     'x': np.random.default_rng(0).normal(size=shape).astype(np.float32),
     'label': np.zeros(size, np.int32),
-    'mask': np.ones(size, np.float32),
   }
   step = jax.jit(make_train_step(net, optimizer), donate_argnums=0)
   state, _ = jax.block_until_ready(step(state, batch))

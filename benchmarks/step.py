@@ -17,7 +17,7 @@ import numpy as np
 import timing
 
 from unik_jax import models, optim
-from unik_jax.evaluate import make_eval_step
+from unik_jax.evaluate import Evaluator
 from unik_jax.models.official import to_official
 from unik_jax.step import make_begin, make_train_step
 from unik_jax.tabulating.costs import multiply_accumulates
@@ -62,9 +62,7 @@ def our_calls(options, x, label):
   )
   state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
   weights = jax.device_get((state.params, state.batch_stats))
-  batch = jax.device_put(
-    {'x': x, 'label': label, 'mask': np.ones(len(x), np.float32)}
-  )
+  batch = jax.device_put({'x': x, 'label': label, 'clip': np.arange(len(x))})
   seconds = {}
 
   def compiled(name, function, *args, **options):
@@ -76,7 +74,7 @@ def our_calls(options, x, label):
   step = compiled(
     'train', make_train_step(net, optimizer), state, batch, donate_argnums=0
   )
-  evaluation = compiled('eval', make_eval_step(net), *weights, batch)
+  evaluation = compiled('eval', Evaluator(net).step, *weights, batch)
   on_device = jax.device_put(weights)
 
   def train():

@@ -11,7 +11,8 @@ import pytest
 
 from unik_jax import checkpoints, metrics, models, train, transfer
 from unik_jax.config import choose, default
-from unik_jax.data import loader, registry
+from unik_jax.data import registry
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models.official import to_official
 from unik_jax.skeletons import get_layout
@@ -103,7 +104,7 @@ def test_resolves(case):
   if not config.data.layout:
     return  # the dataset decides
   for training in (True, False):
-    loader.make_transform(config.data, train=training)
+    Transform(config.data, train=training)
   data, model = config.data, config.model
   if case.partition(':')[0] in OTHERS:
     assert models.from_config(config).num_params() > 0

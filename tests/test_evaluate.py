@@ -1,15 +1,16 @@
 """Metrics against numpy, every clip counted once."""
 
-import jax
 import numpy as np
 import pytest
 
 from unik_jax import metrics
-from unik_jax.evaluate import evaluate, make_eval_step
+from unik_jax.evaluate import Evaluator
 
 
 class Fake:
   """A network whose logits are its input."""
+
+  persons = 1
 
   def apply(self, params, batch_stats, x, *, train):
     assert not train
@@ -25,7 +26,7 @@ def batches(logits, labels, size):
         :, None, None, None
       ],
       'label': np.concatenate([labels[part], np.zeros(fill, int)]),
-      'mask': np.r_[np.ones(size - fill), np.zeros(fill)].astype(np.float32),
+      'clip': np.r_[start : start + size - fill, [-1] * fill].astype(int),
     }
 
 
@@ -34,8 +35,7 @@ def test_metrics(size):
   rng = np.random.default_rng(0)
   logits = rng.standard_normal((10, 7)).astype(np.float32)
   labels = np.array([0, 0, 1, 1, 1, 2, 2, 3, 3, 6])  # 4 and 5 do not occur
-  step = jax.jit(make_eval_step(Fake()))
-  answers = evaluate(step, None, None, batches(logits, labels, size))
+  answers = Evaluator(Fake())(None, None, batches(logits, labels, size))
   np.testing.assert_array_equal(answers[0], logits)
   np.testing.assert_array_equal(answers[1], labels)
   got = metrics.summarize(*answers)
@@ -67,9 +67,9 @@ def test_probabilities_of_several_samplings_are_averaged():
   batch = {
     'x': logits[:, :, None, None, None],
     'label': labels,
-    'mask': np.ones(6, np.float32),
+    'clip': np.arange(6),
   }
-  answers = evaluate(jax.jit(make_eval_step(Fake())), None, None, [batch])
+  answers = Evaluator(Fake())(None, None, [batch])
   got = metrics.summarize(*answers)
   wide = np.exp(np.float64(logits))
   probabilities = (wide / wide.sum(-1, keepdims=True)).mean(1)

@@ -12,7 +12,7 @@ import pytest
 
 from unik_jax import checkpoints, exporting, models, runs
 from unik_jax.config import default
-from unik_jax.data import loader
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models.folding import fold
 from unik_jax.skeletons import get_layout
@@ -301,7 +301,7 @@ def test_the_command_and_its_use_without_us(tmp_path):
   assert done.returncode == 0, done.stderr
 
   run = runs.load(folder)
-  transform = loader.make_transform(run.config.data, train=False)
+  transform = Transform(run.config.data, train=False)
   record = {
     'keypoints': clip.astype(np.float32),
     'image_size': (0, 0),

@@ -8,6 +8,7 @@ from fixtures import write_msr_fixture
 
 from unik_jax.config import default
 from unik_jax.data import loader, registry
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.skeletons import get_layout
 
@@ -59,7 +60,7 @@ def labels(batches):
 
 def assert_equal(batches, others):
   for batch, other in zip(batches, others, strict=True):
-    assert batch.keys() == other.keys() == {'x', 'label', 'mask'}
+    assert batch.keys() == other.keys() == {'x', 'label'}
     for key in batch:
       np.testing.assert_array_equal(batch[key], other[key])
 
@@ -85,15 +86,17 @@ def test_eval_visits_every_clip_once(count, batch_size, processes):
   for together in zip(*parts, strict=True):  # as many batches in each
     for part in together:
       assert part['x'].shape == (batch_size // processes, 1, 6, 20, 3)
-      assert part['label'].shape == part['mask'].shape == part['x'].shape[:1]
-      for x, label, mask in zip(*part.values(), strict=True):
-        assert mask in (0, 1)
-        if mask:
+      assert part['label'].shape == part['clip'].shape == part['x'].shape[:1]
+      for x, label, clip in zip(
+        part['x'], part['label'], part['clip'], strict=True
+      ):
+        assert clip in (label, -1)
+        if clip >= 0:
           np.testing.assert_array_equal(x, records[label]['keypoints'][..., :3])
           seen.append(int(label))
   assert seen == list(range(count))
   dtypes = {key: value.dtype for key, value in parts[0][0].items()}
-  assert dtypes == {'x': np.float32, 'label': np.int32, 'mask': np.float32}
+  assert dtypes == {'x': np.float32, 'label': np.int32, 'clip': np.int32}
 
 
 def test_eval_does_not_depend_on_the_batch_size_or_on_chance():
@@ -115,7 +118,6 @@ def test_train_batches_have_their_shapes():
   (batch,) = train(make_records(9), 1)
   assert batch['x'].shape == (4, 1, 6, 20, 3) and batch['x'].dtype == np.float32
   assert batch['label'].shape == (4,) and batch['label'].dtype == np.int32
-  np.testing.assert_array_equal(batch['mask'], np.ones(4, np.float32))
 
 
 def test_the_seed_decides():
@@ -201,7 +203,7 @@ def test_a_batch_larger_than_the_set_is_refused_at_once():
 
 
 def transformed(record, *, training=False, **settings):
-  transform = loader.make_transform(make_config(**settings), train=training)
+  transform = Transform(make_config(**settings), train=training)
   return transform(record, np.random.default_rng(0))['x']
 
 
@@ -305,7 +307,7 @@ def test_several_crops_to_test(sampling):
   np.testing.assert_array_equal(batches[0][0]['x'], whole['x'][:3])
   np.testing.assert_array_equal(batches[0][1]['x'][0], whole['x'][3])
   assert whole['label'].tolist() == [0, 1, 2, 3]
-  transform = loader.make_transform(
+  transform = Transform(
     make_config(sampling=sampling, stream='joint_motion'), train=False
   )
   for record, length, views in zip(records, lengths, whole['x'], strict=True):
@@ -375,7 +377,7 @@ def test_the_record_is_not_changed():
 @pytest.mark.parametrize('training', [True, False])
 def test_wrong_settings_are_named(settings, word, training):
   with pytest.raises(UserError, match=word):
-    loader.make_transform(make_config(**settings), train=training)
+    Transform(make_config(**settings), train=training)
 
 
 # Clips of a prepared dataset

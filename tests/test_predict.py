@@ -15,6 +15,7 @@ import unik_jax
 from unik_jax import joint_maps, scores, train
 from unik_jax.data import loader
 from unik_jax.data.formats import own
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predicting import keypoints, recordings
 from unik_jax.predicting.predictor import Predictor
@@ -98,7 +99,7 @@ def test_answers_are_those_of_the_evaluation(
 def test_an_answer_is_the_softmax_of_the_network(model, clips):
   record = clips[3]
   run = model.run
-  x = loader.make_transform(run.config.data, train=False)(record)['x']
+  x = Transform(run.config.data, train=False)(record)['x']
   logits, _ = run.net.apply(run.params, run.batch_stats, x[None], train=False)
   powers = np.exp(np.float64(logits[0]) - np.max(logits))
   expected = powers / powers.sum()
@@ -161,7 +162,7 @@ def test_three_frames_of_a_person_are_all_there_is(scored):
   first, brief = scored.predict(clip, together=False)
   assert (first.person, brief.person) == (0, 1)
   data, run = scored.run.config.data, scored.run
-  transform = loader.make_transform(data, train=False)
+  transform = Transform(data, train=False)
   for answer, seen in ((whole, clip), (first, clip[:1]), (brief, clip[1:])):
     record = {'keypoints': np.float32(seen), 'image_size': (0, 0), 'label': 0}
     x = transform(record)['x'][None]

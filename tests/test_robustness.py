@@ -12,6 +12,7 @@ from unik_jax.config import default
 from unik_jax.data import loader
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.sampling import SAMPLERS
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.skeletons import BUILT_IN, LAYOUTS, get_layout
 from unik_jax.step import make_begin
@@ -243,7 +244,7 @@ def test_whatever_is_lost_no_preset_fails(preset, sampling, settings):
   data = make_data(
     channels=channels, normalize=preset, sampling=sampling, **settings
   )
-  transform = loader.make_transform(data, train=False)
+  transform = Transform(data, train=False)
   nothing, late = (transform(clip)['x'] for clip in clips)
   assert not nothing.any()
   assert np.isfinite(late).all() and late.any()
@@ -292,7 +293,7 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
   forward = jax.jit(
     lambda p, x: run.net.apply(p, run.batch_stats, x, train=False)[0]
   )
-  transform = loader.make_transform(config.data, train=False)
+  transform = Transform(config.data, train=False)
   source = loader.Clips(config.data, config.data.test_split)
   clips = [source[i] for i in range(21)]
   # Answers centred to differ, and taken for labels, so that damage costs some.
@@ -308,18 +309,13 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
     {**clip, 'label': label} for clip, label in zip(clips, labels, strict=True)
   ]
   traced = []
-  make_eval_step = evaluate.make_eval_step
+  step = evaluate.Evaluator.step
 
-  def counting(net):
-    step = make_eval_step(net)
+  def counting(*arguments):
+    traced.append(1)
+    return step(*arguments)
 
-    def eval_step(*arguments):
-      traced.append(1)
-      return step(*arguments)
-
-    return eval_step
-
-  monkeypatch.setattr(robustness.evaluate, 'make_eval_step', counting)
+  monkeypatch.setattr(robustness.evaluate.Evaluator, 'step', counting)
   told = []
   found = robustness.curves(
     run,

@@ -14,6 +14,7 @@ from unik_jax import models, optim, runs
 from unik_jax.checkpoints import Checkpoints
 from unik_jax.config import default
 from unik_jax.data import loader
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.seeing import drawing, inside, moving, pictures, screen
 from unik_jax.skeletons import BUILT_IN, LAYOUTS, get_layout
@@ -130,7 +131,7 @@ def test_attention_is_the_mean_over_those_who_are_there(run):
   run = run[0]
   record = inside.pick(inside.open_clips(run))
   data = run.config.data
-  x = loader.make_transform(data, train=False)(record)['x']
+  x = Transform(data, train=False)(record)['x']
   alone = run.net.mixing(run.params, run.batch_stats, x[None])
   maps = inside.attention(run, record)
   for ours, block in zip(maps, alone, strict=True):
@@ -143,7 +144,7 @@ def test_attention_is_the_mean_over_those_who_are_there(run):
 def test_explain(run):
   run = run[0]
   record = inside.pick(inside.open_clips(run))
-  x = loader.make_transform(run.config.data, train=False)(record)['x'][None]
+  x = Transform(run.config.data, train=False)(record)['x'][None]
   config = run.config.copy_and_resolve_references()
   config.data.test_clips = 3  # random samplings, of which none is explained
   run = run._replace(config=config)

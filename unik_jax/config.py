@@ -96,7 +96,8 @@ def default() -> ConfigDict:
         'scale': 1.0,  # coordinates are divided by it
         'sampling': 'crop',  # repeat, linear, uniform
         'frames': 64,
-        'test_frames': 0,  # 0: as many as in training
+        # 0: as many as in training; -1: whole clips, a few lengths in all
+        'test_frames': 0,
         'test_clips': 1,  # random samplings of a clip, answers averaged
         'test_crops': 1,  # evenly spaced runs of frames of it, likewise
         'random_move': False,
@@ -104,6 +105,8 @@ def default() -> ConfigDict:
         'rescale': (),  # (low, high)
         'threads': 4,
         'prefetch': 4,  # batches
+        # Clips in the devices' memory, batches made there: float32, or int16.
+        'on_device': '',
       },
       'optim': {
         'name': 'sgd',  # or adamw
@@ -138,7 +141,7 @@ _LEAST = {
   'data.persons': 0,
   'data.channels': 0,
   'data.frames': 1,
-  'data.test_frames': 0,
+  'data.test_frames': -1,
   'data.test_clips': 1,
   'data.test_crops': 1,
   'data.pad': 0,
@@ -154,6 +157,7 @@ _WORDS = {
   'init_head': ('', 'new', 'load'),
   'init_joints': ('nearest', 'fresh', 'data'),
   'tune': ('all', 'head'),
+  'data.on_device': ('', 'float32', 'int16'),
 }
 
 
@@ -172,9 +176,9 @@ def check(config: ConfigDict) -> None:
       ' (0, 1]'
     )
   for key, known in _WORDS.items():
-    if config[key] not in known:
+    if key in flat and flat[key] not in known:
       raise UserError(
-        f'config.{key} is {config[key]!r}; use one of '
+        f'config.{key} is {flat[key]!r}; use one of '
         + ', '.join(filter(None, known))
       )
   for key, value in (('tune', 'head'), ('init_joints', 'data')):
@@ -256,6 +260,7 @@ _FREE = (
   'data.test_crops',
   'data.threads',
   'data.prefetch',
+  'data.on_device',
 )
 
 

@@ -25,6 +25,7 @@ from unik_jax.data import streams
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.data.sampling import SAMPLERS
+from unik_jax.data.transform import WHOLE, frames_to_test
 from unik_jax.errors import UserError
 from unik_jax.models.folding import fold
 from unik_jax.models.official import to_official
@@ -156,11 +157,19 @@ def save_weights(run: runs.Run, path: str | os.PathLike) -> int:
   return len(tensors)
 
 
+def input_frames(data: Any) -> int:
+  """Frames of the clips that the network is given, by a config's `data`.
+
+  Where it is tested on whole clips, as many as it was trained on.
+  """
+  frames = frames_to_test(data)
+  return data.frames if frames == WHOLE else frames
+
+
 def input_shape(run: runs.Run) -> tuple[int, int, int, int]:
   """(M, T, V, C) of the clips that the network is given to test."""
   persons, _, joints, channels = run.net.abstract.input_shape
-  data = run.config.data
-  return persons, data.test_frames or data.frames, joints, channels
+  return persons, input_frames(run.config.data), joints, channels
 
 
 def describe(run: runs.Run) -> dict[str, Any]:
@@ -260,7 +269,7 @@ def _meaning(step, run):
 
 
 def preprocessing(data: Any) -> list[dict[str, Any]]:
-  """What happens to a clip at test time, in order (`loader.make_transform`).
+  """What happens to a clip at test time, in order (`data.transform.Transform`).
 
   Args:
     data: the `data` part of a config.
@@ -268,7 +277,7 @@ def preprocessing(data: Any) -> list[dict[str, Any]]:
   sample = {
     'step': 'sample frames',
     'sampling': data.sampling,
-    'frames': data.test_frames or data.frames,
+    'frames': input_frames(data),
   }
   for key, what in (
     ('test_clips', 'random samplings of a clip'),

@@ -60,6 +60,7 @@ class Progress:
     self._file = workdir / 'metrics.jsonl' if record else None
     self._first_step = self._last_step = start
     self._begin = self._last = time.monotonic()
+    self._idle = 0.0
     self._board = None
     if self._on and record:
       self._board = _tensorboard(workdir) if tensorboard else None
@@ -77,10 +78,19 @@ class Progress:
     """Speed and time left count from here: after compilation."""
     self._begin = self._last = time.monotonic()
     self._first_step = self._last_step = step
+    self._idle = 0.0
 
   def skip(self) -> None:
     """Leaves the time since the last training line out of the next speed."""
     self._last = time.monotonic()
+
+  def idle(self, seconds: float) -> None:
+    """Time at most for which the devices had nothing to do, for lack of data.
+
+    At most: they had finished the step before when its successor's batch came,
+    but may have done so at any time while it was waited for.
+    """
+    self._idle += seconds
 
   def train(self, step: int, epoch: float, metrics: dict[str, float]) -> None:
     """The numbers of the steps since the last call."""
@@ -91,9 +101,12 @@ class Progress:
     if step > self._last_step:  # not so right after compilation
       clips = (step - self._last_step) * self._batch_size
       numbers['clips_per_s'] = clips / (now - self._last)
+      numbers['idle'] = self._idle / (now - self._last)
       pace = (now - self._begin) / (step - self._first_step)
       left = duration(pace * (self._total - step))
-      line += f'  {numbers["clips_per_s"]:.1f} clips/s  {left} left'
+      line += f'  {numbers["clips_per_s"]:.1f} clips/s'
+      line += f'  idle {100 * numbers["idle"]:.0f}%  {left} left'
+    self._idle = 0.0
     self._last, self._last_step = now, step
     self.record(step, numbers)
     if not self._on:

@@ -258,12 +258,12 @@ def curves(
     )
   data = run.config.data
   size = min(run.config.eval_batch_size, len(clips))
-  step = jax.jit(evaluate.make_eval_step(run.net))
+  evaluator = evaluate.Evaluator(run.net)
   weights = jax.device_put((run.params, run.batch_stats))
 
   def accuracies(clips, strength):
     batches = loader.eval_batches(clips, data, batch_size=size)
-    figures = metrics.summarize(*evaluate.evaluate(step, *weights, batches))
+    figures = metrics.summarize(*evaluator(*weights, batches))
     return {
       'strength': float(strength),
       **{key: figures[key] for key in metrics.HEADLINES},

@@ -25,6 +25,8 @@ from unik_jax import (
 )
 from unik_jax.config import check
 from unik_jax.data import loader, registry
+from unik_jax.data.feed import Feed
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import official
 from unik_jax.progress import Progress, duration
@@ -63,7 +65,6 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   mesh = parallel.make_mesh(config.mesh)
   parallel.check_batch('batch_size', config.batch_size, mesh, config.accumulate)
   parallel.check_batch('eval_batch_size', config.eval_batch_size, mesh)
-  process = (jax.process_index(), jax.process_count())
 
   # What the config leaves to the dataset
   if not (data := config.data).layout or not min(
@@ -99,7 +100,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       + ', '.join(metrics.HEADLINES)
     )
   for train in (True, False):
-    loader.make_transform(config.data, train=train)  # refuses bad settings
+    Transform(config.data, train=train)  # refuses bad settings
 
   # Workdir
   workdir = claim(workdir, config, foreign=with_head and config.eval_only)
@@ -126,6 +127,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       config.data, config.data.val_split, config.data.val_subjects
     )
     _check_held_out(val_clips, train_clips)
+  feeds = {
+    clips: Feed(clips, config.data, mesh, train=clips is train_clips)
+    for clips in (train_clips, val_clips, test_clips)
+    if clips is not None
+  }
   total_steps = config.epochs * steps_per_epoch
 
   # State
@@ -147,7 +153,6 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     return jax.jit(begin, out_shardings=shardings)(*weights)
 
   # Steps
-  batches = parallel.batch_sharding(mesh)
   train_step = jax.jit(
     make_train_step(
       net,
@@ -159,19 +164,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       seed=config.seed,
     ),
     donate_argnums=0,
-    in_shardings=(shardings, batches),
+    in_shardings=(shardings, parallel.batch_sharding(mesh)),
     out_shardings=(shardings, parallel.replicated(mesh)),
   )
-  eval_step = jax.jit(
-    evaluate.make_eval_step(net), out_shardings=parallel.replicated(mesh)
-  )
+  evaluator = evaluate.Evaluator(net, mesh)
 
   def answer(state, clips):
-    with_masks = loader.eval_batches(
-      clips, config.data, batch_size=config.eval_batch_size, process=process
-    )
-    put = (parallel.put_batch(batch, mesh) for batch in with_masks)
-    return evaluate.evaluate(eval_step, *state.for_evaluation(), put)
+    batches = feeds[clips].evaluation(batch_size=config.eval_batch_size)
+    return evaluator(*state.for_evaluation(), batches)
 
   def conclude(name, clips, answers):
     views = max(config.data.test_clips, config.data.test_crops)
@@ -283,17 +283,15 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     answers, saved = {}, True
     if resumed and is_due(step) and not was_evaluated(workdir, step):
       assess(step, state)  # stopped between saving and evaluating
-    data = loader.train_batches(
-      train_clips,
-      config.data,
-      batch_size=config.batch_size,
-      seed=config.seed,
-      start=step,
-      process=process,
+    batches = feeds[train_clips].training(
+      batch_size=config.batch_size, seed=config.seed, start=step
     )
-    began, first_step = time.monotonic(), step
+    began, first_step, numbers = time.monotonic(), step, None
     while step < total_steps:
-      batch = parallel.put_batch(next(data), mesh)
+      asked = time.monotonic()
+      batch = next(batches)
+      if numbers and numbers['loss'].is_ready():
+        progress.idle(time.monotonic() - asked)
       state, numbers = train_step(state, batch)
       pending.append(numbers)
       step += 1

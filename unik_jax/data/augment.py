@@ -1,54 +1,83 @@
 """Random changes to a training clip (M, T, V, C), whole persons at once.
 
 The first two channels are x and y, the third z, or a confidence in 2-D data.
+What is drawn is apart from what is done with it, since the draws are the
+loader's in any case, and the change may be made by numpy or by JAX.
 """
+
+from typing import Any
 
 import numpy as np
 
+Array = Any  # numpy's or JAX's; the result is of the same kind
 
-def random_move(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+
+def draw_move(rng: np.random.Generator) -> np.ndarray:
+  """What `move` takes: (4, 2) at a clip's start and end.
+
+  The rows are an angle in degrees, a scale, a shift of x and one of y, each
+  drawn from the values of the official `random_move`.
+  """
+  return np.stack(
+    [
+      rng.choice([-10.0, -5.0, 0.0, 5.0, 10.0], 2),
+      rng.choice([0.9, 1.0, 1.1], 2),
+      rng.choice([-0.2, -0.1, 0.0, 0.1, 0.2], 2),
+      rng.choice([-0.2, -0.1, 0.0, 0.1, 0.2], 2),
+    ]
+  )
+
+
+def move(clip: Array, ends: Array) -> Array:
   """The official `random_move`: a drifting rotation, scale and shift of x, y.
 
-  Angle (degrees), scale and shift are drawn at both ends of the clip and run
-  linearly between them. Missing joints move too, as in the official code.
+  Each runs linearly from its value at the start to that at the end. Missing
+  joints move too, as in the official code.
+
+  Args:
+    clip: (M, T, V, C).
+    ends: from `draw_move`.
   """
-
-  def path(choices):
-    start, end = rng.choice(choices, 2)
-    return np.linspace(start, end, clip.shape[1])
-
-  angle = np.deg2rad(path([-10.0, -5.0, 0.0, 5.0, 10.0]))
-  scale = path([0.9, 1.0, 1.1])
-  shift = np.stack([path([-0.2, -0.1, 0.0, 0.1, 0.2]) for _ in 'xy'], -1)
-  cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-  # Rows times this matrix, hence the transpose of the usual one.
-  turn = np.array([[cos, sin], [-sin, cos]]).transpose(2, 0, 1)
-  moved = np.einsum('mtvi,tij->mtvj', clip[..., :2], turn)
-  moved += shift[:, None]
-  return np.concatenate([moved, clip[..., 2:]], -1).astype(clip.dtype)
+  xp = clip.__array_namespace__()
+  angle, scale, right, up = (
+    xp.linspace(*pair, clip.shape[1])[:, None] for pair in ends
+  )
+  cos, sin = (
+    scale * xp.cos(xp.deg2rad(angle)),
+    scale * xp.sin(xp.deg2rad(angle)),
+  )
+  x, y = clip[..., 0], clip[..., 1]
+  # Not as a product of matrices, which a TPU would round to bfloat16.
+  moved = xp.stack([x * cos - y * sin + right, x * sin + y * cos + up], -1)
+  return xp.concatenate([moved.astype(clip.dtype), clip[..., 2:]], -1)
 
 
-def rotate(
-  clip: np.ndarray, rng: np.random.Generator, max_angle: float
-) -> np.ndarray:
+def draw_angle(rng: np.random.Generator, largest: float) -> np.float64:
+  """What `rotate` takes: radians, at most `largest` to either side."""
+  return np.float64(rng.uniform(-largest, largest))
+
+
+def rotate(clip: Array, angle: Array) -> Array:
   """Turns a 3-D clip about the vertical (y) axis.
 
   Args:
     clip: (M, T, V, C) with C >= 3.
-    rng: draws one angle for the clip.
-    max_angle: the largest, in radians, to either side.
-
-  Returns:
-    (M, T, V, C).
+    angle: in radians.
   """
-  angle = rng.uniform(-max_angle, max_angle)
-  cos, sin = np.cos(angle), np.sin(angle)
-  turn = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]], clip.dtype)
-  return np.concatenate([clip[..., :3] @ turn, clip[..., 3:]], -1)
+  xp = clip.__array_namespace__()
+  cos, sin = xp.cos(angle).astype(clip.dtype), xp.sin(angle).astype(clip.dtype)
+  x, y, z = clip[..., 0], clip[..., 1], clip[..., 2]
+  turned = xp.stack([x * cos + z * sin, y, z * cos - x * sin], -1)
+  return xp.concatenate([turned, clip[..., 3:]], -1)
 
 
-def rescale(
-  clip: np.ndarray, rng: np.random.Generator, low: float, high: float
-) -> np.ndarray:
-  """Multiplies a clip by one number between `low` and `high`."""
-  return clip * clip.dtype.type(rng.uniform(low, high))
+def draw_factor(
+  rng: np.random.Generator, low: float, high: float
+) -> np.float64:
+  """What `rescale` takes: a number between `low` and `high`."""
+  return np.float64(rng.uniform(low, high))
+
+
+def rescale(clip: Array, factor: Array) -> Array:
+  """Multiplies a clip by a number."""
+  return clip * factor.astype(clip.dtype)

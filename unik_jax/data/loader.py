@@ -1,27 +1,26 @@
-"""From prepared clips to batches: sample, normalise, augment, derive, batch.
+"""From prepared clips to batches.
 
-A batch is a dict of numpy arrays: `x` (N, M, T, V, C) float32, `label` (N,)
-int32, `mask` (N,) float32, 0 where a row only fills up the last batch.
+A batch is a dict of numpy arrays: `x` (N, M, T, V, C) float32 and `label` (N,)
+int32, and whatever else is made of each clip.
 
 Everything follows from the seed and the batch's index, so a run resumes at
 any step by asking for the batches from there on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import grain
+import jax
 import ml_collections
 import numpy as np
 import tensorflow_datasets as tfds
 
-from unik_jax import joint_maps
-from unik_jax.data import augment, gaps, registry
-from unik_jax.data.normalize import get_preset
-from unik_jax.data.padding import repeat_tracks
-from unik_jax.data.sampling import check_views, get_sampler, window
-from unik_jax.data.streams import get_stream
+from unik_jax.data import registry
+from unik_jax.data.transform import WHOLE, Transform
 from unik_jax.errors import UserError
-from unik_jax.skeletons import get_layout
+
+Make = Callable[..., dict[str, Any]]
 
 
 class Clips:
@@ -37,6 +36,7 @@ class Clips:
     info: the prepared dataset's, of TFDS.
     class_names: in label order.
     split: as given.
+    rows: of the split, one for each clip; an epoch may have some repeatedly.
 
   Raises:
     UserError: not prepared, no such split, no clip left, or the data does not
@@ -97,10 +97,10 @@ class Clips:
     self._labels = [
       self.class_names.index(n) if n in self.class_names else -1 for n in names
     ]
-    self._rows = range(len(self._source))
+    self.rows = range(len(self._source))
     if subjects or config.classes or repeats:
       self._select(subjects, repeats)
-    if not self._rows:
+    if not self.rows:
       raise UserError(f'{self._where} has no clip')
 
   def _select(self, subjects, repeats):
@@ -115,22 +115,22 @@ class Clips:
         f'config.data.repeats has {len(repeats)} numbers for'
         f' {len(self.class_names)} classes'
       )
-    self._rows = []
+    self.rows = []
     for row, (label, subject) in enumerate(notes):
       label = self._labels[label]
       if label >= 0 and (not subjects or subject in subjects):
-        self._rows += [row] * (repeats[label] if repeats else 1)
+        self.rows += [row] * (repeats[label] if repeats else 1)
 
   def __len__(self) -> int:
-    return len(self._rows)
+    return len(self.rows)
 
   def __getitem__(self, index: int) -> dict:
-    record = self._read(self._rows[index])
+    record = self._read(self.rows[index])
     return {**record, 'label': self._labels[record['label']]}
 
   def ids(self) -> list[str]:
     """The clips' names, in their order; reads all records."""
-    return [self._read(row)['id'].decode() for row in self._rows]
+    return [self._read(row)['id'].decode() for row in self.rows]
 
   def _read(self, row):
     try:
@@ -180,74 +180,6 @@ def fill_in(config: ml_collections.ConfigDict) -> None:
     config.confidence = info.metadata['confidence']
 
 
-def make_transform(
-  config: ml_collections.ConfigDict, *, train: bool
-) -> Callable[[dict, np.random.Generator | None], dict]:
-  """What happens to each clip, in this order.
-
-  Channels are cut to `channels`, persons cut or zero-padded to `persons`,
-  joints mapped to another layout (`joints`), frames at both ends in which
-  nobody is seen dropped (`trim`), each person's track repeated to `pad`
-  frames, coordinates normalised and divided by `scale`, frames sampled, the
-  clip augmented (training only), and the stream made. A confidence channel is
-  cut, mapped, padded and sampled with the coordinates, and otherwise left
-  alone.
-
-  Args:
-    config: the `data` part of a config.
-    train: whether random choices are made.
-
-  Returns:
-    A function of a record, a random generator, and the index of one of
-    `test_crops`, to `x` and `label`.
-
-  Raises:
-    UserError: an unknown name, settings that are at odds, or a layout that
-      cannot be mapped to the other.
-  """
-  source = get_layout(config.layout)
-  layout = get_layout(config.joints or config.layout)
-  if source != layout:
-    joint_maps.weights(source, layout)  # refuses those that do not fit
-  normalize = get_preset(config.normalize)
-  sample = get_sampler(config.sampling)
-  check_views(config.sampling, config.test_clips, config.test_crops)
-  stream = get_stream(config.stream)
-  coordinates = config.channels - bool(config.confidence)
-  if config.rotate and coordinates != 3:
-    raise UserError('config.data.rotate needs 3-D data')
-  frames = config.frames if train else config.test_frames or config.frames
-  crops = 1 if train else config.test_crops
-
-  def transform(record, rng=None, crop=0):
-    clip = record['keypoints'][: config.persons, ..., : config.channels]
-    absent = config.persons - clip.shape[0]
-    clip = np.pad(clip, ((0, absent), (0, 0), (0, 0), (0, 0)))
-    clip = joint_maps.convert(
-      clip, source, layout, confidence=config.confidence
-    )
-    if config.trim:
-      clip = clip[:, gaps.seen_frames(clip[..., :coordinates])]
-    if config.pad:
-      clip = repeat_tracks(clip, config.pad)
-    clip, confidence = np.split(clip, [coordinates], -1)
-    clip = normalize(clip, layout, record['image_size'])
-    clip = np.concatenate([clip / np.float32(config.scale), confidence], -1)
-    clip = sample(window(clip, frames, crop, crops), frames, rng)
-    clip, confidence = np.split(clip, [coordinates], -1)
-    if train:
-      if config.random_move:
-        clip = augment.random_move(clip, rng)
-      if config.rotate:
-        clip = augment.rotate(clip, rng, config.rotate)
-      if config.rescale:
-        clip = augment.rescale(clip, rng, *config.rescale)
-    x = np.concatenate([stream(clip, layout), confidence], -1)
-    return {'x': np.float32(x), 'label': np.int32(record['label'])}
-
-  return transform
-
-
 def steps_per_epoch(clips: Sequence[dict], batch_size: int) -> int:
   """Whole batches in an epoch; a UserError where there is not even one."""
   if len(clips) < batch_size:
@@ -259,23 +191,26 @@ def steps_per_epoch(clips: Sequence[dict], batch_size: int) -> int:
 
 
 def train_batches(
-  clips: Sequence[dict],
+  clips: Sequence[Any],
   config: ml_collections.ConfigDict,
   *,
   batch_size: int,
   seed: int,
   start: int = 0,
   process: tuple[int, int] = (0, 1),
+  make: Make | None = None,
 ) -> Iterator[dict]:
   """Shuffled, augmented batches without end; an epoch's odd rest is dropped.
 
   Args:
-    clips: records by index.
+    clips: records by index, or whatever `make` takes.
     config: the `data` part of a config.
     batch_size: of all processes together.
     seed: of order and augmentation.
     start: index of the first batch.
     process: (index, count); each gets its part of every batch.
+    make: of a clip and a random generator, its part of a batch; default a
+      `Transform`.
 
   Returns:
     An iterator over this process's part of batch `start`, `start + 1`, ...
@@ -285,68 +220,87 @@ def train_batches(
   """
   steps = steps_per_epoch(clips, batch_size)
   index, count = process
-  transform = make_transform(config, train=True)
   batches = (
     grain.MapDataset.source(clips)
     .seed(seed)
     .shuffle()
     # Whole batches only, before the split, so that all processes agree on
     # where an epoch ends.
-    .random_map(transform)[: steps * batch_size][index::count]
+    .random_map(make or Transform(config, train=True))[: steps * batch_size][
+      index::count
+    ]
     .batch(batch_size // count, drop_remainder=True)
     .repeat()[start:]
-    .to_iter_dataset(
-      grain.ReadOptions(
-        num_threads=config.threads, prefetch_buffer_size=config.prefetch
-      )
-    )
   )
-  # Not a generator of its own, so that errors come with the call.
-  return (
-    {**batch, 'mask': np.ones(len(batch['label']), np.float32)}
-    for batch in batches
-  )
+  return iter(batches.to_iter_dataset(_threads(config)))
 
 
 def eval_batches(
-  clips: Sequence[dict],
+  clips: Sequence[Any],
   config: ml_collections.ConfigDict,
   *,
   batch_size: int,
   process: tuple[int, int] = (0, 1),
+  make: Make | None = None,
+  lengths: Sequence[int] | None = None,
 ) -> Iterator[dict]:
-  """Every clip once, in order; rows that fill up a batch have mask 0.
+  """Every clip once; the rest of a last batch is filled up.
+
+  Clips come in their order, unless they keep their lengths (`test_frames` is
+  -1): then those of one rounded length are together, the shortest first.
 
   Args:
-    clips: records by index.
+    clips: records by index, or whatever `make` takes.
     config: the `data` part of a config.
     batch_size: of all processes together.
     process: (index, count); each gets its part of every batch.
+    make: of a clip, a random generator and the number of a view, its part of
+      a batch; default a `Transform`.
+    lengths: frames of each clip, where that is known, before any are sampled.
 
-  Yields:
-    This process's part of each batch; all processes get as many. Where
-    `test_clips` or `test_crops` is K > 1, `x` is (N, K, M, T, V, C), for the
-    answers to be averaged; random samplings are the same each time.
+  Returns:
+    An iterator over this process's part of each batch; all processes get as
+    many. Where `test_clips` or `test_crops` is K > 1, all but the label is
+    (N, K, ...), for the answers to be averaged; random samplings are the same
+    each time. `clip` (N,) is the index of the clip, -1 in rows that fill up.
   """
-  index, count = process
-  transform = make_transform(config, train=False)
-  rows = batch_size // count
-  views = max(config.test_clips, config.test_crops)
+  transform = Transform(config, train=False)
+  make = make or transform
 
-  def make(i):
-    record = clips[i]
-    if views == 1:
-      return transform(record)
+  def row(entry):
+    i, real = entry
     rng = np.random.default_rng(i) if config.test_clips > 1 else None
-    several = [transform(record, rng, view) for view in range(views)]
-    return {**several[0], 'x': np.stack([item['x'] for item in several])}
+    views = [make(clips[i], rng, view) for view in range(transform.views)]
+    label = views[0]['label']
+    made = jax.tree.map(lambda *v: np.stack(v), *views)
+    if transform.views == 1:
+      made = views[0]
+    return {**made, 'label': label, 'clip': np.int32(i if real else -1)}
 
-  fill = make(0)
-  for start in range(0, len(clips), batch_size):
-    mine = range(start + index * rows, start + (index + 1) * rows)
-    items = [make(i) if i < len(clips) else fill for i in mine]
-    yield {
-      'x': np.stack([item['x'] for item in items]),
-      'label': np.stack([item['label'] for item in items]),
-      'mask': np.array([i < len(clips) for i in mine], np.float32),
-    }
+  groups = [range(len(clips))]
+  if transform.frames == WHOLE:
+    if lengths is None:
+      lengths = [transform.fixed(clip).shape[1] for clip in clips]
+    kept = np.array([transform.length(n) for n in lengths])
+    groups = [np.flatnonzero(kept == n).tolist() for n in np.unique(kept)]
+  entries = []
+  for group in groups:
+    entries += [(i, True) for i in group]
+    entries += [(group[0], False)] * (-len(group) % batch_size)
+  index, count = process
+  rows = batch_size // count
+  mine = [
+    entry
+    for start in range(index * rows, len(entries), batch_size)
+    for entry in entries[start : start + rows]
+  ]
+  batches = grain.MapDataset.source(mine).map(row).batch(rows)
+  if len(batches) == 1:  # a single answer does not wait for threads to start
+    return iter([batches[0]])
+  return iter(batches.to_iter_dataset(_threads(config)))
+
+
+def _threads(config):
+  return grain.ReadOptions(
+    num_threads=config.threads, prefetch_buffer_size=config.prefetch
+  )

@@ -1,7 +1,9 @@
 """From a clip of any length to a fixed number of frames.
 
-Each sampler takes a clip (M, T, V, C), the number of frames F, and a random
-generator, or None at test time, and returns (M, F, V, C).
+A sampler takes the length T of a clip, the number of frames F, and a random
+generator, or None at test time. It returns (F,) times in frames of the clip,
+from 0; a whole number is a frame, what lies before the first frame or after
+the last is zeros. `take` makes the frames.
 """
 
 from collections.abc import Callable
@@ -10,47 +12,41 @@ import numpy as np
 
 from unik_jax.errors import UserError
 
-Sampler = Callable[[np.ndarray, int, np.random.Generator | None], np.ndarray]
+Sampler = Callable[[int, int, np.random.Generator | None], np.ndarray]
 
 
 def crop(
-  clip: np.ndarray, frames: int, rng: np.random.Generator | None
+  length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
   """A run of frames; a shorter clip is padded with zeros.
 
   With `rng` the run, or the clip's place within the zeros, starts anywhere
   (the official `random_choose`); without, both start at the first frame.
   """
-  spare = frames - clip.shape[1]
+  spare = length - frames
   start = 0 if rng is None else int(rng.integers(abs(spare) + 1))
-  if spare <= 0:
-    return clip[:, start : start + frames]
-  return np.pad(clip, ((0, 0), (start, spare - start), (0, 0), (0, 0)))
+  return np.arange(frames) + (start if spare >= 0 else -start)
 
 
 def repeat(
-  clip: np.ndarray, frames: int, rng: np.random.Generator | None
+  length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
   """A run of frames as in `crop`; a shorter clip starts over until full."""
-  if clip.shape[1] >= frames:
-    return crop(clip, frames, rng)
-  return clip[:, np.arange(frames) % clip.shape[1]]
+  if length >= frames:
+    return crop(length, frames, rng)
+  return np.arange(frames) % length
 
 
 def linear(
-  clip: np.ndarray, frames: int, rng: np.random.Generator | None
+  length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
   """The whole clip, resampled in time by linear interpolation."""
   del rng
-  where = np.linspace(0, clip.shape[1] - 1, frames)
-  before = np.floor(where).astype(int)
-  after = np.minimum(before + 1, clip.shape[1] - 1)
-  part = (where - before).astype(clip.dtype)[:, None, None]
-  return clip[:, before] * (1 - part) + clip[:, after] * part
+  return np.linspace(0, length - 1, frames)
 
 
 def uniform(
-  clip: np.ndarray, frames: int, rng: np.random.Generator | None
+  length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
   """One frame from each of F equal stretches of the clip.
 
@@ -58,8 +54,8 @@ def uniform(
   shorter than F repeats frames.
   """
   inside = np.full(frames, 0.5) if rng is None else rng.random(frames)
-  where = (np.arange(frames) + inside) * clip.shape[1] / frames
-  return clip[:, np.minimum(where.astype(int), clip.shape[1] - 1)]
+  times = (np.arange(frames) + inside) * length / frames
+  return np.minimum(times.astype(int), length - 1)
 
 
 SAMPLERS: dict[str, Sampler] = {
@@ -70,38 +66,78 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
-def window(clip: np.ndarray, frames: int, index: int, count: int) -> np.ndarray:
+def split(
+  times: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  """Times as what is to be taken of a clip of `length` frames.
+
+  Returns:
+    Each (F,): the frame before each time and the one after it, the part of the
+    way between them, and whether the time is within the clip. Where it is not,
+    the frames are any.
+  """
+  whole = np.floor(times).astype(int)
+  before = whole.clip(0, length - 1)
+  after = np.minimum(before + 1, length - 1)
+  return before, after, times - whole, (times >= 0) & (times <= length - 1)
+
+
+def take(clip: np.ndarray, times: np.ndarray) -> np.ndarray:
+  """The frames (M, F, V, C) of a clip (M, T, V, C) at some times."""
+  before, after, part, inside = split(times, clip.shape[1])
+  taken = clip[:, before]
+  if part.any():
+    part = part.astype(clip.dtype)[:, None, None]
+    taken = taken * (1 - part) + clip[:, after] * part
+  return taken if inside.all() else np.where(inside[:, None, None], taken, 0)
+
+
+def window(length: int, frames: int, index: int, count: int) -> tuple[int, int]:
   """One of some evenly spaced runs of frames, for `crop` and `repeat` to test.
 
   The first begins with the clip, and the last ends with it. A clip that is not
   longer than that stays as it is, each time.
 
   Args:
-    clip: (M, T, V, C).
+    length: of the clip.
     frames: of a run.
     index: of the run.
     count: of the runs; where it is 1, the clip stays as it is.
 
   Returns:
-    (M, min(T, frames), V, C); or `clip`.
+    Its first frame, and how many it has.
   """
   if count == 1:
-    return clip
-  spare = max(clip.shape[1] - frames, 0)
-  start = index * spare // (count - 1)
-  return clip[:, start : start + frames]
+    return 0, length
+  spare = max(length - frames, 0)
+  return index * spare // (count - 1), length - spare
 
 
-def check_views(sampling: str, test_clips: int, test_crops: int) -> None:
+def rounded(length: int) -> int:
+  """A clip's length, rounded up to 2^k or 3 * 2^k: few shapes to compile."""
+  power = 1 << (length - 1).bit_length()
+  three = power // 4 * 3
+  return three if length <= three else power
+
+
+def check_views(
+  sampling: str, test_clips: int, test_crops: int, test_frames: int = 0
+) -> None:
   """Raises a UserError where a clip cannot be tested several times like that.
 
   Args:
     sampling: name of a sampler.
     test_clips: random samplings of a clip.
     test_crops: windows of a clip.
+    test_frames: of each; -1 for whole clips.
   """
   if test_crops == 1:
     return
+  if test_frames < 0:
+    raise UserError(
+      f'config.data.test_crops is {test_crops}, but test_frames is'
+      f' {test_frames}, which takes whole clips; leave one of them out'
+    )
   if sampling not in ('crop', 'repeat'):
     raise UserError(
       f'config.data.test_crops is {test_crops}, but sampling {sampling!r} takes'

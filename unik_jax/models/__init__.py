@@ -120,6 +120,18 @@ class Network:
     logits = model(x_nmtvc, train=train, key=key)
     return logits, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
 
+  def apply_present(
+    self,
+    params,
+    batch_stats,
+    x_nmtvc: jax.Array,
+    absent: jax.Array,
+    find: jax.Array,
+  ) -> tuple[jax.Array, jax.Array]:
+    """To test without work for absent persons: `Recognizer.present_only`."""
+    model = nnx.merge(self._graphdef, params, batch_stats)
+    return model.present_only(x_nmtvc, absent, find)
+
   def mixing(
     self, params, batch_stats, x_nmtvc: jax.Array | None = None
   ) -> list[Mixing]:
@@ -132,6 +144,16 @@ class Network:
         dependency matrices alone.
     """
     return nnx.merge(self._graphdef, params, batch_stats).mixing(x_nmtvc)
+
+  @property
+  def persons(self) -> int:
+    """M, of a clip."""
+    return self.abstract.input_shape[0]
+
+  @property
+  def features(self) -> int:
+    """D, of a person, which the classifier is given the mean of."""
+    return self.abstract.head.kernel.shape[0]
 
   def num_params(self) -> int:
     """The number of trainable values."""

@@ -14,6 +14,8 @@ from flax import nnx
 from unik_jax.errors import UserError
 from unik_jax.models import initial, layers
 
+_PARTS = 8  # of a batch, in which persons who are there are tested
+
 
 class Mixing(NamedTuple):
   """The matrices by which a block mixes joints: their sum, head by head.
@@ -102,10 +104,60 @@ class Recognizer(nnx.Module):
     self, x_nmtvc: jax.Array, *, train: bool, key: jax.Array | None = None
   ) -> jax.Array:
     """Logits; `key` is for dropout, which there is none of without it."""
-    n, m, _, v, _ = x_nmtvc.shape
     if train and self.norm_present:
       self._leave_out(x_nmtvc)
     x_bvtc = self._persons(x_nmtvc, train=train)
+    features = self._features(x_bvtc, train=train, key=key)
+    return self.head(features.reshape(*x_nmtvc.shape[:2], -1).mean(1))
+
+  def present_only(
+    self, x_nmtvc: jax.Array, absent: jax.Array, find: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
+    """To test: logits as without it, but without work for absent persons.
+
+    With batch norm's running statistics a person's features depend on no other
+    person, so those of one who is absent are the same in all clips of as many
+    frames. Those who are there are taken in parts of the batch, as many as it
+    takes, so that one program serves any number of them.
+
+    Args:
+      x_nmtvc: as in a call. A person who is zeros throughout is absent.
+      absent: (M, D) features of absent persons, in each place.
+      find: a boolean; true to find these features, instead of any answer.
+
+    Returns:
+      Logits (N, K), and features (N, M, D). Where `find`, the first clip's
+      are those of absent persons, and all else has no meaning.
+    """
+    n, m = x_nmtvc.shape[:2]
+    rows, part = n * m, max(n * m // _PARTS, 1)
+    x = jnp.where(find, 0, x_nmtvc)
+    present = jnp.where(
+      find, jnp.arange(rows) < m, (x != 0).any((2, 3, 4)).ravel()
+    )
+    x_bvtc = self._persons(x, train=False)
+    order = jnp.argsort(~present, stable=True)
+    x_bvtc = x_bvtc[order]
+
+    def some(i, features):
+      # A start beyond the last one that fits is moved back, alike in both.
+      x = jax.lax.dynamic_slice_in_dim(x_bvtc, i * part, part)
+      of_some = self._features(x, train=False).astype(features.dtype)
+      return jax.lax.dynamic_update_slice_in_dim(
+        features, of_some, i * part, axis=0
+      )
+
+    features = jnp.zeros((rows, absent.shape[-1]), absent.dtype)
+    parts = -(-present.sum() // part)
+    features = jax.lax.fori_loop(0, parts, some, features)
+    features = jnp.zeros_like(features).at[order].set(features)
+    features = features.reshape(n, m, -1)
+    present = present.reshape(n, m, 1)
+    features = jnp.where(present, features, absent)
+    return self.head(features.mean(1)), features
+
+  def _features(self, x_bvtc, *, train, key=None):
+    """(B, D): the blocks, and the mean over joints and frames."""
     for i, block in enumerate(self.blocks):
       drops = key is not None and self.dropout > 0
       extra = {'key': jax.random.fold_in(key, i)} if drops else {}
@@ -115,10 +167,7 @@ class Recognizer(nnx.Module):
 
       x_bvtc = (nnx.remat(call) if self.remat else call)(block, x_bvtc)
     wide = layers.at_least_float32(x_bvtc.dtype)
-    pooled = x_bvtc.reshape(n, m, v, -1, x_bvtc.shape[-1]).mean(
-      (1, 2, 3), dtype=wide
-    )
-    return self.head(pooled)
+    return x_bvtc.mean((1, 2), dtype=wide)
 
   def mixing(self, x_nmtvc: jax.Array | None = None) -> list[Mixing]:
     """Each block's matrices, and given clips' attention."""

@@ -133,7 +133,7 @@ def fit(
   together: bool = True,
   where: str = 'keypoints',
 ) -> list[tuple[int | None, np.ndarray]]:
-  """A clip as a prepared dataset would hold it, for `loader.make_transform`.
+  """A clip as a prepared dataset would hold it, for `data.transform.Transform`.
 
   A joint is missing whose coordinates are all NaN or all zero, or whose
   confidence is zero (`people.without_missing`). Coordinates that the model

@@ -19,6 +19,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from unik_jax.data.formats.own import people
+from unik_jax.data.transform import WHOLE, frames_to_test
 from unik_jax.errors import UserError
 from unik_jax.predicting import keypoints
 from unik_jax.predicting.predictor import Predictor
@@ -179,8 +180,12 @@ class Window:
 
 
 def default_window(data: ConfigDict) -> int:
-  """As many frames as the network sees of a clip, by the `data` of a config."""
-  return data.test_frames or data.frames
+  """As many frames as the network sees of a clip, by the `data` of a config.
+
+  Where it sees whole clips, as many as it was trained on.
+  """
+  frames = frames_to_test(data)
+  return data.frames if frames == WHOLE else frames
 
 
 def warm_up(model: Predictor, layout: Layout, window: int) -> float:

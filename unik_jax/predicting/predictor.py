@@ -18,6 +18,7 @@ import scipy.special
 
 from unik_jax import evaluate, runs, skeletons
 from unik_jax.data import loader
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predicting import keypoints
 from unik_jax.skeletons import Layout, get_layout
@@ -64,7 +65,7 @@ class Predictor:
     self.run = run
     self.classes = run.classes
     self._weights = jax.device_put((run.params, run.batch_stats))
-    self._step = jax.jit(evaluate.make_eval_step(run.net))
+    self._evaluate = evaluate.Evaluator(run.net)
     self._data = {}  # of the config, for clips of each layout that was used
 
   def predict(
@@ -142,7 +143,7 @@ class Predictor:
       skeletons.register(layout)
       data = self.run.config.data.copy_and_resolve_references()
       data.layout, data.joints = layout.name, self.run.layout.name
-      loader.make_transform(data, train=False)  # refuses what does not fit
+      Transform(data, train=False)  # refuses what does not fit
       self._data[layout] = data
     return layout
 
@@ -211,7 +212,7 @@ class Predictor:
       self._data[self.layout(layout)],
       batch_size=min(whole, self.run.config.eval_batch_size, _LARGEST),
     )
-    logits, _ = evaluate.evaluate(self._step, *self._weights, batches)
+    logits, _ = self._evaluate(*self._weights, batches)
     probabilities = scipy.special.softmax(logits.astype(np.float64), axis=-1)
     order = np.argsort(-probabilities, axis=-1, kind='stable')[:, :top_k]
     return [

@@ -2,6 +2,7 @@
 
 from ml_collections import ConfigDict
 
+from unik_jax.data.transform import WHOLE, frames_to_test
 from unik_jax.reporting.contents import Contents
 
 METRICS = {
@@ -45,8 +46,9 @@ def protocol(data: ConfigDict) -> str:
 
 def sight(data: ConfigDict) -> str:
   """What the network sees of a clip."""
-  frames = data.test_frames or data.frames
-  parts = [f'{data.stream} stream', f'{frames} frames ({data.sampling})']
+  frames = frames_to_test(data)
+  seen = 'whole clips' if frames == WHOLE else f'{frames} frames'
+  parts = [f'{data.stream} stream', f'{seen} ({data.sampling})']
   if data.test_clips > 1:
     parts.append(f'{data.test_clips} samplings averaged')
   if data.test_crops > 1:

@@ -16,6 +16,7 @@ from scipy.special import softmax
 
 from unik_jax import runs, transfer
 from unik_jax.data import loader
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.runs import Run
 from unik_jax.skeletons import Layout, get_layout
@@ -94,7 +95,7 @@ def poses(data: ConfigDict, record: dict) -> np.ndarray:
   """
   data = data.copy_and_resolve_references()
   data.update(normalize='none', scale=1.0, stream='joint')
-  points = loader.make_transform(data, train=False)(record)['x']
+  points = Transform(data, train=False)(record)['x']
   return points[..., : data.channels - bool(data.confidence)]
 
 
@@ -169,7 +170,7 @@ def attention(run: Run, record: dict) -> list[np.ndarray]:
   if not has_attention(run):
     raise UserError(f'{run.folder}: this network has no attention')
   data = one_view(run.config.data)
-  x = loader.make_transform(data, train=False)(record)['x']
+  x = Transform(data, train=False)(record)['x']
   there = poses(data, record).any((1, 2, 3))
   if not there.any():
     raise UserError('nobody is seen in what the network takes of this clip')
@@ -225,7 +226,7 @@ def explain(
     return logits
 
   if method == 'gradient':
-    x = loader.make_transform(data, train=False)(record)['x']
+    x = Transform(data, train=False)(record)['x']
     logits, importance = gradient_times_input(logits_of, x)
     return Explained(logits, importance, poses(data, record), run.layout)
   logits, importance = occlusion(logits_of, data, record, windows=windows)
@@ -287,7 +288,7 @@ def occlusion(
     class in the frames that the network sees; 0 where a joint is missing
     anyway, less than 0 where the probability rises.
   """
-  transform = loader.make_transform(data, train=False)
+  transform = Transform(data, train=False)
   run_batch = jax.jit(logits_of)
   keypoints = record['keypoints'][: data.persons]
   count, frames, joints, _ = keypoints.shape
