@@ -4,6 +4,8 @@
 improved form of it.
 """
 
+import itertools
+
 import numpy as np
 
 from unik_jax.curation import reference, swaps
@@ -17,11 +19,11 @@ _COMPARED = tuple(
   for joint in ('shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')
   for side in ('left', 'right')
 )
-# Of the body's size, about 4 cm: how far apart experts who agree may be.
-_NEAR = 0.025
+# Of the body's size, about 10 cm: how far apart experts who agree may be.
+_NEAR = 0.06
 _WEIGHT_OF_TIME = 0.5  # of the neighbouring frames, where an expert has 1
 _ROUNDS = 4  # of reweighting
-_ALONE = 6.0  # times `_NEAR`, from what was before and after
+_ALONE = 3.0  # times `_NEAR`, from what was before and after
 
 
 def sst_a(
@@ -145,13 +147,15 @@ def robust(poses: np.ndarray, layout: Layout) -> np.ndarray:
   around = reference.median(window)
 
   start = _most_supported(points, sure, around, near)
-  made = _mean(points, sure, start, near)
-  reliable = _reliability(points, made)
-  made = _mean(points, sure * reliable[:, None, None], made, near)
+  weights = sure * _reliability(points)[:, None, None]
+  made = _mean(points, weights, start, near)
 
   agreement = np.where(seen, _agreement(_apart(points, made), near), 0)
-  spread = reference.median(np.linalg.norm(
-    np.nan_to_num(window - around[..., None], nan=np.nan), axis=-2))
+  spread = reference.median(
+    np.linalg.norm(
+      np.nan_to_num(window - around[..., None], nan=np.nan), axis=-2
+    )
+  )
   far = _apart(made, around) > _ALONE * np.maximum(near, spread)
   lonely = (agreement > 0.1).sum(0) < 2
   missing = ~seen.any(0) | (lonely & far)
@@ -196,24 +200,29 @@ def _mean(points, weights, start, near):
   return made
 
 
-def _reliability(points, made):
+def _reliability(points):
   """(N,) inverse variances of the experts, relative to their mean.
 
-  From each expert's distance to the plain mean of N, whose expected square is
+  The squared distance of two experts is, on average, the sum of their
+  variances, so that of three or more the variances follow from the pairs'
+  distances: with S their sum,
 
-    (1 - 2 / N) s_n^2 + (s_1^2 + ... + s_N^2) / N^2
+    sum over m of d_nm^2 = (N - 2) s_n^2 + S,   sum over pairs = (N - 1) S
 
-  so that the variances s_n^2 follow; of fewer than three they do not.
+  A pair's distance is its median over joints and frames, which outliers do not
+  reach. Of one or two experts, or where a pair is never seen together, all
+  count the same.
   """
   count = len(points)
   if count < 3:
     return np.ones(count)
-  squares = np.square(_apart(points, made)).reshape(count, -1)
-  squares = np.nan_to_num(reference.median(squares), nan=np.inf)
-  if not np.isfinite(squares).all() or not squares.any():
-    return np.where(np.isfinite(squares), 1.0, 0.0)
-  total = squares.sum() / (1 - 1 / count)
-  variance = (squares - total / count**2) / (1 - 2 / count)
-  variance = np.maximum(variance, 0.1 * squares.mean())
-  reliable = 1 / variance
+  pairs = np.zeros((count, count))
+  for a, b in itertools.combinations(range(count), 2):
+    apart = np.square(_apart(points[a], points[b])).ravel()
+    pairs[a, b] = pairs[b, a] = reference.median(apart)
+  if not np.isfinite(pairs).all() or not pairs.any():
+    return np.ones(count)
+  total = pairs.sum() / 2 / (count - 1)
+  variance = (pairs.sum(0) - total) / (count - 2)
+  reliable = 1 / np.maximum(variance, 0.2 * total / count)
   return reliable / reliable.mean()

@@ -34,10 +34,15 @@ def body_size(points: np.ndarray) -> float:
   bodies = share >= 0.5 if (share >= 0.5).any() else share > 0
   if not bodies.any():
     return 1.0
-  some, there = points[bodies], seen[bodies][..., None]
-  low = np.where(there, some, np.inf).min(-2)
-  high = np.where(there, some, -np.inf).max(-2)
-  return float(np.median(np.linalg.norm(high - low, axis=-1))) or 1.0
+  return float(np.median(diagonals(points[bodies]))) or 1.0
+
+
+def diagonals(points: np.ndarray) -> np.ndarray:
+  """(...) of the boxes around bodies (..., V, 2); 0 of those not seen."""
+  there = np.isfinite(points)
+  low = np.where(there, points, np.inf).min(-2)
+  high = np.where(there, points, -np.inf).max(-2)
+  return np.linalg.norm(np.maximum(high - low, 0), axis=-1)
 
 
 def median(values: np.ndarray) -> np.ndarray:

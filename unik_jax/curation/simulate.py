@@ -148,7 +148,9 @@ def observe(
   sure = np.clip(sure + rng.normal(0, 0.1, sure.shape), 0.05, 1)
   lost = episodes('lost_joints', length, count)
   lost |= episodes('lost_frames', length)[:, None]
-  return np.where(lost[..., None], 0, np.concatenate([poses, sure[..., None]], -1))
+  return np.where(
+    lost[..., None], 0, np.concatenate([poses, sure[..., None]], -1)
+  )
 
 
 def experts(
