@@ -40,6 +40,18 @@ class Found(NamedTuple):
   notes: tuple[str, ...] = ()
 
 
+class Nobody(UserError):
+  """A file of the right form with no body in any frame.
+
+  Attributes:
+    frames: how many there are.
+  """
+
+  def __init__(self, message: str, frames: int = 0):
+    super().__init__(message)
+    self.frames = frames
+
+
 def channel_names(channels: int, confidence: bool) -> str:
   """Such as 'x y confidence'."""
   names = 'x y z'.split()[: channels - confidence]
