@@ -33,7 +33,7 @@ def read(path: str | os.PathLike) -> dict[str, str]:
     UserError: it cannot be read, is not of the form, or has a label twice.
   """
   if str(path) == KINETICS:
-    folder = importlib.resources.files('unik_jax.curation')
+    folder = importlib.resources.files(__package__)
     path = folder.joinpath(f'{KINETICS}.yaml')
   else:
     path = pathlib.Path(path).expanduser()
