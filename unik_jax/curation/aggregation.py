@@ -14,7 +14,7 @@ from unik_jax.skeletons import Layout
 
 GAMMA = 0.06  # of the authors' tool
 # From the shoulders down; the tool takes COCO's last twelve.
-_COMPARED = tuple(
+COMPARED = tuple(
   f'{side}_{joint}'
   for joint in ('shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')
   for side in ('left', 'right')
@@ -98,13 +98,13 @@ def frame_confidence(
   Raises:
     UserError: the layout has no such joints.
   """
-  joints = [layout.index(name) for name in _COMPARED]
+  joints = [layout.index(name) for name in COMPARED]
   apart = np.linalg.norm(points[:, :, joints] - made[:, joints], axis=-1)
   apart = apart.swapaxes(0, 1).reshape(points.shape[1], -1)
   known = np.isfinite(apart)
   count = known.sum(-1)
   mean = np.where(known, apart, 0).sum(-1) / np.maximum(count, 1)
-  left, right = (made[:, layout.index(name)] for name in _COMPARED[:2])
+  left, right = (made[:, layout.index(name)] for name in COMPARED[:2])
   width = np.linalg.norm(left - right, axis=-1)
   there = (count > 0) & np.isfinite(width)
   # Of a tiny width, the quotient is huge and the confidence 0.

@@ -101,17 +101,32 @@ def find(expert: Expert) -> dict[str, own.Source]:
   return found
 
 
-def common_layout(experts: list[Expert], entries: list[own.Source]) -> Layout:
+def common_layout(
+  experts: list[Expert], entries: list[list[own.Source]]
+) -> Layout:
   """The layout that all experts have, or else the 17 joints of Posetics.
 
   Args:
     experts: of the videos.
-    entries: one of each.
+    entries: some of each, of which the first that can be read tells.
+
+  Raises:
+    UserError: none of an expert's can be read; the first one's error.
   """
-  layouts = {
-    _layout(_find(expert, entry), expert, entry)
-    for expert, entry in zip(experts, entries, strict=True)
-  }
+  layouts = set()
+  for expert, some in zip(experts, entries, strict=True):
+    problem = None
+    for entry in some:
+      try:
+        layouts.add(_layout(_find(expert, entry), expert, entry))
+        break
+      except people.Nobody:
+        continue
+      except UserError as error:
+        problem = problem or error
+    else:
+      if problem:
+        raise problem
   return layouts.pop() if len(layouts) == 1 else get_layout(_COMMON)
 
 

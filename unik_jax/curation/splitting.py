@@ -38,11 +38,7 @@ def divide(
   Raises:
     UserError: shares that make no sense, or too few sources to test with any.
   """
-  if not (0 < test and 0 <= val and test + val < 1):
-    raise UserError(
-      f'shares of {test:g} to test and {val:g} to validate; both are from 0 to'
-      ' 1, and something is left to train on'
-    )
+  check_shares(test, val)
   sources = collections.defaultdict(set)  # of each class
   for source, name in clips:
     sources[name].add(source)
@@ -62,6 +58,15 @@ def divide(
   if 'test' not in split.values():
     split = _spare(split, sources, places)
   return [split[source] for source, _ in clips], notes
+
+
+def check_shares(test: float, val: float) -> None:
+  """A UserError of shares that make no sense."""
+  if not (0 < test and 0 <= val and test + val < 1):
+    raise UserError(
+      f'shares of {test:g} to test and {val:g} to validate; both are from 0 to'
+      ' 1, and something is left to train on'
+    )
 
 
 def check(clips: Sequence[tuple[str, str]]) -> None:

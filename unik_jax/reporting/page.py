@@ -48,6 +48,18 @@ def render(
     sections.robustness(contents),
     sections.mistakes(contents, wrong, skeletons, missing),
   )
+  return shell(title, sections.header(contents, title), ''.join(parts), data)
+
+
+def shell(title: str, header: str, body: str, data: dict[str, Any]) -> str:
+  """A whole page with its style and script.
+
+  Args:
+    title: text.
+    header: HTML, as are sections' `body`.
+    body: of the sections, one after the other.
+    data: what the script needs.
+  """
   return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -59,9 +71,9 @@ def render(
 {_file('page.css')}</style>
 </head>
 <body>
-{sections.header(contents, title)}
+{header}
 <main>
-{''.join(parts)}
+{body}
 <footer>Made by unik_jax {escape(unik_jax.__version__)}.</footer>
 </main>
 <script type="application/json" id="data">{_safe_json(data)}</script>
