@@ -4,7 +4,7 @@
     [--labels=FILE.csv] [--label_map=kinetics_320]
 
 A DIR holds one estimator's output, a file for each video (OpenPose, AlphaPose,
-LCR-Net, COCO, MMPose, MediaPipe, arrays), as LABEL/VIDEO.json, or in any folders
+LCR-Net, COCO, MMPose, MediaPipe, arrays): LABEL/VIDEO.json, or in any folder
 where a table has columns video and label. Persons are followed, experts
 aggregated, gaps filled, and clips with a body in too few frames dropped. The
 same command goes on where it was stopped. See docs/curation.md.

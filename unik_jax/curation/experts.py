@@ -258,6 +258,12 @@ def _in_place(clip, data, first_frame, where):
 
 def _layout(found, expert, source):
   if expert.layout:
+    if found.layout not in ('', expert.layout.name):
+      raise UserError(
+        f'{source}: its format has the joints of {found.layout!r}, but'
+        f' {expert.folder}/{settings.NAME} says {expert.layout.name!r}; correct'
+        ' that, or leave `layout` out'
+      )
     return expert.layout
   if found.layout:
     return LAYOUTS[found.layout]

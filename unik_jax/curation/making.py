@@ -224,7 +224,12 @@ def write_dataset(
   Raises:
     UserError: too few are left for two splits.
   """
-  kept = sorted(n for n, r in records(plan, known) if 'reason' not in r)
+  persons = {
+    n: record['persons']
+    for n, record in records(plan, known)
+    if 'reason' not in record
+  }
+  kept = sorted(persons)
   if not kept:
     raise UserError(
       f'{plan.out / RECORDS}: none of {len(plan.videos):,} clips was kept; it'
@@ -249,7 +254,7 @@ def write_dataset(
   stated = {
     'layout': plan.work.layout.name,
     'units': 'pixels',
-    'persons': plan.work.options.persons,
+    'persons': max(persons.values()),
     'confidence': True,
   }
   if plan.work.layout.name not in BUILT_IN:

@@ -92,10 +92,11 @@ def plan(
       str(label_map),
       unlisted,
     )
-  if len(set(classes) - {None}) < 2:
+  names = sorted(set(classes) - {None})
+  if len(names) < 2:
     raise UserError(
-      f'{table or folders[0]}: fewer than two classes, {sorted(set(classes))};'
-      ' a dataset has at least two'
+      f'{table or folders[0]}: fewer than two classes, {names}; a dataset'
+      ' has at least two'
     )
   splitting.check([(v.source, v.split) for v in found if v.split])
   joints = get_layout(layout) if layout else _common(experts, found)

@@ -11,7 +11,7 @@ MOMENTS = 8  # of a clip
 _CELL, _MARGIN = 120, 8  # pixels
 # Of the experts, as far as they go; sides of the refined pose.
 EXPERTS = ('#3f7f5f', '#b8571b', '#2a6191', '#8a5aa5', '#5b6875')
-_SIDES = {-1: '#2a6191', 0: '#1d2733', 1: '#b8571b'}
+_SIDES = {0: '#1d2733', -1: '#2a6191', 1: '#b8571b'}
 
 
 def strip(
@@ -40,34 +40,43 @@ def strip(
   size = 1.15 * max(
     float(np.nanmax(np.ptp(_box(made[:, t]), 0))) for t in moments
   )
-  parts = []
+  cells = []
   for column, t in enumerate(moments):
     middle = _box(made[:, t]).mean(0)
-
-    def place(points, row, column=column, middle=middle):
-      scale = (_CELL - 2 * _MARGIN) / (size or 1)
-      at = (points - middle) * scale + _CELL / 2
-      return at + (column * _CELL, row * _CELL)
-
-    for n, expert in enumerate(raw):
-      path = _path(place(expert[:, t], 0), bones)
-      color = EXPERTS[n % len(EXPERTS)]
-      parts.append(_stroke(path, color, 1.4, 0.75, column))
-    for side in (0, -1, 1):
-      some = [bone for bone in bones if sides.get(bone[0], 0) == side]
-      path = _path(place(made[:, t], 1), some)
-      parts.append(_stroke(path, _SIDES[side], 2, 1, column))
+    scale = (_CELL - 2 * _MARGIN) / (size or 1)
+    experts, (pose,) = (
+      (points[:, :, t] - middle) * scale + _CELL / 2
+      for points in (raw, made[None])
+    )
+    lines = [
+      _stroke(_path(each, bones), EXPERTS[n % len(EXPERTS)], 1.4, 0.75)
+      for n, each in enumerate(experts)
+    ]
+    cells.append(_cell(column, 0, lines))
+    lines = [
+      _stroke(
+        _path(pose, [b for b in bones if sides.get(b[0], 0) == side]),
+        color,
+        2,
+        1,
+      )
+      for side, color in _SIDES.items()
+    ]
+    cells.append(_cell(column, 1, lines))
   width, height = MOMENTS * _CELL, 2 * _CELL
-  clips = ''.join(
-    f'<clipPath id="cell{c}"><rect x="{c * _CELL}" y="0" width="{_CELL}"'
-    f' height="{height}"/></clipPath>'
-    for c in range(MOMENTS)
-  )
   return (
     f'<svg class="chart" viewBox="0 0 {width} {height}" role="img"'
-    f' aria-label="{escape(label)}"><defs>{clips}</defs>'
+    f' aria-label="{escape(label)}">'
     f'<rect width="{width}" height="{_CELL}" fill="#f5f7f9"/>'
-    f'{"".join(parts)}</svg>'
+    f'{"".join(cells)}</svg>'
+  )
+
+
+def _cell(column, row, lines):
+  """A picture in its place; what leads out of it is cut off."""
+  return (
+    f'<svg x="{column * _CELL}" y="{row * _CELL}" width="{_CELL}"'
+    f' height="{_CELL}" overflow="hidden">{"".join(lines)}</svg>'
   )
 
 
@@ -88,11 +97,10 @@ def _path(points, bones):
   return ''.join(lines)
 
 
-def _stroke(path, color, width, opacity, column):
+def _stroke(path, color, width, opacity):
   if not path:
     return ''
   return (
     f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{width}"'
-    f' stroke-opacity="{opacity}" stroke-linecap="round"'
-    f' clip-path="url(#cell{column})"/>'
+    f' stroke-opacity="{opacity}" stroke-linecap="round"/>'
   )
