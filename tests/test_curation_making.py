@@ -1,4 +1,5 @@
 import json
+import sys
 
 import curation_fixtures as fixtures
 import numpy as np
@@ -11,6 +12,7 @@ from unik_jax.curation import (
   refining,
   report,
   splitting,
+  tallying,
   videos,
   working,
 )
@@ -138,8 +140,17 @@ def added(root, poses, name='salute/odd'):
   return name
 
 
+def curated(root, **options):
+  """As `making.make`, without the page."""
+  plan = fixtures.plan(root, test=0.3, **options)
+  known = making.marks(plan)
+  making.run(plan, known, 1)
+  splits, _ = making.write_dataset(plan, known)
+  return tallying.tally(plan, making.records(plan, known), splits)
+
+
 def dropped(root, **options):
-  found = making.make(fixtures.plan(root, test=0.3, **options))
+  found = curated(root, **options)
   assert found['clips']['kept'] == 4
   (clip,) = found['dropped_clips']
   assert clip['video'] == 'salute/odd'
@@ -160,7 +171,7 @@ def test_a_body_in_too_few_frames(folder):
   kind, reason = dropped(folder)
   assert kind == 'share' and reason == 'a body is seen in 40% of 50 frames'
   options = refining.Options(share=0.4)
-  found = making.make(fixtures.plan(folder, test=0.3, options=options))
+  found = curated(folder, options=options)
   assert found['clips']['kept'] == 5
 
 
@@ -171,12 +182,12 @@ def test_experts_who_disagree_on_the_frame_count(folder):
   assert kind == 'frame count' and '[40, 30, 40]' in reason
   # One frame more or less is no disagreement: the shorter one is filled up.
   added(folder, [poses[0], poses[1, :39], poses[2]])
-  found = making.make(fixtures.plan(folder, test=0.3))
+  found = curated(folder)
   assert found['clips']['kept'] == 5
   # Nor is AlphaPose's end, after which nobody is seen by it.
   poses[0, 25:] = 0
   added(folder, poses)
-  assert making.make(fixtures.plan(folder, test=0.3))['clips']['kept'] == 5
+  assert curated(folder)['clips']['kept'] == 5
 
 
 def test_experts_in_different_units(folder):
@@ -192,14 +203,17 @@ def test_a_file_cut_short_and_nan(folder):
   poses[1, 7, 3, 1] = np.nan
   added(folder, poses)
   with pytest.raises(UserError, match=r'odd.npz, frame 7.*\n.*--skip_bad'):
-    making.make(fixtures.plan(folder, test=0.3))
+    curated(folder)
   path = folder / 'lcrnet/salute/odd.json'
   path.write_text(path.read_text()[:900])
   kind, reason = dropped(folder, skip_bad=True)
   assert kind == 'experts' and '1 of 3 experts, where 2 are the least' in reason
   added(folder, poses)  # two good ones are enough
-  found = making.make(fixtures.plan(folder, test=0.3, skip_bad=True))
+  found = curated(folder, skip_bad=True)
   assert found['clips']['kept'] == 5
+  # Without the option it is told again, and what is done stays done.
+  with pytest.raises(UserError, match='odd.npz, frame 7'):
+    curated(folder)
   (bad,) = found['bad_files']
   assert bad['video'] == 'salute/odd' and 'odd.npz, frame 7' in bad['reason']
 
@@ -209,7 +223,7 @@ def test_a_person_who_leaves_and_comes_back(folder):
   poses[:, 60:90] = 0
   poses[:, 90:, :, 0] += 600 * poses[:, 90:].any(-1)  # elsewhere
   name = added(folder, poses)
-  making.make(fixtures.plan(folder, test=0.3))
+  curated(folder)
   with np.load(folder / f'out/dataset/clips/{name}.npz') as file:
     clip = file['keypoints']
   assert clip.shape == (1, 160, 17, 3)
@@ -219,6 +233,28 @@ def test_a_person_who_leaves_and_comes_back(folder):
   wrist = UNIK.index('left_wrist')
   error = np.linalg.norm(clip[0, :60, wrist, :2] - truth[:60, wrist], axis=-1)
   assert np.median(error) < 20
+
+
+def test_a_clip_that_is_lost_is_made_again(folder):
+  found = curated(folder)
+  path = folder / 'out/dataset/clips/salute/good0.npz'
+  whole = path.read_bytes()
+  path.unlink()
+  assert curated(folder) == found
+  assert path.read_bytes() == whole
+
+
+def test_without_matplotlib_there_is_no_page(folder, monkeypatch):
+  for name in ('unik_jax.curation.report', 'unik_jax.reporting.charts'):
+    monkeypatch.delitem(sys.modules, name, raising=False)
+  monkeypatch.delattr('unik_jax.curation.report', raising=False)
+  monkeypatch.delattr('unik_jax.reporting.charts', raising=False)
+  monkeypatch.setitem(sys.modules, 'matplotlib.style', None)
+  said = []
+  making.make(fixtures.plan(folder, test=0.3), 1, said.append)
+  assert 'no page will be made' in said[0] and 'unik_jax[plot]' in said[0]
+  assert (folder / 'out/report.json').exists()
+  assert not (folder / 'out/report.html').exists()
 
 
 def test_labels_that_the_map_does_not_have(folder):
@@ -238,7 +274,7 @@ def test_labels_that_the_map_does_not_have(folder):
 
 def test_sst_a_as_published(folder):
   options = refining.Options(method='sst_a', window=0, gap=0)
-  making.make(fixtures.plan(folder, options=options, test=0.3))
+  curated(folder, options=options)
   with np.load(folder / 'out/dataset/clips/salute/good0.npz') as file:
     clip = file['keypoints']
   assert not clip[0, -1].any()  # as in the tool

@@ -114,13 +114,21 @@ def run(plan: Plan, known: list[str | None], workers: int | None = None) -> int:
     UserError: a bad file, with how to go on; what is done stays done.
   """
   path = plan.out / RECORDS
-  done = {record['video']: record['print'] for record in _lines(path)}
+  # Of each record what counts alone: there may be a hundred thousand.
+  done = {
+    record['video']: (record['print'], bool(record['bad']), 'reason' in record)
+    for record in _lines(path)
+  }
   items = [
     (video, mark)
     for video, mark in zip(plan.videos, known, strict=True)
     if mark is not None
   ]
-  todo = [item for item in items if done.get(item[0].name) != item[1]]
+  todo = [
+    (video, mark)
+    for video, mark in items
+    if not _is_done(plan, video, mark, done.get(video.name))
+  ]
   path.parent.mkdir(parents=True, exist_ok=True)
   progress = tqdm.tqdm(
     desc='refining',
@@ -137,6 +145,13 @@ def run(plan: Plan, known: list[str | None], workers: int | None = None) -> int:
       file.flush()
       progress.update()
   return len(items) - len(todo)
+
+
+def _is_done(plan, video, mark, record):
+  before, is_bad, is_dropped = record or (None, False, False)
+  if before != mark or (is_bad and not plan.work.skip_bad):
+    return False  # a bad file is read again, so that it is told
+  return is_dropped or working.clip_path(plan.work, video).exists()
 
 
 def _made(plan, todo, workers):
@@ -192,7 +207,10 @@ def _lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     for line in file:
       with contextlib.suppress(ValueError):  # cut short by a kill
         record = json.loads(line)
-        if isinstance(record, dict) and {'video', 'print'} <= record.keys():
+        if (
+          isinstance(record, dict)
+          and {'video', 'print', 'bad'} <= record.keys()
+        ):
           yield record
 
 

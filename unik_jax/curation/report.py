@@ -108,14 +108,13 @@ def _contact_sheet(plan, splits):
       f' <span class="quiet">{escape(name)}</span>'
       f'<span class="key">{key}</span></figcaption></figure>'
     )
-  # Room for eight moments in a row.
   rows = '<br>\n'.join(figures)
   return section(
     'Before and after',
-    'Above, what the experts see, one colour each; below, what was made of it'
-    ' (<span class="key"><i style="background:var(--blue)"></i>left'
-    '<i style="background:var(--orange)"></i>right</span>), in eight moments of'
-    ' each clip. The clips are chosen by a hash of their names.',
+    'Above, what the experts see, one colour each; below, what was made of it,'
+    ' in eight moments of each clip. The clips are chosen by a hash of their'
+    ' names. <span class="key"><i style="background:var(--blue)"></i>left'
+    '<i style="background:var(--orange)"></i>right</span>',
     rows,
   )
 

@@ -51,7 +51,7 @@ def clip_path(work: Work, video: Video) -> pathlib.Path:
 def fingerprint(work: Work, video: Video) -> str:
   """Changes when the files of a video do, or how they are refined."""
   parts = [_FORM, dataclasses.asdict(work.options), work.first_frame]
-  parts += [work.layout.to_dict(), video.image_size, work.skip_bad]
+  parts += [work.layout.to_dict(), video.image_size]
   for expert, entry in zip(work.experts, video.entries, strict=True):
     stated = expert.layout and expert.layout.to_dict()
     parts.append([stated, expert.confidence, entry and _stat(entry)])
