@@ -163,7 +163,7 @@ def _made(plan, todo, workers):
     return
   # Spawned: a forked child of a program with threads may hang.
   pool = concurrent.futures.ProcessPoolExecutor(
-    workers, multiprocessing.get_context('spawn')
+    workers, multiprocessing.get_context('spawn'), working.begin
   )
   waiting = collections.deque()
   try:
