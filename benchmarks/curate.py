@@ -2,6 +2,7 @@
 
   evidence [SEEDS] [CLIPS]   the errors of made-up experts and of what is made
                              of them, mean and deviation over seeds
+  variants [SEEDS] [CLIPS]   likewise with more errors, fewer, or of one kind
   speed [CLIPS] [openpose]   the time for clips of 300 frames with three
                              experts, of the paper's (AlphaPose, LCR-Net and
                              OpenPose, with a file for each frame) or with
@@ -168,10 +169,31 @@ def show_evidence(seeds=5, clips=100):
   print(f'{time.perf_counter() - start:.0f} s')
 
 
+def show_variants(seeds=5, clips=30):
+  names = ('best expert', evidence.MEDIAN, evidence.SST_A, evidence.ROBUST)
+  print(f'{seeds} seeds of {clips} clips; errors in torso lengths')
+  print(f'{"":22}' + ''.join(f'{name:>18}' for name in names))
+  for variant, experts in evidence.variants().items():
+    runs = [evidence.measure(seed, clips, experts) for seed in range(seeds)]
+    for run in runs:
+      errors = [run[f'expert {n + 1}']['error'] for n in range(len(experts))]
+      run['best expert'] = {'error': min(errors)}
+    cells = [[run[name]['error'] for run in runs] for name in names]
+    print(
+      f'{variant:22}'
+      + ''.join(f'{np.mean(c):>9.4f} ± {np.std(c, ddof=1):.4f}' for c in cells)
+    )
+
+
 def main(arguments):
   what, *rest = arguments or ['speed']
   numbers = [int(x) if x.isdecimal() else x for x in rest]
-  {'evidence': show_evidence, 'speed': speed}[what](*numbers)
+  what = {
+    'evidence': show_evidence,
+    'variants': show_variants,
+    'speed': speed,
+  }[what]
+  what(*numbers)
 
 
 if __name__ == '__main__':

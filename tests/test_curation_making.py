@@ -257,6 +257,20 @@ def test_without_matplotlib_there_is_no_page(folder, monkeypatch):
   assert not (folder / 'out/report.html').exists()
 
 
+def test_an_expert_who_counts_frames_otherwise_is_noticed(folder):
+  for n in range(3):
+    poses, _ = fixtures.observed(20 + n, 'jumping_jack', 60)
+    shifted = [poses[0], np.roll(poses[1], 1, 0), poses[2]]
+    fixtures.put(folder, f'jump/late{n}', shifted)
+  assert not curated(folder)['notes']
+  poses, _ = fixtures.observed(24, 'jumping_jack', 60)
+  for n in range(4):
+    shifted = [poses[0], np.roll(poses[1], 1, 0), poses[2]]
+    fixtures.put(folder, f'{ACTIONS[n % 2]}/good{n}', shifted)
+  (note,) = curated(folder)['notes']
+  assert 'arrays: a frame late against the others' in note
+
+
 def test_labels_that_the_map_does_not_have(folder):
   path = folder / 'map.yaml'
   path.write_text('keep: [salute, squats]\n')

@@ -4,12 +4,22 @@ Each seed draws clips of synthetic persons and the errors of three experts, as
 of `simulate`, and compares experts and aggregates with the truth.
 """
 
+import dataclasses
+
 import numpy as np
 
-from unik_jax.curation import accuracy, aggregation, simulate, smoothing
+from unik_jax.curation import (
+  accuracy,
+  aggregation,
+  reference,
+  simulate,
+  smoothing,
+)
 from unik_jax.skeletons import get_layout
 
-SST_A, ROBUST, SMOOTHED = 'SST-A', 'robust', 'robust, smoothed'
+MEDIAN, SST_A = 'median', 'SST-A'
+ROBUST, SMOOTHED = 'robust', 'robust, smoothed'
+_RATES = ('outliers', 'swaps', 'lost_joints', 'lost_frames')
 
 
 def candidates(poses: np.ndarray) -> dict[str, np.ndarray]:
@@ -20,10 +30,38 @@ def candidates(poses: np.ndarray) -> dict[str, np.ndarray]:
   """
   layout = get_layout(simulate.LAYOUT)
   found = {f'expert {n + 1}': one for n, one in enumerate(poses)}
+  points = np.moveaxis(reference.points_of(poses), 0, -1)
+  found[MEDIAN] = np.nan_to_num(reference.median(points))
   if len(poses) == 3:
     found[SST_A] = aggregation.sst_a(poses, layout)[0]
   found[ROBUST] = made = aggregation.robust(poses, layout)
   found[SMOOTHED] = smoothing.smooth(smoothing.fill_short(made[None]))[0]
+  return found
+
+
+def variants() -> dict[str, tuple[simulate.Expert, ...]]:
+  """Three experts whose errors are as usual, fewer, more, or of one kind."""
+
+  def change(**by):
+    return tuple(
+      dataclasses.replace(e, **{k: getattr(e, k) * v for k, v in by.items()})
+      for e in simulate.EXPERTS
+    )
+
+  found = {
+    'as above': simulate.EXPERTS,
+    'rates halved': change(**dict.fromkeys(_RATES, 0.5)),
+    'rates doubled': change(**dict.fromkeys(_RATES, 2)),
+    'bias and jitter alone': change(**dict.fromkeys(_RATES, 0)),
+  }
+  kinds = {
+    'outliers': ['outliers'],
+    'swaps': ['swaps'],
+    'drop-outs': _RATES[2:],
+  }
+  for kind, names in kinds.items():
+    others = [rate for rate in _RATES if rate not in names]
+    found[f'and {kind}'] = change(**dict.fromkeys(others, 0))
   return found
 
 

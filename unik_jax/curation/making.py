@@ -71,10 +71,10 @@ def make(
   if before := run(plan, known, workers):
     tell(f'{before:,} of {len(plan.videos):,} videos were done before.')
   splits, notes = write_dataset(plan, known)
-  for note in notes:
-    tell(f'note: {note}')
   found = tallying.tally(plan, records(plan, known), splits)
   found['notes'] += notes
+  for note in found['notes'][len(plan.notes) :]:
+    tell(f'note: {note}')
   with whole.writing(plan.out / REPORT) as part:
     part.write_text(json.dumps(found, indent=1) + '\n')
   clips = found['clips']

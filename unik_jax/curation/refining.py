@@ -10,6 +10,7 @@ from unik_jax.skeletons import Layout
 
 METHODS = ('robust', 'sst_a')
 BINS = 20  # of histograms, from 0 to 1
+_SHIFTED = 0.93  # times as far: a frame later fits better than one earlier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +178,8 @@ def figures(
     the following is counted), `missing_before`, `missing_made` and
     `missing_after`; histograms `joint_confidence` and `frame_confidence`; of
     each expert, `seen`, the share of the persons' frames in which it has them,
-    and `apart`, its median distance to the aggregate in sizes of the body.
+    `apart`, its median distance to the aggregate in sizes of the body, and
+    `shift`, 1 or -1 where it seems to be a frame late or early, else 0.
   """
   there = before.any((1, 3, 4))  # (M, T): anyone sees them
   by_expert = before.any((3, 4)).swapaxes(1, 2)[there]  # (.., N)
@@ -185,9 +187,12 @@ def figures(
   points = reference.points_of(before)
   target = reference.points_of(made)[:, None]
   size = reference.body_size(points)
-  apart = np.linalg.norm(points - target, axis=-1)
-  apart = np.moveaxis(apart, 1, 0).reshape(before.shape[1], -1)
-  apart = np.nan_to_num(reference.median(apart) / size, nan=0)
+  apart = _median_apart(points, target) / size
+  late = _median_apart(points[:, :, 1:], target[:, :, :-1]) / size
+  early = _median_apart(points[:, :, :-1], target[:, :, 1:]) / size
+  # The aggregate is of the expert too, so that neither need be nearer than
+  # it; but without a shift, both are as far.
+  shift = np.select([late < _SHIFTED * early, early < _SHIFTED * late], [1, -1])
   seen = made.any(-1)
   sure = np.concatenate(
     [each[body] for each, body in zip(frames, there, strict=True)]
@@ -204,7 +209,15 @@ def figures(
     'frame_confidence': _histogram(sure),
     'seen': by_expert.mean(0).round(4).tolist(),
     'apart': apart.round(5).tolist(),
+    'shift': shift.tolist(),
   }
+
+
+def _median_apart(points, target):
+  """(N,) the median distance of joints (M, N, T, V, 2) to the aggregate's."""
+  apart = np.linalg.norm(points - target, axis=-1)
+  apart = np.moveaxis(apart, 1, 0).reshape(points.shape[1], -1)
+  return np.nan_to_num(reference.median(apart), nan=0)
 
 
 def _histogram(values):

@@ -46,6 +46,7 @@ def tally(
   shares = np.zeros(refining.BINS, int)
   dropped, bad, frames = [], [], 0
   seen = [[] for _ in experts]
+  shifts = [collections.Counter() for _ in experts]
   clips = np.zeros(len(experts), int)
   for n, record in records:
     video = plan.videos[n]
@@ -64,10 +65,12 @@ def tally(
     frames += record['frames']
     for key in _SUMS:
       sums[key] = sums[key] + np.asarray(record[key])
-    for expert, share, apart in zip(
-      record['experts'], record['seen'], record['apart'], strict=True
+    for expert, share, apart, shift in zip(
+      *(record[key] for key in ('experts', 'seen', 'apart', 'shift')),
+      strict=True,
     ):
       seen[expert].append((share, apart))
+      shifts[expert][shift] += 1
   kept = sum(persons.values())
   return {
     'clips': {
@@ -106,10 +109,27 @@ def tally(
     'joint_confidence': np.asarray(sums['joint_confidence']).tolist(),
     'frame_confidence': np.asarray(sums['frame_confidence']).tolist(),
     'settings': settings(plan),
-    'notes': list(plan.notes),
+    'notes': [*plan.notes, *_out_of_step(experts, shifts)],
     'dropped_clips': dropped,
     'bad_files': bad,
   }
+
+
+def _out_of_step(experts, shifts):
+  """A note on the expert who is a frame late or early in most clips."""
+  times, n, shift = max(
+    (count[shift], n, shift)
+    for n, count in enumerate(shifts)
+    for shift in (1, -1)
+  )
+  if times <= 0.5 * shifts[n].total() or len(experts) < 2:
+    return []
+  return [
+    f'{experts[n].folder}: a frame {"late" if shift > 0 else "early"} against'
+    f' the others, it seems, in {times:,} of {shifts[n].total():,} clips; see'
+    " that all count frames from the same number (for AlphaPose's,"
+    ' --first_frame)'
+  ]
 
 
 def settings(plan: Plan) -> dict[str, Any]:

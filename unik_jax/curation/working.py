@@ -22,7 +22,7 @@ from unik_jax.data.formats import own
 from unik_jax.errors import UserError
 from unik_jax.skeletons import Layout
 
-_FORM = 1  # of clips and records; a change makes all anew
+_FORM = 2  # of clips and records; a change makes all anew
 
 
 @dataclasses.dataclass(frozen=True)
