@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 
 import curation_fixtures as fixtures
@@ -233,6 +234,21 @@ def test_a_person_who_leaves_and_comes_back(folder):
   wrist = UNIK.index('left_wrist')
   error = np.linalg.norm(clip[0, :60, wrist, :2] - truth[:60, wrist], axis=-1)
   assert np.median(error) < 20
+
+
+def test_the_command(folder):
+  command = [sys.executable, '-m', 'unik_jax.curate', '--test=0.3']
+  command += [f'--experts={",".join(fixtures.folders(folder))}']
+  command += [f'--out={folder / "out"}']
+  done = subprocess.run(command, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr
+  assert '\n4 clips kept, 0 dropped.\nThe report is in' in done.stdout
+  path = folder / 'alphapose/salute/good0.json'
+  path.write_text(path.read_text()[:999])
+  done = subprocess.run(command, capture_output=True, text=True)
+  assert done.returncode == 1
+  assert done.stderr.startswith(f'error: {path}: cut short or not JSON, at')
+  assert '--skip_bad' in done.stderr and 'Traceback' not in done.stderr
 
 
 def test_a_clip_that_is_lost_is_made_again(folder):

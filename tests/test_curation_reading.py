@@ -235,6 +235,19 @@ def test_labels_and_sources(tmp_path, seen):
     videos.find([expert], table)
 
 
+def test_folders_of_splits(tmp_path, seen):
+  for name in ('train/wave/a', 'train/jump/b', 'Testing/wave/c'):
+    path = tmp_path / f'{name}.npz'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, seen[0])
+  found, _ = videos.find([experts.open_expert(tmp_path)])
+  assert {(v.name, v.label, v.split) for v in found} == {
+    ('train/wave/a', 'wave', 'train'),
+    ('train/jump/b', 'jump', 'train'),
+    ('Testing/wave/c', 'wave', 'test'),
+  }
+
+
 def test_kinetics_400_becomes_320():
   from unik_jax.curation import labels
 

@@ -114,6 +114,7 @@ def run(plan: Plan, known: list[str | None], workers: int | None = None) -> int:
     UserError: a bad file, with how to go on; what is done stays done.
   """
   path = plan.out / RECORDS
+  _make_folder(plan.out)
   # Of each record what counts alone: there may be a hundred thousand.
   done = {
     record['video']: (record['print'], bool(record['bad']), 'reason' in record)
@@ -129,7 +130,6 @@ def run(plan: Plan, known: list[str | None], workers: int | None = None) -> int:
     for video, mark in items
     if not _is_done(plan, video, mark, done.get(video.name))
   ]
-  path.parent.mkdir(parents=True, exist_ok=True)
   progress = tqdm.tqdm(
     desc='refining',
     total=len(items),
@@ -138,13 +138,20 @@ def run(plan: Plan, known: list[str | None], workers: int | None = None) -> int:
     delay=1,
     mininterval=1 if sys.stderr.isatty() else 30,
   )
-  with progress, _appending(path) as file:
+  with progress:
     for record in _made(plan, todo, workers):
-      # Whole lines, so that a kill leaves one broken line at most.
-      file.write(json.dumps(record) + '\n')
-      file.flush()
+      _append(path, record)
       progress.update()
   return len(items) - len(todo)
+
+
+def _make_folder(path):
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise UserError(
+      f'{path} cannot be made ({error.strerror or error}); {whole.ROOM}'
+    ) from error
 
 
 def _is_done(plan, video, mark, record):
@@ -179,24 +186,24 @@ def _made(plan, todo, workers):
     pool.shutdown(cancel_futures=True)
 
 
-@contextlib.contextmanager
-def _appending(path):
+def _append(path, record):
+  """Adds a line: a kill leaves one that is broken, which the next one ends."""
   try:
-    with path.open('a+') as file:
-      file.seek(0, os.SEEK_END)
-      if file.tell() and not _ends_a_line(path):
-        file.write('\n')
-      yield file
+    with path.open('a') as file:
+      file.write('\n' * _is_broken(path) + json.dumps(record) + '\n')
   except OSError as error:
     raise UserError(
       f'{path} cannot be written ({error.strerror or error}); {whole.ROOM}'
     ) from error
 
 
-def _ends_a_line(path):
+def _is_broken(path):
+  """Whether the last line has no end."""
   with path.open('rb') as file:
+    if not file.seek(0, os.SEEK_END):
+      return False
     file.seek(-1, os.SEEK_END)
-    return file.read() == b'\n'
+    return file.read() != b'\n'
 
 
 def _lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 Either a table says so, CSV or JSON, with columns video and label, and where
 one likes source, split, width and height; or the experts' folders do: LABEL/
-VIDEO. Clips that were cut from one video have that for their source, so that
-no source is in two splits.
+VIDEO, or SPLIT/LABEL/VIDEO with train, val and test. Clips that were cut from
+one video have that for their source, so that no source is in two splits.
 """
 
 import dataclasses
@@ -105,7 +105,10 @@ def find(
 
 
 def source_of(name: str) -> str:
-  """What a clip was cut from, by its name: its folders do not count."""
+  """What a clip was cut from, by its name.
+
+  Folders do not count: the same name in two class folders may be one video.
+  """
   base = name.rpartition('/')[2]
   found = _SECONDS.fullmatch(base)
   return found[1] if found else base
@@ -113,15 +116,21 @@ def source_of(name: str) -> str:
 
 def _from_tree(names, experts):
   listed = {}
+  tops = {name.partition('/')[0].lower() for name in names}
+  with_splits = tops <= entries.SPLITS.keys()
   for name in names:
-    label, _, rest = name.partition('/')
+    split, rest = '', name
+    if with_splits:
+      top, _, rest = name.partition('/')
+      split = entries.SPLITS[top.lower()]
+    label, _, rest = rest.partition('/')
     if not rest:
       raise UserError(
         f'{experts[0].folder}: video {name!r} is in no class folder; put all'
         ' into LABEL/ folders, or list them in a table and name it with'
         ' --labels=FILE.csv (columns video, label)'
       )
-    listed[name] = ({'label': label}, name)
+    listed[name] = ({'label': label, 'split': split}, name)
   return listed
 
 
