@@ -17,10 +17,12 @@ _GATE, _GROWTH, _MOST = 0.35, 0.03, 1.0
 _MEMORY = 60  # frames after which nobody is waited for
 _SAME = 0.12  # of the body's size: two bodies of one expert that are one
 _CRUMB = 5  # frames; who is seen in fewer is none
-_BETWEEN = 12  # frames at least from one person to the next in a row
+BETWEEN = 12  # frames at least from one person to the next in a row
 
 
-def follow(bodies: list[np.ndarray], persons: int = 2) -> np.ndarray:
+def follow(
+  bodies: list[np.ndarray], persons: int = 2, between: int = BETWEEN
+) -> np.ndarray:
   """The bodies of all experts by person, who is most seen first.
 
   A person who is lost for 60 frames and comes back is, as far as anybody can
@@ -31,6 +33,8 @@ def follow(bodies: list[np.ndarray], persons: int = 2) -> np.ndarray:
     bodies: of each expert, (M_n, T, V, 3) zeros where missing; in which row a
       body stands means nothing.
     persons: M, how many rows are kept at most.
+    between: frames at least from one person to the next in a row, more than
+      gaps that are filled.
 
   Returns:
     (M, N, T, V, 3) zeros where missing, M from 0.
@@ -39,7 +43,7 @@ def follow(bodies: list[np.ndarray], persons: int = 2) -> np.ndarray:
     alone = np.stack([_only(each) for each in bodies])
     return alone[None][: int(alone.any())]
   points = [reference.points_of(each) for each in bodies]
-  return _rows(bodies, _numbers(points), persons)
+  return _rows(bodies, _numbers(points), persons, between)
 
 
 def _only(each):
@@ -137,7 +141,7 @@ def _matched(apart, limit):
   return [pair for pair in pairs if fits[pair]]
 
 
-def _rows(bodies, numbers, persons):
+def _rows(bodies, numbers, persons, between):
   """Persons put in rows, those who are most seen first."""
   length, joints = bodies[0].shape[1:3]
   count = 1 + max(each.max(initial=-1) for each in numbers)
@@ -154,7 +158,7 @@ def _rows(bodies, numbers, persons):
     if taken.sum() < crumb:
       continue
     start, end = np.flatnonzero(taken)[[0, -1]]
-    room = slice(max(start - _BETWEEN, 0), end + _BETWEEN + 1)
+    room = slice(max(start - between, 0), end + between + 1)
     free = [row for row in rows if not row[1][room].any()]
     if free:
       free[0][0].append(person)

@@ -107,7 +107,8 @@ def refine(
       frames.
   """
   _check_units(bodies)
-  before = following.follow(bodies, options.persons)
+  between = max(following.BETWEEN, options.gap + 1)
+  before = following.follow(bodies, options.persons, between)
   if not len(before):
     raise Dropped('nobody', 'nobody is seen for more than a moment', 0.0)
   made, frames = [], []
