@@ -7,8 +7,8 @@ from typing import Any
 from unik_jax import whole
 from unik_jax.curation import sheet, splitting, working
 from unik_jax.curation.planning import Plan
-from unik_jax.reporting import charts, page
-from unik_jax.reporting.sections import percent, section
+from unik_jax.reporting import charts, shell
+from unik_jax.reporting.shell import percent, section
 
 PAGE = 'report.html'
 SHOWN = 10  # clips on the contact sheet
@@ -43,7 +43,7 @@ def write_page(
       _dropped(found),
     )
   )
-  text = page.shell(title, _header(title, found), body, {})
+  text = shell.page(title, _header(title, found), body, {})
   with whole.writing(plan.out / PAGE) as part:
     part.write_text(text, encoding='utf-8')
   return plan.out / PAGE

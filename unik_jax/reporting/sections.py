@@ -11,23 +11,9 @@ import numpy as np
 from unik_jax.reporting import charts, wording
 from unik_jax.reporting.contents import Contents, series
 from unik_jax.reporting.mistakes import Wrong, confused_pairs
+from unik_jax.reporting.shell import percent, section
 
 _PAIRS = 20  # most confused ones in the list
-
-
-def percent(fraction: float | None, digits: int = 1) -> str:
-  """A fraction as a percentage, a dash where there is none."""
-  return '–' if fraction is None else f'{100 * fraction:.{digits}f}%'
-
-
-def section(title: str, lead: str, body: str) -> str:
-  """A part of the page, of texts that are HTML already."""
-  return f"""<section>
-<h2>{title}</h2>
-<p class="lead">{lead}</p>
-{body}
-</section>
-"""
 
 
 def header(contents: Contents, title: str) -> str:
