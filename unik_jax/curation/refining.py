@@ -63,13 +63,14 @@ class Refined(NamedTuple):
 
 
 def padded(
-  bodies: list[np.ndarray], whole: list[bool], apart: float
+  bodies: list[np.ndarray], whole: list[bool], names: list[str], apart: float
 ) -> list[np.ndarray]:
   """All experts' bodies with as many frames as the longest has.
 
   Args:
     bodies: of each expert, (M_n, T_n, V, 3).
     whole: of each, whether its file tells how many frames the video has.
+    names: of the experts.
     apart: by which share of the longest the others may be shorter.
 
   Raises:
@@ -79,10 +80,11 @@ def padded(
   longest = max(lengths)
   told = [n for n, known in zip(lengths, whole, strict=True) if known]
   if told and longest - min(told) > max(apart * longest, 1):
+    each = (f'{k} {n}' for k, n in zip(names, lengths, strict=True))
     raise Dropped(
       'frame count',
-      f'experts disagree on how many frames there are: {lengths}; are they of'
-      ' the same video, and is none cut short?',
+      f'experts disagree on how many frames there are: {", ".join(each)}; are'
+      ' they of the same video, and is none cut short?',
     )
   if not any(each.any() for each in bodies):
     raise Dropped('nobody', f'nobody is seen in any of {longest} frames', 0.0)

@@ -149,8 +149,8 @@ def _experts(found):
   return section(
     'Experts',
     'Of the persons in kept clips: in how many of their frames an expert has'
-    ' them, and how far from the aggregate its joints are, by the median, in'
-    " shares of the body's size.",
+    ' them, and how far its joints are, by the median, from the aggregate, of'
+    " which they are part, in shares of the body's size.",
     _table(('Expert', 'Videos', 'Frames seen', 'Apart'), rows),
   )
 

@@ -70,8 +70,7 @@ def find(
   found = [reading.find(expert) for expert in experts]
   names = sorted(set().union(*found))
   notes = [
-    f'{expert.folder}: {len(names) - len(each):,} of {len(names):,} videos are'
-    ' not there'
+    f'{expert.folder}: has {len(each):,} of {len(names):,} videos'
     for expert, each in zip(experts, found, strict=True)
     if len(each) < len(names)
   ]

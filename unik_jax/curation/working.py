@@ -123,7 +123,12 @@ def refined(work: Work, video: Video) -> tuple[Refined, dict[str, Any]]:
         f' {work.options.least} are the least'
         + (f' (left out: {bad[0]})' if bad else ''),
       )
-    bodies = refining.padded(bodies, whole_ones, work.options.apart)
+    bodies = refining.padded(
+      bodies,
+      whole_ones,
+      [work.experts[n].name for n in used],
+      work.options.apart,
+    )
     return refining.refine(bodies, work.layout, work.options), notes
   except Dropped as drop:
     drop.notes = notes
