@@ -150,6 +150,15 @@ def test_frames_of_alphapose_are_where_their_numbers_say(tmp_path, seen):
   assert found[:, 0].any() and found.shape[1] == 35
   with pytest.raises(UserError, match='frame 5, where --first_frame=9'):
     read(tmp_path, first_frame=9)
+  named = [
+    body | {'image_id': f'a.v2_{int(body["image_id"][:-4]):05}.jpg'}
+    for body in bodies
+  ]
+  again = read(write(tmp_path / 'a.json', named), first_frame=5).poses
+  np.testing.assert_array_equal(again, found)
+  numbered = [b | {'image_id': int(b['image_id'][:-4])} for b in bodies]
+  again = read(write(tmp_path / 'a.json', numbered), first_frame=5).poses
+  np.testing.assert_array_equal(again, found)
   # Every second frame alone.
   bodies = [b for b in bodies if int(b['image_id'][:-4]) % 2]
   found = read(write(tmp_path / 'a.json', bodies), layout=COCO).poses.sum(0)

@@ -151,11 +151,7 @@ def robust(poses: np.ndarray, layout: Layout) -> np.ndarray:
   made = _mean(points, weights, start, near)
 
   agreement = np.where(seen, _agreement(_apart(points, made), near), 0)
-  spread = reference.median(
-    np.linalg.norm(
-      np.nan_to_num(window - around[..., None], nan=np.nan), axis=-2
-    )
-  )
+  spread = reference.median(np.linalg.norm(window - around[..., None], axis=-2))
   far = _apart(made, around) > _ALONE * np.maximum(near, spread)
   lonely = (agreement > 0.1).sum(0) < 2
   missing = ~seen.any(0) | (lonely & far)

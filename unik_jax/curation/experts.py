@@ -234,7 +234,10 @@ def _in_place(clip, data, first_frame, where):
   """
   names = {body['image_id'] for body in data}
   numbers = [
-    re.findall('[0-9]{1,18}', str(name).split('.')[0]) for name in names
+    re.findall('[0-9]{1,18}', os.path.splitext(name)[0])
+    if isinstance(name, str)
+    else [int(name)]
+    for name in names
   ]
   if not all(numbers):
     return clip

@@ -32,7 +32,8 @@ def write_page(
     found: of `tallying.tally`.
     splits: of each kept video, by its name.
   """
-  title = f'{found["clips"]["kept"]:,} clips of {_word(found, "videos")}'
+  clips = found['clips']
+  title = f'{clips["kept"]:,} clips of {clips["listed"]:,} videos'
   body = ''.join(
     (
       _contact_sheet(plan, splits),
@@ -47,10 +48,6 @@ def write_page(
   with whole.writing(plan.out / PAGE) as part:
     part.write_text(text, encoding='utf-8')
   return plan.out / PAGE
-
-
-def _word(found, noun):
-  return f'{found["clips"]["listed"]:,} {noun}'
 
 
 def _header(title, found):
@@ -108,14 +105,13 @@ def _contact_sheet(plan, splits):
       f' <span class="quiet">{escape(name)}</span>'
       f'<span class="key">{key}</span></figcaption></figure>'
     )
-  rows = '<br>\n'.join(figures)
   return section(
     'Before and after',
     'Above, what the experts see, one colour each; below, what was made of it,'
     ' in eight moments of each clip. The clips are chosen by a hash of their'
     ' names. <span class="key"><i style="background:var(--blue)"></i>left'
     '<i style="background:var(--orange)"></i>right</span>',
-    rows,
+    '<br>\n'.join(figures),
   )
 
 
