@@ -21,15 +21,16 @@ from unik_jax.data.formats.own import (
   alphapose,
   json_files,
   mediapipe,
+  openpose,
   people,
   settings,
 )
 from unik_jax.errors import UserError
-from unik_jax.predicting import recordings
 from unik_jax.skeletons import LAYOUTS, Layout, get_layout
 
 BODIES = 16  # read of a file at most; more are crumbs of a crowd
 _ALPHAPOSE = 'alphapose-results'  # what AlphaPose calls all its files
+_OTHER = ('__MACOSX', '__pycache__', 'manifest.csv', 'manifest.json')
 _MOST_FRAMES = 100_000  # an hour; a frame's number beyond is a date
 _COMMON = 'unik_17'  # where experts have several layouts: Posetics' own
 
@@ -85,7 +86,7 @@ def find(expert: Expert) -> dict[str, own.Source]:
     UserError: none there, or a video has two.
   """
   found = {}
-  for source in recordings.find([expert.folder]):
+  for source in _entries(expert.folder):
     path = pathlib.Path(str(source)).relative_to(expert.folder)
     if source.clip is None and not os.path.isdir(source.path):
       path = path.with_suffix('')
@@ -98,7 +99,37 @@ def find(expert: Expert) -> dict[str, own.Source]:
         ' of the two'
       )
     found[name] = source
+  if not found:
+    raise UserError(
+      f'{expert.folder}: no video in this folder; looked for were'
+      f" {', '.join(own.SUFFIXES)} and OpenPose's *{openpose.SUFFIX}"
+    )
   return found
+
+
+def _entries(root):
+  """All entries below a folder, a folder at a time: frames may be millions."""
+  visited = set()
+  for folder, folders, names in os.walk(root, followlinks=True):
+    real = os.path.realpath(folder)
+    if real in visited:  # links may lead in a circle
+      folders.clear()
+      continue
+    visited.add(real)
+    folders[:] = [name for name in folders if _is_seen(name)]
+    names = [name for name in names if _is_seen(name)]
+    frames = [name for name in names if name.endswith(openpose.SUFFIX)]
+    videos = set(map(openpose.clip_of, frames))
+    for video in videos:
+      yield own.Source(folder, None if len(videos) == 1 else video)
+    for name in names:
+      if name.lower().endswith(own.SUFFIXES):
+        if not name.endswith(openpose.SUFFIX):
+          yield own.Source(os.path.join(folder, name))
+
+
+def _is_seen(name):
+  return not name.startswith('.') and name not in _OTHER
 
 
 def common_layout(

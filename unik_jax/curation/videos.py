@@ -27,7 +27,7 @@ _VIDEO = re.compile(
 _SECONDS = re.compile(r'(.+?)_\d{6}_\d{6}')
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Video:
   """A video as it is listed.
 
