@@ -115,15 +115,18 @@ def nearest(source: Layout, target: Layout) -> list[int]:
 
 
 @functools.cache
-def weights(source: Layout, target: Layout) -> np.ndarray:
+def weights(
+  source: Layout, target: Layout, *, partial: bool = False
+) -> np.ndarray:
   """The share of each source joint in each target joint.
 
   Args:
     source: layout of the data.
     target: layout that it is to have.
+    partial: whether a joint may be left out that can be made of none.
 
   Returns:
-    (V', V) float32; rows sum to 1.
+    (V', V) float32; rows sum to 1, or are zeros of joints left out.
 
   Raises:
     UserError: a target joint can be made of none of the source's.
@@ -131,7 +134,10 @@ def weights(source: Layout, target: Layout) -> np.ndarray:
   renamed = _RENAMED.get((source.name, target.name), {})
   rows = [_shares(renamed.get(j, j), source.joints) for j in target.joints]
   missing = [j for j, r in zip(target.joints, rows, strict=True) if r is None]
-  if missing:
+  if partial and len(missing) < len(rows):
+    none = np.zeros(source.num_joints)
+    rows = [none if row is None else row for row in rows]
+  elif missing:
     raise UserError(
       f'layout {source.name!r} cannot be mapped to {target.name!r}: it has'
       f' nothing to make {", ".join(missing)} of'
@@ -153,7 +159,12 @@ def _shares(joint, joints, under_way=()):
 
 
 def convert(
-  clip: np.ndarray, source: Layout, target: Layout, *, confidence: bool = False
+  clip: np.ndarray,
+  source: Layout,
+  target: Layout,
+  *,
+  confidence: bool = False,
+  partial: bool = False,
 ) -> np.ndarray:
   """A clip in another layout.
 
@@ -163,6 +174,7 @@ def convert(
     target: layout that it is to have.
     confidence: whether the last channel is one; the least of a joint's parts
       becomes its own.
+    partial: as for `weights`; a joint that is left out is missing.
 
   Returns:
     (M, T, V', C). A joint that a missing one (all zeros) is part of is missing.
@@ -172,7 +184,7 @@ def convert(
   """
   if source == target:
     return clip
-  shares = weights(source, target)
+  shares = weights(source, target, partial=partial)
   points, scores = np.split(clip, [clip.shape[-1] - confidence], -1)
   absent = ~points.any(-1, keepdims=True)
   broken = np.float32(shares != 0) @ np.float32(absent) > 0
@@ -180,4 +192,6 @@ def convert(
   if not confidence:
     return made
   parts = np.where((shares != 0)[..., None], scores[..., None, :, :], np.inf)
-  return np.concatenate([made, parts.min(-2)], -1)
+  least = parts.min(-2)
+  least = np.where(np.isinf(least), 0, least)
+  return np.concatenate([made, least], -1)

@@ -111,6 +111,35 @@ def lines(
     return _svg(figure, title)
 
 
+def bars(
+  title: str,
+  counts: Sequence[float],
+  *,
+  x: str,
+  top: float = 1.0,
+  size: tuple[float, float] = (3.6, 2.6),
+) -> str:
+  """A histogram.
+
+  Args:
+    title: what is counted.
+    counts: of bins of the same width, from 0 to `top`.
+    x: what is on the horizontal axis.
+    top: where the last bin ends.
+    size: width and height, in inches.
+  """
+  width = top / len(counts)
+  middle = width * (np.arange(len(counts)) + 0.5)
+  with matplotlib.style.context(('default', _STYLE)):
+    figure = Figure(size, layout='constrained')
+    axes = figure.subplots()
+    axes.bar(middle, counts, width, color=PALE, edgecolor='white', lw=1)
+    axes.set(title=title, xlabel=x, xlim=(0, top))
+    axes.yaxis.set_major_formatter('{x:,.0f}')
+    axes.locator_params(axis='y', nbins=5, integer=True)
+    return _svg(figure, title)
+
+
 def reliability(calibration: dict[str, Any], bins: int = 15) -> str:
   """How often answers are right against how sure the model was of them.
 

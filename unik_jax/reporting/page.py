@@ -1,18 +1,10 @@
-"""The page: sections of HTML, put together with their style and script.
+"""The page of a run: sections of HTML, put together."""
 
-Whatever comes from a user or a file goes through `escape`, and all that the
-script needs stands as JSON that cannot end its own element.
-"""
-
-import importlib.resources
-import json
-from html import escape
 from typing import Any
 
 import numpy as np
 
-import unik_jax
-from unik_jax.reporting import sections
+from unik_jax.reporting import sections, shell
 from unik_jax.reporting.contents import Contents
 from unik_jax.reporting.mistakes import Wrong
 
@@ -48,37 +40,6 @@ def render(
     sections.robustness(contents),
     sections.mistakes(contents, wrong, skeletons, missing),
   )
-  return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>
-{_file('page.css')}</style>
-</head>
-<body>
-{sections.header(contents, title)}
-<main>
-{''.join(parts)}
-<footer>Made by unik_jax {escape(unik_jax.__version__)}.</footer>
-</main>
-<script type="application/json" id="data">{_safe_json(data)}</script>
-<script>
-{_file('page.js')}</script>
-</body>
-</html>
-"""
-
-
-def _file(name):
-  return importlib.resources.files(__package__).joinpath(name).read_text()
-
-
-def _safe_json(data):
-  """JSON without < > &, so that no text in it reads as a tag or comment."""
-  text = json.dumps(data, separators=(',', ':'))
-  for sign in '<>&':
-    text = text.replace(sign, f'\\u{ord(sign):04x}')
-  return text
+  return shell.page(
+    title, sections.header(contents, title), ''.join(parts), data
+  )

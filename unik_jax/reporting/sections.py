@@ -11,21 +11,9 @@ import numpy as np
 from unik_jax.reporting import charts, wording
 from unik_jax.reporting.contents import Contents, series
 from unik_jax.reporting.mistakes import Wrong, confused_pairs
+from unik_jax.reporting.shell import percent, section
 
 _PAIRS = 20  # most confused ones in the list
-
-
-def _percent(fraction, digits=1):
-  return '–' if fraction is None else f'{100 * fraction:.{digits}f}%'
-
-
-def _section(title, lead, body):
-  return f"""<section>
-<h2>{title}</h2>
-<p class="lead">{lead}</p>
-{body}
-</section>
-"""
 
 
 def header(contents: Contents, title: str) -> str:
@@ -36,8 +24,8 @@ def header(contents: Contents, title: str) -> str:
   def figure(key, kind):
     low, high = contents.intervals[key]
     name = wording.METRICS[key]
-    return f"""<div class="{kind}"><strong>{_percent(figures[key])}</strong>
-{name}<small>95% interval {100 * low:.1f} to {_percent(high)}</small></div>"""
+    return f"""<div class="{kind}"><strong>{percent(figures[key])}</strong>
+{name}<small>95% interval {100 * low:.1f} to {percent(high)}</small></div>"""
 
   others = [key for key in wording.METRICS if key != headline]
   facts = ''.join(
@@ -61,7 +49,7 @@ test clips<small>intervals by bootstrap over them</small></div>
 def training(contents: Contents) -> str:
   """Curves over the epochs, and the figures of the other splits."""
   if not contents.curves:
-    return _section('Training', 'The run has no metrics.jsonl.', '')
+    return section('Training', 'The run has no metrics.jsonl.', '')
 
   def chart(title, keys, **options):
     found = [(n, *series(contents.curves, k)) for n, k in keys.items()]
@@ -82,7 +70,7 @@ def training(contents: Contents) -> str:
   )
   lead = 'Batches as trained on, with augmentation, and whole splits between.'
   results = _results(contents)
-  return _section(
+  return section(
     'Training', lead, f'<div class="charts">\n{body}</div>\n{results}'
   )
 
@@ -100,7 +88,7 @@ def _results(contents):
   rows = ''.join(
     f'<tr><th scope="row">{names[part]}</th>'
     + ''.join(
-      f'<td class="number">{_percent(figures.get(key))}</td>'
+      f'<td class="number">{percent(figures.get(key))}</td>'
       for key in wording.METRICS
     )
     + f'<td class="number">{figures["loss"]:.3f}</td>'
@@ -124,15 +112,15 @@ def calibration(contents: Contents) -> str:
   clips = np.array(found['clips'])
   sure = float(np.average(found['confidence'], weights=clips))
   right = float(np.average(found['accuracy'], weights=clips))
-  return _section(
+  return section(
     'Calibration',
     'Whether a probability can be taken at its word: of the answers given'
     ' with 80%, 80% should be right (the dashed line).',
     f"""<div class="charts"><div>{charts.reliability(found)}</div>
 <dl>
-<dt>Expected calibration error</dt><dd>{_percent(found['ece'])}</dd>
-<dt>Mean probability of an answer</dt><dd>{_percent(sure)}</dd>
-<dt>Answers that are right</dt><dd>{_percent(right)}</dd>
+<dt>Expected calibration error</dt><dd>{percent(found['ece'])}</dd>
+<dt>Mean probability of an answer</dt><dd>{percent(sure)}</dd>
+<dt>Answers that are right</dt><dd>{percent(right)}</dd>
 </dl></div>""",
   )
 
@@ -170,12 +158,12 @@ def classes(contents: Contents, counts: np.ndarray) -> str:
       f'<th scope="row" data-value="{escape(names[k])}">'
       f'{escape(names[k])}</th>'
       f'<td class="number" data-value="{value}">'
-      f'{bar}<span class="share">{_percent(accuracy)}</span></td>'
+      f'{bar}<span class="share">{percent(accuracy)}</span></td>'
       f'<td class="number" data-value="{total}">{total:,}</td>'
       f'<td data-value="{escape(wrong)}">{escape(wrong) or "–"}</td>'
       f'<td class="number" data-value="{times or ""}">{times or "–"}</td></tr>'
     )
-  return _section(
+  return section(
     'Classes',
     'A click on a heading sorts by it.',
     f"""<div class="scroll" tabindex="0"><table id="classes">
@@ -192,11 +180,11 @@ def confusion(contents: Contents, counts: np.ndarray) -> str:
   pairs = ''.join(
     f'<li><span>{escape(names[truth])} → {escape(names[answer])}</span>'
     f'<span class="quiet">{clips:,} of {total:,}'
-    f' ({_percent(clips / total, 0)})</span></li>\n'
+    f' ({percent(clips / total, 0)})</span></li>\n'
     for truth, answer, clips, total in confused_pairs(counts, _PAIRS)
   )
   listed = f'<ol class="pairs">\n{pairs}</ol>' if pairs else '<p>None.</p>'
-  return _section(
+  return section(
     'Confusions',
     'A row holds the clips of one class, as shares of them. Point at a cell'
     ' to read it.'
@@ -248,7 +236,7 @@ def robustness(contents: Contents) -> str:
       )
       body += f'<div>{chart}</div>\n'
   name = wording.METRICS[headline]
-  return _section(
+  return section(
     'Robustness',
     f'{name[0].upper() + name[1:]} when the clips are damaged, on'
     f' {found["clips"]:,} clips, with the weights of step {found["step"]:,}.'
@@ -265,7 +253,7 @@ def mistakes(
 ) -> str:
   """The surest wrong answers, with their clips; as in `page.render`."""
   if not wrong:
-    return _section('Most wrong', 'Every answer is right.', '')
+    return section('Most wrong', 'Every answer is right.', '')
   names = contents.classes
   figures = []
   for place, item in enumerate(wrong):
@@ -278,8 +266,8 @@ def mistakes(
       )
     figures.append(
       f"""<figure>{canvas}<figcaption><b>{truth}</b><br>
-<span class="answer">{answer}</span> with {_percent(item.sure)}<br>
-<span class="quiet">true class {_percent(item.of_truth)}<br>
+<span class="answer">{answer}</span> with {percent(item.sure)}<br>
+<span class="quiet">true class {percent(item.of_truth)}<br>
 {escape(item.id)}</span></figcaption></figure>"""
     )
   lead = 'The wrong answers of the highest probability, below the true class.'
@@ -290,7 +278,7 @@ def mistakes(
       '<i style="background:var(--orange)"></i>right</span>'
     )
     before = '<button type="button" class="play">Pause</button>'
-  return _section(
+  return section(
     'Most wrong',
     lead,
     f'{before}\n<div class="clips">\n{chr(10).join(figures)}\n</div>',

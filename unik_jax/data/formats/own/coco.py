@@ -70,9 +70,10 @@ def parse(data: dict, where: str, persons: int = 2) -> Found:
     nested = attributes if isinstance(attributes, dict) else {}
     ids.append(body.get('track_id', nested.get('track_id')))
   if not poses:
-    raise UserError(
+    raise people.Nobody(
       f'{where}: nobody is seen in any of {len(images)} frames; remove this'
-      ' clip'
+      ' clip',
+      len(images),
     )
   clip = people.tracks(
     np.stack(poses),

@@ -29,8 +29,16 @@ def parse_json(
   Raises:
     UserError: no JSON, no form that is known, or as the form's `parse`.
   """
-  where = str(file)
-  data = _load(file)
+  return parse(load(file), str(file), persons, image_size)
+
+
+def parse(
+  data: Any,
+  where: str,
+  persons: int = 2,
+  image_size: tuple[int, int] | None = None,
+) -> Found:
+  """As `parse_json`, of a value that `load` has read."""
   if alphapose.is_it(data):
     return alphapose.parse(data, where, persons)
   if coco.is_it(data):
@@ -53,7 +61,8 @@ def parse_json(
   )
 
 
-def _load(file):
+def load(file: files.File) -> Any:
+  """The value of the file, integers as floats; a UserError if it has none."""
   try:
     return files.load_json(file, parse_int=float)
   except UserError as error:

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import re
+from typing import Any
 
 from unik_jax.data import files
 from unik_jax.data.formats import own
@@ -89,7 +90,7 @@ def existing(entry: Entry) -> own.Source:
 
 
 def _from_table(root, path):
-  rows, columns = _rows(path)
+  rows, columns = rows_of(path)
   other = [column for column in columns if column not in _KNOWN]
   for column in _NEEDED:
     if column not in columns:
@@ -177,8 +178,14 @@ def _not_listed(root, path, entries):
   return [f'{len(other)} files are not listed in {path}, such as {other[0]}']
 
 
-def _rows(path):
-  """((where, row), ...) and the names of the columns."""
+def rows_of(
+  path: pathlib.Path,
+) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+  """((where, row), ...) of a table, CSV or JSON, and the names of its columns.
+
+  Raises:
+    UserError: no table, or a row with other than its columns.
+  """
   content = files.File(str(path)).read_bytes()
   if path.suffix == '.json':
     rows = files.parse_json(content, str(path), parse_int=str)

@@ -105,9 +105,10 @@ def parse(
       poses.append(pose)
       times.append(place)
   if not poses:
-    raise UserError(
+    raise people.Nobody(
       f'{where}: nobody is seen in any of {len(frames)} frames; remove this'
-      ' clip'
+      ' clip',
+      len(frames),
     )
   poses = np.stack(poses)
   if np.mean(np.abs(poses[..., :2]).max(-1) > _FAR) > 0.5:
@@ -116,7 +117,7 @@ def parse(
       ' are due; divide them by its width and height'
     )
   world = any(map(_is_world, frames))
-  width, height = _size(data, where) or image_size or (1, 1)
+  width, height = stated_size(data, where) or image_size or (1, 1)
   if not world:
     poses[..., 1] *= height / width
   confidence = axes[-1] in _SURE
@@ -175,7 +176,7 @@ def _first(value, keys):
   return None
 
 
-def _size(data, where):
+def stated_size(data: Any, where: str) -> tuple[int, int] | None:
   """(width, height) that the file states, or None."""
   if not isinstance(data, dict):
     return None

@@ -72,9 +72,10 @@ def parse(data: dict | list, where: str, persons: int = 2) -> Found:
       times.append(t)
       ids.append(body.get('track_id'))
   if not poses:
-    raise UserError(
+    raise people.Nobody(
       f'{where}: nobody is seen in any of {len(frames)} frames; remove this'
-      ' clip'
+      ' clip',
+      len(frames),
     )
   places = people.places([int(frame['frame_id']) for frame in frames])
   clip = people.tracks(

@@ -84,8 +84,10 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> Found:
       times.append(time)
       ids.append(str(person.get('person_id')))
   if not poses:
-    raise UserError(
-      f'{where}: nobody is seen in any of {len(names)} frames; remove this clip'
+    raise people.Nobody(
+      f'{where}: nobody is seen in any of {len(names)} frames; remove this'
+      ' clip',
+      len(names),
     )
   clip = people.tracks(
     np.stack(poses),

@@ -40,6 +40,18 @@ class Found(NamedTuple):
   notes: tuple[str, ...] = ()
 
 
+class Nobody(UserError):
+  """A file of the right form with no body in any frame.
+
+  Attributes:
+    frames: how many there are.
+  """
+
+  def __init__(self, message: str, frames: int = 0):
+    super().__init__(message)
+    self.frames = frames
+
+
 def channel_names(channels: int, confidence: bool) -> str:
   """Such as 'x y confidence'."""
   names = 'x y z'.split()[: channels - confidence]
@@ -176,16 +188,19 @@ def _link(poses, frames, confidence):
   points = poses[..., :-1] if confidence else poses
   points = np.where(there[..., None], points, np.nan)
   size = _size(points)
-  number = np.full(len(poses), -1)
-  last = []  # the newest body of each person
   order = np.argsort(frames, kind='stable')
   starts = np.flatnonzero(np.diff(frames[order])) + 1
+  if len(starts) == len(poses) - 1:  # a body a frame, mostly of one person
+    before, after = order[:-1], order[1:]
+    gap = _gap(points[before], points[after], size[before], size[after])
+    if np.isfinite(gap).all():
+      return np.zeros(len(poses), int)
+  number = np.full(len(poses), -1)
+  last = []  # the newest body of each person
   for rows in np.split(order, starts):
-    apart = np.linalg.norm(points[last][:, None] - points[rows], axis=-1)
-    both = np.isfinite(apart)
-    total, joints = np.where(both, apart, 0).sum(-1), both.sum(-1)
-    far = total > joints * np.maximum(size[last][:, None], size[rows])
-    gap = np.where(far | (joints == 0), np.inf, total / np.maximum(joints, 1))
+    gap = _gap(
+      points[last][:, None], points[rows], size[last][:, None], size[rows]
+    )
     while np.isfinite(gap).any():
       person, body = np.unravel_index(gap.argmin(), gap.shape)
       number[rows[body]], last[person] = person, rows[body]
@@ -194,6 +209,15 @@ def _link(poses, frames, confidence):
       number[row] = len(last)
       last.append(row)
   return number
+
+
+def _gap(before, after, size_before, size_after):
+  """Mean distance over the joints that both have; inf beyond their size."""
+  apart = np.linalg.norm(before - after, axis=-1)
+  both = np.isfinite(apart)
+  total, joints = np.where(both, apart, 0).sum(-1), both.sum(-1)
+  far = total > joints * np.maximum(size_before, size_after)
+  return np.where(far | (joints == 0), np.inf, total / np.maximum(joints, 1))
 
 
 def _size(points):
