@@ -31,11 +31,11 @@ def make_net(name, persons=2):
 
 
 def make_weights(net):
-  """Weights whose batch norms have all seen something."""
+  """As after some training: the first ones hardly look at a clip."""
   rng = np.random.default_rng(0)
-  params, stats = net.init(jax.random.key(0))
-  return params, jax.tree.map(
-    lambda a: np.float32(a + rng.uniform(-0.3, 0.3, a.shape)), stats
+  return jax.tree.map(
+    lambda a: np.float32(a + rng.uniform(-0.3, 0.3, a.shape)),
+    net.init(jax.random.key(0)),
   )
 
 
@@ -64,7 +64,7 @@ def test_answers_are_the_same(name):
   logits, _ = Evaluator(net)(*weights, batches)
   expected = np.concatenate([dense(net, weights, b['x']) for b in batches])
   np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
-  assert np.ptp(expected, 0).max() > 1e-3
+  assert np.ptp(expected, 0).max() > 0.01
 
 
 @pytest.mark.parametrize('persons', [1, 3])
