@@ -1,4 +1,6 @@
-"""Whether the loader keeps up with the model: python benchmarks/loader.py
+"""Whether the loader keeps up with the model.
+
+  python benchmarks/loader.py [CONFIG ...] [--json]
 
 For each config: clips a second that the loader makes in training, of made-up
 clips of a usual length, prepared and read from a warm cache; and clips a second
@@ -6,16 +8,17 @@ that a training step takes on this machine's devices. More than 1 in the last
 column, and the model never waits.
 """
 
+import argparse
 import importlib.util
 import itertools
 import pathlib
-import sys
 import tempfile
 import time
 
 import jax
 import numpy as np
 import tensorflow_datasets as tfds
+import timing
 from absl import logging
 
 from unik_jax import models, optim
@@ -122,17 +125,27 @@ def model_speed(config, size):
   return steps * size / (time.perf_counter() - start)
 
 
-def main(cases):
+def main():
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('cases', nargs='*', help=', '.join(CASES))
+  parser.add_argument('--json', action='store_true', help='a last line')
+  options = parser.parse_args()
   logging.set_verbosity(logging.ERROR)
+  figures = {}
   print(f'{"config":18} loader clips/s  model clips/s   ratio')
-  for case in cases or CASES:
+  for case in options.cases or CASES:
     frames, size = CASES[case]
     config = load_config(case)
     with tempfile.TemporaryDirectory() as folder:
       loads = loader_speed(config, frames, folder)
     takes = model_speed(config, size)
     print(f'{case:18} {loads:14.0f} {takes:14.1f} {loads / takes:7.0f}')
+    figures[case] = {'loader_clips_per_s': loads, 'model_clips_per_s': takes}
+  if options.json:
+    timing.print_json(figures)
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:])
+  main()

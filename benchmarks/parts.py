@@ -1,0 +1,266 @@
+"""UNIK taken apart into operations, each to be run, timed and counted alone.
+
+The modules are the network's own; only what stands between them in
+`Block.__call__` and `SpatialUnit.__call__` is written out again here.
+
+Shape legend: N clips, M persons, B = N * M, V joints, T frames, C channels.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from unik_jax.models.layers import ConvNorm
+from unik_jax.models.unik import UNIK, Block
+from unik_jax.tabulating import costs
+
+MODES = ('evaluation', 'training')
+
+
+class Part(NamedTuple):
+  """Some computation of a network.
+
+  Attributes:
+    name: what is computed.
+    module: whose weights it uses.
+    call: (module, *inputs, *fixed, train=...) to the result.
+    inputs: shapes of what training needs the gradient of.
+    fixed: shapes of what else goes in.
+    uses: attributes of the module, where not all of it is used.
+  """
+
+  name: str
+  module: nnx.Module
+  call: Callable
+  inputs: tuple = ()
+  fixed: tuple = ()
+  uses: tuple[str, ...] = ()
+
+  def shape(self) -> Any:
+    """That of the result."""
+    function, arguments = self.program('evaluation')
+    return jax.eval_shape(function, *arguments)
+
+  def program(self, mode: str) -> tuple[Callable, tuple]:
+    """A pure function and its arguments, of which the inputs are shapes.
+
+    In evaluation it gives the result. In training it takes the gradient by the
+    result too, and gives the result, new batch statistics, and the gradients by
+    weights and inputs: a forward and a backward pass.
+    """
+    graph, params, stats, rest = nnx.split(
+      self.module, self._used(nnx.Param), self._used(nnx.BatchStat), ...
+    )
+
+    def forward(params, stats, inputs, fixed, *, train=False):
+      # Copied: what is not of this trace cannot be written to.
+      module = nnx.merge(graph, params, stats, rest, copy=True)
+      result = self.call(module, *inputs, *fixed, train=train)
+      new = nnx.state(module, self._used(nnx.BatchStat))
+      return (result, new) if train else result
+
+    def training(params, stats, inputs, fixed, gradient):
+      result, pull, new = jax.vjp(
+        lambda params, inputs: forward(
+          params, stats, inputs, fixed, train=True
+        ),
+        params,
+        inputs,
+        has_aux=True,
+      )
+      return result, new, pull(gradient)
+
+    arguments = (params, stats, self.inputs, self.fixed)
+    if mode == 'evaluation':
+      return forward, arguments
+    return training, (*arguments, jax.eval_shape(forward, *arguments))
+
+  def flops(self, mode: str) -> int:
+    """Those of matrix products and convolutions, two of a multiply-accumulate.
+
+    A backward pass has twice the forward one's: by weights, and by inputs.
+    """
+    function, arguments = self.program('evaluation')
+    forward = 2 * costs._count(jax.make_jaxpr(function)(*arguments).jaxpr)
+    return forward * (3 if mode == 'training' else 1)
+
+  def bytes(self, mode: str) -> int:
+    """All that goes in and comes out, weights too, moved once."""
+    function, arguments = self.program(mode)
+    moved = arguments, jax.eval_shape(function, *arguments)
+    return sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(moved))
+
+  def compiled(self, mode: str) -> Callable[[], Any]:
+    """A call of it, on made-up inputs."""
+    function, arguments = self.program(mode)
+    arguments = jax.tree.map(_made_up, arguments)
+    program = jax.jit(function).lower(*arguments).compile()
+    return functools.partial(program, *arguments)
+
+  def _used(self, kind):
+    def by_name(path, _):
+      return not self.uses or path[0] in self.uses
+
+    return nnx.All(kind, by_name)
+
+
+def of_network(model: UNIK, x_nmtvc: jax.ShapeDtypeStruct) -> Part:
+  """All of it; training without loss and optimizer."""
+  return Part(
+    'network', model, lambda model, x, train: model(x, train=train), (),
+    (x_nmtvc,),
+  )  # fmt: skip
+
+
+def ends(model: UNIK, x_nmtvc: jax.ShapeDtypeStruct) -> tuple[Part, Part]:
+  """What comes before the blocks, and what comes after them."""
+  n, m, t, v, _ = x_nmtvc.shape
+  first = Part(
+    'input',
+    model,
+    lambda model, x, train: model._persons(x, train=train),
+    fixed=(x_nmtvc,),
+    uses=('input_bn',),
+  )
+  for block in model.blocks:
+    t = -(-t // block.temporal.conv.stride)
+  features = model.head.kernel.shape[0]
+  last = jax.ShapeDtypeStruct((n * m, v, t, features), x_nmtvc.dtype)
+  head = Part(
+    'head',
+    model.head,
+    lambda head, x, train: head(
+      x.reshape(n, -1, features).mean(1, dtype=jnp.float32)
+    ),
+    (last,),
+  )
+  return first, head
+
+
+class Kind(NamedTuple):
+  """Blocks that are all alike.
+
+  Attributes:
+    numbers: theirs, from 1.
+    block: one of them, whole.
+    operations: the same, taken apart.
+  """
+
+  numbers: list[int]
+  block: Part
+  operations: list[Part]
+
+
+def kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
+  """A network's blocks, each kind once, in the order of their first.
+
+  Args:
+    model: its S-LSUs have attention, and windows of one frame.
+    x_bvtc: the shape that the first block is given.
+  """
+  found = {}
+  for number, block in enumerate(model.blocks, 1):
+    part = Part(
+      'block', block, lambda block, x, train: block(x, train=train), (x_bvtc,)
+    )
+    weights = jax.tree.leaves(nnx.state(block, nnx.Param))
+    key = (
+      x_bvtc.shape,
+      part.shape().shape,
+      tuple(leaf.shape for leaf in weights),
+      block.residual is None,
+    )
+    if key not in found:
+      found[key] = Kind([], part, list(_operations(block, x_bvtc)))
+    found[key].numbers.append(number)
+    x_bvtc = part.shape()
+  return list(found.values())
+
+
+def _operations(block: Block, x) -> Iterator[Part]:
+  """A block's, in the order in which they run."""
+  unit, temporal = block.spatial, block.temporal
+  attention = Part(
+    'attention',
+    unit,
+    lambda unit, x, train: (unit._matrices() + unit._attention(x)).astype(
+      x.dtype
+    ),
+    (x,),
+    uses=('dependency', 'theta', 'phi'),
+  )
+  yield attention
+  mixed = Part(
+    'mix and embed',
+    unit,
+    lambda unit, x, mixing, train: (
+      unit._mix_and_embed(x, mixing, 'b') + unit._cast(unit.embed.bias).sum(0)
+    ),
+    (x, attention.shape()),
+    uses=('embed',),
+  )
+  yield mixed
+  y = mixed.shape()
+  beside = [u for u in (unit.shortcut, block.residual) if _is_norm(u)]
+  strides = [u.stride for u in beside]
+  shortcuts = Part(
+    'shortcuts, 1 x 1',
+    nnx.List([u.conv for u in beside]),
+    lambda convs, x, train: tuple(
+      conv(x[:, :, ::stride])
+      for conv, stride in zip(convs, strides, strict=True)
+    ),
+    (x,),
+  )
+  if beside:
+    yield shortcuts
+  convolution = Part(
+    'temporal',
+    temporal.conv,
+    lambda conv, y, train: conv(y),
+    (y,),
+  )
+  yield convolution
+  z = convolution.shape()
+  yield Part(
+    'batch norm',
+    nnx.List([unit.bn, temporal.bn, *(u.bn for u in beside)]),
+    lambda norms, *arrays, train: tuple(
+      norm(array, train=train)
+      for norm, array in zip(norms, arrays, strict=True)
+    ),
+    (y, z, *(shortcuts.shape() if beside else ())),
+  )
+  # Both summands have the same gradient, which is written once.
+  residual = () if block.residual is None else (z,)
+  yield Part(
+    'add and ReLU',
+    nnx.List([]),
+    lambda _, y, z, a, b=0.0, *, train: (
+      jax.nn.relu(y + a),
+      jax.nn.relu(z + b),
+    ),
+    (y, z),
+    (y, *residual),
+  )
+
+
+def _is_norm(unit):
+  return isinstance(unit, ConvNorm)
+
+
+@functools.cache
+def _values(shape, dtype):
+  """The same array for all that have its shape."""
+  return jax.random.normal(jax.random.key(math.prod(shape)), shape, dtype)
+
+
+def _made_up(leaf):
+  if isinstance(leaf, jax.ShapeDtypeStruct):
+    return _values(leaf.shape, leaf.dtype)
+  return jax.device_put(leaf)
