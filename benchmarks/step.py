@@ -6,7 +6,8 @@
 Prints clips and operations a second beside the machine's own peaks, measured
 in turns with them; compilation is timed apart. --present=1 has all persons but
 one be absent, and adds the evaluation that computes those once. --torch adds
-the same network in eager PyTorch (python -m pip install torch), to be compared by ratios.
+the same network in eager PyTorch (python -m pip install torch), to be compared
+by ratios.
 """
 
 import argparse

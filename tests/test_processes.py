@@ -6,6 +6,7 @@ Real processes of `python -m unik_jax.main --multihost`, two devices each.
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -118,9 +119,15 @@ def test_one_killed_and_all_started_again(two, synthetic_dir, tmp_path):
   if first.returncode == 1:
     assert 'the same command goes on' in printed
   assert not (workdir / 'summary.json').exists()
-  again, _ = finish(start(workdir, synthetic_dir, 2))
-  assert 'Going on from step 6 of 12.' in again
+  alone = shutil.copytree(workdir, tmp_path / 'alone')
+  for folder, count in ((workdir, 2), (alone, 1)):
+    again, *_ = finish(start(folder, synthetic_dir, count))
+    assert 'Going on from step 6 of 12.' in again
   whole, mended = runs.load(two), runs.load(workdir)
+  # What two processes saved, one goes on with.
+  (ours, answers), (theirs, expected) = figures(alone), figures(two)
+  np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+  np.testing.assert_allclose(answers.logits, expected.logits, atol=1e-4)
   for one, other in zip(
     jax.tree.leaves((whole.params, whole.batch_stats)),
     jax.tree.leaves((mended.params, mended.batch_stats)),

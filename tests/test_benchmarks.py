@@ -1,0 +1,74 @@
+"""What the benchmarks count, against counts by hand."""
+
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from unik_jax.models.unik import UNIK
+
+FOLDER = pathlib.Path(__file__).parents[1] / 'benchmarks'
+
+
+@pytest.fixture
+def kinds(monkeypatch):
+  monkeypatch.syspath_prepend(FOLDER)
+  import parts
+
+  model = UNIK(
+    7,
+    17,
+    2,
+    2,
+    widths=(8, 8, 8, 16),
+    strides=(1, 1, 1, 2),
+    rngs=nnx.Rngs(params=0),
+  )
+  x = jax.ShapeDtypeStruct((4, 2, 20, 17, 2), jnp.float32)
+  first, _ = parts.ends(model, x)
+  return parts.kinds(model, first.shape())
+
+
+def test_blocks_that_are_alike_are_taken_once(kinds):
+  assert [kind.numbers for kind in kinds] == [[1], [2, 3], [4]]
+
+
+def test_operations_are_counted(kinds):
+  b, v, t, c, d = 8, 17, 20, 8, 16
+  operations = {part.name: part for part in kinds[2].operations}
+  flops = {name: part.flops('evaluation') for name, part in operations.items()}
+  assert flops == {
+    # Two embeddings of d / 4 channels and their product, for three heads.
+    'attention': 2 * 3 * b * (2 * v * t * c * d // 4 + v * v * t * d // 4),
+    'mix and embed': 2 * 3 * b * (v * v * t * c + v * t * c * d),
+    # Of all frames within a block's first unit; of every second one around it.
+    'shortcuts, 1 x 1': 2 * b * v * (t + t // 2) * c * d,
+    'temporal': 2 * b * v * (t // 2) * 9 * d * d,
+    'batch norm': 0,
+    'add and ReLU': 0,
+  }
+  assert operations['temporal'].flops('training') == 3 * flops['temporal']
+  moved = 4 * (b * v * t * d + b * v * (t // 2) * d + 9 * d * d + d)
+  assert operations['temporal'].bytes('evaluation') == moved
+  whole = kinds[2].block.flops('evaluation')
+  assert whole == sum(flops.values())
+
+
+def test_an_operation_runs_there_and_back(kinds):
+  for part in kinds[2].operations:
+    jax.block_until_ready(part.compiled('training')())
+
+
+@pytest.mark.parametrize('name', ['blocks', 'loader', 'startup', 'step'])
+def test_commands_say_what_they_are(name):
+  done = subprocess.run(
+    [sys.executable, FOLDER / f'{name}.py', '--help'],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert '--json' in done.stdout
