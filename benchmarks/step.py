@@ -5,7 +5,8 @@
 
 Prints clips and operations a second beside the machine's own peaks, measured
 in turns with them; compilation is timed apart. --present=1 has all persons but
-one be absent, and adds evaluation as runs do it: absent persons once, the others in parts of the batch. --torch adds the same network in eager PyTorch
+one be absent, and adds evaluation as runs do it: absent persons once, the
+others in parts of the batch. --torch adds the same network in eager PyTorch
 (python -m pip install torch), to be compared by ratios.
 """
 
