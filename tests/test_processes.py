@@ -36,7 +36,7 @@ SETTINGS = {
 }
 
 
-def start(workdir, data_dir, count):
+def start(workdir, data_dir, count, **more):
   """That many processes of a run; four devices in all."""
   with socket.socket() as free:
     free.bind(('127.0.0.1', 0))
@@ -45,7 +45,7 @@ def start(workdir, data_dir, count):
     *(sys.executable, '-m', 'unik_jax.main', f'--workdir={workdir}'),
     '--config=configs/synthetic.py',
     f'--config.data.data_dir={data_dir}',
-    *(f'--config.{key}={value}' for key, value in SETTINGS.items()),
+    *(f'--config.{key}={value}' for key, value in (SETTINGS | more).items()),
   ]
   devices = f'--xla_force_host_platform_device_count={4 // count}'
   environment = os.environ | {'XLA_FLAGS': devices}
@@ -120,11 +120,12 @@ def test_one_killed_and_all_started_again(two, synthetic_dir, tmp_path):
     assert 'the same command goes on' in printed
   assert not (workdir / 'summary.json').exists()
   alone = shutil.copytree(workdir, tmp_path / 'alone')
-  for folder, count in ((workdir, 2), (alone, 1)):
-    again, *_ = finish(start(folder, synthetic_dir, count))
+  held = {'data.on_device': 'float32'}
+  for folder, count, more in ((workdir, 2, {}), (alone, 1, held)):
+    again, *_ = finish(start(folder, synthetic_dir, count, **more))
     assert 'Going on from step 6 of 12.' in again
   whole, mended = runs.load(two), runs.load(workdir)
-  # What two processes saved, one goes on with.
+  # What two processes saved, one goes on with, its clips on its devices.
   (ours, answers), (theirs, expected) = figures(alone), figures(two)
   np.testing.assert_allclose(ours, theirs, rtol=1e-5)
   np.testing.assert_allclose(answers.logits, expected.logits, atol=1e-4)
