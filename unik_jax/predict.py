@@ -1,13 +1,12 @@
 """Answers for clips of your own, or for a stream of frames.
 
   python -m unik_jax.predict --run=DIR FILES... [--layout=NAME] [--top_k=K]
-    [--json] [--each_person] [--skip_bad] [--confidence]
-    [--image_size=WIDTH,HEIGHT]
-  SOURCE | python -m unik_jax.predict --run=DIR --stream [--window=FRAMES]
-    [--every=FRAMES]
+    [--json] [--each_person] [--skip_bad] [--confidence] [--image_size=W,H]
+    [--draw=FOLDER] [--save_keypoints=FOLDER]
+  SOURCE | python -m unik_jax.predict --run=DIR --stream [--window=F] [--every=F]
 
-DIR is the --workdir of a run. FILES are clips, of any format in
-docs/own_data.md, or folders of them. docs/predict.md has the rest.
+DIR is the --workdir of a run. FILES are clips of any format in
+docs/own_data.md, videos, or folders of them. docs/predict.md has the rest.
 """
 
 import functools
@@ -34,6 +33,8 @@ _CONFIDENCE = flags.DEFINE_boolean(
 _IMAGE_SIZE = flags.DEFINE_list(
   'image_size', [], 'WIDTH,HEIGHT in pixels, where no file says it.'
 )
+_DRAW = flags.DEFINE_string('draw', '', 'Folder for videos that are drawn on.')
+_SAVE = flags.DEFINE_string('save_keypoints', '', 'Folder for those of videos.')
 _STREAM = flags.DEFINE_boolean(
   'stream', False, 'Read frames from standard input, a line of JSON each.'
 )
@@ -73,7 +74,7 @@ def _files(paths):
   from unik_jax.predicting import predictor
 
   model = predictor.load(_RUN.value)
-  layout = recordings.layout_of(model, _LAYOUT.value)
+  layout = recordings.layout_of(model, _LAYOUT.value, sources)
   records = recordings.records(
     model,
     sources,
@@ -88,8 +89,8 @@ def _files(paths):
   top_k = _TOP_K.value or (5 if _JSON.value else 3)
   answers = model.answer(records, layout=layout, top_k=top_k)
   write = recordings.to_json if _JSON.value else recordings.table
-  lines = write(sources, answers)
-  print(*lines, sep='\n', flush=True)
+  print(*write(sources, answers), sep='\n', flush=True)
+  recordings.finish(sources, answers, _DRAW.value, _SAVE.value, say=_say)
 
 
 def _stream(paths):

@@ -16,12 +16,14 @@ from unik_jax.data.formats.own.people import Found
 from unik_jax.errors import UserError
 from unik_jax.predicting import keypoints
 from unik_jax.skeletons import BUILT_IN, Layout
+from unik_jax.video import drawing, estimators, films
 
 if TYPE_CHECKING:  # so that a name that is wrong is told before JAX is there
   from unik_jax.predicting.predictor import Prediction, Predictor
 
 # Of an estimator that loses people all the time, each crumb would be one.
 MOST_PERSONS = 64
+_ALL = (*own.SUFFIXES, *films.SUFFIXES)
 _LISTS = (settings.NAME, 'manifest.csv', 'manifest.json')
 
 
@@ -52,10 +54,10 @@ def find(
       found += _search(pathlib.Path(path), image_size)
       continue
     suffix = os.path.splitext(path)[1].lower()
-    if suffix not in own.SUFFIXES:
+    if suffix not in _ALL:
       raise UserError(
         f'{path}: unknown suffix {suffix!r}; use one of'
-        f" {', '.join(own.SUFFIXES)}, or a folder of OpenPose's"
+        f" {', '.join(_ALL)}, or a folder of OpenPose's"
         f' *{openpose.SUFFIX} files'
       )
     found.append(own.Source(path, image_size=image_size))
@@ -73,17 +75,28 @@ def size_of(words: Sequence[str]) -> tuple[int, int] | None:
     ) from None
 
 
-def layout_of(model: 'Predictor', name: str) -> Layout:
+def is_video(source: own.Source) -> bool:
+  """Whether a file is a video, by its suffix."""
+  return os.path.splitext(source.path)[1].lower() in films.SUFFIXES
+
+
+def layout_of(
+  model: 'Predictor', name: str, sources: Sequence[own.Source] = ()
+) -> Layout:
   """The layout that a user names.
 
   Args:
     model: whose joints are to be made of it.
+    sources: what is to be answered for; where all are videos and no name is
+      given, the layout is that of the joints which are found in them.
     name: of a layout that is known, or the path of a layout.yaml; '' for that
       of the clips that the model was trained on.
 
   Raises:
     UserError: unknown, no such file, or it cannot be mapped.
   """
+  if not name and sources and all(map(is_video, sources)):
+    return model.layout(estimators.LAYOUT)
   path = pathlib.Path(name).expanduser()
   if path.name != settings.NAME:
     return model.layout(name or None)
@@ -102,7 +115,7 @@ def _search(root, image_size):
     folder, name = os.path.split(file.path)
     if name.endswith(openpose.SUFFIX):
       frames[folder].add(openpose.clip_of(name))
-    elif os.path.splitext(name)[1].lower() in own.SUFFIXES:
+    elif os.path.splitext(name)[1].lower() in _ALL:
       if name not in _LISTS:
         found.append(own.Source(file.path, image_size=image_size))
   for folder, videos in frames.items():
@@ -112,7 +125,7 @@ def _search(root, image_size):
   if not found:
     raise UserError(
       f'{root}: no clip in this folder; looked for were'
-      f" {', '.join(own.SUFFIXES)} and OpenPose's *{openpose.SUFFIX}"
+      f" {', '.join(_ALL)} and OpenPose's *{openpose.SUFFIX}"
     )
   return sorted(found, key=str)
 
@@ -193,8 +206,13 @@ def read(
   """
   options = {'persons': persons, 'confidence': confidence}
   try:
-    found = own.find(source, layout, **options)
+    if is_video(source):
+      found = films.found(source.path)
+    else:
+      found = own.find(source, layout, **options)
   except UserError:
+    if is_video(source):
+      raise
     # A table whose header names other joints says of which layout they are.
     try:
       found = own.find(source, None, **options)
@@ -214,6 +232,49 @@ def read(
     )
   keypoints.check_joints(clip.shape[2], layout, str(source), clip.shape[1])
   return found
+
+
+def finish(
+  sources: Sequence[own.Source],
+  answers: Sequence['Prediction'],
+  draw: str,
+  save: str,
+  *,
+  say: Callable[[str], None],
+) -> None:
+  """Draws answers on videos, and saves what was seen in them.
+
+  Args:
+    sources: of `find`.
+    answers: for them.
+    draw: folder for videos with skeletons and answers; '' for none.
+    save: folder for keypoints; '' for none.
+    say: is told what was done.
+
+  Raises:
+    UserError: a file cannot be written.
+  """
+  for n in sorted({one.clip for one in answers}):
+    if not is_video(sources[n]):
+      continue
+    path = sources[n].path
+    film = films.look(path)
+    if film.note:
+      say(f'note: {film.note}')
+    say(
+      f'{path}: {film.keypoints.shape[1]} frames,'
+      f' {film.milliseconds:.0f} ms each to find poses'
+    )
+    if save:
+      say(f'keypoints: {films.save(path, save)}')
+    if draw:
+      lines = [
+        ('' if one.person is None else f'person {one.person}: ')
+        + f'{one.label} {one.probability:.0%}'
+        for one in answers
+        if one.clip == n
+      ]
+      say(f'drawn: {drawing.draw(path, lines, draw)}')
 
 
 def note_on_units(
