@@ -3,10 +3,10 @@
   python -m unik_jax.predict --run=DIR FILES... [--layout=NAME] [--top_k=K]
     [--json] [--each_person] [--skip_bad] [--confidence] [--image_size=W,H]
     [--draw=FOLDER] [--save_keypoints=FOLDER]
-  SOURCE | python -m unik_jax.predict --run=DIR --stream [--window=F] [--every=F]
+  ... | python -m unik_jax.predict --run=DIR --stream [--window=T] [--every=T]
 
-DIR is the --workdir of a run. FILES are clips of any format in
-docs/own_data.md, videos, or folders of them. docs/predict.md has the rest.
+DIR is a run's --workdir; FILES are clips of any format in docs/own_data.md,
+videos, or folders of them. docs/predict.md has the rest.
 """
 
 import functools
@@ -44,7 +44,6 @@ _WINDOW = flags.DEFINE_integer(
 _EVERY = flags.DEFINE_integer(
   'every', 10, 'Frames from one answer of a stream to the next.', 1
 )
-
 
 _say = functools.partial(print, file=sys.stderr, flush=True)
 
@@ -86,8 +85,8 @@ def _files(paths):
   )
   if note := recordings.note_on_units(model, records):
     _say(f'note: {note}')
-  top_k = _TOP_K.value or (5 if _JSON.value else 3)
-  answers = model.answer(records, layout=layout, top_k=top_k)
+  few = 5 if _JSON.value else 3
+  answers = model.answer(records, layout=layout, top_k=_TOP_K.value or few)
   write = recordings.to_json if _JSON.value else recordings.table
   print(*write(sources, answers), sep='\n', flush=True)
   recordings.finish(sources, answers, _DRAW.value, _SAVE.value, say=_say)
