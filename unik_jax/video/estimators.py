@@ -21,8 +21,8 @@ INSTALL = "pip install 'unik_jax[video]'"
 def rtmpose() -> Estimator:
   """RTMPose on the persons that YOLOX detects, of rtmlib (Apache-2.0), COCO-17.
 
-  rtmlib fetches the weights when it is first used, some 150 MB, and keeps them
-  in ~/.cache/rtmlib.
+  rtmlib fetches the weights when it is first used, and keeps them in
+  ~/.cache/rtmlib.
 
   Raises:
     UserError: it is not installed, or its weights cannot be fetched.
