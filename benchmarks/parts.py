@@ -198,8 +198,8 @@ def _operations(block: Block, x) -> Iterator[Part]:
   mixed = Part(
     'mix and embed',
     unit,
-    lambda unit, x, mixing, train: (
-      unit._mix_and_embed(x, mixing, 'b') + unit._cast(unit.embed.bias).sum(0)
+    lambda unit, x, mixing, train: unit._mix_and_embed(x, mixing, 'b').reshape(
+      *x.shape[:3], -1
     ),
     (x, attention.shape()),
     uses=('embed',),

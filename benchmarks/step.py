@@ -153,6 +153,8 @@ def main():
   x[:, options.present or options.persons :] = 0
   label = rng.integers(0, options.classes, options.batch).astype(np.int32)
   calls, compile_seconds, net, weights = our_calls(options, x, label)
+  for call in calls.values():
+    jax.block_until_ready(call())
   memory = timing.peak_memory()
   if options.torch:
     calls |= torch_calls(options, net, weights, x, label)

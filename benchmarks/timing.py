@@ -1,8 +1,9 @@
 """Timing that survives a noisy machine, and what the machine can do at best.
 
 Calls that are compared run in turns, so that noise falls on all of them, and
-each is judged by its median. The first call of each, which compiles, is not
-counted.
+each is judged by its median. The first call of a turn is not counted: it may
+compile, and it finds the memory that the call before it had given back, which
+a loop of the same call does not.
 """
 
 import json
@@ -26,10 +27,9 @@ def interleaved(
     rounds: how often each is timed, after one call that is not.
   """
   seconds = {name: np.zeros(rounds) for name in calls}
-  for call in calls.values():
-    jax.block_until_ready(call())
   for i in range(rounds):
     for name, call in calls.items():
+      jax.block_until_ready(call())
       start = time.perf_counter()
       jax.block_until_ready(call())
       seconds[name][i] = time.perf_counter() - start

@@ -152,7 +152,7 @@ class GatedUnit(SpatialUnit):
     gate = jax.nn.sigmoid(self.joint_gate(y.mean(2)[:, None]))
     y += y * gate.transpose(0, 2, 1, 3)
     y += y * jax.nn.sigmoid(self.frame_gate(y.mean(1, keepdims=True)))
-    hidden = jax.nn.relu(self.squeeze(y.mean((1, 2), keepdims=True)))
+    hidden = layers.relu(self.squeeze(y.mean((1, 2), keepdims=True)))
     return y + y * jax.nn.sigmoid(self.excite(hidden))
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:

@@ -217,10 +217,8 @@ class Recognizer(nnx.Module):
     """Has absent persons, who are zeros, count in no batch norm."""
     there = x_nmtvc.any((2, 3, 4))
     for norm in self.norms():
-      norm.where = there.reshape(-1, 1, 1, 1)
-    if not self.persons_apart:
-      self.input_bn.where = there.reshape(-1, 1, 1)
-    else:
+      norm.where = there.reshape(-1, 1, 1)
+    if self.persons_apart:
       features = self.input_bn.scale.size // there.shape[1]
       self.input_bn.where = jnp.repeat(there, features, 1)[:, None]
 

@@ -83,7 +83,7 @@ class GraphUnit(nnx.Module):
     y = jnp.einsum('bhpud,bhutd->bptd', graph, value)
     y = self.bn(y, train=train)
     y += self.shortcut(x_bvtc, train=train) if self.shortcut else x_bvtc
-    return jax.nn.relu(y)
+    return layers.relu(y)
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
     """The learned graph, and the mean of its refinement over channels."""
@@ -172,7 +172,7 @@ class Block(nnx.Module):
       y += x_bvtc
     elif self.residual is not None:
       y += self.residual(x_bvtc, train=train)
-    return jax.nn.relu(y)
+    return layers.relu(y)
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
     """As of `GraphUnit`."""

@@ -16,12 +16,35 @@ import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import initial
+from unik_jax.models import convolution, initial
 
 
 def at_least_float32(dtype: Any) -> jnp.dtype:
   """The dtype for softmax, statistics and loss: float32, or wider."""
   return jnp.promote_types(dtype, jnp.float32)
+
+
+@jax.custom_vjp
+def relu(x: jax.Array) -> jax.Array:
+  """max(x, 0), of any shape; NaN stays NaN.
+
+  As a choice, and with its gradient from its own result, it is an array that
+  XLA's CPU compiler keeps; `jax.nn.relu` it computes again, with all that came
+  before it, wherever the result is transposed.
+  """
+  return jnp.where(x <= 0, 0, x)
+
+
+def _relu_forward(x):
+  y = relu(x)
+  return y, y
+
+
+def _relu_backward(y, dy):
+  return (jnp.where(y > 0, dy, 0),)
+
+
+relu.defvjp(_relu_forward, _relu_backward)
 
 
 class Dense(nnx.Module):
@@ -64,8 +87,7 @@ class TemporalConv(nnx.Module):
   """A (K x 1) convolution over time of x_bvtc: T frames to ceil(T / stride).
 
   It runs as a 1-D convolution with the joints folded into the batch, which
-  on the CPU is about twice as fast as the 2-D form. An even kernel, which
-  PyTorch's symmetric padding cannot serve, gets its odd pad at the end.
+  on the CPU is about twice as fast as the 2-D form.
 
   Args:
     in_features: C.
@@ -108,28 +130,13 @@ class TemporalConv(nnx.Module):
       (x_bvtc, self.kernel[...], self.bias[...]), dtype=self.dtype
     )
     b, v, t, c = x.shape
-    taps, frames = kernel.shape[0], -(-t // self.stride)
-    reach = (taps - 1) * self.dilation
-    if x.dtype == jnp.float64:
-      # XLA's CPU convolution has no fast path for it; a product per tap has.
-      x = jnp.pad(x, ((0, 0), (0, 0), (reach // 2, reach), (0, 0)))
-      last = (frames - 1) * self.stride + 1
-      starts = range(0, reach + 1, self.dilation)
-      shifted = (x[:, :, i : i + last : self.stride] for i in starts)
-      return sum(map(jnp.matmul, shifted, kernel)) + bias
-    # XLA's CPU convolution is a hundred times slower, here or in the backward
-    # pass, on fewer frames than taps; zeros at the end change nothing else.
-    short = (max(frames, taps) - 1) * self.stride + 1 - t
-    x = jnp.pad(x, ((0, 0), (0, 0), (0, max(short, 0)), (0, 0)))
-    y = jax.lax.conv_general_dilated(
-      x.reshape(b * v, -1, c),
+    y = convolution.over_time(
+      x.reshape(b * v, t, c),
       kernel,
-      window_strides=(self.stride,),
-      padding=((reach // 2, reach - reach // 2),),
-      rhs_dilation=(self.dilation,),
-      dimension_numbers=('NWC', 'WIO', 'NWC'),
+      stride=self.stride,
+      dilation=self.dilation,
     )
-    return y.reshape(b, v, *y.shape[1:])[:, :, :frames] + bias
+    return y.reshape(b, v, *y.shape[1:]) + bias
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -146,7 +153,8 @@ def _standardize_forward(x, scale, bias, epsilon):
   axes = tuple(range(x.ndim - 1))
   mean, var = jnp.mean(x, axes), jnp.var(x, axes)
   inverse = jax.lax.rsqrt(var + epsilon)
-  y = (x - mean) * (scale * inverse) + bias
+  factor = scale * inverse
+  y = x * factor + (bias - mean * factor)
   return (y, mean, var), (x, scale, mean, inverse)
 
 
@@ -154,9 +162,13 @@ def _standardize_backward(epsilon, kept, gradients):
   del epsilon
   (x, scale, mean, inverse), (dy, *_) = kept, gradients
   axes, n = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
-  standard = (x - mean) * inverse
-  d_bias, d_scale = dy.sum(axes), (dy * standard).sum(axes)
-  dx = (scale * inverse) * (dy - d_bias / n - standard * (d_scale / n))
+  factor, d_bias = scale * inverse, dy.sum(axes)
+  # All large arrays depend on dy: one of x alone would be computed in the
+  # forward pass, and kept. Its last sum is of two arrays, so that it is kept.
+  centred = dy - d_bias / n
+  d_scale = (centred * x).sum(axes) * inverse
+  slope = factor * inverse * d_scale / n
+  dx = factor * centred + (slope * mean - slope * x)
   return dx, d_scale, d_bias
 
 
@@ -172,7 +184,8 @@ class BatchNorm(nnx.Module):
   Attributes:
     groups: parts of the batch, one after the other, that have statistics of
       their own; the running ones are the means of theirs.
-    where: what the statistics are of, broadcast to the input; None for all.
+    where: what the statistics are of: (R, 1, C or 1) booleans for R equal
+      parts of the input, one after the other; None for all of it.
 
   Args:
     features: C.
@@ -241,6 +254,7 @@ class BatchNorm(nnx.Module):
       )
     where = self.where
     if where is not None:
+      x = x.reshape(len(where), -1, x.shape[-1])
       where = jnp.broadcast_to(where, x.shape)
       where = where.reshape(groups, -1, *x.shape[1:])
     x = x.reshape(groups, -1, *x.shape[1:])

@@ -54,7 +54,7 @@ class GraphUnit(ConvNorm):
     mixing = self.matrices().astype(x_butc.dtype)
     y = jnp.einsum('butc,kup->bptkc', x_butc, mixing)
     y = y.reshape(*y.shape[:3], -1)
-    return jax.nn.relu(super().__call__(y, train=train))
+    return layers.relu(super().__call__(y, train=train))
 
   def matrices(self) -> jax.Array:
     """The A_k, (K, U, P)."""
@@ -143,7 +143,7 @@ class Stage(nnx.Module):
       y = unit(y, train=train)
     for unit in self.windows:
       y += unit(x_bvtc, train=train)
-    return self.temporal[2](jax.nn.relu(y), train=train)
+    return self.temporal[2](layers.relu(y), train=train)
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
     """Those of the MS-GCN within frames, scale by scale; no attention.

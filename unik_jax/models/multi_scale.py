@@ -119,7 +119,7 @@ class TemporalUnit(nnx.Module):
     self.stride, self.relu = stride, relu
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    y = jax.nn.relu(self.entry(x_bvtc, train=train))
+    y = layers.relu(self.entry(x_bvtc, train=train))
     *parts, pooled = jnp.split(y, len(self.dilated) + 1, axis=-1)
     for i, branch in enumerate(self.dilated):
       parts[i] = branch(parts[i], train=train)
@@ -130,7 +130,7 @@ class TemporalUnit(nnx.Module):
       y += x_bvtc
     elif self.residual is not None:
       y += self.residual(x_bvtc, train=train)
-    return jax.nn.relu(y) if self.relu else y
+    return layers.relu(y) if self.relu else y
 
 
 def max_pool(x_bvtc: jax.Array, stride: int) -> jax.Array:

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import graphs, initial, layers
+from unik_jax.models import attention, graphs, initial, layers
 from unik_jax.models.base import Mixing
 from unik_jax.skeletons import Layout
 
@@ -174,31 +174,33 @@ class SpatialUnit(nnx.Module):
     mixing, batch = self._matrices(), ''
     if self.attention:
       mixing, batch = mixing + self._attention(x_butc), 'b'
+    # With joints folded into the batch, as the convolution that comes next
+    # has them: XLA computes again what it has to reshape in between.
     y = self._mix_and_embed(x_butc, mixing.astype(x_butc.dtype), batch)
-    y = self.bn(y + self._cast(self.embed.bias).sum(0), train=train)
-    y += self.shortcut(x_butc, train=train) if self.shortcut else x_butc
-    y = jax.nn.relu(y)
+    y = self.bn(y, train=train)
+    shortcut = self.shortcut(x_butc, train=train) if self.shortcut else x_butc
+    y = layers.relu(y + shortcut.reshape(y.shape))
     if self.tau > 1:
       y = y.reshape(b, self.tau, v, t, -1)
       y = jnp.einsum('bwvtc,wcd->bvtd', y, self._cast(self.window_kernel))
       y = self.window_bn(y + self._cast(self.window_bias), train=train)
-    return y
+    return y.reshape(b, v, t, -1)
 
   def _mix_and_embed(self, x_butc, mixing, batch):
-    """sum_h E_h . (x mixing_h), (B, P, T, D): two products for all heads.
+    """sum_h E_h . (x mixing_h), (B * P, T, D), of one head after the other.
 
-    Written so that the large arrays are laid out as the products take and give
-    them, which on a CPU is half again as fast as the plain einsums of Eq. 2.
+    Heads are not taken together: on a CPU to bring them next to their channels
+    costs more than larger products gain.
     """
     b, u, t, c = x_butc.shape
-    heads, _, p = mixing.shape[-3:]
-    mixing = jnp.einsum(f'{batch}hup->{batch}phu', mixing)
-    mixing = mixing.reshape(*mixing.shape[:-3], p * heads, u)
-    x = x_butc.reshape(b, u, t * c)
-    mixed = jnp.einsum(f'{batch}qu,buk->bqk', mixing, x)
-    mixed = mixed.reshape(b, p, heads, t, c).swapaxes(2, 3)
-    kernel = self._cast(self.embed.kernel)
-    return mixed.reshape(b, p, t, heads * c) @ kernel.reshape(heads * c, -1)
+    x_buk = x_butc.reshape(b, u, t * c)
+    # The bias comes first, so that the sum is an array of its own: XLA would
+    # add up the heads anew in each operation of the batch norm after it.
+    y = self._cast(self.embed.bias).sum(0)
+    for h, kernel in enumerate(self._cast(self.embed.kernel)):
+      mixed = jnp.einsum(f'{batch}up,buk->bpk', mixing[..., h, :, :], x_buk)
+      y += (mixed.reshape(-1, c) @ kernel).reshape(-1, t, kernel.shape[-1])
+    return y
 
   def _matrices(self):
     """W_h, (H, U, P): learned, a graph, or their sum."""
@@ -209,19 +211,13 @@ class SpatialUnit(nnx.Module):
 
   def _attention(self, x_butc):
     """Softmax over u, so that each column of A_h averages (Eq. 4)."""
-    # One product embeds for both, and all heads.
-    units, (b, u, t, c) = (self.theta, self.phi), x_butc.shape
-    kernel = jnp.stack([self._cast(unit.kernel) for unit in units])
-    bias = jnp.stack([self._cast(unit.bias) for unit in units])
-    both = x_butc @ jnp.moveaxis(kernel, 2, 0).reshape(c, -1) + bias.ravel()
-    both = both.reshape(b, u, t, *bias.shape)
-    theta, phi = jnp.einsum('butshe->sbhute', both)
-    wide = layers.at_least_float32(x_butc.dtype)
-    scores = jnp.einsum(
-      'bhute,bhpte->bhup', theta, phi, preferred_element_type=wide
+    theta, phi = (
+      (self._cast(unit.kernel), self._cast(unit.bias))
+      for unit in (self.theta, self.phi)
     )
+    scores = attention.scores(x_butc, theta, phi)
     if self.attention_scale:
-      scores = scores / (theta.shape[-1] * theta.shape[-2])
+      scores = scores / (theta[0].shape[-1] * x_butc.shape[2])
     return self._normalized(scores)
 
   def _normalized(self, scores):

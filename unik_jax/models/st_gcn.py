@@ -97,7 +97,7 @@ class Block(nnx.Module):
     y = self.graph_conv(x_bvtc)
     y = y.reshape(*y.shape[:-1], len(mixing), -1)
     y = jnp.einsum('butsd,sup->bptd', y, mixing)
-    y = jax.nn.relu(self.graph_bn(y, train=train))
+    y = layers.relu(self.graph_bn(y, train=train))
     y = self.temporal(y, train=train)
     if key is not None and self.dropout:
       kept = jax.random.bernoulli(key, 1 - self.dropout, y.shape)
@@ -106,7 +106,7 @@ class Block(nnx.Module):
       y += x_bvtc
     elif self.residual is not None:
       y += self.residual(x_bvtc[:, :, :: self.stride], train=train)
-    return jax.nn.relu(y)
+    return layers.relu(y)
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
     """A_s * E_s; there is no attention."""

@@ -62,7 +62,7 @@ class GraphUnit(nnx.Module):
     y = y.reshape(*y.shape[:-1], len(mixing), -1)
     y = self.bn(jnp.einsum('butsd,sup->bptd', y, mixing), train=train)
     y += self.shortcut(x_bvtc, train=train) if self.shortcut else x_bvtc
-    return jax.nn.relu(y)
+    return layers.relu(y)
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
     """As of `Recognizer`; `first` where the input's channels come in."""
@@ -105,13 +105,13 @@ class TemporalUnit(nnx.Module):
     self.stride, self.ends = stride, [first + n * width for n in range(4)]
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    y = jax.nn.relu(self.entry(x_bvtc, train=train))
+    y = layers.relu(self.entry(x_bvtc, train=train))
     *parts, pooled = jnp.split(y, self.ends, axis=-1)
     parts = [conv(p) for conv, p in zip(self.dilated, parts, strict=True)]
     parts.append(max_pool(pooled, self.stride))
     parts.append(self.plain(x_bvtc[:, :, :: self.stride]))
     y = self.joined_bn(jnp.concatenate(parts, axis=-1), train=train)
-    return self.exit(jax.nn.relu(y), train=train)
+    return self.exit(layers.relu(y), train=train)
 
 
 class Block(nnx.Module):
@@ -154,7 +154,7 @@ class Block(nnx.Module):
       y += x_bvtc
     elif self.residual is not None:
       y += self.residual(x_bvtc, train=train)
-    return jax.nn.relu(y)
+    return layers.relu(y)
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
     """The learned graph; there is no attention."""

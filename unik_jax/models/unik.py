@@ -90,7 +90,7 @@ class Block(nnx.Module):
       y += x_bvtc
     elif self.residual is not None:
       y += self.residual(x_bvtc, train=train)
-    return jax.nn.relu(y)
+    return layers.relu(y)
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
     """The S-LSU's matrices, and given features' attention."""
