@@ -92,15 +92,25 @@ def two(synthetic_dir, tmp_path_factory):
   return workdir
 
 
-def test_two_are_as_one(two, synthetic_dir, tmp_path):
-  finish(start(tmp_path / 'one', synthetic_dir, 1))
-  (ours, answers), (theirs, expected) = figures(two), figures(tmp_path / 'one')
-  assert len(ours) == 12
-  np.testing.assert_allclose(ours, theirs, rtol=1e-5)
-  assert answers.ids.tolist() == expected.ids.tolist()
-  assert len(set(answers.ids)) == 21  # each once, though batches are of 8
-  np.testing.assert_array_equal(answers.labels, expected.labels)
-  np.testing.assert_allclose(answers.logits, expected.logits, atol=1e-4)
+def test_two_are_as_one_and_go_on_from_it(two, synthetic_dir, tmp_path):
+  workdir = tmp_path / 'one'
+
+  def compare():
+    (ours, answers), (theirs, expected) = figures(two), figures(workdir)
+    assert len(ours) == 12
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    assert answers.ids.tolist() == expected.ids.tolist()
+    assert len(set(answers.ids)) == 21  # each once, though batches are of 8
+    np.testing.assert_array_equal(answers.labels, expected.labels)
+    np.testing.assert_allclose(answers.logits, expected.logits, atol=1e-4)
+
+  finish(start(workdir, synthetic_dir, 1))
+  compare()
+  shutil.rmtree(workdir / 'checkpoints' / '12')
+  (workdir / 'summary.json').unlink()
+  again, _ = finish(start(workdir, synthetic_dir, 2))
+  assert 'Going on from step 6 of 12.' in again
+  compare()
 
 
 def test_one_killed_and_all_started_again(two, synthetic_dir, tmp_path):

@@ -50,10 +50,11 @@ class Heads(nnx.Module):
 class SpatialUnit(nnx.Module):
   """S-LSU: joints mixed by dependency matrices and attention (Eq. 2 to 4).
 
-  f_out = sum_h E_h . (f_in x (W_h + A_h)), all heads in a few einsums; then,
-  as in the official code, batch norm, a shortcut and ReLU. With a window of
-  tau frames the joints are those of tau frames, gathered again into one frame
-  by a (tau x 1) convolution and batch norm.
+  f_out = sum_h E_h . (f_in x (W_h + A_h)), each head an einsum and a product
+  over all clips, persons and frames; then, as in the official code, batch norm,
+  a shortcut and ReLU. With a window of tau frames the joints are those of tau
+  frames, gathered again into one frame by a (tau x 1) convolution and batch
+  norm.
 
   With a graph in the place of, or added to, W_h it is the spatial unit of
   2s-AGCN (Shi et al., CVPR 2019), or one with a graph alone (`matrix`).
