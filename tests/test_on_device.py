@@ -5,7 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from test_loader import RANDOM, make_config, make_records
+from made_clips import RANDOM, make_config, make_records
 
 from unik_jax import parallel
 from unik_jax.data.feed import Feed
