@@ -8,7 +8,7 @@ import pytest
 from unik_jax.models import attention, convolution, layers
 
 
-def compare(ours, plain, args, *, rtol=1e-4):
+def assert_same(ours, plain, args, *, rtol=1e-4):
   """Values and gradients of both, by a random weighting of the result.
 
   Args:
@@ -54,7 +54,7 @@ def test_convolution(taps, stride, frames):
   def ours(x, kernel):
     return convolution.over_time(x, kernel, stride=stride)
 
-  compare(ours, plain, (x, kernel))
+  assert_same(ours, plain, (x, kernel))
 
 
 def test_scores():
@@ -72,7 +72,7 @@ def test_scores():
     )
     return jnp.einsum('bhute,bhpte->bhup', one, other)
 
-  compare(attention.scores, plain, (x, theta, phi))
+  assert_same(attention.scores, plain, (x, theta, phi))
 
 
 @pytest.mark.parametrize('mean', [0, 4])
@@ -89,11 +89,11 @@ def test_batch_norm(mean):
   def ours(x, scale, bias):
     return layers._standardize(x, scale, bias, 1e-5)[0]
 
-  compare(ours, plain, (x, scale, bias))
+  assert_same(ours, plain, (x, scale, bias))
 
 
 def test_relu():
   x = np.array([-2.0, 0.0, 3.0, np.inf, -np.inf])
-  compare(layers.relu, jax.nn.relu, (x[:3],))
+  assert_same(layers.relu, jax.nn.relu, (x[:3],))
   np.testing.assert_array_equal(layers.relu(x), np.maximum(x, 0))
   assert np.isnan(layers.relu(np.nan))

@@ -53,7 +53,7 @@ def answers(model, lines, **options):
   return list(live.answers(model, lines, **options))
 
 
-def same(answer, expected):
+def assert_same(answer, expected):
   """Whether a line is a `Prediction` of a clip."""
   assert answer['label'] == expected.label
   assert answer['probability'] == pytest.approx(expected.probability, abs=1e-5)
@@ -82,7 +82,7 @@ def test_answers_are_those_of_the_last_frames(model):
   for answer, (start, end) in zip(
     found, ((0, 5), (2, 10), (5, 13)), strict=True
   ):
-    same(answer, model.predict(clip[start:end])[0])
+    assert_same(answer, model.predict(clip[start:end])[0])
     assert answer['latency_ms'] > 0
   assert found[0]['probability'] != found[1]['probability']
 
@@ -99,7 +99,7 @@ def test_nobody(model):
   assert found[0]['top'] == [] and found[0]['probability'] is None
   # Seen in the last of six frames, and absent before.
   clip = np.concatenate([np.zeros((5, 17, 2)), walker(1)])
-  same(found[1], model.predict(clip)[0])
+  assert_same(found[1], model.predict(clip)[0])
   missing = np.full((17, 2), np.nan)
   assert answers(model, [alone(missing)] * 5)[0]['label'] is None
 
@@ -143,7 +143,7 @@ def test_a_person_of_three_frames(model):
   lines = [line(*([a[t], b[t]] if 2 <= t < 5 else [a[t]])) for t in range(8)]
   b[:2], b[5:] = 0, 0
   (*_, found) = answers(model, lines)
-  same(found, model.predict(np.stack([a, b]))[0])
+  assert_same(found, model.predict(np.stack([a, b]))[0])
 
 
 def test_confidence(model):
@@ -151,12 +151,12 @@ def test_confidence(model):
   clip[..., 2] = 0.5
   clip[1, 3, 2] = clip[2, 4, 2] = 0
   (found,) = answers(model, map(alone, clip))
-  same(found, model.predict(clip)[0])
+  assert_same(found, model.predict(clip)[0])
   # A third coordinate that is none.
   with pytest.raises(UserError, match='line 1: three channels.*--noconfidence'):
     answers(model, map(alone, clip * 3))
   (cut,) = answers(model, map(alone, clip * 3), confidence=False)
-  same(cut, model.predict(clip[..., :2] * 3)[0])
+  assert_same(cut, model.predict(clip[..., :2] * 3)[0])
 
 
 def _frame(**changes):

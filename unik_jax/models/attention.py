@@ -2,7 +2,7 @@
 
 JAX derives a gradient that takes the embeddings apart and puts them together
 again head by head, each time in a new array; written out it is two products
-for all heads, and less than half the time on a CPU.
+for all heads, in 0.4 to 0.6 of the time on a CPU.
 
 Shape legend: B clips x persons, U and P joints, T frames, C channels,
 H heads, E channels of an embedding.
@@ -10,6 +10,8 @@ H heads, E channels of an embedding.
 
 import jax
 import jax.numpy as jnp
+
+from unik_jax.models.layers import at_least_float32
 
 
 @jax.custom_vjp
@@ -41,7 +43,7 @@ def _forward(x_butc, theta, phi):
   thetas, phis = (
     [embed(*head) for head in zip(*unit, strict=True)] for unit in (theta, phi)
   )
-  wide = jnp.promote_types(x_butc.dtype, jnp.float32)
+  wide = at_least_float32(x_butc.dtype)
   products = [
     jnp.einsum('buk,bpk->bup', *head, preferred_element_type=wide)
     for head in zip(thetas, phis, strict=True)
