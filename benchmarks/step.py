@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import timing
+import torch_step
 
-from unik_jax import models, optim
+from unik_jax import memory, models, optim
 from unik_jax.evaluate import Evaluator
 from unik_jax.models.official import to_official
 from unik_jax.step import make_begin, make_train_step
@@ -94,50 +95,23 @@ def our_calls(options, x, label):
 
 def torch_calls(options, net, weights, x, label):
   """The same two of PyTorch, from the same weights; their answers agree."""
-  import torch
-  from torch_unik import TorchUNIK
-
-  model = TorchUNIK(
+  sizes = (
     options.classes,
     options.joints,
     options.persons,
     options.channels,
     options.heads,
   )
-  tensors = to_official(net.abstract, *weights)
-  known = model.state_dict()
-  state = {k: torch.from_numpy(v.copy()) for k, v in tensors.items()}
-  model.load_state_dict({**known, **state})
-  inputs = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 4, 2, 3, 1)))
-  targets = torch.from_numpy(label).long()
-  device = 'cuda' if jax.default_backend() == 'gpu' else 'cpu'
-  model, inputs, targets = (a.to(device) for a in (model, inputs, targets))
   lower = options.dtype == 'bfloat16'
-  optimizer = torch.optim.SGD(
-    model.parameters(),
-    lr=SGD['learning_rate'],
-    momentum=0.9,
-    nesterov=True,
-    weight_decay=SGD['weight_decay'],
+  train, evaluate = torch_step.calls(
+    sizes,
+    to_official(net.abstract, *weights),
+    x,
+    label,
+    SGD,
+    device='cuda' if jax.default_backend() == 'gpu' else 'cpu',
+    bfloat16=lower,
   )
-
-  def forward():
-    with torch.autocast(device, torch.bfloat16, enabled=lower):
-      return model(inputs)
-
-  def train():
-    model.train()
-    optimizer.zero_grad()
-    loss = torch.nn.functional.cross_entropy(forward().float(), targets)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-  def evaluate():
-    model.eval()
-    with torch.no_grad():
-      return forward().float().cpu().numpy()
-
   ours = net.apply(*weights, x, train=False)[0]
   np.testing.assert_allclose(
     evaluate(), ours, rtol=0.1, atol=0.1 if lower else 1e-3
@@ -147,6 +121,7 @@ def torch_calls(options, net, weights, x, label):
 
 def main():
   options = arguments()
+  memory.keep()
   rng = np.random.default_rng(0)
   shape = (options.persons, options.frames, options.joints, options.channels)
   x = rng.standard_normal((options.batch, *shape)).astype(np.float32)
@@ -155,7 +130,7 @@ def main():
   calls, compile_seconds, net, weights = our_calls(options, x, label)
   for call in calls.values():
     jax.block_until_ready(call())
-  memory = timing.peak_memory()
+  used = timing.peak_memory()
   if options.torch:
     calls |= torch_calls(options, net, weights, x, label)
   dtype = jnp.dtype(options.dtype or 'float32')
@@ -202,7 +177,7 @@ def main():
   bandwidth = timing.BANDWIDTH_BYTES / middle['copy']
   print(
     f'matrix product: {peak / 1e9:.0f} GFLOP/s; copy: {bandwidth / 1e9:.1f}'
-    f' GB/s; memory at its peak: {memory / 2**20:.0f} MiB'
+    f' GB/s; memory at its peak: {used / 2**20:.0f} MiB'
   )
   print(
     'compiled in: '
@@ -215,7 +190,7 @@ def main():
       figures
       | {f'{k}_compile_s': round(v, 2) for k, v in compile_seconds.items()}
       | {'peak_gflops': round(peak / 1e9, 1), 'copy_gb_per_s': bandwidth / 1e9}
-      | {'peak_memory_mib': memory / 2**20}
+      | {'peak_memory_mib': used / 2**20}
     )
 
 

@@ -48,7 +48,7 @@ def main(argv):
   # Imported here, so that --help and a misspelt option answer at once.
   from jax.errors import JaxRuntimeError
 
-  from unik_jax import compiled, parallel, train
+  from unik_jax import compiled, memory, parallel, train
   from unik_jax.errors import UserError
 
   # Orbax and asyncio print a failed write many times over; we say it once.
@@ -59,6 +59,7 @@ def main(argv):
   try:
     if _MULTIHOST.value:
       parallel.connect()
+    memory.keep()
     train.run(_CONFIG.value, _WORKDIR.value)
   except UserError as error:
     sys.exit(f'\nerror: {error}')

@@ -1,0 +1,44 @@
+"""What a step frees is kept for the next, in processes of their own."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PAGES = """
+import resource
+import sys
+from unik_jax import memory
+if sys.argv[1] == 'keep':
+  memory.keep()
+import jax
+import jax.numpy as jnp
+x = jnp.ones((4000, 4000))
+sort = jax.jit(lambda x: jnp.sort(x, 0)[::-1].sum(0)).lower(x).compile()
+assert sort.memory_analysis().temp_size_in_bytes >= x.nbytes
+def pages():
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+  sort(x).block_until_ready()
+  return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+pages(), pages()
+print(min(pages() for _ in range(3)) * resource.getpagesize() / x.nbytes)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='needs glibc')
+def test_a_call_finds_the_memory_of_the_one_before():
+  env = {k: v for k, v in os.environ.items() if k != 'XLA_FLAGS'}
+  share = {
+    word: float(
+      subprocess.run(
+        [sys.executable, '-c', PAGES, word],
+        env=env,
+        capture_output=True,
+        check=True,
+      ).stdout
+    )
+    for word in ('keep', 'as-it-is')
+  }
+  assert share['keep'] < 0.1 < 0.9 < share['as-it-is']
