@@ -1,16 +1,19 @@
 """Training steps and evaluation of UNIK, on this machine's first device.
 
   python benchmarks/step.py --batch=8 --frames=150 --joints=17 --persons=2 \
-    --channels=2 --classes=320 [--dtype=bfloat16] [--torch] [--json]
+    --channels=2 --classes=320 [--dtype=bfloat16] [--remat] [--torch] [--json]
 
 Prints clips and operations a second beside the machine's own peaks, measured
 in turns with them; compilation is timed apart. --present=1 has all persons but
 one be absent, and adds evaluation as runs do it: absent persons once, the
-others in parts of the batch. --torch adds the same network in eager PyTorch
-(python -m pip install torch), to be compared by ratios.
+others in parts of the batch. --remat computes blocks again for the backward
+pass. --torch adds the same network in eager PyTorch (python -m pip install
+torch), to be compared by ratios, and --compile what torch.compile makes of it.
 """
 
 import argparse
+import itertools
+import os
 import time
 
 import jax
@@ -45,7 +48,9 @@ def arguments():
   ):
     parser.add_argument(f'--{name}', type=int, default=value, help=f'{value}')
   parser.add_argument('--dtype', choices=('float32', 'bfloat16'))
+  parser.add_argument('--remat', action='store_true', help='less memory')
   parser.add_argument('--torch', action='store_true', help='compare with it')
+  parser.add_argument('--compile', action='store_true', help='and compiled')
   parser.add_argument('--json', action='store_true', help='a last line')
   return parser.parse_args()
 
@@ -59,6 +64,7 @@ def our_calls(options, x, label):
     num_persons=options.persons,
     in_channels=options.channels,
     num_heads=options.heads,
+    remat=options.remat,
     dtype=jnp.bfloat16 if options.dtype == 'bfloat16' else None,
   )
   optimizer = optim.make_optimizer(
@@ -93,7 +99,7 @@ def our_calls(options, x, label):
   return calls, seconds, net, weights
 
 
-def torch_calls(options, net, weights, x, label):
+def torch_calls(options, net, weights, x, label, compiled=False):
   """The same two of PyTorch, from the same weights; their answers agree."""
   sizes = (
     options.classes,
@@ -111,16 +117,19 @@ def torch_calls(options, net, weights, x, label):
     SGD,
     device='cuda' if jax.default_backend() == 'gpu' else 'cpu',
     bfloat16=lower,
+    compiled=compiled,
   )
   ours = net.apply(*weights, x, train=False)[0]
   np.testing.assert_allclose(
     evaluate(), ours, rtol=0.1, atol=0.1 if lower else 1e-3
   )
-  return {'torch train': train, 'torch eval': evaluate}
+  return {'train': train, 'eval': evaluate}
 
 
 def main():
   options = arguments()
+  # Of an accelerator's memory each process takes what it needs, and no more.
+  os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
   memory.keep()
   rng = np.random.default_rng(0)
   shape = (options.persons, options.frames, options.joints, options.channels)
@@ -131,8 +140,12 @@ def main():
   for call in calls.values():
     jax.block_until_ready(call())
   used = timing.peak_memory()
-  if options.torch:
-    calls |= torch_calls(options, net, weights, x, label)
+  others = ['torch'] * options.torch + ['compiled torch'] * options.compile
+  for other in others:
+    theirs = torch_calls(
+      options, net, weights, x, label, compiled=other != 'torch'
+    )
+    calls |= {f'{other} {name}': call for name, call in theirs.items()}
   dtype = jnp.dtype(options.dtype or 'float32')
   calls |= {
     'product': timing.peak_flops(dtype),
@@ -164,12 +177,11 @@ def main():
   head = ('', 'a call (quartiles)', 'clips/s', 'GFLOP/s', 'of the peak')
   timing.print_table(head, rows)
   ours = [name for name in ('train', 'eval', 'eval present') if name in calls]
-  for name in ours if options.torch else ():
-    ratios = seconds[f'torch {name.split()[0]}'] / seconds[name]
+  for other, name in itertools.product(others, ours):
+    ratios = seconds[f'{other} {name.split()[0]}'] / seconds[name]
     low, ratio, high = np.percentile(ratios, (25, 50, 75))
-    key = name.replace(' ', '_')
-    figures[f'{key}_speed_of_torch'] = round(float(ratio), 3)
-    print(f'{name}: {ratio:.2f} times PyTorch ({low:.2f} to {high:.2f})')
+    figures[f'{name}_speed_of_{other}'.replace(' ', '_')] = round(ratio, 3)
+    print(f'{name}: {ratio:.2f} times {other} ({low:.2f} to {high:.2f})')
   if options.present:
     ratio = np.median(seconds['eval'] / seconds['eval present'])
     figures['present_speed_of_eval'] = round(float(ratio), 3)

@@ -1,4 +1,4 @@
-"""A training step and an evaluation in eager PyTorch, in another process.
+"""A training step and an evaluation in PyTorch, in another process.
 
 Its memory and threads are then as its users have them, whatever JAX and
 `unik_jax.memory` do to this one.
@@ -21,6 +21,7 @@ def calls(
   *,
   device: str,
   bfloat16: bool,
+  compiled: bool,
 ) -> tuple[Callable[[], float], Callable[[], np.ndarray]]:
   """A step, which returns the loss, and an evaluation, the (N, K) logits.
 
@@ -32,12 +33,13 @@ def calls(
     sgd: `learning_rate` and `weight_decay`.
     device: cpu or cuda.
     bfloat16: whether autocast lowers what it may to it.
+    compiled: whether by torch.compile, instead of eagerly.
   """
   pool = concurrent.futures.ProcessPoolExecutor(
     1,
     multiprocessing.get_context('spawn'),
     _begin,
-    (sizes, dict(weights), x, label, sgd, device, bfloat16),
+    (sizes, dict(weights), x, label, sgd, device, bfloat16, compiled),
   )
   return tuple(
     functools.partial(_answer, pool, name) for name in ('train', 'evaluate')
@@ -55,7 +57,7 @@ def _call(name):
   return _HERE[name]()
 
 
-def _begin(sizes, weights, x, label, sgd, device, bfloat16):
+def _begin(sizes, weights, x, label, sgd, device, bfloat16, compiled):
   import torch
   from torch_unik import TorchUNIK
 
@@ -72,10 +74,11 @@ def _begin(sizes, weights, x, label, sgd, device, bfloat16):
     nesterov=True,
     weight_decay=sgd['weight_decay'],
   )
+  answer = torch.compile(model) if compiled else model
 
   def forward():
     with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-      return model(inputs)
+      return answer(inputs)
 
   def train():
     model.train()

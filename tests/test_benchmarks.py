@@ -65,7 +65,9 @@ def test_an_operation_runs_there_and_back(kinds):
     assert results and all(np.isfinite(a).all() for a in results)
 
 
-@pytest.mark.parametrize('name', ['blocks', 'loader', 'startup', 'step'])
+@pytest.mark.parametrize(
+  'name', ['blocks', 'loader', 'precision', 'startup', 'step']
+)
 def test_commands_say_what_they_are(name):
   done = subprocess.run(
     [sys.executable, FOLDER / f'{name}.py', '--help'],

@@ -163,7 +163,11 @@ def test_shellcheck():
   folders = f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'
   checker = shutil.which('shellcheck', path=folders)
   assert checker, "pip install -e '.[test]'"
-  scripts = [*sorted((ROOT / 'launch').glob('*.sh')), ROOT / '.ci' / 'run']
+  scripts = [
+    *sorted((ROOT / 'launch').glob('*.sh')),
+    ROOT / 'benchmarks' / 'gpu.sh',
+    ROOT / '.ci' / 'run',
+  ]
   done = subprocess.run(
     [checker, '-x', *scripts], cwd=ROOT, capture_output=True, text=True
   )
