@@ -12,6 +12,8 @@ from logging import getLogger
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from unik_jax.errors import UserError, no_such_key
+
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The experiment: configs/NAME.py, or configs/NAME.py:VARIANT.'
 )
@@ -29,11 +31,8 @@ def _parse(argv):
   try:
     rest = flags.FLAGS(argv)
     _CONFIG.value.get('seed')  # a file that failed to load raises only here
-  except (AttributeError, KeyError) as error:  # ml_collections: no such key
-    while error.args and isinstance(error.args[0], Exception):
-      error = error.args[0]
-    text = ' '.join(str(error.args[0]).split())
-    sys.exit(f'error: the config has no key {text}')
+  except (AttributeError, KeyError) as error:
+    sys.exit(f'error: {no_such_key(error)}')
   except (flags.Error, OSError) as error:
     # After a traceback through the config file, its last line is the error.
     text = str(error).strip()
@@ -49,7 +48,6 @@ def main(argv):
   from jax.errors import JaxRuntimeError
 
   from unik_jax import compiled, memory, parallel, train
-  from unik_jax.errors import UserError
 
   # Orbax and asyncio print a failed write many times over; we say it once.
   logging.set_verbosity(logging.WARNING)

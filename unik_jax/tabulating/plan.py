@@ -9,7 +9,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from unik_jax.config import check, check_same_experiment
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, no_such_key
 from unik_jax.runs import CONFIG, read_config
 from unik_jax.tabulating.paper import ROWS, TABLES
 
@@ -148,6 +148,8 @@ def _change(config, arguments):
     )
     values(argv)
     return holder.value
-  except (flags.Error, AttributeError, KeyError, ValueError) as error:
-    text = ' '.join(str(error).replace('\\n', ' ').split())
-    raise UserError(f'{" ".join(arguments)}: {text}') from None
+  except (AttributeError, KeyError) as error:
+    text = no_such_key(error)
+  except (flags.Error, ValueError) as error:
+    text = ' '.join(str(error).split())
+  raise UserError(f'{" ".join(arguments)}: {text}')
