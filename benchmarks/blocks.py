@@ -22,6 +22,7 @@ import timing
 import tqdm
 from flax import nnx
 
+from unik_jax import memory
 from unik_jax.models.unik import STRIDES, UNIK, WIDTHS
 
 
@@ -85,6 +86,7 @@ def table_of(options):
 
 def main():
   options = arguments()
+  memory.keep()
   lines = list(table_of(options))
   calls = {
     'product': timing.peak_flops(jnp.dtype(options.dtype or 'float32')),
