@@ -165,9 +165,10 @@ def _standardize_backward(epsilon, kept, gradients):
   factor, d_bias = scale * inverse, dy.sum(axes)
   # All large arrays depend on dy: one of x alone would be computed in the
   # forward pass, and kept. Its last sum is of two arrays, so that it is kept.
-  d_scale = ((dy - d_bias / n) * x).sum(axes) * inverse
+  centred = dy - d_bias / n
+  d_scale = (centred * x).sum(axes) * inverse
   slope = factor * inverse * d_scale / n
-  dx = factor * (dy - d_bias / n) + (slope * mean - slope * x)
+  dx = factor * centred + (slope * mean - slope * x)
   return dx, d_scale, d_bias
 
 
