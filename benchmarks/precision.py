@@ -29,13 +29,18 @@ def arguments():
   parser.add_argument('--seeds', type=int, default=3, help='3')
   parser.add_argument('--config', default='configs/synthetic.py')
   parser.add_argument('--json', action='store_true', help='a last line')
-  return parser.parse_known_args()
+  options, settings = parser.parse_known_args()
+  if options.seeds < 1:
+    parser.error(f'--seeds is {options.seeds}; the least is 1')
+  return options, settings
 
 
 def trained(workdir, config, settings):
   """Losses of a run: four quarters to train, test; and test's top-1."""
   command = (sys.executable, '-m', 'unik_jax.main', f'--config={config}')
-  subprocess.run([*command, f'--workdir={workdir}', *settings], check=True)
+  done = subprocess.run([*command, f'--workdir={workdir}', *settings])
+  if done.returncode:  # it has said why
+    sys.exit(done.returncode)
   lines = (workdir / 'metrics.jsonl').read_text().splitlines()
   losses = [line['loss'] for line in map(json.loads, lines) if 'loss' in line]
   test = json.loads((workdir / 'summary.json').read_text())['test']

@@ -3,11 +3,13 @@
 import ctypes
 import mmap
 import os
+import pathlib
 import platform
 
 import jax
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h
+_OVERCOMMIT = pathlib.Path('/proc/sys/vm/overcommit_memory')
 
 
 def keep() -> None:
@@ -33,9 +35,15 @@ def keep() -> None:
 def _prefer_large_pages(libc):
   """Asks Linux for pages of 2 MB in the part of the heap that steps will fill.
 
-  Half of the machine's memory is set aside, which costs none of it, advised
-  about, and left to malloc.
+  Half of the machine's memory is set aside, which uses none of it, advised
+  about, and left to malloc; not so where what is set aside is counted.
   """
+  import resource  # which not every system has
+
+  limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+  counted = _OVERCOMMIT.exists() and _OVERCOMMIT.read_text().strip() == '2'
+  if limited or counted:
+    return
   libc.malloc.restype = ctypes.c_void_p
   libc.malloc.argtypes = [ctypes.c_size_t]
   libc.free.argtypes = [ctypes.c_void_p]
@@ -43,6 +51,6 @@ def _prefer_large_pages(libc):
   page = mmap.PAGESIZE
   size = os.sysconf('SC_PHYS_PAGES') // 2 * page
   start = libc.malloc(size)
-  if start:  # else a limit is in the way, and pages stay small
+  if start:  # else another limit is in the way, and pages stay small
     libc.madvise(-(-start // page) * page, size - page, mmap.MADV_HUGEPAGE)
     libc.free(start)

@@ -36,9 +36,9 @@ def over_time(
     starts = range(0, reach + 1, dilation)
     shifted = (x_ntc[:, i : i + last : stride] for i in starts)
     return sum(map(jnp.matmul, shifted, kernel))
-  # XLA's CPU convolution is a hundred times slower, forwards and back, on fewer
-  # frames than taps; zeros at the end change nothing else. The barriers keep it
-  # from undoing that, there and in the gradient.
+  # XLA's CPU convolution is some fifty times slower, forwards and back, on
+  # fewer frames than taps; zeros at the end change nothing else. The barriers
+  # keep it from undoing that, there and in the gradient.
   if few := frames < taps:
     x_ntc = _pad_frames(x_ntc, 0, (taps - 1) * stride + 1 - t)
     x_ntc = jax.lax.optimization_barrier(x_ntc)
