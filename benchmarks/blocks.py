@@ -22,8 +22,8 @@ import timing
 import tqdm
 from flax import nnx
 
-from unik_jax import memory
 from unik_jax.models.unik import STRIDES, UNIK, WIDTHS
+from unik_jax.runtime import heap
 
 
 def arguments():
@@ -86,7 +86,7 @@ def table_of(options):
 
 def main():
   options = arguments()
-  memory.keep()
+  heap.keep()
   lines = list(table_of(options))
   calls = {
     'product': timing.peak_flops(jnp.dtype(options.dtype or 'float32')),

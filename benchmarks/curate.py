@@ -24,9 +24,9 @@ import time
 
 import numpy as np
 
-from unik_jax import joint_maps
-from unik_jax.curation import evidence, making, planning, simulate
-from unik_jax.skeletons import get_layout
+from unik_jax.curate import build, evidence, planning, simulation
+from unik_jax.skeletons import joint_maps
+from unik_jax.skeletons.layouts import get_layout
 
 FRAMES = 300
 CONTENTS = 20
@@ -85,10 +85,10 @@ def content(number):
   """What three experts see of one person, or, in each tenth, of two."""
   rng = np.random.default_rng((number, 300))
   persons = [
-    simulate.motion(rng, frames=FRAMES) + shift
+    simulation.motion(rng, frames=FRAMES) + shift
     for shift in ((0, 0), (260, 10))[: 1 + (number % 10 == 9)]
   ]
-  seen = [simulate.experts(truth, rng) for truth in persons]
+  seen = [simulation.experts(truth, rng) for truth in persons]
   return [[each[n] for each in seen] for n in range(3)]
 
 
@@ -130,10 +130,10 @@ def speed(count=1000, frames=''):
     start = time.perf_counter()
     plan = planning.plan(folders, root / 'out')
     listed = time.perf_counter() - start
-    found = making.make(plan)
+    found = build.make(plan)
     took = time.perf_counter() - start
     again = time.perf_counter()
-    making.make(planning.plan(folders, root / 'out'))
+    build.make(planning.plan(folders, root / 'out'))
     again = time.perf_counter() - again
   memory = [
     resource.getrusage(who).ru_maxrss / 1024

@@ -11,9 +11,11 @@ import time
 import jax
 import numpy as np
 
-from unik_jax import exporting, models, runs
 from unik_jax.config import default
-from unik_jax.skeletons import get_layout
+from unik_jax.export import stablehlo
+from unik_jax.models import network
+from unik_jax.run import restore
+from unik_jax.skeletons.layouts import get_layout
 
 NARROW = {
   'widths': (16, 16, 32, 32, 64, 64),
@@ -33,12 +35,12 @@ def make_run(model, data):
   config = default()
   config.model.update(model)
   config.data.update(name='none', layout='unik_17', channels=2, **data)
-  net = models.from_config(config)
+  net = network.from_config(config)
   params, stats = net.init(jax.random.key(0))
   layout = get_layout('unik_17')
   classes = [str(label) for label in range(config.data.num_classes)]
   folder = pathlib.Path('none')
-  return runs.Run(
+  return restore.Run(
     folder, config, net, params, stats, 0, classes, layout, layout, 'pixels'
   )
 
@@ -50,9 +52,9 @@ def main():
       for name in ('plain', 'folded', 'control'):
         out = f'{folder}/{name}'
         folded = name == 'folded'
-        exporting.save(run, out, platforms=('cpu',), folded=folded)
-        calls[name] = exporting.load(out).call
-    shape = (batch, *exporting.input_shape(run))
+        stablehlo.save(run, out, platforms=('cpu',), folded=folded)
+        calls[name] = stablehlo.load(out).call
+    shape = (batch, *stablehlo.input_shape(run))
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     times = {name: [] for name in calls}
     for n in range(rounds + 1):

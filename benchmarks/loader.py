@@ -21,11 +21,12 @@ import tensorflow_datasets as tfds
 import timing
 from absl import logging
 
-from unik_jax import models, optim
+from unik_jax import optim
 from unik_jax.data import loader
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
-from unik_jax.skeletons import get_layout
+from unik_jax.models import network
+from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import TrainState, make_train_step
 
 # Config, the usual frames of a clip, and clips in the model's batch.
@@ -101,7 +102,7 @@ def loader_speed(config, frames, folder):
 
 
 def model_speed(config, size):
-  net = models.from_config(config)
+  net = network.from_config(config)
   schedule = optim.make_schedule(
     'step', base_lr=0.1, steps_per_epoch=1, epochs=1
   )

@@ -10,7 +10,7 @@ import numpy as np
 
 from unik_jax.data import registry
 from unik_jax.data.normalize import center_first
-from unik_jax.skeletons import get_layout
+from unik_jax.skeletons.layouts import get_layout
 
 
 def mean_poses(builder, split):

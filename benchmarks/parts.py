@@ -17,7 +17,7 @@ from flax import nnx
 
 from unik_jax.models.layers import ConvNorm
 from unik_jax.models.unik import UNIK, Block
-from unik_jax.tabulating import costs
+from unik_jax.tables import costs
 
 MODES = ('evaluation', 'training')
 

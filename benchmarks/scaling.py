@@ -22,7 +22,9 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import timing  # noqa: E402
 
-from unik_jax import models, optim, parallel  # noqa: E402
+from unik_jax import optim  # noqa: E402
+from unik_jax.models import network  # noqa: E402
+from unik_jax.runtime import sharding  # noqa: E402
 from unik_jax.step import make_begin, make_train_step  # noqa: E402
 
 
@@ -49,7 +51,7 @@ def main():
   optimizer = optim.make_optimizer('sgd', lambda _: 0.1, weight_decay=1e-4)
   rows, figures = [], []
   for count in (1, 2, 4, 8):
-    net = models.Network(
+    net = network.Network(
       'unik',
       num_classes=320,
       num_joints=17,
@@ -57,15 +59,15 @@ def main():
       in_channels=2,
       norm_groups=count if options.groups else 1,
     )
-    mesh = parallel.make_mesh((count, 1), jax.devices()[:count])
+    mesh = sharding.make_mesh((count, 1), jax.devices()[:count])
     abstract = jax.eval_shape(make_begin(optimizer), *net.shapes)
-    shardings = parallel.state_shardings(abstract, mesh)
+    shardings = sharding.state_shardings(abstract, mesh)
     batch = options.clips * count
     step = jax.jit(
       make_train_step(net, optimizer),
       donate_argnums=0,
-      in_shardings=(shardings, parallel.batch_sharding(mesh)),
-      out_shardings=(shardings, parallel.replicated(mesh)),
+      in_shardings=(shardings, sharding.batch_sharding(mesh)),
+      out_shardings=(shardings, sharding.replicated(mesh)),
     )
     compiled = step.lower(
       abstract,

@@ -23,11 +23,13 @@ import numpy as np
 import timing
 import torch_step
 
-from unik_jax import memory, models, optim
+from unik_jax import optim
 from unik_jax.evaluate import Evaluator
-from unik_jax.models.official import to_official
+from unik_jax.models import network
+from unik_jax.official.state_dict import to_official
+from unik_jax.runtime import heap
 from unik_jax.step import make_begin, make_train_step
-from unik_jax.tabulating.costs import multiply_accumulates
+from unik_jax.tables.costs import multiply_accumulates
 
 SGD = {'learning_rate': 0.1, 'weight_decay': 1e-4}
 
@@ -62,7 +64,7 @@ def arguments():
 
 def our_calls(options, x, label):
   """Compiled calls by name, seconds to compile them, the network, weights."""
-  net = models.Network(
+  net = network.Network(
     'unik',
     num_classes=options.classes,
     num_joints=options.joints,
@@ -137,7 +139,7 @@ def main():
   options = arguments()
   # Of an accelerator's memory each process takes what it needs, and no more.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
-  memory.keep()
+  heap.keep()
   rng = np.random.default_rng(0)
   shape = (options.persons, options.frames, options.joints, options.channels)
   x = rng.standard_normal((options.batch, *shape)).astype(np.float32)

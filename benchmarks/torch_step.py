@@ -1,7 +1,7 @@
 """A training step and an evaluation in PyTorch, in another process.
 
 Its memory and threads are then as its users have them, whatever JAX and
-`unik_jax.memory` do to this one.
+`unik_jax.runtime.heap` do to this one.
 """
 
 import concurrent.futures

@@ -2,7 +2,7 @@
 
 Of the published architecture (one frame in the spatial window, identity or
 1 x 1 shortcuts) and its names, so that it loads a state dict that
-`unik_jax.models.official` writes. Written for benchmarks alone.
+`unik_jax.official.state_dict` writes. Written for benchmarks alone.
 """
 
 import torch

@@ -12,7 +12,7 @@ Variants, one word of each line:
   smarthome_cs, smarthome_cv1, smarthome_cv2, penn, posetics, posetics_3d,
     ntu60_xsub, ntu60_17_xsub, ntu60_17_xview, ntu120_17_xsub, ntu120_17_xset:
     the paper's, by its network and recipe; 17 for the joints of Table 2
-  a row: a key of ROWS in unik_jax/tabulating/paper.py, unik by default; one
+  a row: a key of ROWS in unik_jax/tables/paper.py, unik by default; one
     that is pretrained takes --config.init_from as well
   joint (default), bone
 What came of it: docs/results.md.
@@ -22,7 +22,7 @@ import pathlib
 import runpy
 
 from unik_jax.config import choose, default
-from unik_jax.tabulating.paper import ROWS, changes
+from unik_jax.tables.paper import ROWS, changes
 
 # Each dataset's settings, and that with which Table 2 pre-trains for it.
 DATASETS = {

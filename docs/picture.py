@@ -8,8 +8,8 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
-from unik_jax.data import registry  # noqa: E402
-from unik_jax.skeletons import get_layout  # noqa: E402
+from unik_jax.data import registry
+from unik_jax.skeletons.layouts import get_layout
 
 NAME = 'synthetic_skeletons/unik_17_2d'
 ACTIONS = (

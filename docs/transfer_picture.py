@@ -19,7 +19,8 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
-from unik_jax import metrics, scores  # noqa: E402
+from unik_jax import metrics
+from unik_jax.run import scores
 
 STARTS = {
   'scratch': ('from scratch', '#9aa5b1'),

@@ -1,23 +1,23 @@
 """Every config resolves to the model and recipe that it should."""
 
 import functools
-import importlib.util
 import itertools
-import pathlib
 
 import jax
 import numpy as np
 import pytest
+from helpers.configs import FOLDER, load, module
 
-from unik_jax import checkpoints, metrics, models, train, transfer
+from unik_jax import metrics, train, transfer
 from unik_jax.config import choose, default
 from unik_jax.data import registry
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models.official import to_official
-from unik_jax.skeletons import get_layout
+from unik_jax.models import network
+from unik_jax.official.state_dict import to_official
+from unik_jax.run import checkpoints
+from unik_jax.skeletons.layouts import get_layout
 
-FOLDER = pathlib.Path(__file__).parents[1] / 'configs'
 # Those that are not made of groups of words.
 OTHERS = {
   'msr_action3d': ('official', 'modern', 'tune'),
@@ -33,19 +33,6 @@ OTHERS = {
     *('ntu60_17_xview', 'ntu120_17_xsub', 'ntu120_17_xset,unik_pretrained'),
   ),
 }
-
-
-@functools.cache
-def module(name):
-  spec = importlib.util.spec_from_file_location(name, FOLDER / f'{name}.py')
-  loaded = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(loaded)
-  return loaded
-
-
-def load(case):
-  name, _, variant = case.partition(':')
-  return module(name).get_config(*[variant] if variant else [])
 
 
 def cases():
@@ -64,7 +51,7 @@ def cases():
 def count(options):
   """Parameters, counted once for each of the networks."""
   options = dict(options)
-  return models.Network('unik', **options).num_params()
+  return network.Network('unik', **options).num_params()
 
 
 def published(joints, channels, classes, heads):
@@ -107,7 +94,7 @@ def test_resolves(case):
     Transform(config.data, train=training)
   data, model = config.data, config.model
   if case.partition(':')[0] in OTHERS:
-    assert models.from_config(config).num_params() > 0
+    assert network.from_config(config).num_params() > 0
     return
   joints = get_layout(data.joints or data.layout).num_joints
   shape = (joints, data.channels, data.num_classes, model.num_heads)
@@ -150,7 +137,7 @@ def test_pretrained_weights_fit(case, source, tmp_path):
   """All but the classifier of the one goes into the other."""
   config = load(case)
   assert config.init_head == 'new'
-  made = models.from_config(load(source))
+  made = network.from_config(load(source))
   shapes = made.shapes
   zeros = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
   folder = source.replace(':', '_').removesuffix('_joints')

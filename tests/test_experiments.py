@@ -9,7 +9,8 @@ import pickle
 
 import numpy as np
 import pytest
-from fixtures import (
+from helpers.configs import load
+from helpers.fixtures import (
   ANN,
   BEN,
   make_frames,
@@ -17,9 +18,8 @@ from fixtures import (
   skeleton_text,
   write_msr_fixture,
 )
-from test_configs import load
-from test_penn import write_poses
-from test_pyskl import annotation
+from helpers.penn import write_poses
+from helpers.pyskl import annotation
 
 from unik_jax import train
 from unik_jax.data.formats import smarthome

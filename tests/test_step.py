@@ -4,13 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from unik_jax import models, optim
+from unik_jax import optim
+from unik_jax.models import network
 from unik_jax.step import TrainState, make_train_step
 
 
 def test_label_smoothing_and_averaged_weights():
   """One step against numpy: the loss's target, and the moving average."""
-  net = models.Network(
+  net = network.Network(
     'unik',
     num_classes=5,
     num_joints=6,

@@ -4,12 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from unik_jax import checkpoints, models, runs, train, transfer
+from unik_jax import train, transfer
 from unik_jax.config import default
 from unik_jax.errors import UserError
-from unik_jax.joint_maps import nearest
-from unik_jax.models.official import to_official
-from unik_jax.skeletons import get_layout
+from unik_jax.models import network
+from unik_jax.official.state_dict import to_official
+from unik_jax.run import checkpoints, restore
+from unik_jax.skeletons.joint_maps import nearest
+from unik_jax.skeletons.layouts import get_layout
 
 
 def make_config(**data):
@@ -35,7 +37,7 @@ def make_config(**data):
 
 def make_weights(config, seed=0):
   """Random values of a config's network, as `transfer.read` gives them."""
-  net = models.from_config(config)
+  net = network.from_config(config)
   rng = np.random.default_rng(seed)
   params, stats = jax.tree.map(
     lambda a: rng.random(a.shape, np.float32) + 0.1,
@@ -64,7 +66,7 @@ def test_the_same_data_loads_all_but_the_classifier():
   source = make_weights(make_config())
   config = make_config(num_classes=7)
   got = transfer.start(source, config, head=False)
-  fresh, _ = models.from_config(config).init(jax.random.key(0))
+  fresh, _ = network.from_config(config).init(jax.random.key(0))
   for name, value in source.values['params'].items():
     want = fresh[name] if name == 'head' else value
     jax.tree.map(np.testing.assert_array_equal, got.params[name], want)
@@ -88,7 +90,7 @@ def test_other_joints_persons_and_channels(way, tau):
   before.model.tau = after.model.tau = tau
   source = make_weights(before)
   got = transfer.start(source, after, head=False)
-  fresh, fresh_stats = models.from_config(after).init(jax.random.key(0))
+  fresh, fresh_stats = network.from_config(after).init(jax.random.key(0))
 
   joints = get_layout('msr_20').joints
   old = get_layout('unik_17').joints
@@ -189,10 +191,10 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   config.optim.update(lr=0.0, weight_decay=0.0)
   config.tune = 'head'  # so that batch norm's statistics stay, too
   train.run(config, tmp_path / 'next')
-  step = f'{run}/checkpoints/{runs.load(run).step}'
+  step = f'{run}/checkpoints/{restore.load(run).step}'
   assert f'Started from {step}' in capsys.readouterr().out
-  assert runs.read_started(tmp_path / 'next') == step
-  old, new = runs.load(run), runs.load(tmp_path / 'next')
+  assert restore.read_started(tmp_path / 'next') == step
+  old, new = restore.load(run), restore.load(tmp_path / 'next')
   assert new.classes == ['drink', 'sit_down', 'lunge']
   assert new.params['head']['bias'].shape == (3,)
   for name in ('input_bn', 'blocks'):
@@ -233,7 +235,7 @@ def test_a_linear_probe_changes_the_classifier_alone(
   config = make_config(data_dir=str(synthetic_dir))
   config.update(init_from=str(run), tune='head')
   train.run(config, tmp_path)
-  old, new = runs.load(run), runs.load(tmp_path)
+  old, new = restore.load(run), restore.load(tmp_path)
   for name in ('input_bn', 'blocks'):
     jax.tree.map(
       np.testing.assert_array_equal, new.params[name], old.params[name]
@@ -255,7 +257,7 @@ def test_the_data_is_mapped_to_the_joints_of_the_weights(run, tmp_path):
   )
   config.update(init_from=str(run), init_joints='data')
   train.run(config, tmp_path / 'run')
-  made = runs.load(tmp_path / 'run')
+  made = restore.load(tmp_path / 'run')
   assert made.config.data.joints == made.layout.name == 'unik_17'
   assert made.source.name == 'msr_20'
   config.eval_only = True

@@ -4,7 +4,7 @@ import os
 import typing
 
 if typing.TYPE_CHECKING:
-  from unik_jax.predicting.predictor import Predictor
+  from unik_jax.predict.predictor import Predictor
 
 __version__ = '0.1.0'
 
@@ -20,12 +20,12 @@ def load(path: str | os.PathLike) -> 'Predictor':
       the best on validation; or one of its `checkpoints/STEP`.
 
   Returns:
-    A `unik_jax.predicting.predictor.Predictor`.
+    A `unik_jax.predict.predictor.Predictor`.
 
   Raises:
     UserError: no run there, or its files cannot be read.
   """
   # Imported here, so that importing unik_jax takes no time.
-  from unik_jax.predicting import predictor
+  from unik_jax.predict import predictor
 
   return predictor.load(path)

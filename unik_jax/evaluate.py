@@ -9,8 +9,8 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from unik_jax import parallel
-from unik_jax.models import Network
+from unik_jax.models.network import Network
+from unik_jax.runtime import sharding
 
 
 class Evaluator:
@@ -31,7 +31,7 @@ class Evaluator:
     self._weights, self._absent = None, {}
     step, options = self.step, {}
     if mesh:
-      options['out_shardings'] = parallel.replicated(mesh)
+      options['out_shardings'] = sharding.replicated(mesh)
       if self._packs:  # each device by itself: theirs differ in who is there
         step = jax.shard_map(
           step,

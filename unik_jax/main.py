@@ -47,24 +47,25 @@ def main(argv):
   # Imported here, so that --help and a misspelt option answer at once.
   from jax.errors import JaxRuntimeError
 
-  from unik_jax import compiled, memory, parallel, train
+  from unik_jax import train
+  from unik_jax.runtime import compile_cache, heap, sharding
 
   # Orbax and asyncio print a failed write many times over; we say it once.
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
   getLogger('asyncio').disabled = True
-  compiled.keep()
+  compile_cache.keep()
   try:
     if _MULTIHOST.value:
-      parallel.connect()
-    memory.keep()
+      sharding.connect()
+    heap.keep()
     train.run(_CONFIG.value, _WORKDIR.value)
   except UserError as error:
     sys.exit(f'\nerror: {error}')
   except JaxRuntimeError as error:
     if not _MULTIHOST.value:
       raise
-    parallel.abandon(error)
+    sharding.abandon(error)
   except KeyboardInterrupt:
     sys.exit(130)
 

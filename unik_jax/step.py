@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from unik_jax.errors import UserError
-from unik_jax.models import Network
+from unik_jax.models.network import Network
 
 
 @jax.tree_util.register_dataclass

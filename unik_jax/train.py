@@ -12,27 +12,17 @@ from absl import logging
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from unik_jax import (
-  card,
-  checkpoints,
-  evaluate,
-  metrics,
-  models,
-  optim,
-  parallel,
-  runs,
-  transfer,
-)
+from unik_jax import evaluate, metrics, optim, transfer
 from unik_jax.config import check
 from unik_jax.data import loader, registry
-from unik_jax.data.feed import Feed
+from unik_jax.data.batches import Feed
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models import official
-from unik_jax.progress import Progress, duration
-from unik_jax.signals import StopSignal
-from unik_jax.step import make_begin, make_train_step, mean_metrics
-from unik_jax.workdir import (
+from unik_jax.models import network
+from unik_jax.official import state_dict
+from unik_jax.run import card, checkpoints, restore
+from unik_jax.run.progress import Progress, duration
+from unik_jax.run.workdir import (
   begun,
   best_so_far,
   claim,
@@ -42,6 +32,9 @@ from unik_jax.workdir import (
   write_result,
   write_scores,
 )
+from unik_jax.runtime import sharding
+from unik_jax.runtime.signals import StopSignal
+from unik_jax.step import make_begin, make_train_step, mean_metrics
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -62,9 +55,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   card.commit()  # looked up now, before anyone changes the code
 
   # Mesh
-  mesh = parallel.make_mesh(config.mesh)
-  parallel.check_batch('batch_size', config.batch_size, mesh, config.accumulate)
-  parallel.check_batch('eval_batch_size', config.eval_batch_size, mesh)
+  mesh = sharding.make_mesh(config.mesh)
+  sharding.check_batch('batch_size', config.batch_size, mesh, config.accumulate)
+  sharding.check_batch('eval_batch_size', config.eval_batch_size, mesh)
 
   # What the config leaves to the dataset
   if not (data := config.data).layout or not min(
@@ -83,16 +76,16 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   if with_head or not (config.eval_only or own and has_checkpoint(workdir)):
     pinned = config.copy_and_resolve_references()
     if config.init_from:  # what is there now, for it may be training still
-      pinned.init_from = runs.newest(config.init_from)
+      pinned.init_from = restore.newest(config.init_from)
     source = transfer.read(pinned)
   if config.init_from and config.init_joints == 'data' and (source or own):
     config = config.copy_and_resolve_references()
     config.data.joints = (
       source.layout.name if source else before['data']['joints']
     )
-  net = models.from_config(config)
+  net = network.from_config(config)
   if config.save_official:
-    official.listed(net.abstract)  # refuses models that have none
+    state_dict.listed(net.abstract)  # refuses models that have none
   started = source and transfer.start(source, config, head=with_head)
   if config.headline not in metrics.HEADLINES:
     raise UserError(
@@ -139,7 +132,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   begin = make_begin(optimizer, ema=config.ema, tune=config.tune)
   key = jax.random.key(config.seed)
   abstract = jax.eval_shape(begin, *net.shapes)
-  shardings = parallel.state_shardings(abstract, mesh)
+  shardings = sharding.state_shardings(abstract, mesh)
   target = jax.tree.map(
     lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s),
     abstract,
@@ -164,8 +157,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       seed=config.seed,
     ),
     donate_argnums=0,
-    in_shardings=(shardings, parallel.batch_sharding(mesh)),
-    out_shardings=(shardings, parallel.replicated(mesh)),
+    in_shardings=(shardings, sharding.batch_sharding(mesh)),
+    out_shardings=(shardings, sharding.replicated(mesh)),
   )
   evaluator = evaluate.Evaluator(net, mesh)
 
@@ -185,11 +178,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     if config.save_official and jax.process_index() == 0:
       weights = jax.device_get(state.for_evaluation())
       checkpoints.write_tensors(
-        config.save_official, official.to_official(net.abstract, *weights)
+        config.save_official, state_dict.to_official(net.abstract, *weights)
       )
 
   if not config.eval_only and jax.process_index() == 0:
-    runs.write_data(
+    restore.write_data(
       workdir, test_clips.info, test_clips.class_names, config.data.joints
     )
 
@@ -237,7 +230,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     state = newest.restore_newest(target)
     resumed = state is not None
     if started and not resumed and jax.process_index() == 0:
-      runs.write_started(workdir, source.where)
+      restore.write_started(workdir, source.where)
     state = state if resumed else start()
     step = int(state.step)
     progress = Progress(

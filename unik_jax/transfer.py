@@ -15,10 +15,17 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax import checkpoints, joint_maps, models, runs
 from unik_jax.errors import UserError
-from unik_jax.models.official import from_official
-from unik_jax.skeletons import BUILT_IN, LAYOUTS, Layout, get_layout
+from unik_jax.models import network
+from unik_jax.official.state_dict import from_official
+from unik_jax.run import checkpoints, restore
+from unik_jax.skeletons import joint_maps
+from unik_jax.skeletons.layouts import (
+  BUILT_IN,
+  LAYOUTS,
+  Layout,
+  get_layout,
+)
 
 
 class Weights(NamedTuple):
@@ -35,7 +42,7 @@ class Weights(NamedTuple):
   """
 
   where: str
-  net: models.Network
+  net: network.Network
   values: dict[str, Any]
   layout: Layout
   persons: int
@@ -93,7 +100,7 @@ def start(source: Weights, config: ConfigDict, *, head: bool) -> Started:
       joint in common.
   """
   data = config.data
-  net = models.from_config(config)
+  net = network.from_config(config)
   fresh = _as_values(net.init(jax.random.key(config.seed)))
   layout = get_layout(data.joints or data.layout)
   channels = _channels(data.channels, data.confidence)
@@ -159,7 +166,7 @@ def check_classes(source: Weights, classes: list[str]) -> None:
 
 def _run(path, config):
   """The weights of a run of ours."""
-  run = runs.load(path)
+  run = restore.load(path)
   theirs, ours = run.config.model.to_dict(), config.model.to_dict()
   different = [
     f'--config.model.{key}={theirs[key]!r} (here {ours[key]!r})'.replace(
@@ -190,12 +197,12 @@ def _official(path, config):
   tensors = checkpoints.read_tensors(path)
   tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
   options = config.model.to_dict()
-  model = models.MODELS[options['name']]
+  model = network.MODELS[options['name']]
   shape = model.official_shape(tensors, options) or {}
   ours = get_layout(config.data.joints or config.data.layout)
   joints = shape.get('num_joints', ours.num_joints)
   layout = _layout_of(joints, config, path)
-  net = models.from_config(config, **shape, layout=layout.name)
+  net = network.from_config(config, **shape, layout=layout.name)
   shapes = net.shapes
   values = from_official(net.abstract, *shapes, tensors, str(path))
   persons, _, _, channels = net.abstract.input_shape

@@ -14,12 +14,11 @@ import re
 import tensorflow_datasets as tfds
 from absl import logging
 
-from unik_jax import skeletons
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
-from unik_jax.data.formats import own
-from unik_jax.data.formats.own import manifest, settings, splits
+from unik_jax.data.formats.user import manifest, recordings, settings, splits
 from unik_jax.errors import UserError
+from unik_jax.skeletons import layouts
 
 
 @dataclasses.dataclass
@@ -32,7 +31,7 @@ class Config(tfds.core.BuilderConfig):
   """
 
   # Not in its text, which TFDS logs.
-  form: own.Form | None = dataclasses.field(default=None, repr=False)
+  form: recordings.Form | None = dataclasses.field(default=None, repr=False)
   labels: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
@@ -59,7 +58,7 @@ class Builder(ClipBuilder):
     entries, _ = splits.divide(manifest.read(folder)[0])
     stated = settings.read(folder)
     there = [e.source for e in entries if os.path.exists(e.source.path)]
-    form = own.survey(
+    form = recordings.survey(
       there or [manifest.existing(entries[0])],
       layout=stated.layout,
       persons=stated.persons,
@@ -75,7 +74,7 @@ class Builder(ClipBuilder):
 
   def _info(self):
     config = self.builder_config
-    skeletons.register(config.form.layout)
+    layouts.register(config.form.layout)
     return self.clip_info(
       layout=config.form.layout.name,
       persons=config.form.persons,
@@ -117,7 +116,7 @@ class Builder(ClipBuilder):
   def reader(self):
     form = self.builder_config.form
     return functools.partial(
-      own.read,
+      recordings.read,
       layout=form.layout,
       persons=form.persons,
       channels=form.channels,

@@ -30,7 +30,7 @@ class Config(tfds.core.BuilderConfig):
   """The same performances through one kind of sensor.
 
   Attributes:
-    layout: a key of `unik_jax.skeletons.LAYOUTS`.
+    layout: a key of `unik_jax.skeletons.layouts.LAYOUTS`.
     channels: 2 for image coordinates, 3 for metres.
     units: of the coordinates.
   """

@@ -26,9 +26,9 @@ import tqdm
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from unik_jax.data.clips import ClipFile, LeftOut, Recording, read_clip
-from unik_jax.data.writing import ShardWriter, in_order
+from unik_jax.data.writer import ShardWriter, in_order
 from unik_jax.errors import UserError
-from unik_jax.skeletons import BUILT_IN, get_layout
+from unik_jax.skeletons.layouts import BUILT_IN, get_layout
 
 REPORT = 'report.json'
 _PARTS = ('train', 'val', 'validation', 'test')  # of which a clip is in one
@@ -126,7 +126,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     """The features of a clip, with the layout and units kept as metadata.
 
     Args:
-      layout: a key of `unik_jax.skeletons.LAYOUTS`.
+      layout: a key of `unik_jax.skeletons.layouts.LAYOUTS`.
       persons: M, how many persons a clip has room for.
       channels: C, coordinates (and confidence) per joint.
       labels: class names, in label order.

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unik_jax.errors import UserError
-from unik_jax.skeletons import Layout
+from unik_jax.skeletons.layouts import Layout
 
 
 @dataclasses.dataclass(frozen=True)

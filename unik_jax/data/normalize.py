@@ -13,7 +13,7 @@ import numpy as np
 from unik_jax.data import gaps
 from unik_jax.data.formats import lcrnet
 from unik_jax.errors import UserError
-from unik_jax.skeletons import Layout
+from unik_jax.skeletons.layouts import Layout
 
 Preset = Callable[[np.ndarray, Layout, Sequence[int]], np.ndarray]
 

@@ -18,10 +18,10 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from tqdm import tqdm
 
-from unik_jax import parallel
 from unik_jax.data import sampling
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
+from unik_jax.runtime import sharding
 
 # No frame: beyond the end of any device's part, so that it is read as zeros.
 _NOWHERE = np.uint32(2**32 - 1)
@@ -73,7 +73,7 @@ class OnDevice:
     held = (self._frames, self._scales)
     self.nbytes = sum(a.nbytes for a in jax.tree.leaves(held))
     self._make = jax.jit(
-      self._batch, out_shardings=parallel.batch_sharding(mesh)
+      self._batch, out_shardings=sharding.batch_sharding(mesh)
     )
 
   def choose(
@@ -112,7 +112,7 @@ class OnDevice:
     Returns:
       `x` (N, M, F, V, C), or (N, K, M, F, V, C) of K views; and the rest.
     """
-    everywhere = parallel.replicated(self._mesh)
+    everywhere = sharding.replicated(self._mesh)
     chosen = jax.tree.map(
       lambda a: jax.make_array_from_process_local_data(everywhere, a), chosen
     )
@@ -207,5 +207,5 @@ def _spread(arrays, mesh):
     whole, ((0, -len(whole) % parts), *[(0, 0)] * (whole.ndim - 1))
   )
   return jax.make_array_from_callback(
-    whole.shape, parallel.batch_sharding(mesh), lambda part: whole[part]
+    whole.shape, sharding.batch_sharding(mesh), lambda part: whole[part]
   )

@@ -16,8 +16,8 @@ import types
 
 import tensorflow_datasets as tfds
 
-from unik_jax import skeletons
 from unik_jax.errors import UserError
+from unik_jax.skeletons import layouts
 
 _CHECKOUT = pathlib.Path(__file__).parents[2]
 _PACKAGE = 'unik_datasets'
@@ -194,7 +194,7 @@ def open_prepared(
       ' the dataset again'
     ) from error
   if layout:
-    skeletons.register(skeletons.layout_from_dict(layout, str(newest)))
+    layouts.register(layouts.layout_from_dict(layout, str(newest)))
   return builder
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unik_jax.errors import UserError
-from unik_jax.skeletons import Layout
+from unik_jax.skeletons.layouts import Layout
 
 Array = Any
 

@@ -28,7 +28,7 @@ from unik_jax.data.synthetic_body import (
   make_subject,
   rotation,
 )
-from unik_jax.skeletons import get_layout
+from unik_jax.skeletons.layouts import get_layout
 
 LABELS = tuple(actions.ACTIONS)
 FRAMES = (32, 80)  # the shortest and the longest clip

@@ -9,13 +9,13 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from unik_jax import joint_maps
 from unik_jax.data import augment, gaps, sampling
 from unik_jax.data.normalize import get_preset
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.data.streams import get_stream
 from unik_jax.errors import UserError
-from unik_jax.skeletons import get_layout
+from unik_jax.skeletons import joint_maps
+from unik_jax.skeletons.layouts import get_layout
 
 WHOLE = -1  # as `test_frames`: clips keep their length
 

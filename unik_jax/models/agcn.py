@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from unik_jax.models import initial, layers, official, unik_official
-from unik_jax.models.spatial import SpatialUnit
+from unik_jax.models import initializers, layers
+from unik_jax.models.s_lsu import SpatialUnit
 from unik_jax.models.unik import STRIDES, UNIK, WIDTHS
-from unik_jax.skeletons import get_layout
+from unik_jax.official import state_dict, unik
+from unik_jax.skeletons.layouts import get_layout
 
-_OFFICIAL = unik_official.Names(
+_OFFICIAL = unik.Names(
   spatial='gcn1', temporal='tcn1', dependency='PA', unused_bias=False
 )
 
@@ -68,15 +69,15 @@ class AGCN(UNIK):
       rngs=rngs,
     )
 
-  def official_tensors(self) -> Iterator[official.Tensor]:
+  def official_tensors(self) -> Iterator[state_dict.Tensor]:
     """The state dict of the official PyTorch 2s-AGCN, in its order."""
-    return unik_official.tensors(self, _OFFICIAL)
+    return unik.tensors(self, _OFFICIAL)
 
   @staticmethod
   def official_shape(tensors, options) -> dict[str, int] | None:
     """What a state dict's model was made for; None where it is no AGCN's."""
     del options
-    return unik_official.shape(tensors, {'tau': 1}, _OFFICIAL)
+    return unik.shape(tensors, {'tau': 1}, _OFFICIAL)
 
 
 class GatedUnit(SpatialUnit):
@@ -114,7 +115,7 @@ class GatedUnit(SpatialUnit):
       rngs=rngs,
       **options,
     )
-    self.alpha = nnx.Param(initial.filled(0, 1))
+    self.alpha = nnx.Param(initializers.filled(0, 1))
     taps = num_joints - 1 + num_joints % 2  # odd
     std = math.sqrt(2 / (taps * (out_features + 1)))
     self.joint_gate, self.frame_gate = (
@@ -127,22 +128,22 @@ class GatedUnit(SpatialUnit):
         rngs=rngs,
       )
       for size, init in (
-        (taps, initial.normal(std)),
-        (9, initial.zeros),
+        (taps, initializers.normal(std)),
+        (9, initializers.zeros),
       )
     )
     half = out_features // 2
     self.squeeze = layers.Dense(
       out_features,
       half,
-      kernel_init=initial.fan_out_normal(out_features),
+      kernel_init=initializers.fan_out_normal(out_features),
       dtype=dtype,
       rngs=rngs,
     )
     self.excite = layers.Dense(
       half,
       out_features,
-      kernel_init=initial.zeros,
+      kernel_init=initializers.zeros,
       dtype=dtype,
       rngs=rngs,
     )

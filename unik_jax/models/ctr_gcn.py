@@ -16,11 +16,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import graphs, initial, layers, multi_scale, official
-from unik_jax.models.base import Mixing, Recognizer
-from unik_jax.models.spatial import Heads
+from unik_jax.models import graphs, initializers, layers, multi_scale
+from unik_jax.models.recognizer import Mixing, Recognizer
+from unik_jax.models.s_lsu import Heads
 from unik_jax.models.unik import STRIDES, WIDTHS
-from unik_jax.skeletons import Layout, get_layout
+from unik_jax.official import state_dict
+from unik_jax.skeletons.layouts import Layout, get_layout
 
 _TEMPORAL = {'taps': 5, 'dilations': (1, 2)}
 _BRANCHES = 4  # of a temporal unit
@@ -57,7 +58,7 @@ class GraphUnit(nnx.Module):
     # starts transposed: parents from children, and the other way round.
     graph = graphs.directed(layout).transpose(0, 2, 1)
     self.dependency = nnx.Param(graph)
-    self.alpha = nnx.Param(initial.filled(0, 1))
+    self.alpha = nnx.Param(initializers.filled(0, 1))
     compared = 8 if in_features <= _FEW else in_features // 8
     for name, channels, features in (
       ('theta', in_features, compared),
@@ -242,20 +243,20 @@ class CTRGCN(Recognizer):
       in_channels,
       blocks=blocks,
       features=features,
-      head_init=initial.normal(math.sqrt(2 / num_classes)),
+      head_init=initializers.normal(math.sqrt(2 / num_classes)),
       dtype=dtype,
       rngs=rngs,
     )
 
-  def official_tensors(self) -> Iterator[official.Tensor]:
+  def official_tensors(self) -> Iterator[state_dict.Tensor]:
     """The state dict of the official PyTorch CTR-GCN, in its order.
 
     Written after the official code; no file of the authors was at hand.
     """
-    yield from official.batch_norm('data_bn', ('input_bn',))
+    yield from state_dict.batch_norm('data_bn', ('input_bn',))
     for i, block in enumerate(self.blocks):
       yield from _block(f'l{i + 1}', ('blocks', i), block)
-    yield from official.conv('fc', ('head',), 'linear')
+    yield from state_dict.conv('fc', ('head',), 'linear')
 
   @staticmethod
   def official_shape(tensors, options) -> dict[str, int] | None:
@@ -277,25 +278,27 @@ class CTRGCN(Recognizer):
 def _block(name, path, block):
   there = (*path, 'spatial')
   unit = f'{name}.gcn1'
-  yield official.Tensor(
+  yield state_dict.Tensor(
     f'{unit}.PA', ('params', *there, 'dependency'), 'transposed'
   )
-  yield official.Tensor(f'{unit}.alpha', ('params', *there, 'alpha'))
+  yield state_dict.Tensor(f'{unit}.alpha', ('params', *there, 'alpha'))
   names = (('conv1', 'theta'), ('conv2', 'phi'))
   names += (('conv3', 'value'), ('conv4', 'refine'))
   for head in range(len(block.spatial.dependency)):
     for theirs, ours in names:
-      yield from official.conv(
+      yield from state_dict.conv(
         f'{unit}.convs.{head}.{theirs}', (*there, ours), head=head
       )
   if block.spatial.shortcut is not None:
-    yield from official.conv(f'{unit}.down.0', (*there, 'shortcut', 'conv'))
-    yield from official.batch_norm(f'{unit}.down.1', (*there, 'shortcut', 'bn'))
-  yield from official.batch_norm(f'{unit}.bn', (*there, 'bn'))
+    yield from state_dict.conv(f'{unit}.down.0', (*there, 'shortcut', 'conv'))
+    yield from state_dict.batch_norm(
+      f'{unit}.down.1', (*there, 'shortcut', 'bn')
+    )
+  yield from state_dict.batch_norm(f'{unit}.bn', (*there, 'bn'))
   yield from multi_scale.official_tensors(
     f'{name}.tcn1', (*path, 'temporal'), block.temporal
   )
   if isinstance(block.residual, layers.ConvNorm):
     there = (*path, 'residual')
-    yield from official.conv(f'{name}.residual.conv', (*there, 'conv'))
-    yield from official.batch_norm(f'{name}.residual.bn', (*there, 'bn'))
+    yield from state_dict.conv(f'{name}.residual.conv', (*there, 'conv'))
+    yield from state_dict.batch_norm(f'{name}.residual.bn', (*there, 'bn'))

@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from unik_jax.skeletons import Layout
+from unik_jax.skeletons.layouts import Layout
 
 
 @functools.cache

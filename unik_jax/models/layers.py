@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import convolution, initial
+from unik_jax.models import convolution, initializers
 
 
 def at_least_float32(dtype: Any) -> jnp.dtype:
@@ -65,11 +65,11 @@ class Dense(nnx.Module):
     out_features: int,
     *,
     kernel_init=None,
-    bias_init=initial.zeros,
+    bias_init=initializers.zeros,
     dtype=None,
     rngs: nnx.Rngs,
   ):
-    kernel_init = kernel_init or initial.fan_out_normal(out_features)
+    kernel_init = kernel_init or initializers.fan_out_normal(out_features)
     self.kernel = nnx.Param(
       kernel_init(rngs.params(), (in_features, out_features))
     )
@@ -114,14 +114,16 @@ class TemporalConv(nnx.Module):
     dtype=None,
     rngs: nnx.Rngs,
   ):
-    init = kernel_init or initial.fan_out_normal(out_features * kernel_size)
+    init = kernel_init or initializers.fan_out_normal(
+      out_features * kernel_size
+    )
     self.kernel = nnx.Param(
       init(rngs.params(), (kernel_size, in_features, out_features))
     )
     self.bias = nnx.Param(
       bias_init(rngs.params(), (out_features,))
       if bias_init
-      else initial.filled(0, out_features)
+      else initializers.filled(0, out_features)
     )
     self.stride, self.dilation, self.dtype = stride, dilation, dtype
 
@@ -204,10 +206,10 @@ class BatchNorm(nnx.Module):
     epsilon: float = 1e-5,
     dtype=None,
   ):
-    self.scale = nnx.Param(initial.filled(scale, features))
-    self.bias = nnx.Param(initial.filled(0, features))
-    self.mean = nnx.BatchStat(initial.filled(0, features))
-    self.var = nnx.BatchStat(initial.filled(1, features))
+    self.scale = nnx.Param(initializers.filled(scale, features))
+    self.bias = nnx.Param(initializers.filled(0, features))
+    self.mean = nnx.BatchStat(initializers.filled(0, features))
+    self.var = nnx.BatchStat(initializers.filled(1, features))
     self.momentum, self.epsilon, self.dtype = momentum, epsilon, dtype
     self.groups, self.where = 1, nnx.data(None)
 
@@ -273,7 +275,9 @@ class BatchNorm(nnx.Module):
 def scattered_norm(features: int, *, dtype=None, rngs: nnx.Rngs) -> BatchNorm:
   """Batch norm whose scale starts about 1, with a deviation of 0.02."""
   norm = BatchNorm(features, dtype=dtype)
-  norm.scale.set_value(1 + initial.normal(0.02)(rngs.params(), (features,)))
+  norm.scale.set_value(
+    1 + initializers.normal(0.02)(rngs.params(), (features,))
+  )
   return norm
 
 

@@ -18,16 +18,11 @@ import numpy as np
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import (
-  graphs,
-  initial,
-  layers,
-  ms_g3d_official,
-  official,
-)
-from unik_jax.models.base import Mixing, Recognizer
+from unik_jax.models import graphs, initializers, layers
 from unik_jax.models.multi_scale import ConvNorm, TemporalUnit
-from unik_jax.skeletons import Layout, get_layout
+from unik_jax.models.recognizer import Mixing, Recognizer
+from unik_jax.official import ms_g3d, state_dict
+from unik_jax.skeletons.layouts import Layout, get_layout
 
 _WINDOWS = (3, 5)
 _BRANCHES = 6  # of a temporal unit
@@ -47,7 +42,7 @@ class GraphUnit(ConvNorm):
     matrices = _graph(*graph)
     super().__init__(len(matrices) * in_features, out_features, **options)
     key = options['rngs'].params()
-    self.mask = nnx.Param(initial.uniform(1e-6)(key, matrices.shape))
+    self.mask = nnx.Param(initializers.uniform(1e-6)(key, matrices.shape))
     self.graph = graph
 
   def __call__(self, x_butc: jax.Array, *, train: bool) -> jax.Array:
@@ -86,7 +81,7 @@ class WindowUnit(nnx.Module):
   ):
     *_, self.window = graph
     self.graph = GraphUnit(in_features, hidden, graph, **options)
-    init = initial.uniform((self.window * hidden) ** -0.5)
+    init = initializers.uniform((self.window * hidden) ** -0.5)
     rngs = options['rngs']
     # The names are those that `folding` knows.
     shape = (self.window, hidden, out_features)
@@ -236,11 +231,11 @@ class MSG3D(Recognizer):
       **options,
     )
 
-  def official_tensors(self) -> Iterator[official.Tensor]:
+  def official_tensors(self) -> Iterator[state_dict.Tensor]:
     """The state dict of the official PyTorch MS-G3D, in its order."""
-    return ms_g3d_official.tensors(self)
+    return ms_g3d.tensors(self)
 
-  official_shape = staticmethod(ms_g3d_official.shape)
+  official_shape = staticmethod(ms_g3d.shape)
 
 
 @functools.cache

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from unik_jax.models import initial, layers, official
+from unik_jax.models import initializers, layers
+from unik_jax.official import state_dict
 
 
 class ConvNorm(nnx.Module):
@@ -41,11 +42,11 @@ class ConvNorm(nnx.Module):
     dtype,
     rngs: nnx.Rngs,
   ):
-    bound = initial.uniform((in_features * taps) ** -0.5)
+    bound = initializers.uniform((in_features * taps) ** -0.5)
     options = {'kernel_init': bound, 'bias_init': bound}
     if fan_out is not None:
-      options['kernel_init'] = initial.fan_out_normal(fan_out)
-      options['bias_init'] = initial.zeros
+      options['kernel_init'] = initializers.fan_out_normal(fan_out)
+      options['bias_init'] = initializers.zeros
     options |= {'dtype': dtype, 'rngs': rngs}
     if taps == 1:
       self.conv = layers.Dense(in_features, out_features, **options)
@@ -147,7 +148,7 @@ def max_pool(x_bvtc: jax.Array, stride: int) -> jax.Array:
 
 def official_tensors(
   name: str, path: tuple, unit: TemporalUnit
-) -> Iterator[official.Tensor]:
+) -> Iterator[state_dict.Tensor]:
   """A temporal unit's part of an official state dict, in its order.
 
   Args:
@@ -158,8 +159,8 @@ def official_tensors(
 
   def conv_norm(conv, bn, *ours, layout='conv1x1', **place):
     there = (*path, *ours)
-    yield from official.conv(conv, (*there, 'conv'), layout, **place)
-    yield from official.batch_norm(bn, (*there, 'bn'), **place)
+    yield from state_dict.conv(conv, (*there, 'conv'), layout, **place)
+    yield from state_dict.batch_norm(bn, (*there, 'bn'), **place)
 
   dilated = len(unit.dilated)
   for i in range(dilated + 1):
@@ -168,7 +169,7 @@ def official_tensors(
     if i < dilated:
       there, at = ('dilated', i), f'{at}.3'
       yield from conv_norm(f'{at}.conv', f'{at}.bn', *there, layout='temporal')
-  yield from official.batch_norm(f'{at}.4', (*path, 'pool_bn'))
+  yield from state_dict.batch_norm(f'{at}.4', (*path, 'pool_bn'))
   at = f'{name}.branches.{dilated + 1}'
   yield from conv_norm(f'{at}.0', f'{at}.1', 'plain')
   if isinstance(unit.residual, ConvNorm):

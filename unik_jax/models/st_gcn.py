@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from unik_jax.models import graphs, initial, layers, official
-from unik_jax.models.base import Mixing, Recognizer
+from unik_jax.models import graphs, initializers, layers
+from unik_jax.models.recognizer import Mixing, Recognizer
 from unik_jax.models.unik import STRIDES, WIDTHS
-from unik_jax.skeletons import Layout, get_layout
+from unik_jax.official import state_dict
+from unik_jax.skeletons.layouts import Layout, get_layout
 
-_SMALL = initial.normal(0.02)
+_SMALL = initializers.normal(0.02)
 
 
 class Block(nnx.Module):
@@ -63,7 +64,7 @@ class Block(nnx.Module):
     )
     if importance:
       self.edge_importance = nnx.Param(
-        initial.filled(1, slices, joints, joints)
+        initializers.filled(1, slices, joints, joints)
       )
     self.graph_bn = layers.scattered_norm(out_features, dtype=dtype, rngs=rngs)
     self.temporal = _ConvNorm(
@@ -186,34 +187,34 @@ class STGCN(Recognizer):
       features=features,
       persons_apart=False,
       head_init=_SMALL,
-      head_bias_init=initial.zeros,
+      head_bias_init=initializers.zeros,
       dtype=dtype,
       rngs=rngs,
     )
     self.dropout = dropout
 
-  def official_tensors(self) -> Iterator[official.Tensor]:
+  def official_tensors(self) -> Iterator[state_dict.Tensor]:
     """The state dict of the official PyTorch ST-GCN, in its order."""
     graph = graphs.partitioned(self.blocks[0].layout)
-    yield official.Tensor('A', None, constant=graph)
-    yield from official.batch_norm('data_bn', ('input_bn',))
+    yield state_dict.Tensor('A', None, constant=graph)
+    yield from state_dict.batch_norm('data_bn', ('input_bn',))
     for i, block in enumerate(self.blocks):
       name, path = f'st_gcn_networks.{i}', ('blocks', i)
-      yield from official.conv(f'{name}.gcn.conv', (*path, 'graph_conv'))
-      yield from official.batch_norm(f'{name}.tcn.0', (*path, 'graph_bn'))
+      yield from state_dict.conv(f'{name}.gcn.conv', (*path, 'graph_conv'))
+      yield from state_dict.batch_norm(f'{name}.tcn.0', (*path, 'graph_bn'))
       there = (*path, 'temporal')
-      yield from official.conv(f'{name}.tcn.2', (*there, 'conv'), 'temporal')
-      yield from official.batch_norm(f'{name}.tcn.3', (*there, 'bn'))
+      yield from state_dict.conv(f'{name}.tcn.2', (*there, 'conv'), 'temporal')
+      yield from state_dict.batch_norm(f'{name}.tcn.3', (*there, 'bn'))
       if isinstance(block.residual, _ConvNorm):
         there = (*path, 'residual')
-        yield from official.conv(f'{name}.residual.0', (*there, 'conv'))
-        yield from official.batch_norm(f'{name}.residual.1', (*there, 'bn'))
+        yield from state_dict.conv(f'{name}.residual.0', (*there, 'conv'))
+        yield from state_dict.batch_norm(f'{name}.residual.1', (*there, 'bn'))
     for i, block in enumerate(self.blocks):
       if block.importance:
-        yield official.Tensor(
+        yield state_dict.Tensor(
           f'edge_importance.{i}', ('params', 'blocks', i, 'edge_importance')
         )
-    yield from official.conv('fcn', ('head',))
+    yield from state_dict.conv('fcn', ('head',))
 
   @staticmethod
   def official_shape(tensors, options) -> dict[str, int] | None:

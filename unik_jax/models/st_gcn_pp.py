@@ -14,11 +14,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import graphs, initial, layers
-from unik_jax.models.base import Mixing, Recognizer
+from unik_jax.models import graphs, initializers, layers
 from unik_jax.models.multi_scale import ConvNorm, max_pool
+from unik_jax.models.recognizer import Mixing, Recognizer
 from unik_jax.models.unik import STRIDES, WIDTHS
-from unik_jax.skeletons import Layout, get_layout
+from unik_jax.skeletons.layouts import Layout, get_layout
 
 _TAPS, _DILATIONS = 3, (1, 2, 3, 4)
 _BRANCHES = len(_DILATIONS) + 2
@@ -224,8 +224,8 @@ class STGCNPP(Recognizer):
       blocks=blocks,
       features=features,
       persons_apart=False,
-      head_init=initial.normal(0.01),
-      head_bias_init=initial.zeros,
+      head_init=initializers.normal(0.01),
+      head_bias_init=initializers.zeros,
       dtype=dtype,
       rngs=rngs,
     )
@@ -233,14 +233,14 @@ class STGCNPP(Recognizer):
 
 def _dense(in_features, out_features, **options):
   """A 1 x 1 convolution with PyTorch's initial values."""
-  bound = initial.uniform(in_features**-0.5)
+  bound = initializers.uniform(in_features**-0.5)
   return layers.Dense(
     in_features, out_features, kernel_init=bound, bias_init=bound, **options
   )
 
 
 def _temporal(features, stride, dilation, **options):
-  bound = initial.uniform((features * _TAPS) ** -0.5)
+  bound = initializers.uniform((features * _TAPS) ** -0.5)
   return layers.TemporalConv(
     features,
     features,

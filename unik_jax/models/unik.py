@@ -19,10 +19,11 @@ import jax
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import initial, layers, official, unik_official
-from unik_jax.models.base import Mixing, Recognizer
-from unik_jax.models.spatial import SpatialUnit
-from unik_jax.skeletons import get_layout
+from unik_jax.models import initializers, layers
+from unik_jax.models.recognizer import Mixing, Recognizer
+from unik_jax.models.s_lsu import SpatialUnit
+from unik_jax.official import state_dict, unik
+from unik_jax.skeletons.layouts import get_layout
 
 WIDTHS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
 STRIDES = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
@@ -219,12 +220,12 @@ class UNIK(Recognizer):
       blocks=blocks,
       features=features,
       # The published class multiplies, so this is a standard deviation.
-      head_init=initial.normal(math.sqrt(2 / num_classes)),
+      head_init=initializers.normal(math.sqrt(2 / num_classes)),
       dtype=dtype,
       rngs=rngs,
     )
 
-  def official_tensors(self) -> Iterator[official.Tensor]:
+  def official_tensors(self) -> Iterator[state_dict.Tensor]:
     """The state dict of the official PyTorch UNIK, in its order.
 
     Raises:
@@ -234,6 +235,6 @@ class UNIK(Recognizer):
       raise UserError(
         "model.matrix is 'fixed', of which no official state dict is known"
       )
-    return unik_official.tensors(self)
+    return unik.tensors(self)
 
-  official_shape = staticmethod(unik_official.shape)
+  official_shape = staticmethod(unik.shape)

@@ -17,7 +17,7 @@ import numpy as np
 from unik_jax.data import files
 from unik_jax.data.clips import LeftOut
 from unik_jax.errors import UserError
-from unik_jax.skeletons import get_layout
+from unik_jax.skeletons.layouts import get_layout
 
 # The 400 actions, in the order of their indices.
 _NAMES = """

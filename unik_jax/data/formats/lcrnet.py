@@ -17,7 +17,7 @@ import numpy as np
 from unik_jax.data import files
 from unik_jax.data.clips import LeftOut
 from unik_jax.errors import UserError
-from unik_jax.skeletons import get_layout
+from unik_jax.skeletons.layouts import get_layout
 
 # The joints that UNIK adds, as means of LCR-Net's. The shares of the nose,
 # halfway from the head to the neck, count the head twice.

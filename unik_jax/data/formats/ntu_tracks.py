@@ -12,7 +12,7 @@ metres.
 import numpy as np
 
 from unik_jax.data.formats.lcrnet import energy
-from unik_jax.skeletons import get_layout
+from unik_jax.skeletons.layouts import get_layout
 
 FPS = 30
 # The mean joint of one body may jump so far from one frame to the next as the

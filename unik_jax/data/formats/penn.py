@@ -17,7 +17,7 @@ import scipy.io
 from unik_jax.data import files
 from unik_jax.data.clips import Recording
 from unik_jax.errors import UserError
-from unik_jax.skeletons import get_layout
+from unik_jax.skeletons.layouts import get_layout
 
 # As the .mat files spell them (the dataset's readme has longer words for some)
 # and in alphabetical order.

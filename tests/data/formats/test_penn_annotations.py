@@ -1,0 +1,217 @@
+"""Penn Action's own annotations, from .mat files to a prepared dataset."""
+
+import io
+
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+import tensorflow_datasets as tfds
+from helpers.penn import prepare, put, records_of, report_of
+from helpers.pickles import malicious_pickle
+
+from unik_jax.data import registry
+from unik_jax.data.files import File
+from unik_jax.data.formats import penn
+from unik_jax.errors import UserError
+
+
+def make_annotation(frames=4, action='squat', train=1, seed=0, **changes):
+  """The fields of a .mat file."""
+  rng = np.random.default_rng(seed)
+  fields = {
+    'action': action,
+    'pose': 'back',
+    'x': rng.uniform(1, 480, (frames, 13)),
+    'y': rng.uniform(1, 270, (frames, 13)),
+    'visibility': rng.random((frames, 13)) > 0.3,
+    'train': train,
+    'bbox': np.ones((frames, 4)),
+    'dimensions': np.array([[272, 481, frames]], np.uint16),
+    'nframes': frames,
+  }
+  return {k: v for k, v in (fields | changes).items() if v is not None}
+
+
+def mat(**options):
+  file = io.BytesIO()
+  scipy.io.savemat(file, make_annotation(**options))
+  return file.getvalue()
+
+
+ANNOTATIONS = {
+  '0001': {'action': 'baseball_pitch', 'seed': 1},
+  '0758': {'frames': 1, 'train': -1, 'seed': 2},
+  '2326': {'action': 'tennis_serve', 'train': -1, 'seed': 3},
+}
+
+
+def write_annotations(folder):
+  (folder / 'labels').mkdir(parents=True)
+  for name, options in ANNOTATIONS.items():
+    (folder / 'labels' / f'{name}.mat').write_bytes(mat(**options))
+  return folder
+
+
+def test_annotations(tmp_path):
+  write_annotations(tmp_path / 'raw')
+  builder = prepare(tmp_path, 'annotations')
+  assert builder.info.metadata['layout'] == 'penn_13'
+  assert builder.info.metadata['confidence'] is True
+  assert builder.info.features['keypoints'].shape == (1, None, 13, 3)
+  names = builder.info.features['label'].names
+  records = records_of(builder)
+  assert {name: split for name, (split, _) in records.items()} == {
+    '0001': 'train',
+    '0758': 'test',
+    '2326': 'test',
+  }
+  for name, options in ANNOTATIONS.items():
+    fields = make_annotation(**options)
+    record = records[name][1]
+    assert names[record['label']] == fields['action']
+    assert record['image_size'].tolist() == [481, 272]  # width, height
+    (clip,) = record['keypoints']
+    # Also of joints that are not visible.
+    np.testing.assert_array_equal(clip[..., 0], np.float32(fields['x']))
+    np.testing.assert_array_equal(clip[..., 1], np.float32(fields['y']))
+    np.testing.assert_array_equal(clip[..., 2] == 1, fields['visibility'])
+    assert set(np.unique(clip[..., 2])) == {0, 1}
+
+
+def test_annotations_in_three_lines_of_python(tmp_path):
+  write_annotations(tmp_path / 'raw')
+  prepare(tmp_path, 'annotations')
+  source = tfds.data_source(
+    'penn_action/annotations', split='train', data_dir=tmp_path / 'data'
+  )
+  assert len(source) == 1
+
+
+def test_coordinates_of_any_number_type(tmp_path):
+  """Some files have them in 16 bits."""
+  x = np.arange(26, dtype=np.uint16).reshape(2, 13) + 300
+  (tmp_path / '0001.mat').write_bytes(mat(frames=2, x=x))
+  clip, size = penn.read_annotations(File(str(tmp_path / '0001.mat')))
+  assert clip.dtype.kind == 'f' and size == (481, 272)
+  np.testing.assert_array_equal(clip[0, ..., 0], x)
+
+
+def put_mat(**options):
+  return put(mat(**options), 'labels/0001.mat')
+
+
+def spoiled(shape, value):
+  array = np.ones(shape)
+  array[1, 7] = value
+  return array
+
+
+MAT = 'labels/0001.mat'
+WRONG_ANNOTATIONS = {
+  'truncated': (put(mat()[:600], MAT), f'{MAT}: '),
+  'header alone': (put(mat()[:128], MAT), f"{MAT}: no field 'action'"),
+  'empty': (put(b'', MAT), f'{MAT}: not a MATLAB file'),
+  'text': (put('x' * 999, MAT), f'{MAT}: not a MATLAB file'),
+  'no action': (put_mat(action=None), f"{MAT}: no field 'action'"),
+  'no x': (put_mat(x=None), f"{MAT}: no field 'x'"),
+  'odd action': (put_mat(action='juggle'), f"{MAT}: action is 'juggle', none"),
+  'actions': (put_mat(action=['bowl', 'squat']), f'{MAT}: action has 2 values'),
+  'odd flag': (put_mat(train=0), f'{MAT}: train is 0, where 1'),
+  'flag a cell': (
+    put_mat(train=np.array([[1]], object)),
+    f'{MAT}: train does not hold real',
+  ),
+  'flag a struct': (
+    put_mat(train={'a': 1}),
+    f'{MAT}: train does not hold real',
+  ),
+  'flag a text': (put_mat(train='1'), f'{MAT}: train does not hold real'),
+  'action a cell': (
+    put_mat(action=np.array([['squat']], object)),
+    f'{MAT}: action is ',
+  ),
+  'sparse': (
+    put_mat(x=scipy.sparse.csc_matrix(np.eye(4, 13))),
+    f'{MAT}: x is a sparse matrix',
+  ),
+  '14 joints': (
+    put_mat(**{k: np.ones((4, 14)) for k in ('x', 'y', 'visibility')}),
+    rf'{MAT}: .*\(4, 14\).* \(frames, 13\)',
+  ),
+  'frames differ': (put_mat(y=np.ones((3, 13))), rf'{MAT}: .*\(3, 13\)'),
+  'text for x': (put_mat(x=['a'] * 4), f'{MAT}: x does not hold real'),
+  'complex': (put_mat(y=np.full((4, 13), 1j)), f'{MAT}: y does not hold real'),
+  'no frames': (put_mat(frames=0), f'{MAT}: '),
+  'NaN': (
+    put_mat(x=spoiled((4, 13), np.nan)),
+    f'{MAT}: NaN.*frame 1.*left_hip',
+  ),
+  'infinity': (put_mat(y=spoiled((4, 13), np.inf)), f'{MAT}: NaN or inf'),
+  'zeros': (
+    put_mat(x=np.zeros((4, 13)), y=np.zeros((4, 13))),
+    f'{MAT}: every coordinate',
+  ),
+  'dimensions': (put_mat(dimensions=[[272, 481]]), f'{MAT}: dimensions are'),
+  'endless': (put_mat(dimensions=[[9, np.inf, 4]]), f'{MAT}: dimensions are'),
+  'half a pixel': (
+    put_mat(dimensions=[[0.5, 0.5, 4]]),
+    f'{MAT}: dimensions are',
+  ),
+  'frames elsewhere': (
+    put_mat(dimensions=[[272, 481, 9]]),
+    f'{MAT}: dimensions are .*9.0.* number of frames, 4, are due',
+  ),
+  'no size': (put_mat(dimensions=[[0, 481, 4]]), f'{MAT}: dimensions are'),
+  'odd name': (put(mat(), 'labels/a.mat'), 'a.mat: name is not the number'),
+  'there twice': (put(mat(), '0001.mat'), "'0001' is there twice"),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_ANNOTATIONS)
+def test_what_is_wrong_with_the_annotations_is_named(tmp_path, case):
+  alter, message = WRONG_ANNOTATIONS[case]
+  alter(write_annotations(tmp_path / 'raw'))
+  with pytest.raises(UserError, match=f'(?s){message}'):
+    prepare(tmp_path, 'annotations')
+  assert not registry.open_prepared(
+    'penn_action/annotations', tmp_path / 'data'
+  )
+
+
+def test_wherever_an_annotation_is_cut_off(tmp_path):
+  whole = mat(frames=2)
+  path = tmp_path / '0001.mat'
+  path.write_bytes(whole)
+  expected = penn.read_annotations(File(str(path)))
+  for length in range(0, len(whole), 7):
+    path.write_bytes(whole[:length])
+    try:
+      clip = penn.read_annotations(File(str(path))).keypoints
+    except UserError as error:
+      assert str(path) in str(error)
+    else:  # all that is needed was there
+      np.testing.assert_array_equal(clip, expected.keypoints)
+      assert length > 0.9 * len(whole)
+
+
+def test_a_pickle_is_not_run(tmp_path):
+  content = malicious_pickle(tmp_path / 'made')
+  put(content, MAT)(write_annotations(tmp_path / 'raw'))
+  with pytest.raises(UserError, match=f'{MAT}: not a MATLAB file'):
+    prepare(tmp_path, 'annotations')
+  assert not (tmp_path / 'made').exists()
+
+
+def test_bad_annotations_can_be_skipped(tmp_path):
+  folder = write_annotations(tmp_path / 'raw')
+  put_mat(action='juggle')(folder)
+  put(mat()[:700], 'labels/0002.mat')(folder)
+  builder = prepare(tmp_path, 'annotations', skip_bad=True)
+  assert set(records_of(builder)) == {'0758', '2326'}
+  assert set(report_of(builder)[1]) == {'0001.mat', '0002.mat'}
+
+
+def test_without_files_it_says_what_to_get(tmp_path):
+  with pytest.raises(UserError, match='(?s)Data Preparation.*PennAction'):
+    prepare(tmp_path, 'annotations')

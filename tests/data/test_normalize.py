@@ -1,0 +1,319 @@
+"""Normalisation: what moves, what stays, and what is missing stays missing.
+
+The published scripts' presets are in test_preprocess.py.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from unik_jax.data.normalize import PRESETS, get_preset
+from unik_jax.errors import UserError
+from unik_jax.skeletons.layouts import get_layout
+
+LAYOUT = get_layout('ntu_25')
+CENTER = LAYOUT.joints.index('spine_mid')
+UNKNOWN = (0, 0)  # the image size
+
+
+def make_clip(persons=2, frames=4):
+  rng = np.random.default_rng(0)
+  clip = rng.normal(3, 1, (persons, frames, 25, 3))
+  return clip.astype(np.float32)
+
+
+def center_first(clip):
+  before = clip.copy()
+  out = get_preset('center_first')(clip, LAYOUT, UNKNOWN)
+  np.testing.assert_array_equal(clip, before)  # not changed in place
+  assert out.shape == clip.shape and out.dtype == clip.dtype
+  return out
+
+
+def test_the_first_center_becomes_the_origin():
+  clip = make_clip()
+  out = center_first(clip)
+  np.testing.assert_array_equal(out[0, 0, CENTER], 0)
+  # One shift for all: no distance between any two points changes.
+  shift = (out - clip).reshape(-1, 3)
+  np.testing.assert_allclose(shift, shift[:1] * np.ones_like(shift), atol=1e-6)
+  assert (out[0, 1, CENTER] != 0).all()  # movement through space stays
+
+
+def test_missing_joints_stay_zero():
+  clip = make_clip()
+  clip[0, 1, 7] = clip[1, 2] = 0
+  out = center_first(clip)
+  missing = (clip == 0).all(-1)
+  np.testing.assert_array_equal(out[missing], 0)
+  expected = clip[~missing] - clip[0, 0, CENTER]
+  np.testing.assert_array_equal(out[~missing], expected)
+
+
+def test_one_zero_coordinate_is_not_a_missing_joint():
+  clip = make_clip()
+  clip[0, 1, 7, 0] = 0
+  out = center_first(clip)
+  assert out[0, 1, 7, 0] == -clip[0, 0, CENTER, 0]
+
+
+def test_a_center_missing_at_first_is_taken_from_the_first_frame_with_it():
+  clip = make_clip()
+  clip[0, :2, CENTER] = 0
+  out = center_first(clip)
+  np.testing.assert_array_equal(out[0, :3, CENTER], 0)
+  np.testing.assert_array_equal(
+    out[0, 0, 0], clip[0, 0, 0] - clip[0, 2, CENTER]
+  )
+
+
+def test_without_any_center_the_clip_stays():
+  clip = make_clip()
+  clip[0, :, CENTER] = 0
+  np.testing.assert_array_equal(center_first(clip), clip)
+
+
+def test_an_absent_second_person_stays_zero():
+  clip = make_clip()
+  clip[1] = 0
+  out = center_first(clip)
+  assert not out[1].any() and out[0].any()
+
+
+def test_one_frame_of_one_person():
+  out = center_first(make_clip(1, 1))
+  np.testing.assert_array_equal(out[0, 0, CENTER], 0)
+
+
+def test_none_changes_nothing():
+  clip = make_clip()
+  out = get_preset('none')(clip, LAYOUT, UNKNOWN)
+  np.testing.assert_array_equal(out, clip)
+
+
+def test_screen_640_takes_no_other_image_size():
+  clip = np.float32([[[[640, 480], [0, 80], [0, 0]]]])
+  for image_size in (UNKNOWN, (1920, 1080)):
+    out = get_preset('screen_640')(clip, LAYOUT, image_size)
+    np.testing.assert_array_equal(out, [[[[1, 0.75], [0, -0.5], [0, 0]]]])
+
+
+def test_unknown_preset():
+  with pytest.raises(UserError, match='data.normalize.*whiten') as error:
+    get_preset('whiten')
+  assert all(name in str(error.value) for name in PRESETS)
+
+
+# clean, in space
+
+UP = [LAYOUT.index(joint) for joint in LAYOUT.up]
+ACROSS = [LAYOUT.index(joint) for joint in LAYOUT.across]
+
+
+def clean(clip, layout=LAYOUT, image_size=UNKNOWN):
+  before = clip.copy()
+  out = get_preset('clean')(clip, layout, image_size)
+  np.testing.assert_array_equal(clip, before)
+  assert out.dtype == clip.dtype
+  return out
+
+
+def line(out, ends, frame=0, person=0):
+  return out[person, frame, ends[1]] - out[person, frame, ends[0]]
+
+
+def gappy_clip(seed):
+  """Late, early, lost and absent joints and persons; float64."""
+  rng = np.random.default_rng(seed)
+  clip = rng.normal(size=(3, 20, 25, 3))
+  seen = rng.random((3, 20, 25)) < 0.7
+  seen[:, :2] = seen[:, -1] = seen[0, :5] = seen[1, 9:] = seen[2] = False
+  seen[:, :, 11] = False
+  return clip * seen[..., None]
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_clean_does_not_depend_on_where_the_camera_was(seed):
+  clip = gappy_clip(seed)
+  rng = np.random.default_rng(100 + seed)
+  turn = Rotation.from_rotvec(rng.normal(0, 2, 3)).as_matrix()
+  moved = clip @ turn.T + rng.normal(0, 5, 3)
+  moved = np.where(clip.any(-1, keepdims=True), moved, 0)
+  np.testing.assert_allclose(clean(moved), clean(clip), atol=1e-12)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_clean_ends_upright_and_straight(seed):
+  clip = make_clip(frames=6) + np.float32(seed)
+  out = clean(clip)
+  assert out.shape == clip.shape
+  np.testing.assert_array_equal(out[0, 0, CENTER], 0)
+  up, across = line(out, UP), line(out, ACROSS)
+  np.testing.assert_allclose(up[:2], 0, atol=1e-6)
+  assert up[2] > 0
+  np.testing.assert_allclose(across[1], 0, atol=1e-6)
+  assert across[0] > 0
+  # A rigid motion: all distances stay, and so does which hand is which.
+  a, b = (np.float64(c).reshape(-1, 3)[::7] for c in (clip, out))
+  for points, c in ((a, clip), (b, out)):
+    points -= c[0, 0, CENTER]
+  np.testing.assert_allclose(a @ a.T, b @ b.T, atol=1e-4)
+  assert np.linalg.det(a[:3]) * np.linalg.det(b[:3]) > 0
+
+
+UPRIGHT = np.float32([[0, 0, 1], [0, 0, 2.5]])  # lower, upper
+
+
+@pytest.mark.parametrize(
+  ('ends', 'across', 'expected'),
+  [
+    (UPRIGHT, [[0, 0, 1], [3, 0, 1]], [1, 2, 3]),  # as it should be
+    (UPRIGHT, [[0, 0, 1], [3, 0, 9]], [1, 2, 3]),  # the tilt stays
+    (UPRIGHT, [[0, 0, 1], [-3, 0, 1]], [-1, -2, 3]),  # seen from behind
+    (UPRIGHT, [[0, 0, 1], [0, 3, 1]], [2, -1, 3]),
+    (UPRIGHT, [[0, 0, 1], [0, 0, 3]], [1, 2, 3]),  # along up: no turn
+    (UPRIGHT, [[0, 0, 1], [0, 0, 1]], [1, 2, 3]),  # no length: no turn
+    (UPRIGHT, [[1, 2, 3], [0, 0, 0]], [1, 2, 3]),  # one is missing: no turn
+    (UPRIGHT * 0 + 1, [[0, 0, 1], [3, 0, 1]], [1, 2, 3]),
+    ([[1, 2, 3], [0, 0, 0]], [[0, 0, 1], [3, 0, 1]], [1, 2, 3]),
+    ([[1, 2, 3], [4, 6, 8]], [[1, 2, 3], [7, 10, 13]], None),  # along up again
+    (-UPRIGHT, [[0, 0, 1], [3, 0, 1]], [1, -2, -3]),  # upside down
+    (UPRIGHT[:, [0, 2, 1]], [[0, 0, 1], [3, 0, 1]], [1, -3, 2]),  # y up
+  ],
+)
+def test_clean_turns(ends, across, expected):
+  clip = np.zeros((1, 1, 25, 3), np.float32)
+  clip[0, 0, UP], clip[0, 0, ACROSS] = ends, across
+  clip[0, 0, 20] = [1, 2, 3]
+  layout = dataclasses.replace(LAYOUT, center='left_foot')  # not seen
+  out = clean(clip, layout)
+  if expected is None:
+    bare = dataclasses.replace(layout, across=None)
+    np.testing.assert_array_equal(out, clean(clip, bare))
+    return
+  np.testing.assert_allclose(out[0, 0, 20], expected, atol=1e-6)
+  seen = clip.any(-1)
+  np.testing.assert_array_equal(out.any(-1), seen)
+
+
+def test_clean_without_named_joints_does_not_turn():
+  clip = make_clip()
+  bare = dataclasses.replace(LAYOUT, up=None, across=None)
+  expected = get_preset('center_first')(clip, LAYOUT, UNKNOWN)
+  np.testing.assert_allclose(clean(clip, bare), expected, atol=1e-6)
+  up = clean(clip, dataclasses.replace(LAYOUT, across=None))
+  np.testing.assert_allclose(line(up, UP)[:2], 0, atol=1e-6)
+  assert abs(line(up, ACROSS)[1]) > 0.01
+  # The shortest turn is about a horizontal axis.
+  axis = np.cross(line(expected, UP), [0, 0, 1])
+  np.testing.assert_allclose(up @ axis, expected @ axis, atol=1e-5)
+  # About z it would be a roll, where y is up.
+  across = clean(clip, dataclasses.replace(LAYOUT, up=None))
+  np.testing.assert_allclose(across, expected, atol=1e-6)
+
+
+def test_clean_takes_each_from_the_first_frame_that_has_it():
+  clip = make_clip(2, 8)
+  neck = LAYOUT.index('neck')
+  clip[0, :2, neck] = clip[0, :4, ACROSS[0]] = clip[0, :5, UP[1]] = 0
+  clip[0, 0, UP[0]] = clip[0, 6, UP[0]] = 0
+  out = clean(clip, dataclasses.replace(LAYOUT, center='neck'))
+  np.testing.assert_array_equal(out[0, 2, neck], 0)
+  np.testing.assert_allclose(line(out, UP, 5)[:2], 0, atol=1e-6)
+  np.testing.assert_allclose(line(out, ACROSS, 4)[1], 0, atol=1e-6)
+
+
+def test_clean_goes_by_the_first_person_who_is_there():
+  clip = make_clip(3, 5)
+  clip[0] = 0
+  out = clean(clip)
+  assert not out[0].any()
+  np.testing.assert_array_equal(out[1:], clean(clip[1:]))
+  np.testing.assert_array_equal(out[1, 0, CENTER], 0)
+
+
+def test_clean_keeps_who_is_late_absent():
+  clip = make_clip(2, 12)
+  clip[:, [0, 1, 11]] = 0
+  clip[1, :5] = clip[1, 7] = clip[1, 9:] = 0
+  clip[0, 4:6] = 0
+  out = clean(clip)
+  assert out.shape == clip.shape
+  assert not out[:, [0, 1, 11]].any()
+  out = out[:, 2:11]
+  present = out.any((2, 3))
+  np.testing.assert_array_equal(present[0], True)
+  np.testing.assert_array_equal(np.flatnonzero(present[1]), [3, 4, 5, 6])
+  for person, before, t, after in ((1, 4, 5, 6), (0, 1, 2, 4), (0, 1, 3, 4)):
+    share = (t - before) / (after - before)
+    expected = (1 - share) * out[person, before] + share * out[person, after]
+    np.testing.assert_allclose(out[person, t], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('channels', [2, 3])
+def test_clean_leaves_what_is_never_seen_at_zero(channels):
+  clip = make_clip(2, 6)[..., :channels]
+  clip[:, :, 4] = clip[0, :3, 9] = clip[1, 4:, 2] = 0
+  out = clean(clip)
+  missing = (clip == 0).all(-1)
+  np.testing.assert_array_equal(out[missing], 0)
+  # The centre of the first frame becomes the origin, as seen as ever.
+  others = ~missing
+  others[0, 0, CENTER] = False
+  assert out[others].any(-1).all()
+  np.testing.assert_array_equal(clean(0 * clip), 0 * clip)
+
+
+def test_kinetics_centres_and_turns_upright():
+  clip = np.zeros((1, 2, 18, 2), np.float32)
+  clip[0, 1, 3] = [0.75, 0.25]
+  clip[0, 1, 4] = [0, 1]
+  out = get_preset('kinetics')(clip, get_layout('openpose_18'), (0, 0))
+  expected = 0 * clip
+  expected[0, 1, 3], expected[0, 1, 4] = [0.25, 0.25], [-0.5, -0.5]
+  np.testing.assert_array_equal(out, expected)
+
+
+# clean, in the image
+
+
+@pytest.mark.parametrize('image_size', [(640, 480), (1080, 1920)])
+@pytest.mark.parametrize('kind', [tuple, np.int32])
+def test_clean_by_the_image(image_size, kind):
+  clip = make_clip(2, 5)[..., :2] * 100
+  clip[0, 2, 3] = 0  # filled
+  clip[1, :3] = clip[0, :, 8] = 0
+  clip[0, 1, 5] = [0, 20]  # the image's edge
+  width, height = image_size
+  out = clean(clip, image_size=kind(image_size))
+  whole = np.float64(clip)
+  whole[0, 2, 3] = (whole[0, 1, 3] + whole[0, 3, 3]) / 2
+  expected = (whole - [width / 2, height / 2]) / (width / 2)
+  expected[~whole.any(-1)] = 0
+  np.testing.assert_allclose(out, expected, atol=1e-6)
+  assert out[0, 1, 5, 0] == -1
+
+
+@pytest.mark.parametrize('turned', [False, True])
+def test_clean_by_the_square_around_all_joints(turned):
+  clip = np.zeros((2, 3, 25, 2), np.float32)
+  clip[0, 0, 3], clip[0, 2, 4], clip[1, 1, 5] = [100, 50], [300, 70], [200, 90]
+  flip = slice(None, None, -1 if turned else 1)
+  out = clean(clip[..., flip])[..., flip]
+  np.testing.assert_allclose(out[0, 0, 3], [-1, -0.2], atol=1e-7)
+  np.testing.assert_allclose(out[0, 2, 4], [1, 0], atol=1e-7)
+  np.testing.assert_allclose(out[1, 1, 5], [0, 0.2], atol=1e-7)
+  assert out.any(-1).sum() == 3
+
+
+def test_clean_of_a_single_point():
+  clip = np.float32([[[[5, 1], [5, 1]]]])
+  np.testing.assert_array_equal(clean(clip), 0 * clip)
+
+
+@pytest.mark.parametrize('channels', [1, 4, 5])
+def test_clean_of_other_channels_is_refused(channels):
+  with pytest.raises(UserError, match=f'clean.* {channels} channels.*set'):
+    clean(np.ones((1, 2, 25, channels), np.float32))

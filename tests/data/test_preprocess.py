@@ -1,0 +1,207 @@
+"""Pre-processing as the published scripts have it, from the raw files.
+
+UNIK_PREPROCESS_DIR names a folder of raw files and of what the scripts make of
+them (default: tests/golden/preprocess): `expected.npz` holds (C, T, V, M)
+arrays as STEP/FILE. Every file and step in it is tested.
+"""
+
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from unik_jax.data.formats import lcrnet, ntu
+from unik_jax.data.normalize import get_preset
+from unik_jax.data.padding import repeat_tracks
+from unik_jax.errors import UserError
+from unik_jax.skeletons.layouts import get_layout
+
+_HERE = pathlib.Path(__file__).parents[1]
+FOLDER = pathlib.Path(
+  os.environ.get('UNIK_PREPROCESS_DIR', _HERE / 'golden' / 'preprocess')
+)
+RAW = {'ntu': FOLDER / 'ntu_raw', 'smarthome': FOLDER / 'lcrnet_raw'}
+LAYOUT = get_layout('ntu_25')
+EXPECTED = {}
+if (FOLDER / 'expected.npz').exists():
+  with np.load(FOLDER / 'expected.npz') as archive:
+    EXPECTED = dict(archive)
+
+
+def files(*steps):
+  """Parametrises a test by each STEP/FILE of these steps."""
+  keys = [key for key in EXPECTED if key.split('/')[0] in steps]
+  reason = f'no {" or ".join(steps)} in {FOLDER}/expected.npz'
+  skipped = pytest.param('', marks=pytest.mark.skip(reason))
+  return pytest.mark.parametrize('key', keys or [skipped])
+
+
+def read(key):
+  """(M, T, V, C) as the scripts read the file of a STEP/FILE."""
+  step, name = key.split('/')
+  source = step.split('_')[0]
+  path = RAW[source] / name
+  if not path.exists():
+    pytest.skip(f'{path} is missing')
+  if source == 'ntu':
+    return ntu.by_slot(ntu.parse(path.read_bytes(), str(path)))
+  poses = lcrnet.parse_poses(path.read_bytes(), str(path))
+  return lcrnet.normalize_screen(lcrnet.by_energy(lcrnet.to_unik_17(poses)))
+
+
+def check(ours, key, atol):
+  expected = EXPECTED[key].transpose(3, 1, 2, 0)
+  assert ours.dtype == expected.dtype and ours.shape == expected.shape
+  np.testing.assert_allclose(ours, expected, rtol=0, atol=atol)
+  np.testing.assert_array_equal(ours == 0, expected == 0)
+
+
+# What the scripts make of these files
+
+
+@files('ntu_read', 'smarthome_read')
+def test_reading(key):
+  check(read(key), key, 0 if key.startswith('ntu') else 2e-7)
+
+
+@files('ntu_unik', 'ntu_agcn')
+def test_ntu(key):
+  preset = get_preset(key.split('/')[0].removeprefix('ntu_'))
+  padded = repeat_tracks(read(key), 300)
+  # Bit for bit on the machine that this was written on.
+  check(preset(padded, LAYOUT, (0, 0)), key, 1e-6)
+
+
+@files('smarthome_padded_first400')
+def test_smarthome(key):
+  check(repeat_tracks(read(key), 4000)[:, :400], key, 2e-7)
+
+
+@pytest.mark.parametrize('source', RAW)
+def test_no_file_goes_untested(source):
+  if not RAW[source].is_dir():
+    pytest.skip(f'no folder {RAW[source]}')
+  tested = {key.split('/')[1] for key in EXPECTED if key.startswith(source)}
+  names = {path.name for path in RAW[source].glob('[!.]*')}
+  assert names and names <= tested
+
+
+# On other clips, against their account in other words
+
+
+def make_clip(seed=0, frames=6, joints=25):
+  """(2, T, V, 3): the second person is late, both miss joints at times."""
+  rng = np.random.default_rng(seed)
+  clip = rng.normal(0.5, 1, (2, frames, joints, 3))
+  clip[:, 1:][rng.random((2, frames - 1, joints)) < 0.1] = 0
+  clip[0, 3, 1] = clip[1, :2] = 0
+  return clip.astype(np.float32)
+
+
+def shortest_turn(start, end):
+  """(3, 3): two reflections, one within the plane of each bisector."""
+
+  def reflection(normal):
+    normal = normal / np.linalg.norm(normal)
+    return np.eye(3) - 2 * np.outer(normal, normal)
+
+  start = start / np.linalg.norm(start)
+  return reflection(start + end) @ reflection(start)
+
+
+def published(clip, up, across, centers):
+  """float64, joint by joint."""
+  out = np.zeros(clip.shape)
+  for m, t, v in np.ndindex(clip.shape[:3]):
+    if clip[m, t, v].any():
+      out[m, t, v] = np.float64(clip[m, t, v]) - centers[t]
+  for (start, end), axis in ((up, [0, 0, 1]), (across, [1, 0, 0])):
+    turn = shortest_turn(out[0, 0, end] - out[0, 0, start], np.float64(axis))
+    for m, t, v in np.ndindex(clip.shape[:3]):
+      out[m, t, v] = turn @ out[m, t, v]
+  return out
+
+
+def normalize(name, clip, layout=LAYOUT):
+  before = clip.copy()
+  out = get_preset(name)(clip, layout, (0, 0))
+  np.testing.assert_array_equal(clip, before)
+  assert out.shape == clip.shape and out.dtype == clip.dtype
+  return out
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_agcn_centers_each_frame(seed):
+  clip = make_clip(seed)
+  out = normalize('agcn', clip)
+  expected = published(clip, (0, 1), (4, 8), clip[0, :, 1])
+  np.testing.assert_allclose(out, expected, atol=3e-6)
+  np.testing.assert_array_equal(out[0, :, 1], 0)
+  np.testing.assert_array_equal(out[clip.sum(-1) == 0], 0)
+  across = out[0, 0, 8] - out[0, 0, 4]
+  np.testing.assert_allclose(across[1:], 0, atol=3e-6)
+  assert across[0] > 0
+
+
+@pytest.mark.parametrize('layout', ['ntu_25', 'unik_17'])
+def test_unik_centers_the_first_frame(layout):
+  layout = get_layout(layout)
+  clip = make_clip(joints=layout.num_joints)
+  out = normalize('unik', clip, layout)
+  expected = published(clip, (2, 4), (6, 5), clip[0, :1, 3].repeat(6, 0))
+  np.testing.assert_allclose(out, expected, atol=3e-6)
+  across = out[0, 0, 5] - out[0, 0, 6]
+  np.testing.assert_allclose(across[1:], 0, atol=3e-6)
+  assert across[0] > 0
+
+
+def test_agcn_loses_movement_through_space_and_unik_keeps_it():
+  clip = make_clip()[:1, :1].repeat(9, 1)
+  moving = clip + np.arange(9, dtype=np.float32)[:, None, None]
+  out = normalize('agcn', moving)
+  np.testing.assert_allclose(out, out[:, :1].repeat(9, 1), atol=1e-5)
+  steps = np.linalg.norm(np.diff(normalize('unik', moving), axis=1), axis=-1)
+  np.testing.assert_allclose(steps, 3**0.5, atol=1e-5)
+
+
+def test_the_camera_matters_where_spine_and_shoulders_are_at_no_right_angle():
+  turn = Rotation.from_rotvec([0.7, -2.1, 1.3]).as_matrix()
+
+  def difference(clip):
+    moved = np.where(clip.any(-1, keepdims=True), clip @ turn.T + [3, -1, 4], 0)
+    return abs(normalize('agcn', moved) - normalize('agcn', clip)).max()
+
+  clip = np.float64(make_clip())
+  clip[0, 3, 1] = clip[0, 2, 1]  # in no frame without the centre
+  assert difference(clip) > 0.1
+  spine = clip[0, 0, 1] - clip[0, 0, 0]
+  clip[0, 0, 8] = clip[0, 0, 4] + np.cross(spine, [1, 2, 3])
+  assert difference(clip) < 1e-6
+
+
+def test_a_spine_that_points_straight_down_stays_so():
+  clip = make_clip()
+  clip[0, 0, :2] = [[0, 0, 5], [0, 0, 4]]
+  clip[0, 0, 4], clip[0, 0, 8] = [1, 0, 4], [2, 0, 4]
+  out = normalize('agcn', clip)
+  np.testing.assert_allclose(out[0, 0], clip[0, 0] - [0, 0, 4], atol=1e-6)
+
+
+@pytest.mark.parametrize('name', ['agcn', 'unik'])
+def test_without_the_first_person_nothing_moves(name):
+  clip = make_clip()
+  clip[0] = 0
+  np.testing.assert_array_equal(normalize(name, clip), clip)
+
+
+def test_what_the_presets_cannot_take():
+  for name in ('agcn', 'unik'):
+    for channels in (2, 5):
+      with pytest.raises(UserError, match=f'{name}.* {channels} channels'):
+        normalize(name, np.ones((1, 2, 25, channels), np.float32))
+  with pytest.raises(UserError, match="'unik_17' has no joint 'spine_mid'"):
+    normalize('agcn', make_clip(joints=17), get_layout('unik_17'))
+  with pytest.raises(UserError, match='unik.*lcrnet_13.* 6 joints'):
+    normalize('unik', make_clip(joints=6), get_layout('lcrnet_13'))

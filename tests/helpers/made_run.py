@@ -1,0 +1,67 @@
+"""Runs that were never trained, for tests of what uses a trained model."""
+
+import json
+import pathlib
+
+import jax
+
+from unik_jax import optim
+from unik_jax.config import default
+from unik_jax.models import network
+from unik_jax.run import checkpoints, restore
+from unik_jax.skeletons.layouts import get_layout
+from unik_jax.step import make_begin
+
+
+def settings(**data):
+  """A config of a tiny network on synthetic 2-D clips."""
+  config = default()
+  config.batch_size = config.eval_batch_size = 8
+  config.model.update(widths=(8, 8), strides=(1, 2))
+  config.data.update(
+    name='synthetic_skeletons/unik_17_2d',
+    layout='unik_17',
+    num_classes=20,
+    persons=1,
+    channels=2,
+    test_split='test[:21]',
+    normalize='center_first',
+    sampling='uniform',
+    frames=16,
+  )
+  config.data.update(**data)
+  return config
+
+
+def make(config, units='pixels'):
+  """A `runs.Run` with the initial weights."""
+  net = network.from_config(config)
+  params, batch_stats = net.init(jax.random.key(0))
+  layout = get_layout(config.data.layout)
+  return restore.Run(
+    folder=pathlib.Path('made'),
+    config=config,
+    net=net,
+    params=params,
+    batch_stats=batch_stats,
+    step=0,
+    classes=[f'class {k}' for k in range(config.data.num_classes)],
+    source=layout,
+    layout=get_layout(config.data.joints or layout.name),
+    units=units,
+  )
+
+
+def write(folder, config, classes, units='pixels'):
+  """A run's folder with a checkpoint of the initial weights, at step 1."""
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / restore.CONFIG).write_text(json.dumps(config.to_dict()))
+  layout = get_layout(config.data.layout).to_dict()
+  about = {'classes': classes, 'layout': layout, 'units': units}
+  (folder / restore.DATA).write_text(json.dumps(about))
+  net = network.from_config(config)
+  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(1)))
+  with checkpoints.Checkpoints(folder / 'checkpoints', 1) as saved:
+    assert saved.save(1, state, wait=True)
+  return folder

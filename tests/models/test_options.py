@@ -1,0 +1,174 @@
+"""What all networks can be told: remat, norm_groups, norm_present; parts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unik_jax import optim
+from unik_jax.config import check, check_same_experiment, default
+from unik_jax.errors import UserError
+from unik_jax.models.layers import BatchNorm
+from unik_jax.models.network import Network
+from unik_jax.step import make_begin, make_train_step
+
+RNG = np.random.default_rng(0)
+
+
+def network(name='unik', persons=2, **options):
+  if name == 'unik':
+    options |= {'num_joints': 17, 'strides': (1, 2)}
+  else:
+    options |= {'layout': 'unik_17', 'strides': (1, 2)}
+  return Network(
+    name,
+    num_classes=5,
+    num_persons=persons,
+    in_channels=2,
+    widths=(8, 16),
+    **options,
+  )
+
+
+def weights(net):
+  """Of such a size that every path through the network matters."""
+  rng = np.random.default_rng(1)
+  return jax.tree.map(
+    lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, net.shapes
+  )
+
+
+def batch_of(clips, persons=2):
+  x = RNG.standard_normal((clips, persons, 12, 17, 2)).astype(np.float32)
+  return {'x': x, 'label': RNG.integers(0, 5, clips).astype(np.int32)}
+
+
+def test_norm_of_groups_against_numpy():
+  norm = BatchNorm(3)
+  norm.groups = 2
+  x = RNG.standard_normal((6, 4, 3)).astype(np.float32)
+  got = norm(x, train=True)
+  halves = np.float64(x).reshape(2, 12, 3)
+  mean, var = halves.mean(1, keepdims=True), halves.var(1, keepdims=True)
+  expected = (halves - mean) / np.sqrt(var + 1e-5)
+  np.testing.assert_allclose(got, expected.reshape(x.shape), atol=1e-5)
+  np.testing.assert_allclose(norm.mean[...], 0.1 * mean.mean((0, 1)), rtol=1e-5)
+  unbiased = (var * 12 / 11).mean((0, 1))
+  np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * unbiased, rtol=1e-5)
+
+
+def test_groups_that_do_not_divide():
+  net = network(norm_groups=3)
+  with pytest.raises(UserError, match='norm_groups is 3'):
+    net.apply(*weights(net), batch_of(4)['x'], train=True)
+
+
+def test_parts_that_do_not_divide_are_refused_at_once():
+  config = default()
+  config.batch_size, config.accumulate, config.model.norm_groups = 24, 2, 8
+  with pytest.raises(UserError, match='2 x 8 parts'):
+    check(config)
+  config.model.norm_groups = 6
+  check(config)
+
+
+def test_absent_persons_change_no_statistics():
+  """As if each person who is there were a clip of their own."""
+  net, alone = network('st_gcn', norm_present=True), network('st_gcn', 1)
+  params, stats = weights(net)
+  x = batch_of(4)['x']
+  x[1, 1] = x[3, 0] = 0
+  there = x.reshape(8, 1, 12, 17, 2)[[0, 1, 2, 4, 5, 7]]
+  _, got = net.apply(params, stats, x, train=True)
+  _, expected = alone.apply(params, stats, there, train=True)
+  for one, other in zip(*map(jax.tree.leaves, (got, expected)), strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-4)
+  _, with_all = network('st_gcn').apply(params, stats, x, train=True)
+  var = [s['input_bn']['var'] for s in (got, with_all)]
+  assert not np.allclose(*var, rtol=1e-2)
+
+
+def test_absent_persons_of_a_norm_for_each():
+  """UNIK's input has statistics of first and second persons apart."""
+  net = network(norm_present=True)
+  params, stats = weights(net)
+  x = batch_of(4)['x']
+  x[1:3, 1] = 0
+  _, got = net.apply(params, stats, x, train=True)
+  old = np.float64(stats['input_bn']['mean']).reshape(2, 17, 2)
+  expected = 0.9 * old + 0.1 * np.stack(
+    [np.float64(x[:, 0]).mean((0, 1)), np.float64(x[[0, 3], 1]).mean((0, 1))]
+  )
+  mean = got['input_bn']['mean'].reshape(2, 17, 2)
+  np.testing.assert_allclose(mean, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', ['unik', 'st_gcn'])
+def test_remat_keeps_less_and_changes_nothing(name):
+  batch, kept, outcomes = batch_of(8), [], []
+  for remat in (False, True):
+    net = network(name, remat=remat)
+    params, stats = weights(net)
+
+    def loss(params, net=net, stats=stats):
+      logits, new = net.apply(params, stats, batch['x'], train=True)
+      return jnp.square(logits).mean(), new
+
+    # What the forward pass leaves for the backward one.
+    _, backward, _ = jax.eval_shape(
+      lambda p, f=loss: jax.vjp(f, p, has_aux=True), params
+    )
+    kept.append(sum(leaf.size for leaf in jax.tree.leaves(backward)))
+    grad = jax.jit(jax.grad(loss, has_aux=True))
+    outcomes.append(jax.tree.leaves(grad(params)))
+  assert kept[1] < 0.4 * kept[0]
+  for one, other in zip(*outcomes, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_batch_in_parts_against_its_parts_alone():
+  net, batch = network(), batch_of(6)
+  optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
+  begun = make_begin(optimizer)(*weights(net))
+  whole = jax.jit(make_train_step(net, optimizer, accumulate=3))
+  new, metrics = whole(begun, batch)
+  step = jax.jit(make_train_step(net, optimizer))
+  stats, ends, losses = begun.batch_stats, [], []
+  for i in range(3):  # of the same weights; batch statistics go on
+    part = {k: v[i::3] for k, v in batch.items()}
+    state = make_begin(optimizer)(begun.params, stats)
+    state, of_part = step(state, part)
+    stats = state.batch_stats
+    ends.append(state.params)
+    losses.append(of_part['loss'])
+  mean = jax.tree.map(lambda *a: np.mean(np.float64(a), 0), *ends)
+  for got, expected in (
+    (new.params, mean),
+    (new.batch_stats, stats),
+    (metrics['loss'], np.mean(losses)),
+  ):
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+      got,
+      expected,
+    )
+
+
+def test_rate_in_proportion_to_the_batch():
+  config = default()
+  config.batch_size, config.optim.lr, config.optim.lr_clips = 256, 0.1, 64
+  schedule, _ = optim.from_config(config, steps_per_epoch=10)
+  assert float(schedule(0)) == pytest.approx(0.4)
+  config.optim.lr_clips = 0
+  schedule, _ = optim.from_config(config, steps_per_epoch=10)
+  assert float(schedule(0)) == pytest.approx(0.1)
+
+
+def test_runs_from_before_there_was_an_option_go_on():
+  config = default()
+  before = config.to_dict()
+  del before['accumulate'], before['model']['norm_groups']
+  check_same_experiment(config, before, 'config.json')
+  config.accumulate = 2
+  with pytest.raises(UserError, match='accumulate: 1 there, 2 here'):
+    check_same_experiment(config, before, 'config.json')

@@ -1,0 +1,186 @@
+"""Outputs of the official PyTorch models, to be matched.
+
+UNIK_GOLDEN_DIR names the folder of cases (default: tests/golden). Each case
+gives its parameters and input by a recipe, written down in `fill` and
+`_inputs`, and the official model's float64 outputs.
+"""
+
+import json
+import os
+import pathlib
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from unik_jax.models.network import Network
+from unik_jax.official.state_dict import from_official, to_official
+from unik_jax.optim import make_optimizer
+
+_HERE = pathlib.Path(__file__).parents[1]
+FOLDER = pathlib.Path(os.environ.get('UNIK_GOLDEN_DIR', _HERE / 'golden'))
+# Our names for the official code's models, and for its graphs.
+FAMILIES = {'msg3d': 'ms_g3d'}
+GRAPHS = {
+  'ntu_rgb_d': 'ntu_25',
+  'ntu-rgb+d': 'ntu_25',
+  'kinetics': 'openpose_18',
+  'openpose': 'openpose_18',
+}
+CASES = sorted(FOLDER.glob('*.json'))
+
+
+def seeded(text):
+  return np.random.RandomState(zlib.crc32(text.encode()))
+
+
+def fill(name, shape):
+  """A tensor of the state dict, by the recipe of golden/README.md."""
+  last = name.split('.')[-1]
+  if last == 'num_batches_tracked':
+    return np.zeros(shape, np.int64)
+  z = np.asarray(seeded(name).standard_normal(shape))
+  if last == 'running_var':
+    z = 1 + 0.5 * abs(z)
+  elif last == 'running_mean':
+    z = 0.1 * z
+  elif len(shape) <= 1:
+    z = 0.1 * z + (last == 'weight')
+  elif last in ('DepM', 'PA', 'A_res') or 'edge_importance' in name:
+    z = 0.2 * z / np.sqrt(shape[-1])
+  else:
+    z = z * np.sqrt(0.5 / np.prod(shape[1:]))
+  return z.astype(np.float32)
+
+
+def _inputs(case):
+  """(N, M, T, V, C) input and its labels."""
+  shape = case['input_shape_NCTVM']
+  x = seeded('input/' + case['case']).standard_normal(shape)
+  labels = seeded('label/' + case['case']).randint(
+    0, case['num_classes'], shape[0]
+  )
+  assert labels.tolist() == case['labels']
+  return x.astype(np.float32).transpose(0, 4, 2, 3, 1), labels
+
+
+def network(case):
+  options = dict(case['model'])
+  family = options.pop('family')
+  options.pop('strategy', None)  # of ST-GCN: always spatial
+  graph = options.pop('graph', None) or options.pop('layout', None)
+  if graph:
+    (options['layout'],) = {v for k, v in GRAPHS.items() if k in graph}
+  return Network(
+    FAMILIES.get(family, family), num_classes=case['num_classes'], **options
+  )
+
+
+def relative_error(ours, reference):
+  reference = np.asarray(reference)
+  return np.linalg.norm(np.asarray(ours) - reference) / np.linalg.norm(
+    reference
+  )
+
+
+def run(case, dtype):
+  """Ours, as the case lists it: logits, losses, logits after training."""
+  net = network(case)
+  tensors = {
+    t['name']: fill(t['name'], t['shape'])
+    for t in case['state_dict']
+    if t['fill'] == 'recipe'
+  }
+  shapes = net.shapes
+  state = from_official(net.abstract, *shapes, tensors, case['case'])
+  params, stats = jax.tree.map(lambda a: jnp.asarray(a, dtype), state)
+  x, labels = _inputs(case)
+  x = jnp.asarray(x, dtype)
+  sgd = case['sgd']
+  optimizer = make_optimizer(
+    'sgd',
+    lambda _: sgd['lr'],
+    momentum=sgd['momentum'],
+    nesterov=sgd['nesterov'],
+    weight_decay=sgd['weight_decay'],
+  )
+
+  @jax.jit
+  def evaluate(params, stats):
+    return net.apply(params, stats, x, train=False)[0]
+
+  @jax.jit
+  def train(params, stats, opt_state):
+    def loss_fn(params):
+      logits, new_stats = net.apply(params, stats, x, train=True)
+      losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+      return losses.mean(), new_stats
+
+    (loss, stats), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
+    updates, opt_state = optimizer.update(grads, opt_state, params)
+    return loss, optax.apply_updates(params, updates), stats, opt_state
+
+  before = evaluate(params, stats)
+  opt_state, losses = optimizer.init(params), []
+  for _ in range(sgd['steps']):
+    loss, params, stats, opt_state = train(params, stats, opt_state)
+    losses.append(loss)
+  assert before.dtype == loss.dtype == dtype
+  return before, losses, evaluate(params, stats)
+
+
+def load(path):
+  return json.loads(path.read_text())
+
+
+def ids(path):
+  return path.stem
+
+
+@pytest.mark.parametrize('path', CASES, ids=ids)
+def test_float64(path):
+  case = load(path)
+  with jax.enable_x64(True):
+    before, losses, after = run(case, jnp.float64)
+  assert relative_error(before, case['eval_logits']) < 1e-6
+  for loss, reference in zip(losses, case['train_losses'], strict=True):
+    assert relative_error(loss, reference) < 1e-6
+  assert relative_error(after, case['eval_logits_after_training']) < 1e-6
+
+
+@pytest.mark.parametrize('path', CASES, ids=ids)
+def test_float32(path):
+  case = load(path)
+  before, losses, after = run(case, jnp.float32)
+  assert relative_error(before, case['eval_logits']) < 1e-5
+  assert relative_error(losses[0], case['train_losses'][0]) < 1e-5
+  for loss, reference in zip(losses, case['train_losses'], strict=True):
+    assert relative_error(loss, reference) < 5e-2
+  assert relative_error(after, case['eval_logits_after_training']) < 5e-2
+
+
+@pytest.mark.parametrize('path', CASES, ids=ids)
+def test_state_dict_has_the_official_names_and_shapes(path):
+  case = load(path)
+  net = network(case)
+  shapes = net.shapes
+  params, stats = jax.tree.map(lambda a: np.zeros(a.shape), shapes)
+  official = to_official(net.abstract, params, stats)
+  listed = [(t['name'], tuple(t['shape'])) for t in case['state_dict']]
+  assert [(k, v.shape) for k, v in official.items()] == listed
+  trainable = [
+    official[t['name']]
+    for t in case['state_dict']
+    if t['fill'] == 'recipe'
+    and not t['name'].endswith(
+      ('running_mean', 'running_var', 'num_batches_tracked')
+    )
+  ]
+  assert sum(v.size for v in trainable) == case['params']
+
+
+def test_there_are_cases():
+  assert CASES, f'no golden cases in {FOLDER}'

@@ -1,0 +1,116 @@
+"""Official state dicts as files, in and out."""
+
+import jax
+import numpy as np
+import pytest
+
+from unik_jax.errors import UserError
+from unik_jax.models.network import Network
+from unik_jax.official.state_dict import from_official, to_official
+from unik_jax.run.checkpoints import read_tensors, write_tensors
+
+
+@pytest.fixture(scope='module')
+def net():
+  return Network(
+    'unik',
+    num_classes=5,
+    num_joints=6,
+    num_persons=1,
+    in_channels=2,
+    num_heads=2,
+    tau=3,
+    widths=(4, 4, 8),
+    strides=(1, 1, 2),
+  )
+
+
+@pytest.fixture(scope='module')
+def state(net):
+  shapes = net.shapes
+  rng = np.random.default_rng(0)
+  return jax.tree.map(lambda a: rng.random(a.shape, np.float32), shapes)
+
+
+def assert_same(one, other):
+  assert jax.tree.structure(one) == jax.tree.structure(other)
+  jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+@pytest.mark.parametrize('ending', ['npz', 'safetensors', 'pt', 'pth'])
+def test_what_is_written_is_read(net, state, tmp_path, ending):
+  if ending.startswith('pt'):
+    pytest.importorskip('torch', reason='reading .pt needs PyTorch')
+  file = tmp_path / f'weights.{ending}'
+  official = to_official(net.abstract, *state)
+  write_tensors(file, official)
+  tensors = read_tensors(file)
+  assert {k: v.dtype for k, v in tensors.items()} == {
+    k: v.dtype for k, v in official.items()
+  }
+  assert_same(from_official(net.abstract, *state, tensors, str(file)), state)
+
+
+def test_module_prefix_and_missing_counters_are_fine(net, state):
+  official = to_official(net.abstract, *state)
+  wrapped = {
+    f'module.{k}': v
+    for k, v in official.items()
+    if not k.endswith('num_batches_tracked')
+  }
+  assert_same(from_official(net.abstract, *state, wrapped, 'here'), state)
+
+
+def test_each_wrong_tensor_is_named(net, state):
+  tensors = to_official(net.abstract, *state)
+  del tensors['l1.s_unit.DepM']
+  tensors['fc.weight'] = tensors['fc.weight'].T
+  tensors['l4.t_unit.conv.weight'] = np.zeros(3)
+  with pytest.raises(UserError) as error:
+    from_official(net.abstract, *state, tensors, 'weights.pt')
+  text = str(error.value)
+  assert 'weights.pt' in text
+  assert 'missing: l1.s_unit.DepM' in text
+  assert 'extra: l4.t_unit.conv.weight' in text
+  assert 'misshapen: fc.weight is (8, 5), not (5, 8)' in text
+
+
+@pytest.mark.parametrize('ending', ['npz', 'safetensors'])
+@pytest.mark.parametrize('content', [b'', b'not tensors', b'PK\x03\x04cut'])
+def test_broken_files(tmp_path, ending, content):
+  file = tmp_path / f'weights.{ending}'
+  file.write_bytes(content)
+  with pytest.raises(UserError, match=file.name):
+    read_tensors(file)
+
+
+def test_pickles_in_npz_are_refused(tmp_path):
+  file = tmp_path / 'weights.npz'
+  np.savez(file, weight=np.array([{'not': 'numbers'}], object))
+  with pytest.raises(UserError, match='cannot be read'):
+    read_tensors(file)
+
+
+def test_torch_files_that_run_code_are_refused(tmp_path):
+  torch = pytest.importorskip('torch', reason='reading .pt needs PyTorch')
+
+  class Payload:
+    def __reduce__(self):
+      return (tmp_path.joinpath('owned').write_text, ('x',))
+
+  file = tmp_path / 'weights.pt'
+  torch.save({'weight': Payload()}, file)
+  with pytest.raises(UserError, match='safely'):
+    read_tensors(file)
+  assert not (tmp_path / 'owned').exists()
+
+
+def test_missing_file_and_unknown_ending(tmp_path):
+  with pytest.raises(UserError, match='no such file'):
+    read_tensors(tmp_path / 'weights.npz')
+  for call in (
+    lambda: read_tensors(tmp_path / 'weights.bin'),
+    lambda: write_tensors(tmp_path / 'weights.bin', {}),
+  ):
+    with pytest.raises(UserError, match='safetensors'):
+      call()

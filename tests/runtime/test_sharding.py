@@ -1,0 +1,127 @@
+"""Sharded training equals one device's; arrays lie where they should."""
+
+import math
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unik_jax import optim
+from unik_jax import step as step_lib
+from unik_jax.errors import UserError
+from unik_jax.models.network import Network
+from unik_jax.runtime import sharding
+
+
+def network():
+  return Network(
+    'unik',
+    num_classes=5,
+    num_joints=6,
+    num_persons=2,
+    in_channels=3,
+    widths=(16, 32),
+    strides=(1, 2),
+  )
+
+
+def losses(shape, steps=4):
+  """Losses of a few steps on a mesh, and the state after them."""
+  devices = jax.devices()[: shape[0] * shape[1]]
+  mesh = sharding.make_mesh(shape, devices)
+  net = network()
+  optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
+  shapes = net.shapes
+  rng = np.random.default_rng(0)
+  params, stats = jax.tree.map(
+    lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, shapes
+  )
+  state = step_lib.TrainState(
+    jnp.zeros((), jnp.int32), params, stats, optimizer.init(params), None
+  )
+  shardings = sharding.state_shardings(jax.eval_shape(lambda: state), mesh)
+  state = jax.device_put(state, shardings)
+  step = jax.jit(
+    step_lib.make_train_step(net, optimizer),
+    in_shardings=(shardings, sharding.batch_sharding(mesh)),
+    out_shardings=(shardings, sharding.replicated(mesh)),
+  )
+  out = []
+  for _ in range(steps):
+    batch = {
+      'x': rng.standard_normal((8, 2, 12, 6, 3)).astype(np.float32),
+      'label': rng.integers(0, 5, 8),
+    }
+    state, metrics = step(state, sharding.put_batch(batch, mesh))
+    out.append(float(metrics['loss']))
+  return np.array(out), state
+
+
+@pytest.fixture(scope='module')
+def alone():
+  return losses((1, 1))[0]
+
+
+@pytest.mark.parametrize('shape', [(8, 1), (4, 2), (2, 4)], ids=str)
+def test_a_mesh_gives_the_losses_of_one_device(shape, alone):
+  sharded, state = losses(shape)
+  np.testing.assert_allclose(sharded, alone, rtol=1e-5)
+  kernel = state.params['blocks'][1]['temporal']['conv']['kernel']
+  trace = state.opt_state[2][0].trace['blocks'][1]['temporal']['conv']['kernel']
+  for array in (kernel, trace):
+    columns = array.addressable_shards[0].data.shape[-1]
+    assert columns == array.shape[-1] // shape[1]
+  matrix = state.params['blocks'][1]['spatial']['dependency']
+  assert matrix.sharding.is_fully_replicated
+
+
+def reductions(text):
+  """The collectives of a compiled program: name, and how many values."""
+  found = re.findall(
+    r' = (.*) (all-\w+|reduce-scatter|collective-permute)(?:-start)?\(', text
+  )
+  sizes = []
+  for arrays, name in found:
+    shapes = re.findall(r'f32\[([\d,]*)\]', arrays)
+    axes = [[int(n) for n in shape.split(',') if n] for shape in shapes]
+    sizes.append((name, sum(map(math.prod, axes))))
+  return sizes
+
+
+def test_weight_gradients_are_reduced_together():
+  """On a mesh of 'data' alone; all that is reduced apart is small."""
+  mesh, net = sharding.make_mesh((8, 1)), network()
+  optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
+  abstract = jax.eval_shape(step_lib.make_begin(optimizer), *net.shapes)
+  batch = {
+    'x': jax.ShapeDtypeStruct((16, 2, 12, 6, 3), np.float32),
+    'label': jax.ShapeDtypeStruct((16,), np.int32),
+  }
+  shardings = sharding.state_shardings(abstract, mesh)
+  step = jax.jit(
+    step_lib.make_train_step(net, optimizer),
+    in_shardings=(shardings, sharding.batch_sharding(mesh)),
+    out_shardings=(shardings, sharding.replicated(mesh)),
+  )
+  found = reductions(step.lower(abstract, batch).compile().as_text())
+  assert {name for name, _ in found} == {'all-reduce'}
+  *apart, together = sorted(size for _, size in found)
+  # Without the first block's smallest, which ride with batch norm's.
+  assert together > 0.9 * net.num_params()
+  assert sum(apart) < 0.15 * net.num_params()
+
+
+def test_mesh_shapes():
+  assert dict(sharding.make_mesh((-1, 2)).shape) == {'data': 4, 'model': 2}
+  for shape in ((3, -1), (8, 2), (-1, -1), (0, 8), (8,)):
+    with pytest.raises(UserError, match='8 devices'):
+      sharding.make_mesh(shape)
+
+
+def test_batches_that_do_not_divide():
+  mesh = sharding.make_mesh((4, 2))
+  sharding.check_batch('batch_size', 12, mesh)
+  with pytest.raises(UserError, match='a multiple such as 16'):
+    sharding.check_batch('batch_size', 15, mesh)

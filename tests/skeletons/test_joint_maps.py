@@ -1,0 +1,149 @@
+"""Maps between layouts: by name, and true to the places that joints have."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from unik_jax.errors import UserError
+from unik_jax.skeletons import joint_maps
+from unik_jax.skeletons.layouts import LAYOUTS, get_layout
+
+NTU, UNIK = get_layout('ntu_25'), get_layout('unik_17')
+LIMBS = [
+  f'{side}_{joint}'
+  for side in ('left', 'right')
+  for joint in ('shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')
+]
+
+
+def clip_of(layout, persons=2, frames=4, channels=3):
+  rng = np.random.default_rng(0)
+  shape = (persons, frames, layout.num_joints, channels)
+  return rng.normal(size=shape).astype(np.float32)
+
+
+def at(clip, layout, joint):
+  return clip[:, :, layout.index(joint)]
+
+
+def test_limbs_of_25_joints_are_those_of_17():
+  clip = clip_of(NTU)
+  mapped = joint_maps.convert(clip, NTU, UNIK)
+  assert mapped.shape == (2, 4, 17, 3)
+  for joint in [*LIMBS, 'head']:
+    np.testing.assert_array_equal(
+      at(mapped, UNIK, joint), at(clip, NTU, joint), joint
+    )
+
+
+def test_17_joints_come_back_from_25():
+  clip = clip_of(UNIK)
+  there = joint_maps.convert(clip, UNIK, NTU)
+  np.testing.assert_array_equal(joint_maps.convert(there, NTU, UNIK), clip)
+
+
+def test_hands_and_feet_lie_on_the_lines_of_their_limbs():
+  clip = clip_of(UNIK)
+  made = joint_maps.convert(clip, UNIK, NTU)
+  lengths = {}
+  for end, near, far in (
+    ('hand', 'wrist', 'elbow'),
+    ('thumb', 'wrist', 'elbow'),
+    ('hand_tip', 'wrist', 'elbow'),
+    ('foot', 'ankle', 'knee'),
+  ):
+    limb = at(clip, UNIK, f'left_{near}') - at(clip, UNIK, f'left_{far}')
+    step = at(made, NTU, f'left_{end}') - at(clip, UNIK, f'left_{near}')
+    ratio = np.linalg.norm(step, axis=-1) / np.linalg.norm(limb, axis=-1)
+    np.testing.assert_allclose(np.cross(limb, step), 0, atol=1e-5)
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
+    lengths[end] = ratio[0, 0]
+  assert lengths['hand'] < lengths['thumb'] < lengths['hand_tip']
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_shares_sum_to_one_and_so_commute_with_shifts(name):
+  source = get_layout(name)
+  clip, shift = clip_of(source), np.float32([1, -2, 3])
+  moved = joint_maps.convert(clip + shift, source, UNIK)
+  np.testing.assert_allclose(
+    moved, joint_maps.convert(clip, source, UNIK) + shift, atol=1e-5
+  )
+
+
+def test_chest_of_coco_is_the_mean_of_shoulders_and_hips():
+  coco = get_layout('coco_17')
+  clip = clip_of(coco)
+  chest = at(joint_maps.convert(clip, coco, UNIK), UNIK, 'chest')
+  four = [
+    np.float64(at(clip, coco, joint))
+    for joint in ('left_shoulder', 'right_shoulder', 'left_hip', 'right_hip')
+  ]
+  np.testing.assert_allclose(chest, np.mean(four, 0), atol=1e-6)
+
+
+def test_a_joint_made_of_a_missing_one_is_missing():
+  clip = clip_of(UNIK)
+  clip[0, 1, UNIK.index('left_elbow')] = 0
+  made = joint_maps.convert(clip, UNIK, NTU)
+  gone = {j for j in NTU.joints if not at(made, NTU, j)[0, 1].any()}
+  assert gone == {'left_elbow', 'left_hand', 'left_thumb', 'left_hand_tip'}
+
+
+def test_confidence_is_that_of_the_worst_part():
+  clip = np.abs(clip_of(UNIK))
+  made = joint_maps.convert(clip, UNIK, NTU, confidence=True)
+  worst = np.minimum(at(clip, UNIK, 'left_wrist'), at(clip, UNIK, 'left_elbow'))
+  np.testing.assert_array_equal(
+    at(made, NTU, 'left_hand')[..., 2], worst[..., 2]
+  )
+  np.testing.assert_array_equal(
+    made[..., :2], joint_maps.convert(clip[..., :2], UNIK, NTU)
+  )
+
+
+def test_what_cannot_be_made_is_named():
+  with pytest.raises(UserError, match="'unik_17'.*'coco_17'.*left_eye"):
+    joint_maps.convert(clip_of(UNIK), UNIK, get_layout('coco_17'))
+
+
+def test_the_nearest_joint_is_a_few_bones_away():
+  """Written down by hand, from the bones of each layout."""
+  names = 'unik_17', 'ntu_25', 'msr_20', 'coco_17'
+  unik, ntu, msr, coco = map(get_layout, names)
+
+  def named(source, target):
+    near = joint_maps.nearest(source, target)
+    return dict(
+      zip(target.joints, (source.joints[i] for i in near), strict=True)
+    )
+
+  there = named(unik, ntu)
+  assert there['left_hand_tip'] == there['left_thumb'] == 'left_wrist'
+  assert there['right_foot'] == 'right_ankle'
+  assert (there['neck'], there['spine_shoulder']) == ('nose', 'neck')
+  there = named(ntu, msr)
+  assert there['shoulder_center'] == 'spine_shoulder'
+  assert there['hip_center'] == 'spine_base' and there['spine'] == 'spine_mid'
+  assert there['left_hand'] == 'left_hand'
+  there = named(coco, ntu)
+  assert there['left_hand'] == 'left_wrist'
+  for layout in (unik, ntu, msr, coco):
+    same = joint_maps.nearest(layout, layout)
+    assert same == list(range(layout.num_joints))
+    assert joint_maps.counterparts(layout, layout) == same
+
+
+def test_layouts_without_a_joint_in_common():
+  other = dataclasses.replace(
+    get_layout('unik_17'),
+    name='other',
+    joints=('a', 'b'),
+    bones=(('a', 'b'),),
+    center='a',
+    up=None,
+    across=None,
+  )
+  with pytest.raises(UserError, match='no joint in common'):
+    joint_maps.nearest(get_layout('msr_20'), other)

@@ -1,0 +1,1 @@
+"""A user's own recordings: arrays, tables, pose estimators' output."""

@@ -1,0 +1,66 @@
+"""Writes a trained model for use without its run, or without unik_jax.
+
+  python -m unik_jax.export --run=DIR --out=FOLDER
+    [--platforms=cpu,cuda,tpu] [--nofold] [--weights=FILE]
+
+FOLDER gets model.stablehlo and model.json. FILE (.npz, .safetensors, .pt) gets
+the weights as a state dict of the official PyTorch code.
+"""
+
+import sys
+
+from absl import app, flags, logging
+
+_RUN = flags.DEFINE_string(
+  'run', None, 'The --workdir of a run, its best/, or a checkpoint of it.'
+)
+_OUT = flags.DEFINE_string('out', None, 'Where the artifact and notes go.')
+_PLATFORMS = flags.DEFINE_list(
+  'platforms', ['cpu', 'cuda', 'tpu'], 'What the artifact is to run on.'
+)
+_FOLD = flags.DEFINE_boolean(
+  'fold', True, 'Fold batch norm into the maps before it.'
+)
+_WEIGHTS = flags.DEFINE_string(
+  'weights', None, 'A state dict of the official names to write as well.'
+)
+flags.mark_flag_as_required('run')
+
+
+def main(argv):
+  if len(argv) > 1 or not (_OUT.value or _WEIGHTS.value):
+    sys.exit(
+      'usage: python -m unik_jax.export --run=DIR [--out=FOLDER]'
+      ' [--weights=FILE]'
+    )
+  # Imported here, so that --help answers at once.
+  from unik_jax.errors import UserError
+  from unik_jax.export import stablehlo
+  from unik_jax.run import restore
+
+  logging.set_verbosity(logging.ERROR)
+  try:
+    run = restore.load(_RUN.value)
+    if _WEIGHTS.value:  # the quick part first
+      count = stablehlo.save_weights(run, _WEIGHTS.value)
+      print(f'{_WEIGHTS.value}: {count} tensors of the official names')
+    if _OUT.value:
+      folder = stablehlo.save(
+        run, _OUT.value, platforms=_PLATFORMS.value, folded=_FOLD.value
+      )
+      size = (folder / stablehlo.ARTIFACT).stat().st_size
+      shape = ', '.join(map(str, stablehlo.input_shape(run)))
+      print(
+        f'{folder / stablehlo.ARTIFACT}: {size / 1e6:.1f} MB, keypoints (batch,'
+        f' {shape}) to logits of {len(run.classes)} classes, for'
+        f' {", ".join(_PLATFORMS.value)}'
+      )
+      print(f'{folder / stablehlo.NOTES}: how clips become such keypoints')
+  except (UserError, OSError) as error:
+    sys.exit(f'error: {error}')
+  except KeyboardInterrupt:
+    sys.exit(130)
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,1 @@
+"""State dicts of the official PyTorch models, read and written."""

@@ -1,0 +1,1 @@
+"""The machine: device mesh, processes, signals, files, compile cache, heap."""

@@ -1,0 +1,1 @@
+"""Joint layouts, and maps between them by joint name."""
