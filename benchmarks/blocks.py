@@ -86,7 +86,7 @@ def table_of(options):
 
 def main():
   options = arguments()
-  heap.keep()
+  heap.keep_freed_memory()
   lines = list(table_of(options))
   calls = {
     'product': timing.peak_flops(jnp.dtype(options.dtype or 'float32')),

@@ -139,7 +139,7 @@ def main():
   options = arguments()
   # Of an accelerator's memory each process takes what it needs, and no more.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
-  heap.keep()
+  heap.keep_freed_memory()
   rng = np.random.default_rng(0)
   shape = (options.persons, options.frames, options.joints, options.channels)
   x = rng.standard_normal((options.batch, *shape)).astype(np.float32)

@@ -48,7 +48,7 @@ def test_compiled_programs_are_kept(monkeypatch, tmp_path):
   monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
   program = (
-    'from unik_jax import compiled; compiled.keep();'
+    'from unik_jax.runtime import compile_cache; compile_cache.enable();'
     ' import jax; print(jax.config.jax_compilation_cache_dir)'
   )
 
@@ -101,13 +101,14 @@ def test_ctrl_c_ends_a_command_without_a_traceback(module, option):
   """Pressed while the run is read."""
   code = f"""
 from absl import app
-from unik_jax import {module}, runs
+from unik_jax.run import restore
+from unik_jax.{module} import __main__ as command
 
 def pressed(folder):
   raise KeyboardInterrupt
 
-runs.load = runs.read_config = pressed
-app.run({module}.main, ['{module}', '--run=none', '{option}'])
+restore.load_run = restore.read_config = pressed
+app.run(command.main, ['{module}', '--run=none', '{option}'])
 """
   done = subprocess.run(
     [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True

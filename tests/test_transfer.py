@@ -191,10 +191,10 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   config.optim.update(lr=0.0, weight_decay=0.0)
   config.tune = 'head'  # so that batch norm's statistics stay, too
   train.run(config, tmp_path / 'next')
-  step = f'{run}/checkpoints/{restore.load(run).step}'
+  step = f'{run}/checkpoints/{restore.load_run(run).step}'
   assert f'Started from {step}' in capsys.readouterr().out
   assert restore.read_started(tmp_path / 'next') == step
-  old, new = restore.load(run), restore.load(tmp_path / 'next')
+  old, new = restore.load_run(run), restore.load_run(tmp_path / 'next')
   assert new.classes == ['drink', 'sit_down', 'lunge']
   assert new.params['head']['bias'].shape == (3,)
   for name in ('input_bn', 'blocks'):
@@ -235,7 +235,7 @@ def test_a_linear_probe_changes_the_classifier_alone(
   config = make_config(data_dir=str(synthetic_dir))
   config.update(init_from=str(run), tune='head')
   train.run(config, tmp_path)
-  old, new = restore.load(run), restore.load(tmp_path)
+  old, new = restore.load_run(run), restore.load_run(tmp_path)
   for name in ('input_bn', 'blocks'):
     jax.tree.map(
       np.testing.assert_array_equal, new.params[name], old.params[name]
@@ -257,7 +257,7 @@ def test_the_data_is_mapped_to_the_joints_of_the_weights(run, tmp_path):
   )
   config.update(init_from=str(run), init_joints='data')
   train.run(config, tmp_path / 'run')
-  made = restore.load(tmp_path / 'run')
+  made = restore.load_run(tmp_path / 'run')
   assert made.config.data.joints == made.layout.name == 'unik_17'
   assert made.source.name == 'msr_20'
   config.eval_only = True

@@ -54,11 +54,11 @@ def main(argv):
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
   getLogger('asyncio').disabled = True
-  compile_cache.keep()
+  compile_cache.enable()
   try:
     if _MULTIHOST.value:
       sharding.connect()
-    heap.keep()
+    heap.keep_freed_memory()
     train.run(_CONFIG.value, _WORKDIR.value)
   except UserError as error:
     sys.exit(f'\nerror: {error}')

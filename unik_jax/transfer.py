@@ -166,7 +166,7 @@ def check_classes(source: Weights, classes: list[str]) -> None:
 
 def _run(path, config):
   """The weights of a run of ours."""
-  run = restore.load(path)
+  run = restore.load_run(path)
   theirs, ours = run.config.model.to_dict(), config.model.to_dict()
   different = [
     f'--config.model.{key}={theirs[key]!r} (here {ours[key]!r})'.replace(

@@ -302,7 +302,7 @@ def test_the_command_and_its_use_without_us(tmp_path):
   )
   assert done.returncode == 0, done.stderr
 
-  run = restore.load(folder)
+  run = restore.load_run(folder)
   transform = Transform(run.config.data, train=False)
   record = {
     'keypoints': clip.astype(np.float32),

@@ -292,7 +292,7 @@ def folder(config, tmp_path_factory):
 
 
 def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
-  run = restore.load(folder)
+  run = restore.load_run(folder)
   forward = jax.jit(
     lambda p, x: run.net.apply(p, run.batch_stats, x, train=False)[0]
   )
@@ -389,7 +389,7 @@ def test_what_is_missing_is_named(folder, tmp_path):
     robustness.measure(folder, tmp_path)
   with pytest.raises(UserError, match='config.json'):
     robustness.measure(tmp_path)
-  run = restore.load(folder)
+  run = restore.load_run(folder)
   with pytest.raises(UserError, match='no clips'):
     robustness.curves(run, [])
   with pytest.raises(UserError, match="'fog'; use some of joints"):
@@ -397,7 +397,7 @@ def test_what_is_missing_is_named(folder, tmp_path):
 
 
 def test_a_layout_without_limbs_has_no_curve_of_them(config, folder):
-  run = restore.load(folder)
+  run = restore.load_run(folder)
   joints = tuple(f'point_{i}' for i in range(17))
   bones = tuple((joint, joints[0]) for joint in joints[1:])
   layout = type(run.source)('points', joints, bones, joints[0])

@@ -19,7 +19,7 @@ def run(tmp_path_factory):
 
 def test_a_run_is_opened_by_its_folder_or_a_checkpoint(run):
   for path in (run, run / 'checkpoints', run / 'checkpoints' / '1'):
-    found = restore.load(path)
+    found = restore.load_run(path)
     assert found.folder == run and len(found.classes) == 20
 
 
@@ -42,5 +42,5 @@ def test_what_is_missing_or_broken_is_named(run, tmp_path, lost, text, words):
     path.write_text(text)
   words = words.replace('RUN', re.escape(str(folder)))
   with pytest.raises(UserError, match=f'{lost}: {words}') as error:
-    restore.load(folder)
+    restore.load_run(folder)
   assert '--config' not in str(error.value)

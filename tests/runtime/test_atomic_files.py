@@ -10,7 +10,7 @@ from unik_jax.runtime import atomic_files
 
 
 def write(path, text, **options):
-  with atomic_files.writing(path, **options) as part:
+  with atomic_files.atomic_write(path, **options) as part:
     assert part.parent == path.parent and part != path
     part.write_text(text)
 
@@ -35,7 +35,7 @@ def test_what_fails_leaves_the_old_file_alone(tmp_path, error):
     if isinstance(error, OSError)
     else pytest.raises(type(error))
   )
-  with seen, atomic_files.writing(path) as part:
+  with seen, atomic_files.atomic_write(path) as part:
     part.write_text('half of the n')
     raise error
   assert path.read_text() == 'old' and os.listdir(tmp_path) == ['a.txt']

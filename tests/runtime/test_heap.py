@@ -10,9 +10,9 @@ import pytest
 PAGES = """
 import resource
 import sys
-from unik_jax import memory
+from unik_jax.runtime import heap
 if sys.argv[1] == 'keep':
-  memory.keep()
+  heap.keep_freed_memory()
 import jax
 import jax.numpy as jnp
 x = jnp.ones((4000, 4000))

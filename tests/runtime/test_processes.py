@@ -134,7 +134,7 @@ def test_one_killed_and_all_started_again(two, synthetic_dir, tmp_path):
   for folder, count, more in ((workdir, 2, {}), (alone, 1, held)):
     again, *_ = finish(start(folder, synthetic_dir, count, **more))
     assert 'Going on from step 6 of 12.' in again
-  whole, mended = restore.load(two), restore.load(workdir)
+  whole, mended = restore.load_run(two), restore.load_run(workdir)
   # What two processes saved, one goes on with, its clips on its devices.
   (ours, answers), (theirs, expected) = figures(alone), figures(two)
   np.testing.assert_allclose(ours, theirs, rtol=1e-5)

@@ -70,7 +70,7 @@ def run(synthetic_dir, tmp_path_factory):
   """An untrained run whose weights have all moved by 0.01."""
   folder = tmp_path_factory.mktemp('run')
   before = write_run(folder, tiny(synthetic_dir), 0.01)
-  return restore.load(folder), before
+  return restore.load_run(folder), before
 
 
 # Matrices and attention
@@ -103,7 +103,7 @@ def test_a_run_that_started_from_another(run, tmp_path):
   config.init_from = str(tmp_path / 'first')
   shutil.copytree(run[0].folder, config.init_from)
   write_run(tmp_path / 'second', config, 0.5)
-  second = restore.load(tmp_path / 'second')
+  second = restore.load_run(tmp_path / 'second')
   steps = pathlib.Path(config.init_from) / 'checkpoints'
   restore.write_started(second.folder, restore.newest(config.init_from))
 

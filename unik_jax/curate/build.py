@@ -75,7 +75,7 @@ def make(
   found['notes'] += notes
   for note in found['notes'][len(plan.notes) :]:
     tell(f'note: {note}')
-  with atomic_files.writing(plan.out / REPORT) as part:
+  with atomic_files.atomic_write(plan.out / REPORT) as part:
     part.write_text(json.dumps(found, indent=1) + '\n')
   clips = found['clips']
   tell(f'{clips["kept"]:,} clips kept, {clips["dropped"]:,} dropped.')
@@ -274,7 +274,7 @@ def write_dataset(
     (f'{root.name}/{v.name}.npz', label, split, v.name)
     for v, label, split in zip(chosen, classes, splits, strict=True)
   ]
-  with atomic_files.writing(root.parent / 'manifest.csv') as part:
+  with atomic_files.atomic_write(root.parent / 'manifest.csv') as part:
     with part.open('w', newline='', encoding='utf-8') as file:
       csv.writer(file).writerows([('file', 'label', 'split', 'id'), *rows])
   stated = {
@@ -286,6 +286,6 @@ def write_dataset(
   if plan.work.layout.name not in BUILT_IN:
     del stated['layout']
     stated |= plan.work.layout.to_dict()
-  with atomic_files.writing(root.parent / settings.NAME) as part:
+  with atomic_files.atomic_write(root.parent / settings.NAME) as part:
     part.write_text(yaml.safe_dump(stated, sort_keys=False))
   return {v.name: s for v, s in zip(chosen, splits, strict=True)}, notes

@@ -172,6 +172,6 @@ def make(work: Work, item: tuple[Video, str]) -> dict[str, Any]:
   arrays = {'keypoints': found.clip.astype(np.float32)}
   if notes['image_size']:
     arrays['image_size'] = np.array(notes['image_size'], np.int32)
-  with atomic_files.writing(path) as part, open(part, 'wb') as file:
+  with atomic_files.atomic_write(path) as part, open(part, 'wb') as file:
     np.savez(file, **arrays)
   return record | notes | found.figures

@@ -45,7 +45,7 @@ def write_page(
     )
   )
   text = shell.page(title, _header(title, found), body, {})
-  with atomic_files.writing(plan.out / PAGE) as part:
+  with atomic_files.atomic_write(plan.out / PAGE) as part:
     part.write_text(text, encoding='utf-8')
   return plan.out / PAGE
 

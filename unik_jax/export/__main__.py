@@ -40,7 +40,7 @@ def main(argv):
 
   logging.set_verbosity(logging.ERROR)
   try:
-    run = restore.load(_RUN.value)
+    run = restore.load_run(_RUN.value)
     if _WEIGHTS.value:  # the quick part first
       count = stablehlo.save_weights(run, _WEIGHTS.value)
       print(f'{_WEIGHTS.value}: {count} tensors of the official names')

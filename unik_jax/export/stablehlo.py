@@ -59,7 +59,7 @@ def save(
   """Writes the artifact and its notes.
 
   Args:
-    run: as `runs.load` opens it.
+    run: as `restore.load_run` opens it.
     folder: made if missing.
     platforms: that the artifact runs on: of cpu, cuda, rocm and tpu.
     folded: whether batch norm is folded into the maps before it.
@@ -103,9 +103,9 @@ def save(
     'sha256': hashlib.sha256(content).hexdigest(),
   }
   folder = pathlib.Path(folder).expanduser()
-  with atomic_files.writing(folder / ARTIFACT) as part:
+  with atomic_files.atomic_write(folder / ARTIFACT) as part:
     part.write_bytes(content)
-  with atomic_files.writing(folder / NOTES) as part:
+  with atomic_files.atomic_write(folder / NOTES) as part:
     part.write_text(json.dumps(notes, indent=1) + '\n')
   return folder
 
@@ -144,7 +144,7 @@ def save_weights(run: restore.Run, path: str | os.PathLike) -> int:
   """Writes the weights as a state dict of the official PyTorch code.
 
   Args:
-    run: as `runs.load` opens it.
+    run: as `restore.load_run` opens it.
     path: `.npz`, `.safetensors`, or `.pt` with PyTorch installed.
 
   Returns:

@@ -263,7 +263,7 @@ def write_table(path: str | os.PathLike, table: dict[str, Any]) -> None:
   path = pathlib.Path(path).expanduser()
   if path.is_dir():
     raise UserError(f'{path} is a folder; name a file for the figures')
-  with atomic_files.writing(path) as part:
+  with atomic_files.atomic_write(path) as part:
     part.write_text(json.dumps(table, indent=1) + '\n')
 
 

@@ -53,7 +53,7 @@ def main(argv):
   from unik_jax.errors import UserError
   from unik_jax.runtime import compile_cache
 
-  compile_cache.keep()
+  compile_cache.enable()
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
   try:

@@ -56,7 +56,7 @@ class Predictor:
   """A run's network, ready to answer; `load` makes one.
 
   Args:
-    run: as `runs.load` opens it.
+    run: as `restore.load_run` opens it.
 
   Attributes:
     run: likewise.
@@ -243,7 +243,7 @@ def load(path: str | os.PathLike) -> Predictor:
   Raises:
     UserError: no run there, or its files cannot be read.
   """
-  return Predictor(restore.load(path))
+  return Predictor(restore.load_run(path))
 
 
 def _size_of(image_size, n, clips):

@@ -63,6 +63,6 @@ def make(
     except UserError as error:
       missing = f'The skeletons of these clips are not shown: {error}'
   text = page.render(found, wrong, skeletons, missing)
-  with atomic_files.writing(out) as part:
+  with atomic_files.atomic_write(out) as part:
     part.write_text(text, encoding='utf-8', errors='replace')
   return Made(out, missing)

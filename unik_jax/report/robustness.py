@@ -239,7 +239,7 @@ def curves(
   """Evaluates a run on damaged clips, once for each damage and strength.
 
   Args:
-    run: of `runs.load`.
+    run: of `restore.load_run`.
     clips: records by index, as of `loader.Clips`.
     split: their split, for the record.
     seed: of the damage.
@@ -309,7 +309,7 @@ def measure(
   """The curves of a run on its test split, kept as robustness.json in it.
 
   Args:
-    folder: of the run, as for `runs.load`.
+    folder: of the run, as for `restore.load_run`.
     data_dir: where prepared datasets live; by default where the run's does.
     seed: of the damage.
     tell: as in `curves`.
@@ -318,13 +318,13 @@ def measure(
     UserError: no run there, its data is not prepared here, or the file cannot
       be written.
   """
-  run = restore.load(folder)
+  run = restore.load_run(folder)
   data = run.config.data
   if data_dir:
     data.data_dir = os.fspath(data_dir)
   clips = loader.Clips(data, data.test_split, data.test_subjects)
   found = curves(run, clips, split=data.test_split, seed=seed, tell=tell)
   path = pathlib.Path(run.folder) / FILE
-  with atomic_files.writing(path) as part:
+  with atomic_files.atomic_write(path) as part:
     part.write_text(json.dumps(found, indent=1) + '\n')
   return found

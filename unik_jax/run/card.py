@@ -70,7 +70,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, **facts: Any) -> None:
     return
   now = datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%d %H:%M UTC')
   text = render(workdir.name, config, command=command(), written=now, **facts)
-  with atomic_files.writing(workdir / NAME) as part:
+  with atomic_files.atomic_write(workdir / NAME) as part:
     part.write_text(text, encoding='utf-8')
 
 

@@ -244,7 +244,7 @@ def write_tensors(
   """
   path = pathlib.Path(path)
   try:
-    with atomic_files.writing(path) as part:
+    with atomic_files.atomic_write(path) as part:
       if path.suffix == '.npz':
         with part.open('wb') as file:  # else its ending would be added
           np.savez(file, **tensors)

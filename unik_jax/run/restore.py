@@ -57,7 +57,7 @@ class Run(NamedTuple):
   units: str
 
 
-def load(path: str | os.PathLike) -> Run:
+def load_run(path: str | os.PathLike) -> Run:
   """Opens a run by its folder.
 
   Args:
@@ -136,7 +136,7 @@ def write_started(folder: pathlib.Path, source: str) -> None:
   Raises:
     UserError: it cannot be written.
   """
-  with atomic_files.writing(folder / STARTED) as part:
+  with atomic_files.atomic_write(folder / STARTED) as part:
     part.write_text(json.dumps({'source': source}) + '\n')
 
 
@@ -186,7 +186,7 @@ def write_data(
   }
   if joints:
     table['network_layout'] = get_layout(joints).to_dict()
-  with atomic_files.writing(folder / DATA) as part:
+  with atomic_files.atomic_write(folder / DATA) as part:
     part.write_text(json.dumps(table, indent=1) + '\n')
 
 

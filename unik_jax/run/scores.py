@@ -41,7 +41,7 @@ def write(
   path: str | os.PathLike, scores: Scores, remedy: str = atomic_files.ROOM
 ) -> None:
   """Writes scores as .npz, as `whole.writing` does."""
-  with atomic_files.writing(path, remedy) as part, part.open('wb') as file:
+  with atomic_files.atomic_write(path, remedy) as part, part.open('wb') as file:
     np.savez(file, **scores._asdict())
 
 

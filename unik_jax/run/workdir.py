@@ -46,7 +46,7 @@ def claim(
         return workdir
     if not config.eval_only and jax.process_index() == 0:
       workdir.mkdir(parents=True, exist_ok=True)
-      with atomic_files.writing(
+      with atomic_files.atomic_write(
         file, 'make room, or name another --workdir'
       ) as part:
         part.write_text(json.dumps(config.to_dict(), indent=2) + '\n')
@@ -186,6 +186,6 @@ def write_result(
       'the figures are above, and the same command writes them when there is'
       ' room'
     )
-    with atomic_files.writing(workdir / name, remedy) as part:
+    with atomic_files.atomic_write(workdir / name, remedy) as part:
       part.write_text(json.dumps(summary, indent=1) + '\n')
   return summary

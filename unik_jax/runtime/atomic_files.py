@@ -11,12 +11,12 @@ ROOM = 'make room, or name a place that can be written to'
 
 
 @contextlib.contextmanager
-def writing(
+def atomic_write(
   path: str | os.PathLike, remedy: str = ROOM
 ) -> Iterator[pathlib.Path]:
   """A place for a file's new content, which then replaces the file at once.
 
-    with whole.writing(path) as part:
+    with atomic_write(path) as part:
       part.write_text(text)
 
   Where that fails, the file stays as it was, and the place is cleared.

@@ -6,7 +6,7 @@ import pathlib
 import jax
 
 
-def keep() -> None:
+def enable() -> None:
   """Has what JAX compiles kept in ~/.cache/unik_jax (XDG_CACHE_HOME).
 
   JAX_COMPILATION_CACHE_DIR names another folder, or '' for none.

@@ -12,7 +12,7 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h
 _OVERCOMMIT = pathlib.Path('/proc/sys/vm/overcommit_memory')
 
 
-def keep() -> None:
+def keep_freed_memory() -> None:
   """Has this process keep what a step on the CPU frees, for the next step.
 
   XLA allocates a step's intermediate values anew each time; glibc takes as

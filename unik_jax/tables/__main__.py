@@ -77,9 +77,9 @@ def main(argv):
       command=_command(),
     )
     path = folder / _DATASET.value / f'table{table}.md'
-    with atomic_files.writing(path) as part:
+    with atomic_files.atomic_write(path) as part:
       part.write_text(text)
-    with atomic_files.writing(path.with_suffix('.csv')) as part:
+    with atomic_files.atomic_write(path.with_suffix('.csv')) as part:
       part.write_text(markdown.as_csv(TABLES[table], outcomes, priced))
     print(f'\n{text}\nThe table is in {path} and {path.with_suffix(".csv")}')
   except UserError as error:

@@ -75,7 +75,7 @@ def _pictures():
 
   if 'clip' in what:
     animation.check_video(_VIDEO.value)
-  run = restore.load(_RUN.value)
+  run = restore.load_run(_RUN.value)
   folder = pathlib.Path(_OUT.value or run.folder / 'pictures').expanduser()
   record = None
   if set(what) != {'matrices'}:

@@ -124,7 +124,7 @@ def save(path: str, folder: str) -> pathlib.Path:
   """
   film, name = look(path), pathlib.Path(path).stem
   file = pathlib.Path(folder).expanduser() / f'{name}.npz'
-  with atomic_files.writing(file) as part, part.open('wb') as opened:
+  with atomic_files.atomic_write(file) as part, part.open('wb') as opened:
     np.savez_compressed(
       opened,
       keypoints=np.float32(film.keypoints[:, film.frames]),

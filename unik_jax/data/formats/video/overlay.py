@@ -40,7 +40,7 @@ def draw(path: str, lines: Sequence[str], folder: str) -> pathlib.Path:
   images = films.decode(path)
   next(images)
   with (
-    atomic_files.writing(file) as part,
+    atomic_files.atomic_write(file) as part,
     av.open(str(part), 'w', format='mp4') as container,
   ):
     rate = Fraction(film.rate).limit_denominator(1001)

@@ -1,0 +1,42 @@
+"""File names in a run's folder, all in one place.
+
+RUN/
+  config.json          settings of the experiment
+  data.json            classes, joint layout and units of the data
+  started_from.json    the weights that training started from
+  checkpoints/STEP     newest training states
+  best/STEP            best training state on validation clips
+  metrics.jsonl        one line per log or evaluation
+  scores/SPLIT.npz     logits of every clip of a split
+  summary.json         results of the finished run
+  evaluation.json      results of `--config.eval_only`
+  model_card.md        the run on one page
+  robustness.json      accuracy on damaged clips
+  report.html          from `python -m unik_jax.report`
+  pictures/            from `python -m unik_jax.visualize`
+"""
+
+import pathlib
+
+CONFIG = 'config.json'
+DATA = 'data.json'
+STARTED_FROM = 'started_from.json'
+CHECKPOINTS = 'checkpoints'
+BEST = 'best'
+METRICS = 'metrics.jsonl'
+SUMMARY = 'summary.json'
+EVALUATION = 'evaluation.json'
+MODEL_CARD = 'model_card.md'
+ROBUSTNESS = 'robustness.json'
+REPORT = 'report.html'
+PICTURES = 'pictures'
+
+
+def scores_path(folder: pathlib.Path, name: str) -> pathlib.Path:
+  """Returns the file of a split's logits.
+
+  Args:
+    folder: the run's folder.
+    name: 'test', 'val', or 'evaluation'.
+  """
+  return folder / 'scores' / f'{name}.npz'

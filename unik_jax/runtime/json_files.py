@@ -1,0 +1,52 @@
+"""JSON tables, read and written."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from unik_jax.errors import UserError
+from unik_jax.runtime.atomic_files import ROOM, atomic_write
+
+
+def read_json_table(path: pathlib.Path, remedy: str) -> dict[str, Any]:
+  """Reads a JSON file that holds one object.
+
+  Args:
+    path: of the file.
+    remedy: what the user can do if it is missing or broken.
+
+  Raises:
+    UserError: the file is missing, is not JSON, or holds something else.
+  """
+  try:
+    table = json.loads(path.read_text(encoding='utf-8'))
+  except FileNotFoundError:
+    raise UserError(f'{path}: no such file; {remedy}') from None
+  except OSError as error:
+    reason = error.strerror or error
+    raise UserError(f'{path}: cannot be read ({reason}); {remedy}') from None
+  except ValueError as error:  # not JSON, or not even text
+    raise UserError(f'{path}: not JSON ({error}); {remedy}') from None
+  if not isinstance(table, dict):
+    raise UserError(
+      f'{path}: expected a JSON object, got {type(table).__name__}; {remedy}'
+    )
+  return table
+
+
+def write_json_table(
+  path: pathlib.Path, table: Mapping[str, Any], remedy: str = ROOM
+) -> None:
+  """Writes a JSON file atomically.
+
+  Args:
+    path: of the file.
+    table: what JSON can hold.
+    remedy: what the user can do if the file cannot be written.
+
+  Raises:
+    UserError: the file cannot be written.
+  """
+  with atomic_write(path, remedy) as part:
+    part.write_text(json.dumps(table, indent=1) + '\n', encoding='utf-8')
