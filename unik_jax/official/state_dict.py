@@ -1,17 +1,18 @@
-"""How tensors of official PyTorch checkpoints lie in our parameter trees.
+"""Official PyTorch state dicts, to and from our parameter trees.
 
-A model lists its official tensors in the order of its state dict, each with
-the path of ours and a layout; this file turns one side into the other.
+An architecture's file in this package lists its official tensors in the order
+of the state dict, each with the path of our array and a layout. This file
+converts in both directions.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from unik_jax.errors import UserError
 
-# For each layout: from our array to PyTorch's, and back.
+# Per layout: our array to PyTorch's, and back.
 _LAYOUTS: dict[str, tuple[Callable, Callable]] = {
   'same': (lambda a: a, lambda a: a),
   'linear': (lambda a: a.T, lambda a: a.T),
@@ -41,14 +42,14 @@ class Tensor(NamedTuple):
 
   Attributes:
     name: in the official checkpoint.
-    path: of our array, from ('params' or 'batch_stats', ...); None for a
-      tensor that the official model keeps, but that is not ours to learn.
+    path: of our array, ('params' or 'batch_stats', ...); None for a tensor
+      that only the official model has.
     layout: a key of `_LAYOUTS`.
-    head: index into our array's first axis, where we stack heads.
-    part: index into its last axis, where we join `parts` of equal length.
-    parts: how many.
-    unused_shape: the shape of a tensor that it never uses.
-    constant: what such a tensor holds, where that is of use to it.
+    head: index into our array's first axis, which stacks heads.
+    part: index into our array's last axis, which joins `parts` equal parts.
+    parts: number of these.
+    unused_shape: shape of a tensor that the official model never uses.
+    constant: value of a tensor that the official model reads but never trains.
   """
 
   name: str
@@ -64,57 +65,45 @@ class Tensor(NamedTuple):
 def conv(
   name: str, path: tuple, layout: str = 'conv1x1', **place
 ) -> Iterator[Tensor]:
-  """A convolution's or linear layer's weight and bias."""
+  """Yields a convolution's or linear layer's weight and bias."""
   yield Tensor(f'{name}.weight', ('params', *path, 'kernel'), layout, **place)
   yield Tensor(f'{name}.bias', ('params', *path, 'bias'), **place)
 
 
 def batch_norm(name: str, path: tuple, **place) -> Iterator[Tensor]:
-  """A batch norm's parameters and statistics."""
-  for theirs, tree, ours in (
+  """Yields a batch norm's parameters and statistics."""
+  for official, tree, ours in (
     ('weight', 'params', 'scale'),
     ('bias', 'params', 'bias'),
     ('running_mean', 'batch_stats', 'mean'),
     ('running_var', 'batch_stats', 'var'),
   ):
-    yield Tensor(f'{name}.{theirs}', (tree, *path, ours), **place)
+    yield Tensor(f'{name}.{official}', (tree, *path, ours), **place)
   yield Tensor(f'{name}.num_batches_tracked', None)
 
 
-def listed(model) -> list[Tensor]:
-  """The tensors of a model's official state dict, in the official order.
-
-  Raises:
-    UserError: it has none.
-  """
-  if model.official_tensors is None:
-    raise UserError(
-      f'{type(model).__name__} has no official state dict that is known here;'
-      ' a run of ours carries its weights as checkpoints'
-    )
-  return list(model.official_tensors())
-
-
-def to_official(model, params, batch_stats) -> dict[str, np.ndarray]:
-  """The official state dict of a model of ours.
+def to_official(
+  tensors: Iterable[Tensor], params: Any, batch_stats: Any
+) -> dict[str, np.ndarray]:
+  """Converts our parameters to an official state dict.
 
   Args:
-    model: the (abstract) model, for its list of official tensors.
-    params: its parameters.
-    batch_stats: its batch statistics.
+    tensors: of the architecture, from `official.registry.list_tensors`.
+    params: our parameters.
+    batch_stats: our batch statistics.
 
   Returns:
-    Arrays by official name, in the official order; unused ones are zeros.
+    Arrays by official name, in the official order. Unused ones are zeros.
   """
   tree = {'params': params, 'batch_stats': batch_stats}
   out = {}
-  for tensor in listed(model):
+  for tensor in tensors:
     if tensor.constant is not None:
       out[tensor.name] = tensor.constant
       continue
     if tensor.path is None:
-      kind = np.float32 if tensor.unused_shape else np.int64
-      out[tensor.name] = np.zeros(tensor.unused_shape, kind)
+      dtype = np.float32 if tensor.unused_shape else np.int64
+      out[tensor.name] = np.zeros(tensor.unused_shape, dtype)
       continue
     value = _piece(np.asarray(_get(tree, tensor.path)), tensor)
     out[tensor.name] = np.ascontiguousarray(_LAYOUTS[tensor.layout][0](value))
@@ -122,55 +111,50 @@ def to_official(model, params, batch_stats) -> dict[str, np.ndarray]:
 
 
 def from_official(
-  model,
-  params,
-  batch_stats,
-  tensors: Mapping[str, np.ndarray],
+  tensors: Iterable[Tensor],
+  params: Any,
+  batch_stats: Any,
+  state_dict: Mapping[str, np.ndarray],
   source: str,
 ) -> tuple[dict, dict]:
-  """Fills a model of ours from an official state dict.
+  """Converts an official state dict to our parameters.
 
   Args:
-    model: the (abstract) model, for its list of official tensors.
-    params: a tree of arrays or shapes like the model's parameters.
-    batch_stats: likewise for the batch statistics.
-    tensors: arrays by official name; a `module.` prefix, as DataParallel
-      leaves it, is dropped.
-    source: the file, to be named in errors.
+    tensors: of the architecture, from `official.registry.list_tensors`.
+    params: a tree of arrays or shapes like our parameters.
+    batch_stats: the same for the batch statistics.
+    state_dict: arrays by official name. A `module.` prefix, which
+      DataParallel leaves, is dropped.
+    source: the file, for errors.
 
   Returns:
-    (params, batch_stats) of numpy arrays in the dtypes of `tensors`.
+    (params, batch_stats) of numpy arrays in the dtypes of `state_dict`.
 
   Raises:
-    UserError: a tensor is missing, extra, of another shape or not finite,
-      each named.
+    UserError: tensors are missing, extra, of another shape or not finite; each
+      is named.
   """
-  tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
+  state_dict = {k.removeprefix('module.'): v for k, v in state_dict.items()}
   tree = {'params': params, 'batch_stats': batch_stats}
-  wanted = {t.name: t for t in listed(model)}
+  expected = {t.name: t for t in tensors}
   problems = [
     f'missing: {name}'
-    for name, tensor in wanted.items()
-    if name not in tensors and tensor.path is not None
+    for name, tensor in expected.items()
+    if name not in state_dict and tensor.path is not None
   ]
-  problems += [f'extra: {name}' for name in tensors if name not in wanted]
+  problems += [f'extra: {name}' for name in state_dict if name not in expected]
   pieces: dict[tuple, list] = {}
-  for name, tensor in wanted.items():
-    if name not in tensors:
+  for name, tensor in expected.items():
+    if name not in state_dict:
       continue
-    value = np.asarray(tensors[name])
-    to_torch, from_torch = _LAYOUTS[tensor.layout]
-    expected = np.shape(tensor.constant)
-    if tensor.constant is None:
-      expected = tensor.unused_shape
-    if tensor.path is not None:
-      target = np.empty(_get(tree, tensor.path).shape, np.uint8)
-      expected = to_torch(_piece(target, tensor)).shape
-    if value.shape != expected:
-      problems.append(f'misshapen: {name} is {value.shape}, not {expected}')
+    value = np.asarray(state_dict[name])
+    shape = _official_shape(tensor, tree)
+    if value.shape != shape:
+      problems.append(f'misshapen: {name}: expected {shape}, got {value.shape}')
     elif value.dtype.kind not in 'fiu' or not np.isfinite(value).all():
       problems.append(f'not finite numbers: {name}')
     elif tensor.path is not None:
+      _, from_torch = _LAYOUTS[tensor.layout]
       pieces.setdefault(tensor.path, []).append(from_torch(value))
   if problems:
     shown = '\n  '.join(problems[:10])
@@ -179,19 +163,30 @@ def from_official(
       f'{source}: not a state dict of this model:\n  {shown}{more}\n'
       'Check the number of classes, joints, persons, channels and heads.'
     )
-  for tensor in wanted.values():
+  for tensor in expected.values():
     if tensor.path in pieces:
-      whole = pieces[tensor.path]
+      parts = pieces[tensor.path]
       if tensor.part is not None:
-        whole = np.concatenate(whole, axis=-1)
+        value = np.concatenate(parts, axis=-1)
       else:
-        whole = whole[0] if tensor.head is None else np.stack(whole)
-      tree = _set(tree, tensor.path, whole)
+        value = parts[0] if tensor.head is None else np.stack(parts)
+      tree = _set(tree, tensor.path, value)
   return tree['params'], tree['batch_stats']
 
 
+def _official_shape(tensor, tree):
+  """Returns the shape that a tensor has in the official state dict."""
+  if tensor.path is None:
+    if tensor.constant is None:
+      return tensor.unused_shape
+    return np.shape(tensor.constant)
+  ours = np.empty(_get(tree, tensor.path).shape, np.uint8)
+  to_torch, _ = _LAYOUTS[tensor.layout]
+  return to_torch(_piece(ours, tensor)).shape
+
+
 def _piece(array, tensor):
-  """What a tensor is of our array."""
+  """Returns the part of our array that a tensor holds."""
   if tensor.part is not None:
     return np.split(array, tensor.parts, axis=-1)[tensor.part]
   return array if tensor.head is None else array[tensor.head]
@@ -204,7 +199,7 @@ def _get(tree, path):
 
 
 def _set(tree, path, value):
-  """A copy of nested dicts with one leaf replaced."""
+  """Copies nested dicts with one leaf replaced."""
   if not path:
     return value
   return {**tree, path[0]: _set(tree[path[0]], path[1:], value)}
