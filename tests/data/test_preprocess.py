@@ -13,7 +13,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from unik_jax.data.formats import lcrnet, ntu
-from unik_jax.data.normalize import get_preset
+from unik_jax.data.normalize import get_preset, normalize_screen
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
@@ -48,7 +48,7 @@ def read(key):
   if source == 'ntu':
     return ntu.by_slot(ntu.parse(path.read_bytes(), str(path)))
   poses = lcrnet.parse_poses(path.read_bytes(), str(path))
-  return lcrnet.normalize_screen(lcrnet.by_energy(lcrnet.to_unik_17(poses)))
+  return normalize_screen(lcrnet.by_energy(lcrnet.to_unik_17(poses)))
 
 
 def check(ours, key, atol):

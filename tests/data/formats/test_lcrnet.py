@@ -14,6 +14,7 @@ from helpers.lcrnet import FOLDER, RAW, golden, parse
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.files import File
 from unik_jax.data.formats import lcrnet
+from unik_jax.data.normalize import normalize_screen
 from unik_jax.errors import UserError
 
 # What the published scripts make of the same files
@@ -26,7 +27,7 @@ def read_smarthome(path):
 
 @pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
 def test_as_the_published_smarthome_script(path):
-  ours = lcrnet.normalize_screen(lcrnet.by_energy(read_smarthome(path)))
+  ours = normalize_screen(lcrnet.by_energy(read_smarthome(path)))
   assert ours.dtype == np.float32
   np.testing.assert_allclose(ours, golden(path), rtol=0, atol=2e-7)
   np.testing.assert_array_equal(ours == 0, golden(path) == 0)
@@ -37,7 +38,7 @@ def test_the_published_values_order_bodies_by_energy():
   if not path.exists():
     pytest.skip(f'{path} is not among these golden files')
   poses = read_smarthome(path)
-  assert abs(lcrnet.normalize_screen(poses) - golden(path)).max() > 0.1
+  assert abs(normalize_screen(poses) - golden(path)).max() > 0.1
 
 
 def test_there_are_files():
@@ -168,13 +169,13 @@ def test_seventeen_joints(channels):
 def test_screen():
   poses = np.float32([[0, 0], [640, 480], [320, 240], [0, 480], [160, 0]])
   np.testing.assert_array_equal(
-    lcrnet.normalize_screen(poses),
+    normalize_screen(poses),
     np.float32([[0, 0], [1, 0.75], [0, 0], [0, 0.75], [-0.5, 0]]),
   )
-  wide = lcrnet.normalize_screen(np.array([[1920.0, 1080.0]]), 1920, 1080)
+  wide = normalize_screen(np.array([[1920.0, 1080.0]]), 1920, 1080)
   np.testing.assert_allclose(wide, [[1, 0.5625]])
-  with pytest.raises(UserError, match='3 channels'):
-    lcrnet.normalize_screen(np.ones((2, 4, 17, 3), np.float32))
+  with pytest.raises(UserError, match='screen_640.*got 3'):
+    normalize_screen(np.ones((2, 4, 17, 3), np.float32))
 
 
 def test_energy_counts_only_the_frames_with_a_body():
@@ -196,7 +197,7 @@ def test_energy_counts_only_the_frames_with_a_body():
 @pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
 def test_read_as_the_published_smarthome_script(path):
   clip = lcrnet.read(File(str(path)), order='energy')
-  ours = lcrnet.normalize_screen(clip)
+  ours = normalize_screen(clip)
   np.testing.assert_allclose(ours, golden(path), rtol=0, atol=2e-7)
 
 

@@ -15,6 +15,7 @@ from helpers.pickles import malicious_pickle
 
 from unik_jax.data import registry
 from unik_jax.data.formats import lcrnet, smarthome
+from unik_jax.data.normalize import normalize_screen
 from unik_jax.errors import UserError
 
 NAME = 'Walk_p02_r01_v03_c02_pose3d.json'
@@ -235,7 +236,7 @@ def test_prepared_files_are_as_the_published_script_has_them(tmp_path):
     for record in builder.as_data_source(split)
   }
   for path in RAW:
-    ours = lcrnet.normalize_screen(records[path.stem.removesuffix('_pose3d')])
+    ours = normalize_screen(records[path.stem.removesuffix('_pose3d')])
     np.testing.assert_allclose(ours, golden(path), rtol=0, atol=2e-7)
 
 

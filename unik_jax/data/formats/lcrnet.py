@@ -157,37 +157,6 @@ def _weights():
   return weights
 
 
-def normalize_screen(
-  poses: np.ndarray, width: float = 640, height: float = 480
-) -> np.ndarray:
-  """Pixels to half image widths from the image's centre, y downwards.
-
-    x -> 2 x / width - 1,  y -> 2 y / width - height / width
-
-  A coordinate that is exactly 0 is missing and stays 0, each for itself. The
-  published scripts take 640 x 480 for every dataset, also where the videos
-  have another size (Posetics, Penn Action).
-
-  Args:
-    poses: (..., 2) pixels.
-    width: of the image, in pixels.
-    height: of the image, in pixels.
-
-  Returns:
-    As `poses`; x in [-1, 1] and y in +-height / width inside the image.
-
-  Raises:
-    UserError: other than two channels.
-  """
-  if poses.shape[-1] != 2:
-    raise UserError(
-      'screen normalisation is for x and y in pixels, but there are'
-      f' {poses.shape[-1]} channels; use 2-D poses, or another normalisation'
-    )
-  center = np.array([1, height / width], poses.dtype)
-  return np.where(poses == 0, 0, poses * (2 / width) - center)
-
-
 def energy(poses: np.ndarray) -> np.ndarray:
   """(M,) how much each of the bodies (M, T, V, C) moves.
 

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy.io
 
 from unik_jax.data import files
+from unik_jax.data.files import FETCH_AGAIN
+from unik_jax.data.formats.matlab import read_mat_fields
 from unik_jax.errors import UserError
 
 LABELS = [
@@ -153,14 +154,7 @@ def read_files(
       f' extracted aAA_sSS_eEE{_SUFFIX} files; get the archive from its'
       ' authors and put it there as it is'
     )
-  try:
-    used = scipy.io.loadmat(io.BytesIO(contents[_USED]))['files_used']
-    names = sorted(str(cell[0]).strip() for cell in used.ravel())
-  except Exception as error:  # scipy raises whatever a broken file leads to
-    raise UserError(
-      f'{folder}: files_used.mat cannot be read ({error}); extract or download'
-      ' it again'
-    ) from error
+  names = _parse_used_names(contents[_USED], f'{folder}: {_USED}')
   missing = [name for name in names if name + _SUFFIX not in contents]
   if missing:
     raise UserError(
@@ -168,6 +162,16 @@ def read_files(
       f' of them {missing[0]}{_SUFFIX}; extract the archive again'
     )
   return {name: contents[name + _SUFFIX] for name in names}
+
+
+def _parse_used_names(content, where):
+  cells = read_mat_fields(content, where, ['files_used'])['files_used']
+  try:
+    return sorted(str(cell[0]).strip() for cell in cells.ravel())
+  except (IndexError, TypeError):
+    raise UserError(
+      f'{where}: files_used: expected a column of names; {FETCH_AGAIN}'
+    ) from None
 
 
 def _from_archive(archive):
