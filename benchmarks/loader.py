@@ -25,7 +25,7 @@ from unik_jax import optim
 from unik_jax.data import loader
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import TrainState, make_train_step
 
@@ -102,7 +102,7 @@ def loader_speed(config, frames, folder):
 
 
 def model_speed(config, size):
-  net = network.from_config(config)
+  net = network_from_config(config)
   schedule = optim.make_schedule(
     'step', base_lr=0.1, steps_per_epoch=1, epochs=1
   )

@@ -13,8 +13,8 @@ from unik_jax.config import choose, default
 from unik_jax.data import registry
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models import network
-from unik_jax.official.state_dict import to_official
+from unik_jax.models.network import Network, network_from_config
+from unik_jax.official.convert import to_official
 from unik_jax.run import checkpoints
 from unik_jax.skeletons.layouts import get_layout
 
@@ -51,7 +51,7 @@ def cases():
 def count(options):
   """Parameters, counted once for each of the networks."""
   options = dict(options)
-  return network.Network('unik', **options).num_params()
+  return Network('unik', **options).num_params()
 
 
 def published(joints, channels, classes, heads):
@@ -94,7 +94,7 @@ def test_resolves(case):
     Transform(config.data, train=training)
   data, model = config.data, config.model
   if case.partition(':')[0] in OTHERS:
-    assert network.from_config(config).num_params() > 0
+    assert network_from_config(config).num_params() > 0
     return
   joints = get_layout(data.joints or data.layout).num_joints
   shape = (joints, data.channels, data.num_classes, model.num_heads)
@@ -137,7 +137,7 @@ def test_pretrained_weights_fit(case, source, tmp_path):
   """All but the classifier of the one goes into the other."""
   config = load(case)
   assert config.init_head == 'new'
-  made = network.from_config(load(source))
+  made = network_from_config(load(source))
   shapes = made.shapes
   zeros = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
   folder = source.replace(':', '_').removesuffix('_joints')

@@ -7,8 +7,8 @@ import pytest
 from unik_jax import train, transfer
 from unik_jax.config import default
 from unik_jax.errors import UserError
-from unik_jax.models import network
-from unik_jax.official.state_dict import to_official
+from unik_jax.models.network import network_from_config
+from unik_jax.official.convert import to_official
 from unik_jax.run import checkpoints, restore
 from unik_jax.skeletons.joint_maps import nearest
 from unik_jax.skeletons.layouts import get_layout
@@ -37,7 +37,7 @@ def make_config(**data):
 
 def make_weights(config, seed=0):
   """Random values of a config's network, as `transfer.read` gives them."""
-  net = network.from_config(config)
+  net = network_from_config(config)
   rng = np.random.default_rng(seed)
   params, stats = jax.tree.map(
     lambda a: rng.random(a.shape, np.float32) + 0.1,
@@ -66,7 +66,7 @@ def test_the_same_data_loads_all_but_the_classifier():
   source = make_weights(make_config())
   config = make_config(num_classes=7)
   got = transfer.start(source, config, head=False)
-  fresh, _ = network.from_config(config).init(jax.random.key(0))
+  fresh, _ = network_from_config(config).init(jax.random.key(0))
   for name, value in source.values['params'].items():
     want = fresh[name] if name == 'head' else value
     jax.tree.map(np.testing.assert_array_equal, got.params[name], want)
@@ -90,7 +90,7 @@ def test_other_joints_persons_and_channels(way, tau):
   before.model.tau = after.model.tau = tau
   source = make_weights(before)
   got = transfer.start(source, after, head=False)
-  fresh, fresh_stats = network.from_config(after).init(jax.random.key(0))
+  fresh, fresh_stats = network_from_config(after).init(jax.random.key(0))
 
   joints = get_layout('msr_20').joints
   old = get_layout('unik_17').joints

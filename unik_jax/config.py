@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
+from unik_jax.models.options import DEFAULTS as MODEL_DEFAULTS
 
 
 def default() -> ConfigDict:
@@ -43,33 +44,7 @@ def default() -> ConfigDict:
       'ema': 0.0,  # decay of averaged weights, used to evaluate; 0 for none
       'mesh': (-1, 1),  # devices over ('data', 'model')
       'tensorboard': False,
-      'model': {
-        'name': 'unik',  # a key of unik_jax.models.MODELS
-        'dtype': 'float32',  # of the computation; or bfloat16
-        'remat': False,  # keep less for the backward pass, compute it again
-        'norm_groups': 1,  # parts of a batch with batch norm of their own
-        'norm_present': False,  # batch norm leaves absent persons out
-        # Of each block, or stage; () for the network's own.
-        'widths': (),
-        'strides': (),
-        'temporal_kernel': 9,  # unik agcn aagcn st_gcn
-        # unik
-        'num_heads': 3,
-        'first_block_heads': 3,  # -1: as many as num_heads (the paper's text)
-        'tau': 1,
-        'dilations': (),
-        'attention': True,
-        'attention_scale': True,  # False: Eq. 4 of the paper
-        'matrix': 'dependency',  # or adaptive, fixed: the paper's AM and FM
-        # or paper (Eq. 3), identity, graph, zeros
-        'dependency_init': 'code',
-        # st_gcn
-        'edge_importance_weighting': True,
-        'dropout': 0.0,  # the authors have 0.5 on NTU RGB+D
-        # ms_g3d: in a frame, and in windows; the authors have 8, 8 on Kinetics
-        'num_gcn_scales': 13,
-        'num_g3d_scales': 6,
-      },
+      'model': dict(MODEL_DEFAULTS),
       'data': {
         'name': '',  # a TFDS name: dataset, or dataset/config
         'data_dir': '',  # default: TFDS_DATA_DIR, or ~/tensorflow_datasets
@@ -158,6 +133,7 @@ _WORDS = {
   'init_joints': ('nearest', 'fresh', 'data'),
   'tune': ('all', 'head'),
   'data.on_device': ('', 'float32', 'int16'),
+  'model.implementation': ('auto', 'einsum', 'cpu'),
 }
 
 
@@ -249,6 +225,7 @@ _FREE = (
   'keep',
   'log_every',
   'mesh',
+  'model.implementation',
   'tensorboard',
   'save_official',
   'data.data_dir',

@@ -18,8 +18,9 @@ from unik_jax.data import loader, registry
 from unik_jax.data.batches import Feed
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models import network
-from unik_jax.official import state_dict
+from unik_jax.models.network import network_from_config
+from unik_jax.official.convert import to_official
+from unik_jax.official.registry import list_tensors
 from unik_jax.run import card, checkpoints, restore
 from unik_jax.run.progress import Progress, duration
 from unik_jax.run.workdir import (
@@ -83,9 +84,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     config.data.joints = (
       source.layout.name if source else before['data']['joints']
     )
-  net = network.from_config(config)
+  net = network_from_config(config, platform=mesh.devices.flat[0].platform)
   if config.save_official:
-    state_dict.listed(net.abstract)  # refuses models that have none
+    list_tensors(net.abstract)  # refuses models that have none
   started = source and transfer.start(source, config, head=with_head)
   if config.headline not in metrics.HEADLINES:
     raise UserError(
@@ -178,7 +179,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     if config.save_official and jax.process_index() == 0:
       weights = jax.device_get(state.for_evaluation())
       checkpoints.write_tensors(
-        config.save_official, state_dict.to_official(net.abstract, *weights)
+        config.save_official, to_official(net.abstract, *weights)
       )
 
   if not config.eval_only and jax.process_index() == 0:

@@ -16,8 +16,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
-from unik_jax.models import network
-from unik_jax.official.state_dict import from_official
+from unik_jax.models.network import Network, network_from_config
+from unik_jax.official import registry
+from unik_jax.official.convert import from_official
 from unik_jax.run import checkpoints, restore
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import (
@@ -42,7 +43,7 @@ class Weights(NamedTuple):
   """
 
   where: str
-  net: network.Network
+  net: Network
   values: dict[str, Any]
   layout: Layout
   persons: int
@@ -100,7 +101,7 @@ def start(source: Weights, config: ConfigDict, *, head: bool) -> Started:
       joint in common.
   """
   data = config.data
-  net = network.from_config(config)
+  net = network_from_config(config)
   fresh = _as_values(net.init(jax.random.key(config.seed)))
   layout = get_layout(data.joints or data.layout)
   channels = _channels(data.channels, data.confidence)
@@ -197,12 +198,11 @@ def _official(path, config):
   tensors = checkpoints.read_tensors(path)
   tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
   options = config.model.to_dict()
-  model = network.MODELS[options['name']]
-  shape = model.official_shape(tensors, options) or {}
+  shape = registry.data_shape(options['name'], tensors, options) or {}
   ours = get_layout(config.data.joints or config.data.layout)
   joints = shape.get('num_joints', ours.num_joints)
   layout = _layout_of(joints, config, path)
-  net = network.from_config(config, **shape, layout=layout.name)
+  net = network_from_config(config, **shape, layout=layout.name)
   shapes = net.shapes
   values = from_official(net.abstract, *shapes, tensors, str(path))
   persons, _, _, channels = net.abstract.input_shape

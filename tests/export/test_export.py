@@ -15,7 +15,7 @@ from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.export import stablehlo
 from unik_jax.export.folding import fold
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.run import checkpoints, restore
 from unik_jax.skeletons.layouts import get_layout
 
@@ -49,7 +49,7 @@ def make_values(net, dtype=np.float32, seed=0):
 def run(tmp_path):
   """A network of random weights, as if it had been trained."""
   config = make_config()
-  net = network.from_config(config)
+  net = network_from_config(config)
   params, stats = make_values(net)
   layout = get_layout('unik_17')
   return restore.Run(
@@ -69,7 +69,7 @@ def run(tmp_path):
 @pytest.mark.parametrize('attention', [True, False])
 @pytest.mark.parametrize('tau', [1, 3])
 def test_folded_networks_are_the_same(tau, attention):
-  net = network.from_config(make_config(tau=tau, attention=attention))
+  net = network_from_config(make_config(tau=tau, attention=attention))
   with jax.enable_x64(True):
     params, stats = make_values(net, np.float64)
     x = np.random.default_rng(1).normal(size=(3, 2, 12, 17, 2))
@@ -89,7 +89,7 @@ def test_folded_networks_are_the_same(tau, attention):
 
 
 def test_xla_drops_what_was_folded():
-  net = network.from_config(make_config(tau=3))
+  net = network_from_config(make_config(tau=3))
   values = make_values(net)
   x = jax.ShapeDtypeStruct((2, 2, 12, 17, 2), np.float32)
 
@@ -105,7 +105,7 @@ def test_xla_drops_what_was_folded():
 
 
 def test_folding_leaves_the_given_values_alone():
-  net = network.from_config(make_config(tau=3))
+  net = network_from_config(make_config(tau=3))
   params, stats = make_values(net)
   before = jax.tree.map(np.copy, (params, stats))
   fold(params, stats)
@@ -215,7 +215,7 @@ def test_what_cannot_be_exported_or_opened(run, tmp_path):
 
 @pytest.mark.parametrize('ending', ['npz', 'safetensors'])
 def test_official_names(run, tmp_path, ending):
-  from unik_jax.official.state_dict import from_official
+  from unik_jax.official.convert import from_official
 
   file = tmp_path / f'w.{ending}'
   count = stablehlo.save_weights(run, file)

@@ -7,7 +7,7 @@ import jax
 
 from unik_jax import optim
 from unik_jax.config import default
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.run import checkpoints, restore
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import make_begin
@@ -35,7 +35,7 @@ def settings(**data):
 
 def make(config, units='pixels'):
   """A `runs.Run` with the initial weights."""
-  net = network.from_config(config)
+  net = network_from_config(config)
   params, batch_stats = net.init(jax.random.key(0))
   layout = get_layout(config.data.layout)
   return restore.Run(
@@ -59,7 +59,7 @@ def write(folder, config, classes, units='pixels'):
   layout = get_layout(config.data.layout).to_dict()
   about = {'classes': classes, 'layout': layout, 'units': units}
   (folder / restore.DATA).write_text(json.dumps(about))
-  net = network.from_config(config)
+  net = network_from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
   state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(1)))
   with checkpoints.Checkpoints(folder / 'checkpoints', 1) as saved:

@@ -17,7 +17,7 @@ import optax
 import pytest
 
 from unik_jax.models.network import Network
-from unik_jax.official.state_dict import from_official, to_official
+from unik_jax.official.convert import from_official, to_official
 from unik_jax.optim import make_optimizer
 
 _HERE = pathlib.Path(__file__).parents[1]

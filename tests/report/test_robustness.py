@@ -13,7 +13,7 @@ from unik_jax.data.normalize import PRESETS
 from unik_jax.data.sampling import SAMPLERS
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.report import robustness
 from unik_jax.run import restore
 from unik_jax.run.checkpoints import Checkpoints
@@ -284,7 +284,7 @@ def folder(config, tmp_path_factory):
   claim(folder, config)
   clips = loader.Clips(config.data, config.data.test_split)
   restore.write_data(folder, clips.info, clips.class_names)
-  net = network.from_config(config)
+  net = network_from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
   state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
   with Checkpoints(folder / 'checkpoints', 1) as saved:

@@ -14,7 +14,7 @@ import pytest
 
 from unik_jax.config import default
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.run import scores
 from unik_jax.tables import markdown, plan, runner, summary
 from unik_jax.tables.costs import costs
@@ -35,7 +35,7 @@ def make(table='1', dataset='msr_action3d', seeds=2, folder='runs', **options):
 def test_all_rows_make_a_network(table):
   made = make(table, seeds=1)
   for row, ((first, *_),) in made.rows.items():
-    assert network.from_config(first.config).num_params() > 1000, row
+    assert network_from_config(first.config).num_params() > 1000, row
 
 
 @pytest.mark.parametrize('table', TABLES)
@@ -275,7 +275,7 @@ def test_published_costs(options, frames, macs):
   config.data.update(persons=2, frames=frames, **options)
   params, counted = costs(config)
   assert counted / 1e9 == pytest.approx(macs, rel=3e-3)
-  assert params == network.from_config(config).num_params()
+  assert params == network_from_config(config).num_params()
 
 
 def command(folder, data_dir, *extra):

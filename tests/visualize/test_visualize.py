@@ -15,7 +15,7 @@ from unik_jax.config import default
 from unik_jax.data import loader
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.run import restore
 from unik_jax.run.checkpoints import Checkpoints
 from unik_jax.run.workdir import claim
@@ -50,7 +50,7 @@ def write_run(folder, config, change):
   claim(folder, config)
   clips = loader.Clips(config.data, config.data.test_split)
   restore.write_data(folder, clips.info, clips.class_names)
-  net = network.from_config(config)
+  net = network_from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
   state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(config.seed)))
   before = jax.device_get(state.params)
@@ -79,7 +79,7 @@ def run(synthetic_dir, tmp_path_factory):
 def test_no_attention(run):
   config = run[0].config.copy_and_resolve_references()
   config.model.attention = False
-  net = network.from_config(config)
+  net = network_from_config(config)
   params, stats = net.shapes
   without = run[0]._replace(net=net, params=params, batch_stats=stats)
   with pytest.raises(UserError, match='no attention'):

@@ -27,7 +27,7 @@ from unik_jax.data.sampling import SAMPLERS
 from unik_jax.data.transform import WHOLE, frames_to_test
 from unik_jax.errors import UserError
 from unik_jax.export.folding import fold
-from unik_jax.official.state_dict import to_official
+from unik_jax.official.convert import to_official
 from unik_jax.run import checkpoints, restore
 from unik_jax.runtime import atomic_files
 from unik_jax.skeletons import joint_maps

@@ -11,11 +11,11 @@ from ml_collections import ConfigDict
 from unik_jax.errors import UserError
 from unik_jax.models import layers, ops, ops_cpu
 from unik_jax.models.options import DEFAULTS
-from unik_jax.models.recognizer import Mixing, Recognizer
+from unik_jax.models.recognizer import Mixing
 from unik_jax.models.registry import get_model
 from unik_jax.skeletons.layouts import get_layout
 
-_IMPLEMENTATIONS = {'einsum': ops, 'cpu': ops_cpu}
+IMPLEMENTATIONS = {'einsum': ops, 'cpu': ops_cpu}
 # Options of `Network` itself, which all models have.
 _NETWORK_OPTIONS = ('remat', 'norm_groups', 'norm_present')
 
@@ -56,17 +56,16 @@ class Network:
     norm_present: bool = False,
     **options: Any,
   ):
-    model = get_model(name)
-    known = _option_names(model)
+    model, known = get_model(name), option_names(name)
     if unknown := sorted(set(options) - known):
       raise UserError(
         f'model {name!r}: expected options among'
         f' {", ".join(sorted(known))}; got {", ".join(unknown)}'
       )
-    if implementation not in _IMPLEMENTATIONS:
+    if implementation not in IMPLEMENTATIONS:
       raise UserError(
         'model.implementation: expected one of'
-        f' {", ".join(_IMPLEMENTATIONS)}, got {implementation!r}'
+        f' {", ".join(IMPLEMENTATIONS)}, got {implementation!r}'
       )
 
     def build(rngs):
@@ -74,15 +73,26 @@ class Network:
       built.remat, built.norm_present = remat, norm_present
       for _, module in nnx.iter_modules(built):
         if isinstance(module, layers.Layer):
-          module.ops = _IMPLEMENTATIONS[implementation]
+          module.ops = IMPLEMENTATIONS[implementation]
         if isinstance(module, layers.BatchNorm):
           module.groups = norm_groups
       return built
 
     self._build = build
+    self._settings = {
+      'name': name,
+      'remat': remat,
+      'norm_groups': norm_groups,
+      'norm_present': norm_present,
+      **options,
+    }
     self.abstract = nnx.eval_shape(lambda: self._build(_ShapesOnly()))
     self._graphdef, *shapes = nnx.split(self.abstract, nnx.Param, nnx.BatchStat)
     self.shapes = tuple(map(nnx.to_pure_dict, shapes))
+
+  def with_implementation(self, implementation: str) -> 'Network':
+    """Returns the same network with another form of its operations."""
+    return Network(implementation=implementation, **self._settings)
 
   def init(self, key: jax.Array) -> tuple[Any, Any]:
     """Returns initial (params, batch_stats), numpy arrays. Not for jit."""
@@ -170,7 +180,7 @@ def network_from_config(
   """
   options = config.model.to_dict()
   name = options.pop('name')
-  known = _option_names(get_model(name))
+  known = option_names(name)
   implementation = options.pop('implementation')
   if implementation == 'auto':
     platform = platform or jax.default_backend()
@@ -209,9 +219,10 @@ def network_from_config(
   )
 
 
-def _option_names(model: type[Recognizer]) -> set[str]:
-  """Returns the names of a model class's arguments, except `rngs`."""
-  return set(inspect.signature(model.__init__).parameters) - {'self', 'rngs'}
+def option_names(name: str) -> set[str]:
+  """Returns the names of a model's options: its arguments, except `rngs`."""
+  parameters = inspect.signature(get_model(name).__init__).parameters
+  return set(parameters) - {'self', 'rngs'}
 
 
 class _ShapesOnly:

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from unik_jax import optim
 from unik_jax.config import default
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import Network, network_from_config
 from unik_jax.run import checkpoints
 from unik_jax.runtime import atomic_files
 from unik_jax.skeletons import layouts
@@ -47,7 +47,7 @@ class Run(NamedTuple):
 
   folder: pathlib.Path
   config: ConfigDict
-  net: network.Network
+  net: Network
   params: Any
   batch_stats: Any
   step: int
@@ -81,7 +81,7 @@ def load_run(path: str | os.PathLike) -> Run:
       f' {folder} once more to have it written again'
     ) from None
   layouts.register(source)
-  net = network.from_config(config)
+  net = network_from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
   begin = make_begin(optimizer, ema=config.ema, tune=config.tune)
   here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax.extend import core
 from ml_collections import ConfigDict
 
-from unik_jax.models import network
+from unik_jax.models.network import Network, network_from_config
+from unik_jax.skeletons.layouts import get_layout
 
 
 def costs(config: ConfigDict) -> tuple[int, int]:
@@ -20,15 +21,13 @@ def costs(config: ConfigDict) -> tuple[int, int]:
   Args:
     config: an experiment whose data is fully described.
   """
-  net, data = network.from_config(config), config.data
-  layout = network.get_layout(data.joints or data.layout)
+  net, data = network_from_config(config), config.data
+  layout = get_layout(data.joints or data.layout)
   shape = (data.persons, data.frames, layout.num_joints, data.channels)
   return net.num_params(), multiply_accumulates(net, shape)
 
 
-def multiply_accumulates(
-  net: network.Network, shape: tuple[int, int, int, int]
-) -> int:
+def multiply_accumulates(net: Network, shape: tuple[int, int, int, int]) -> int:
   """Those of a forward pass of one clip of this shape, (M, T, V, C)."""
 
   def forward(params, stats, x):
