@@ -42,11 +42,11 @@ def main(argv):
   if len(argv) != 2:
     sys.exit(
       'usage: python -m unik_jax.prepare NAME [--manual_dir=DIR]'
-      f' [--data_dir=DIR]\ndatasets: {", ".join(registry.names())}'
+      f' [--data_dir=DIR]\ndatasets: {", ".join(registry.dataset_names())}'
     )
   try:
     before = registry.open_prepared(argv[1], _DATA_DIR.value)
-    made = registry.prepare(
+    made = registry.prepare_dataset(
       argv[1],
       _DATA_DIR.value,
       _MANUAL_DIR.value,
