@@ -81,7 +81,7 @@ def test_the_same_data_loads_all_but_the_classifier():
 
 
 @pytest.mark.parametrize('tau', [1, 3])
-@pytest.mark.parametrize('way', ['find_nearest', 'fresh'])
+@pytest.mark.parametrize('way', ['nearest', 'fresh'])
 def test_other_joints_persons_and_channels(way, tau):
   """Value by value, in loops over names."""
   before = make_config(persons=2)
@@ -96,7 +96,7 @@ def test_other_joints_persons_and_channels(way, tau):
   old = get_layout('unik_17').joints
   places = {'hip_center': 'mid_hip', 'shoulder_center': 'neck'}
   places |= {'spine': 'chest'}
-  if way == 'find_nearest':
+  if way == 'nearest':
     places |= {
       f'{side}_{end}': f'{side}_{near}'
       for side in ('left', 'right')
@@ -150,7 +150,7 @@ def test_other_joints_persons_and_channels(way, tau):
 
   text = '\n'.join(got.report)
   assert 'joints: unik_17 to msr_20, of which 16 of 20 are there' in text
-  assert ('left_hand: as left_wrist' in text) == (way == 'find_nearest')
+  assert ('left_hand: as left_wrist' in text) == (way == 'nearest')
   assert ('left_hand: new' in text) == (way == 'fresh')
   assert 'channels: x y to x y z' in text and 'persons: 2 to 1' in text
 
