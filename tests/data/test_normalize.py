@@ -108,7 +108,7 @@ def test_normalize_screen():
   )
   large = normalize_screen(np.array([[1920.0, 1080.0]]), 1920, 1080)
   np.testing.assert_allclose(large, [[1, 0.5625]])
-  with pytest.raises(UserError, match='3 channels'):
+  with pytest.raises(UserError, match='screen_640.*got 3'):
     normalize_screen(np.ones((2, 4, 17, 3), np.float32))
 
 

@@ -51,38 +51,6 @@ def center_first(
   return np.where(present, clip - centers[seen.argmax()], 0)
 
 
-def normalize_screen(
-  poses: np.ndarray, width: float = 640, height: float = 480
-) -> np.ndarray:
-  """Converts pixels to half image widths from the image centre, y downwards.
-
-    x -> 2 x / width - 1,  y -> 2 y / width - height / width
-
-  A coordinate that is exactly 0 is missing and stays 0, even if the joint's
-  other coordinate is present. The published scripts use 640 x 480 for every
-  dataset, also where the videos have another size (Posetics, Penn Action).
-
-  Args:
-    poses: (..., 2) in pixels.
-    width: image width in pixels.
-    height: image height in pixels.
-
-  Returns:
-    Same shape and dtype as `poses`. Inside the image, x is in [-1, 1] and y in
-    [-height / width, height / width].
-
-  Raises:
-    UserError: there are not two channels.
-  """
-  if poses.shape[-1] != 2:
-    raise UserError(
-      'screen normalisation is for x and y in pixels, but there are'
-      f' {poses.shape[-1]} channels; use 2-D poses, or another normalisation'
-    )
-  center = np.array([1, height / width], poses.dtype)
-  return np.where(poses == 0, 0, poses * (2 / width) - center)
-
-
 def screen_640(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
@@ -98,6 +66,37 @@ def screen_640(
   """
   del layout, image_size
   return normalize_screen(clip, 640, 480)
+
+
+def normalize_screen(
+  poses: np.ndarray, width: float = 640, height: float = 480
+) -> np.ndarray:
+  """Converts pixels to half image widths from the centre, y downwards.
+
+    x -> 2 x / width - 1,  y -> 2 y / width - height / width
+
+  A coordinate that is exactly 0 is missing and stays 0, even if the joint's
+  other coordinate is not. The published scripts use 640 x 480 for every
+  dataset, even if its videos have another size (Posetics, Penn Action).
+
+  Args:
+    poses: (..., 2) pixels.
+    width: of the image, in pixels.
+    height: of the image, in pixels.
+
+  Returns:
+    (..., 2): x in [-1, 1] and y in +-height / width inside the image.
+
+  Raises:
+    UserError: not two channels.
+  """
+  if poses.shape[-1] != 2:
+    raise UserError(
+      'normalisation screen_640: expected 2 channels (x, y in pixels), got'
+      f' {poses.shape[-1]}. Use 2-D poses or another normalisation'
+    )
+  center = np.array([1, height / width], poses.dtype)
+  return np.where(poses == 0, 0, poses * (2 / width) - center)
 
 
 def kinetics(
