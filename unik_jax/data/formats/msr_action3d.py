@@ -50,7 +50,7 @@ _SUFFIX = '_skeleton3D.txt'
 _USED = 'files_used.mat'
 
 
-def parse_name(name: str, where: str) -> tuple[int, int]:
+def parse_clip_name(name: str, where: str) -> tuple[int, int]:
   """(action, subject), both from 1, of a name such as a01_s02_e03."""
   match = _NAME.fullmatch(name)
   if not match:
@@ -108,7 +108,7 @@ def parse_skeleton(content: bytes, where: str) -> np.ndarray:
   return np.asarray(rows, np.float32).reshape(-1, JOINTS, 4)
 
 
-class Text(NamedTuple):
+class SkeletonText(NamedTuple):
   """A clip's file, read but not parsed."""
 
   name: str
@@ -118,12 +118,12 @@ class Text(NamedTuple):
     return self.name
 
 
-def read(text: Text) -> np.ndarray:
+def read_skeleton(text: SkeletonText) -> np.ndarray:
   """(1, T, 20, 4) of a clip's file, as `parse_skeleton`."""
   return parse_skeleton(text.content, text.name)[None]
 
 
-def read_files(
+def read_used_files(
   folder: pathlib.Path,
   on_bad: Callable[
     [str], contextlib.AbstractContextManager

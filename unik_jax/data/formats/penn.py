@@ -43,7 +43,7 @@ _SPLITS = {1: 'train', -1: 'test'}
 _REMEDY = 'extract or download it again'
 
 
-def video_of(file: raw_files.RawFile) -> int:
+def parse_video_number(file: raw_files.RawFile) -> int:
   """The number in NNNN.json or NNNN.mat."""
   if not re.fullmatch('[0-9]+', file.stem):
     raise UserError(
@@ -53,7 +53,7 @@ def video_of(file: raw_files.RawFile) -> int:
   return int(file.stem)
 
 
-def read_table(file: raw_files.RawFile) -> dict[int, tuple[int, str]]:
+def read_split_table(file: raw_files.RawFile) -> dict[int, tuple[int, str]]:
   """(label, split) by video, from the columns video, category_code and train.
 
   The codes are taken for places in `CLASSES`, from 0: UNIK trains 15 classes
