@@ -149,20 +149,6 @@ def test_swapped_limbs_are_swapped_back(truth, count):
   )
 
 
-def test_limbs_of_all_layouts_are_told_apart():
-  names = {
-    tuple(sorted(UNIK.joints[a].removeprefix('left_') for a, _ in group))
-    for group in pairs_by_part(UNIK)
-  }
-  assert names == {('elbow', 'shoulder', 'wrist'), ('ankle', 'hip', 'knee')}
-  mediapipe = get_layout('mediapipe_33')
-  groups = pairs_by_part(mediapipe)
-  assert sum(map(len, groups)) == 16
-  of = {mediapipe.joints[a]: n for n, g in enumerate(groups) for a, _ in g}
-  assert of['left_foot_index'] == of['left_heel'] == of['left_hip']
-  assert of['left_index'] == of['left_shoulder'] != of['left_hip']
-
-
 def test_noisier_estimators_count_less(truth):
   rng = np.random.default_rng(3)
   jitter = np.array([1, 3, 6.0])[:, None, None, None]

@@ -141,7 +141,9 @@ def test_joints_that_an_estimator_lacks_are_missing(tmp_path, simulated):
   assert found[..., COCO.index('left_elbow'), :].any()
   clip = np.ones((1, 2, 13, 3))
   with pytest.raises(UserError, match='nothing to make left_eye'):
-    joint_maps.convert(clip, get_layout('lcrnet_13'), COCO, confidence=True)
+    joint_maps.convert_clip(
+      clip, get_layout('lcrnet_13'), COCO, confidence=True
+    )
 
 
 def test_alphapose_frames_are_placed_by_their_numbers(tmp_path, simulated):

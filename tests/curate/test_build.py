@@ -56,7 +56,7 @@ def test_skeleton_folder_reads_the_dataset(curation):
     'dropped': 0,
     'kept': 18,
   }
-  registry.prepare(
+  registry.prepare_dataset(
     'skeleton_folder/curated', root / 'tfds', root / 'out/dataset'
   )
   count = 0

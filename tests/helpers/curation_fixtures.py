@@ -47,7 +47,7 @@ def to_lcrnet(poses):
 
 def to_coco(poses):
   """Returns poses of layout 'unik_17' in 'coco_17', (T, 17, 3)."""
-  clip = joint_maps.convert(
+  clip = joint_maps.convert_clip(
     poses[None], UNIK, get_layout('coco_17'), confidence=True, partial=True
   )
   return clip[0]

@@ -15,7 +15,7 @@ import numpy as np
 
 from unik_jax.curate import pose_statistics
 from unik_jax.curate.estimators import Estimator
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats import lcrnet
 from unik_jax.data.formats.user import (
   alphapose,
@@ -133,7 +133,7 @@ def read_bodies(
         ' --image_size=WIDTH,HEIGHT, or columns width and height in --labels'
       )
     clip[..., :2] *= size[0]
-  clip = joint_maps.convert(
+  clip = joint_maps.convert_clip(
     clip, own_layout, layout, confidence=True, partial=True
   )
   visible = np.isfinite(pose_statistics.visible_points(clip)[..., :1])
@@ -170,7 +170,7 @@ def _parse_entry(estimator, source, first_frame=0):
       persons=MAX_BODIES,
     )
     return _Parsed(*found[:6])
-  file = files.File(path)
+  file = raw_files.RawFile(path)
   content = file.read_bytes()
   if b'"pose2d"' in content:
     poses = lcrnet.parse_poses(content, path, persons=MAX_BODIES)

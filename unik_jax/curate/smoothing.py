@@ -21,7 +21,7 @@ _FILLED_CONFIDENCE = 0.5  # relative to the interpolated confidence
 def fill_short_gaps(clip: np.ndarray, max_gap: int = GAP) -> np.ndarray:
   """Interpolates joints that are missing for a few frames.
 
-  Same as `data.gaps.fill`, but leaves long gaps.
+  Same as `data.gaps.interpolate_gaps`, but leaves long gaps.
 
   Args:
     clip: (M, T, V, 3), zeros where missing.
@@ -30,7 +30,7 @@ def fill_short_gaps(clip: np.ndarray, max_gap: int = GAP) -> np.ndarray:
   Returns:
     (M, T, V, 3). A filled joint has half of the interpolated confidence.
   """
-  filled = gaps.fill(clip)
+  filled = gaps.interpolate_gaps(clip)
   is_filled = filled.any(-1) & ~clip.any(-1)
   is_filled &= _run_lengths(is_filled) <= max_gap
   filled[..., 2] *= _FILLED_CONFIDENCE
