@@ -127,7 +127,7 @@ def main(count=400):
     found = files.find(folder, '.skeleton')
     for file in found[:6]:
       published = read_as_published(file.path).astype(np.float32)
-      assert (ntu.read(file, tracking='slot') == published).all()
+      assert (ntu.read_skeletons(file, tracking='slot') == published).all()
     base = count / seconds(lambda file: read_as_published(file.path), found)
 
     def row(name, count, taken, peak=0):
@@ -136,7 +136,7 @@ def main(count=400):
 
     print(f'{"":28}  files  files/s  ratio  peak MB')
     row('published way, reading alone', count, count / base)
-    row('parse and clean, one core', count, seconds(ntu.read, found))
+    row('parse and clean, one core', count, seconds(ntu.read_skeletons, found))
     for total in (4 * count, 8 * count):
       write_files(pathlib.Path(folder), total)
       for workers in sorted({1, len(os.sched_getaffinity(0))}):

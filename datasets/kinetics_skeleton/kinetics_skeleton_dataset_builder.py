@@ -83,7 +83,7 @@ class Builder(ClipBuilder):
           self.leave_out(f'{label_files[0]}, {video}', 'there is no such file')
 
   def reader(self):
-    return kinetics.read
+    return kinetics.read_bodies
 
 
 def _read_labels(file):

@@ -92,12 +92,12 @@ class Builder(ClipBuilder):
   def reader(self):
     if self.builder_config.name == 'annotations':
       return penn.read_annotations
-    return lcrnet.read
+    return lcrnet.read_poses
 
   def _annotated(self, folder):
     for file in files.find(folder, '.mat', self.may_skip):
       with self.may_skip(file):
-        penn.video_of(file)
+        penn.parse_video_number(file)
         label, split = penn.read_label(file)
         yield ClipFile(id=file.stem, source=file, splits=(split,), label=label)
 
@@ -109,7 +109,7 @@ class Builder(ClipBuilder):
         f'{folder}: {len(tables)} files {penn.TABLE} where one is due.\n'
         + self.MANUAL_DOWNLOAD_INSTRUCTIONS
       )
-    table = penn.read_table(tables[0])
+    table = penn.read_split_table(tables[0])
     for file in found:
       if not file.name.endswith('.json'):
         continue
@@ -117,7 +117,7 @@ class Builder(ClipBuilder):
         self.leave_out(file, "name starts with S: not one of Penn Action's")
         continue
       with self.may_skip(file):
-        video = penn.video_of(file)
+        video = penn.parse_video_number(file)
         if video > _LAST:
           self.leave_out(file, f"UNIK's script takes videos 1 to {_LAST}")
           continue

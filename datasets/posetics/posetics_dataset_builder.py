@@ -120,7 +120,9 @@ class Builder(ClipBuilder):
         )
 
   def reader(self):
-    return functools.partial(lcrnet.read, channels=self.builder_config.name)
+    return functools.partial(
+      lcrnet.read_poses, channels=self.builder_config.name
+    )
 
 
 def _video(file):

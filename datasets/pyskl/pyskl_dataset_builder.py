@@ -75,7 +75,7 @@ class Builder(ClipBuilder):
     return Config(
       name=name,
       description=f'{name}.pkl.',
-      annotations=pyskl.load(paths[name]),
+      annotations=pyskl.load_annotations(paths[name]),
     )
 
   @classmethod
@@ -120,4 +120,4 @@ class Builder(ClipBuilder):
 
   def reader(self):
     persons = self.builder_config.annotations.persons
-    return functools.partial(pyskl.read, persons=persons)
+    return functools.partial(pyskl.read_keypoints, persons=persons)

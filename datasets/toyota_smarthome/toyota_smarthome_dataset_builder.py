@@ -79,11 +79,11 @@ class Builder(ClipBuilder):
   def list_clips(self, folder):
     for file in files.find(folder, '.json', self.may_skip):
       with self.may_skip(file):
-        name = smarthome.parse_name(file.name, str(file))
+        name = smarthome.parse_clip_name(file.name, str(file))
         yield ClipFile(
           id=name.clip,
           source=file,
-          splits=smarthome.splits_of(name),
+          splits=smarthome.assign_splits(name),
           label=smarthome.CLASSES_31.index(name.action),
           subject=name.subject,
           image_size=(640, 480),
@@ -91,5 +91,5 @@ class Builder(ClipBuilder):
 
   def reader(self):
     return functools.partial(
-      lcrnet.read, channels=self.builder_config.name, order='energy'
+      lcrnet.read_poses, channels=self.builder_config.name, order='energy'
     )

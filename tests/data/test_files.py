@@ -98,10 +98,18 @@ def flipped(content):
 
 
 def cut_short(content):
-  """The index says there is a gigabyte, and the archive ends before."""
+  """Has an index that says 1 GiB, and ends before."""
   content = bytearray(content)
   start = content.index(b'PK\x01\x02')
   struct.pack_into('<II', content, start + 20, 1 << 30, 1 << 30)
+  return bytes(content)
+
+
+def overlapping(content):
+  """Has an index that says one byte more than there is."""
+  content = bytearray(content)
+  start = content.index(b'PK\x01\x02')
+  struct.pack_into('<II', content, start + 20, 1001, 1001)
   return bytes(content)
 
 
@@ -116,7 +124,8 @@ DAMAGES = {
   'flipped bit': (flipped, 'CRC'),
   'Deflate64': (deflate64, 'compression'),
   'encrypted': (encrypted, 'encrypted'),
-  'cut short': (cut_short, 'EOFError'),
+  'cut short': (cut_short, f'its {1 << 30} bytes overlap'),
+  'overlapping': (overlapping, 'its 1001 bytes overlap'),
   'too large': (bomb, 'unpack to 1073741825 bytes'),
 }
 

@@ -18,6 +18,7 @@ from unik_jax.report import robustness
 from unik_jax.run import restore
 from unik_jax.run.checkpoints import Checkpoints
 from unik_jax.run.workdir import claim
+from unik_jax.skeletons.body import limb_joints
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, get_layout
 from unik_jax.step import make_begin
 
@@ -146,7 +147,7 @@ def test_noise_leaves_confidence_alone():
 
 def names_of(layout, limb):
   layout = get_layout(layout)
-  return {layout.joints[i] for i in robustness.limb(layout, limb)}
+  return {layout.joints[i] for i in limb_joints(layout, limb)}
 
 
 def test_limbs_of_known_layouts():
@@ -357,7 +358,7 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
       'mean_class': np.mean(classes),
     }
 
-  half, arm = {}, robustness.limb(get_layout('unik_17'), 'left_arm')
+  half, arm = {}, limb_joints(get_layout('unik_17'), 'left_arm')
   half['frames'] = lambda x, rng: robustness.drop_frames(x, 0.5, rng)
   half['left_arm'] = lambda x, rng: robustness.hide_joints(
     x, 0.5, rng, joints=arm

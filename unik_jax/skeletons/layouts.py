@@ -121,6 +121,14 @@ class Layout:
       if name.startswith('left_')
     )
 
+  @functools.cached_property
+  def sides(self) -> tuple[int, ...]:
+    """Each joint's side: -1 for left, 1 for right, 0 for neither."""
+    sides = [0] * self.num_joints
+    for left, right in self.left_right:
+      sides[left], sides[right] = -1, 1
+    return tuple(sides)
+
   def to_dict(self) -> dict[str, Any]:
     """As `layout_from_dict` reads it, in types that JSON has."""
     out = {

@@ -37,7 +37,9 @@ def make_clip(bodies=(1, 2, 0, 2), seed=0, first=1):
 
 
 def parse(clip, **options):
-  return kinetics.parse(json.dumps(clip).encode(), 'clip.json', **options)
+  return kinetics.parse_bodies(
+    json.dumps(clip).encode(), 'clip.json', **options
+  )
 
 
 def expected(clip, persons=2, start=1):
@@ -160,7 +162,7 @@ BAD = {
 def test_bad_files_are_named_with_the_place(case):
   content, place = BAD[case]
   with pytest.raises(UserError, match=f'(?s)clip.json.*{place}'):
-    kinetics.parse(content, 'clip.json')
+    kinetics.parse_bodies(content, 'clip.json')
 
 
 # Preparing
@@ -370,4 +372,4 @@ def test_no_files_says_what_to_get(tmp_path):
 def test_the_reader_names_the_file(tmp_path):
   (tmp_path / 'a.json').write_text('{}')
   with pytest.raises(UserError, match=f'{tmp_path}/a.json: no list'):
-    kinetics.read(File(str(tmp_path / 'a.json')))
+    kinetics.read_bodies(File(str(tmp_path / 'a.json')))

@@ -87,7 +87,7 @@ def test_clips_of_a_wrong_shape_are_refused(shape, place):
 
 
 def test_names():
-  assert msr_action3d.parse_name('a07_s10_e03', FILE) == (7, 10)
+  assert msr_action3d.parse_clip_name('a07_s10_e03', FILE) == (7, 10)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_names():
 )
 def test_bad_names(name):
   with pytest.raises(UserError, match=FILE):
-    msr_action3d.parse_name(name, FILE)
+    msr_action3d.parse_clip_name(name, FILE)
 
 
 # Preparing

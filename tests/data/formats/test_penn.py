@@ -78,7 +78,7 @@ def test_files_that_the_published_script_passes_over(tmp_path):
 
 def test_whole_numbers_may_be_written_as_fractions(tmp_path):
   put('train,video,category_code\n1.0,7.0,3.0\n-1,8,4\n', TABLE)(tmp_path)
-  table = penn.read_table(File(str(tmp_path / TABLE)))
+  table = penn.read_split_table(File(str(tmp_path / TABLE)))
   assert table == {7: (3, 'train'), 8: (4, 'test')}
 
 
