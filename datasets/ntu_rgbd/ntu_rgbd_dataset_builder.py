@@ -6,7 +6,7 @@ import functools
 import tensorflow_datasets as tfds
 from absl import logging
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import ntu, ntu_actions
@@ -99,7 +99,7 @@ class Builder(ClipBuilder):
       120: ntu_actions.assign_splits_120,
     }[actions]
     missing = _missing(folder, actions)
-    for file in files.find(folder, '.skeleton', self.may_skip):
+    for file in raw_files.find_files(folder, '.skeleton', self.may_skip):
       with self.may_skip(file):
         name = ntu.parse_clip_name(file.stem, str(file))
         if name.action > actions:
@@ -126,8 +126,8 @@ def _missing(folder, actions):
   missing = set()
   for path in sorted(folder.glob('*missing*.txt')):
     if not path.name.startswith('.'):
-      file = files.File(str(path))
-      missing |= ntu.parse_missing_list(files.read_text(file), str(path))
+      file = raw_files.RawFile(str(path))
+      missing |= ntu.parse_missing_list(raw_files.read_text(file), str(path))
   # Both lists name clips of NTU-60; for NTU-120, some of its own are due too.
   if not any(int(name[-3:]) > actions - 60 for name in missing):
     logging.warning(

@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet, penn
@@ -95,14 +95,14 @@ class Builder(ClipBuilder):
     return lcrnet.read_poses
 
   def _annotated(self, folder):
-    for file in files.find(folder, '.mat', self.may_skip):
+    for file in raw_files.find_files(folder, '.mat', self.may_skip):
       with self.may_skip(file):
         penn.parse_video_number(file)
         label, split = penn.read_label(file)
         yield ClipFile(id=file.stem, source=file, splits=(split,), label=label)
 
   def _estimated(self, folder):
-    found = files.find(folder, (penn.TABLE, '.json'), self.may_skip)
+    found = raw_files.find_files(folder, (penn.TABLE, '.json'), self.may_skip)
     tables = [file for file in found if file.name == penn.TABLE]
     if len(tables) != 1:
       raise UserError(

@@ -13,7 +13,7 @@ import re
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data.builder import ClipBuilder, file_print
+from unik_jax.data.builder import ClipBuilder, fingerprint_files
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import pyskl
 from unik_jax.errors import UserError
@@ -81,7 +81,7 @@ class Builder(ClipBuilder):
   @classmethod
   def fingerprint(cls, name, folder):
     del cls  # other files in the folder are other datasets
-    return file_print(folder, folder.glob(f'{glob.escape(name)}.pkl'))
+    return fingerprint_files(folder, folder.glob(f'{glob.escape(name)}.pkl'))
 
   def _info(self):
     found = self.builder_config.annotations

@@ -5,7 +5,7 @@ import functools
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet, smarthome
@@ -77,7 +77,7 @@ class Builder(ClipBuilder):
     )
 
   def list_clips(self, folder):
-    for file in files.find(folder, '.json', self.may_skip):
+    for file in raw_files.find_files(folder, '.json', self.may_skip):
       with self.may_skip(file):
         name = smarthome.parse_clip_name(file.name, str(file))
         yield ClipFile(

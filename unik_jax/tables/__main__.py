@@ -69,7 +69,7 @@ def main(argv):
     datas = [training.config.data for training in planned.trainings]
     for name, data_dir in {(data.name, data.data_dir) for data in datas}:
       if not registry.open_prepared(name, data_dir):
-        registry.prepare(name, data_dir)
+        registry.prepare_dataset(name, data_dir)
     failed = runner.run_all(planned.trainings, slots, environment=environment)
     headline = next(iter(configs.values())).headline
     outcomes = summary.read_outcomes(planned, headline)

@@ -14,7 +14,7 @@ import functools
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.energy import rank_by_energy
 from unik_jax.errors import UserError
@@ -37,7 +37,7 @@ _REMEDY = 'extract or download it again'
 
 
 def read_poses(
-  source: files.File,
+  source: raw_files.RawFile,
   *,
   channels: str = '2d',
   order: str = 'file',
@@ -161,7 +161,7 @@ def _weights():
 def _load_frames(content, where):
   """The list under 'frames'."""
   # Integers as floats too: one type to check for, and none too long.
-  data = files.parse_json(content, where, parse_int=float)
+  data = raw_files.parse_json(content, where, parse_int=float)
   if not isinstance(data, dict) or not isinstance(data.get('frames'), list):
     raise UserError(
       f'{where}: no list "frames" in it; this reads LCR-Net\'s poses:'

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unik_jax.data import files
-from unik_jax.data.files import FETCH_AGAIN
+from unik_jax.data import raw_files
 from unik_jax.data.formats.matlab import read_mat_fields
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 
 LABELS = [
@@ -133,7 +133,7 @@ def read_used_files(
 
   Args:
     folder: holds the archive, or anywhere below it the extracted files.
-    on_bad: as of `files.find`, by which the extracted files are found.
+    on_bad: passed to `raw_files.find_files` to search for extracted files.
 
   Returns:
     Contents by clip name (aAA_sSS_eEE), in the order of the names.
@@ -146,7 +146,7 @@ def read_used_files(
   if archive.exists():
     contents = _from_archive(archive)
   else:
-    wanted = files.find(folder, (_SUFFIX, _USED), on_bad)
+    wanted = raw_files.find_files(folder, (_SUFFIX, _USED), on_bad)
     contents = {file.name: file.read_bytes() for file in wanted}
   if _USED not in contents:
     raise UserError(
@@ -190,5 +190,5 @@ def _from_archive(archive):
       f'{archive}: cannot be read ({error}); download it again'
     ) from error
   for name in names:
-    files.check_member(name, str(archive))
+    raw_files.check_member(name, str(archive))
   return contents
