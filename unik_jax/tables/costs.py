@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend import core
 from ml_collections import ConfigDict
 
-from unik_jax.models.network import network_from_config
+from unik_jax.models.network import Network, network_from_config
 from unik_jax.skeletons.layouts import get_layout
 
 
