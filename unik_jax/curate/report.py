@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any
 
-from unik_jax.curate import jobs, sheet, splitting
+from unik_jax.curate import clip_writer, sheet, splitting
 from unik_jax.curate.planning import Plan
 from unik_jax.html import charts, pages
 from unik_jax.html.pages import Column, Figure
@@ -37,7 +37,7 @@ def write_page(
 
   Args:
     plan: what was curated.
-    summary: figures from `tallies.tally`.
+    summary: figures from `summary.summarize_records`.
     splits: split of each kept video by name.
 
   Returns:
@@ -107,25 +107,25 @@ def _facts(summary):
 
 def _contact_sheet(plan, splits):
   """Returns the clips to show, chosen by the hash of their names."""
-  names = sorted(splits, key=splitting.place)[:SHOWN]
+  names = sorted(splits, key=splitting.hash_position)[:SHOWN]
   videos = {video.name: n for n, video in enumerate(plan.videos)}
   colors = sheet.ESTIMATOR_COLORS
   clips = []
   for name in sorted(names):
     n = videos[name]
-    refined, notes = jobs.refined(plan.work, plan.videos[n])
+    refined, notes = clip_writer.refine_video(plan.setup, plan.videos[n])
     clips.append(
       {
         'name': name,
         'label': plan.classes[n],
         'svg': sheet.draw_strip(
-          refined.before,
+          refined.tracks,
           refined.clip,
-          plan.work.layout,
+          plan.setup.layout,
           f'Skeletons of {name} before and after',
         ),
         'key': [
-          (colors[i % len(colors)], plan.work.experts[e].name)
+          (colors[i % len(colors)], plan.setup.estimators[e].name)
           for i, e in enumerate(notes['experts'])
         ],
       }

@@ -3,7 +3,7 @@
 import numpy as np
 from markupsafe import Markup
 
-from unik_jax.curate import reference
+from unik_jax.curate import pose_statistics
 from unik_jax.html import pages
 from unik_jax.skeletons.body import bounding_box
 from unik_jax.skeletons.layouts import Layout
@@ -34,7 +34,10 @@ def draw_strip(
   if not len(moments_seen):
     return Markup()
   places = np.linspace(0, len(moments_seen) - 1, MOMENTS).round().astype(int)
-  raw, refined = reference.points_of(before), reference.points_of(clip)
+  raw, refined = (
+    pose_statistics.visible_points(before),
+    pose_statistics.visible_points(clip),
+  )
   raw = raw.swapaxes(0, 1)  # by estimator
   boxes = [_box(refined[:, t]) for t in moments_seen[places]]
   # One scale for all moments, with room for what lies outside of the box.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.report.mistakes import Mistake
 from unik_jax.skeletons import projection
@@ -40,7 +40,7 @@ def animate_clips(
       f'config.data.channels: expected 2 or 3 coordinates to draw, got'
       f' {coordinates}'
     )
-  clips = loader.Clips(config, config.test_split, config.test_subjects)
+  clips = PreparedSplit(config, config.test_split, config.test_subjects)
   layout = get_layout(config.layout)
   return {
     'size': SIZE,
@@ -55,7 +55,7 @@ def animate_clips(
 
 
 def _find_records(
-  clips: loader.Clips, mistakes: Sequence[Mistake]
+  clips: PreparedSplit, mistakes: Sequence[Mistake]
 ) -> Iterator[dict]:
   """Yields the clips' records, usually in the rows of the scores."""
   row_of_id = None

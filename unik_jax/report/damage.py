@@ -118,7 +118,7 @@ class DamagedClips(Sequence):
   """Clips of a dataset, each damaged in its own way before anything else.
 
   Args:
-    clips: records by index, as `loader.Clips`.
+    clips: records by index, as `PreparedSplit`.
     config: the `data` part of a config.
     layout: of the clips' joints.
     name: a key of `DAMAGES`.

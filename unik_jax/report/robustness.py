@@ -35,6 +35,7 @@ import jax
 
 from unik_jax import evaluate, metrics
 from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.report.damage import (
   DAMAGES,
@@ -81,7 +82,7 @@ def measure_run(
   data = run.config.data
   if data_dir:
     data.data_dir = os.fspath(data_dir)
-  clips = loader.Clips(data, data.test_split, data.test_subjects)
+  clips = PreparedSplit(data, data.test_split, data.test_subjects)
   table = measure_clips(run, clips, split=data.test_split, seed=seed, log=log)
   write_json_table(pathlib.Path(run.folder) / paths.ROBUSTNESS, table)
   return table
@@ -100,7 +101,7 @@ def measure_clips(
 
   Args:
     run: from `restore.load_run`.
-    clips: records by index, as `loader.Clips`.
+    clips: records by index, as `PreparedSplit`.
     split: of the clips; only recorded.
     seed: of the damage.
     strengths: strengths above 0 by damage, a key of `DAMAGES`.

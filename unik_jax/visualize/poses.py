@@ -32,7 +32,7 @@ def make_standing_pose(layout: Layout) -> np.ndarray | None:
     center='spine_mid',
   )
   try:
-    weights = joint_maps.weights(body, layout)
+    weights = joint_maps.map_weights(body, layout)
   except UserError:
     return None
   bones = {j: place for j, (*_, place) in synthetic_body.SKELETON.items()}
