@@ -21,7 +21,7 @@ What came of it: docs/results.md.
 import pathlib
 import runpy
 
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.tables.paper import ROWS, changes
 
 # Each dataset's settings, and that with which Table 2 pre-trains for it.
@@ -46,7 +46,7 @@ GROUPS = {'dataset': DATASETS, 'row': ROWS, 'stream': ('joint', 'bone')}
 
 def get_config(variant=''):
   """One recipe and one set of frames for all rows of a dataset."""
-  choice = choose(variant, GROUPS)
+  choice = parse_variant(variant, GROUPS)
   name, row = choice['dataset'], ROWS[choice['row']]
   published, _ = DATASETS[name]
   if published:
@@ -69,7 +69,7 @@ def _config(published):
 
 def _narrow(name):
   """A quarter of the widths and 32 frames, as two cores allow."""
-  config = default()
+  config = default_config()
   config.model.update(
     widths=(16, 16, 32, 32, 64, 64),
     strides=(1, 1, 2, 1, 2, 1),

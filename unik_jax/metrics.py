@@ -12,7 +12,7 @@ import scipy.special
 HEADLINES = ('top1', 'mean_class', 'top5')
 
 
-def summarize(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def compute_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
   """Metrics of a split.
 
   Args:
@@ -35,15 +35,15 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
   return {
     'clips': len(labels),
     'loss': float(-log_probs[np.arange(len(labels)), labels].mean()),
-    'top1': float(hits_in_top(logits, labels, 1).mean()),
-    'top5': float(hits_in_top(logits, labels, 5).mean()),
+    'top1': float(top_k_hits(logits, labels, 1).mean()),
+    'top5': float(top_k_hits(logits, labels, 5).mean()),
     'mean_class': float(np.mean([a for a in per_class if a is not None])),
     'per_class': per_class,
     'confusion': confusion.tolist(),
   }
 
 
-def hits_in_top(logits: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+def top_k_hits(logits: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
   """(N,) whether the label is among the k best; of equals, the first are."""
   best = np.argsort(-logits, axis=1, kind='stable')[:, :k]
   return (best == labels[:, None]).any(1)
@@ -56,7 +56,7 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
   return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def interval(
+def bootstrap_interval(
   hits: np.ndarray,
   labels: np.ndarray,
   *,
@@ -97,13 +97,15 @@ def interval(
   return [float(low), float(high)]
 
 
-def intervals(logits: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
+def bootstrap_intervals(
+  logits: np.ndarray, labels: np.ndarray
+) -> dict[str, list[float]]:
   """`interval` of each of HEADLINES."""
-  ones, fives = (hits_in_top(logits, labels, k) for k in (1, 5))
+  ones, fives = (top_k_hits(logits, labels, k) for k in (1, 5))
   return {
-    'top1': interval(ones, labels),
-    'mean_class': interval(ones, labels, mean_class=True),
-    'top5': interval(fives, labels),
+    'top1': bootstrap_interval(ones, labels),
+    'mean_class': bootstrap_interval(ones, labels, mean_class=True),
+    'top5': bootstrap_interval(fives, labels),
   }
 
 

@@ -132,7 +132,7 @@ def scale_by_layer(decay: float) -> optax.GradientTransformation:
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def from_config(
+def configure_optimizer(
   config: ConfigDict, steps_per_epoch: int
 ) -> tuple[Callable[[jax.Array], jax.Array], optax.GradientTransformation]:
   """The (schedule, optimizer) that a config's `optim` describes.

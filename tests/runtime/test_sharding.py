@@ -46,7 +46,7 @@ def losses(shape, steps=4):
   step = jax.jit(
     step_lib.make_train_step(net, optimizer),
     in_shardings=(shardings, sharding.batch_sharding(mesh)),
-    out_shardings=(shardings, sharding.replicated(mesh)),
+    out_shardings=(shardings, sharding.replicated_sharding(mesh)),
   )
   out = []
   for _ in range(steps):
@@ -103,7 +103,7 @@ def test_weight_gradients_are_reduced_together():
   step = jax.jit(
     step_lib.make_train_step(net, optimizer),
     in_shardings=(shardings, sharding.batch_sharding(mesh)),
-    out_shardings=(shardings, sharding.replicated(mesh)),
+    out_shardings=(shardings, sharding.replicated_sharding(mesh)),
   )
   found = reductions(step.lower(abstract, batch).compile().as_text())
   assert {name for name, _ in found} == {'all-reduce'}
@@ -122,6 +122,6 @@ def test_mesh_shapes():
 
 def test_batches_that_do_not_divide():
   mesh = sharding.make_mesh((4, 2))
-  sharding.check_batch('batch_size', 12, mesh)
+  sharding.check_batch_size('batch_size', 12, mesh)
   with pytest.raises(UserError, match='a multiple such as 16'):
-    sharding.check_batch('batch_size', 15, mesh)
+    sharding.check_batch_size('batch_size', 15, mesh)

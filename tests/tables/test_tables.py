@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models import network
 from unik_jax.run import scores
@@ -271,7 +271,7 @@ def test_a_row_without_runs_has_a_dash(tmp_path):
   ],
 )
 def test_published_costs(options, frames, macs):
-  config = default()
+  config = default_config()
   config.data.update(persons=2, frames=frames, **options)
   params, counted = costs(config)
   assert counted / 1e9 == pytest.approx(macs, rel=3e-3)

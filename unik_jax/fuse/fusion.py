@@ -133,8 +133,8 @@ def fuse_runs(
       for member, weight, own in zip(members, weights, logits, strict=True)
     ],
     'fusion': {
-      **metrics.summarize(fused, labels),
-      'intervals': metrics.intervals(fused, labels),
+      **metrics.compute_metrics(fused, labels),
+      'intervals': metrics.bootstrap_intervals(fused, labels),
     },
     **chosen_on,
   }
@@ -238,7 +238,7 @@ def tune(
   for tenths in tenths_of(len(logits)):
     weights = np.float64(tenths) / 10
     mixed = np.tensordot(weights, probs, 1)
-    hits = metrics.hits_in_top(mixed, labels, 5 if headline == 'top5' else 1)
+    hits = metrics.top_k_hits(mixed, labels, 5 if headline == 'top5' else 1)
     figure = hits.mean()
     if headline == 'mean_class':
       right = np.bincount(labels, hits)
@@ -307,9 +307,9 @@ def _notes(members):
 
 
 def _figures(logits, labels):
-  figures = metrics.summarize(logits, labels)
+  figures = metrics.compute_metrics(logits, labels)
   kept = {key: figures[key] for key in ('clips', 'loss', *metrics.HEADLINES)}
-  return {**kept, 'intervals': metrics.intervals(logits, labels)}
+  return {**kept, 'intervals': metrics.bootstrap_intervals(logits, labels)}
 
 
 def _check_held_out(data, name):

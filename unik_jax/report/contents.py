@@ -26,8 +26,8 @@ class Contents:
     summary: what summary.json holds.
     dataset: its full name, with its version where that is known.
     scores: answers for each clip of the test split.
-    figures: `metrics.summarize` of them.
-    intervals: `metrics.intervals` of them.
+    figures: `metrics.compute_metrics` of them.
+    intervals: `metrics.bootstrap_intervals` of them.
     calibration: `metrics.calibration` of them.
     curves: lines of metrics.jsonl; empty where there is none.
     robustness: what robustness.json holds; None where there is none.
@@ -70,7 +70,7 @@ def read(folder: pathlib.Path) -> Contents:
   dataset = read_json(about).get('dataset') if about.exists() else None
   curves = folder / METRICS
   damaged = folder / robustness.FILE
-  figures = metrics.summarize(answers.logits, answers.labels)
+  figures = metrics.compute_metrics(answers.logits, answers.labels)
   kept, notes = summary['test'], []
   same = kept.get('clips') == figures['clips'] and math.isclose(
     kept.get('loss', math.nan), figures['loss'], rel_tol=1e-5
@@ -88,7 +88,8 @@ def read(folder: pathlib.Path) -> Contents:
     dataset=str(dataset or config.data.name),
     scores=answers,
     figures=figures,
-    intervals=intervals or metrics.intervals(answers.logits, answers.labels),
+    intervals=intervals
+    or metrics.bootstrap_intervals(answers.logits, answers.labels),
     calibration=metrics.calibration(answers.logits, answers.labels),
     curves=_read_lines(curves) if curves.exists() else [],
     robustness=_read_robustness(damaged) if damaged.exists() else None,

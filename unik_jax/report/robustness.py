@@ -234,7 +234,7 @@ def curves(
 
   def accuracies(clips, strength):
     batches = loader.eval_batches(clips, data, batch_size=size)
-    figures = metrics.summarize(*evaluator(*weights, batches))
+    figures = metrics.compute_metrics(*evaluator(*weights, batches))
     return {
       'strength': float(strength),
       **{key: figures[key] for key in metrics.HEADLINES},

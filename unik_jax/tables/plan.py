@@ -8,8 +8,8 @@ from typing import NamedTuple
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from unik_jax.config import check, check_same_experiment
-from unik_jax.errors import UserError, no_such_key
+from unik_jax.config import check_config, check_same_experiment
+from unik_jax.errors import UserError, describe_missing_key
 from unik_jax.run.restore import CONFIG, read_config
 from unik_jax.tables.paper import ROWS, TABLES
 
@@ -107,7 +107,7 @@ def make(
       needs = training(sources[dataset], first, 'joint', 0).folder
       changes.append(f'--config.init_from={needs}')
     config = _change(module.get_config(variant), changes)
-    check(config)
+    check_config(config)
     if (where / CONFIG).exists():
       check_same_experiment(
         config, read_config(where).to_dict(), str(where / CONFIG)
@@ -149,7 +149,7 @@ def _change(config, arguments):
     values(argv)
     return holder.value
   except (AttributeError, KeyError) as error:
-    text = no_such_key(error)
+    text = describe_missing_key(error)
   except (flags.Error, ValueError) as error:
     text = ' '.join(str(error).split())
   raise UserError(f'{" ".join(arguments)}: {text}')

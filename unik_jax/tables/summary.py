@@ -119,10 +119,8 @@ def pairs(
 
 
 def _outcome(seeds, headline):
-  hits = np.stack(
-    [metrics.hits_in_top(s.logits, s.labels, 1) for s, _ in seeds]
-  )
-  summaries = [metrics.summarize(s.logits, s.labels) for s, _ in seeds]
+  hits = np.stack([metrics.top_k_hits(s.logits, s.labels, 1) for s, _ in seeds])
+  summaries = [metrics.compute_metrics(s.logits, s.labels) for s, _ in seeds]
   folders = [folder for _, streams in seeds for folder in streams]
   about = [json.loads((f / 'summary.json').read_text()) for f in folders]
   return Outcome(
@@ -142,7 +140,7 @@ def _pair(table, outcomes, headline, first, second):
   if ours[first] < ours[second]:
     first, second = second, first
   better, worse = outcomes[first], outcomes[second]
-  low, high = metrics.interval(
+  low, high = metrics.bootstrap_interval(
     better.hits - worse.hits,
     better.labels,
     mean_class=headline == 'mean_class',
