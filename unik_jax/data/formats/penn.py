@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import Recording
 from unik_jax.data.formats.matlab import read_mat_fields
 from unik_jax.errors import UserError
@@ -43,7 +43,7 @@ _SPLITS = {1: 'train', -1: 'test'}
 _REMEDY = 'extract or download it again'
 
 
-def video_of(file: files.File) -> int:
+def parse_video_number(file: raw_files.RawFile) -> int:
   """The number in NNNN.json or NNNN.mat."""
   if not re.fullmatch('[0-9]+', file.stem):
     raise UserError(
@@ -53,7 +53,7 @@ def video_of(file: files.File) -> int:
   return int(file.stem)
 
 
-def read_table(file: files.File) -> dict[int, tuple[int, str]]:
+def read_split_table(file: raw_files.RawFile) -> dict[int, tuple[int, str]]:
   """(label, split) by video, from the columns video, category_code and train.
 
   The codes are taken for places in `CLASSES`, from 0: UNIK trains 15 classes
@@ -65,7 +65,7 @@ def read_table(file: files.File) -> dict[int, tuple[int, str]]:
     UserError: no CSV, a column is missing or doubled, something is no whole
       number or out of range, or a video has two rows.
   """
-  reader = csv.DictReader(io.StringIO(files.read_text(file)))
+  reader = csv.DictReader(io.StringIO(raw_files.read_text(file)))
   columns = ('video', 'category_code', 'train')
   try:
     names = list(reader.fieldnames or ())
@@ -102,7 +102,7 @@ def read_table(file: files.File) -> dict[int, tuple[int, str]]:
   return table
 
 
-def read_label(source: files.File) -> tuple[int, str]:
+def read_label(source: raw_files.RawFile) -> tuple[int, str]:
   """(label, split) of an annotation file, from its fields action and train."""
   fields = read_mat_fields(
     source.read_bytes(), str(source), ('action', 'train')
@@ -117,7 +117,7 @@ def read_label(source: files.File) -> tuple[int, str]:
   return CLASSES.index(action), _split(train, str(source))
 
 
-def read_annotations(source: files.File) -> Recording:
+def read_annotations(source: raw_files.RawFile) -> Recording:
   """One video's joints as drawn by hand, and its size.
 
   Args:
