@@ -79,7 +79,7 @@ def main(argv):
   logging.set_verbosity(logging.WARNING)
   try:
     from unik_jax.curate import build, planning, refinement
-    from unik_jax.predict import inputs
+    from unik_jax.data.formats.user import settings
 
     plan = planning.plan(
       _EXPERTS.value,
@@ -98,7 +98,7 @@ def main(argv):
         apart=_APART.value,
         least=_LEAST.value,
       ),
-      image_size=inputs.size_of(_SIZE.value) if _SIZE.value else None,
+      image_size=settings.parse_image_size_flag(_SIZE.value),
       first_frame=_FIRST.value,
       skip_bad=_SKIP_BAD.value,
       test=_TEST.value,

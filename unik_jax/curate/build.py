@@ -286,6 +286,6 @@ def write_dataset(
   if plan.work.layout.name not in BUILT_IN:
     del stated['layout']
     stated |= plan.work.layout.to_dict()
-  with atomic_files.atomic_write(root.parent / settings.NAME) as part:
+  with atomic_files.atomic_write(root.parent / settings.FILE_NAME) as part:
     part.write_text(yaml.safe_dump(stated, sort_keys=False))
   return {v.name: s for v, s in zip(chosen, splits, strict=True)}, notes

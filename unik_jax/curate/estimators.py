@@ -18,13 +18,17 @@ from unik_jax.data import files
 from unik_jax.data.formats import lcrnet
 from unik_jax.data.formats.user import (
   alphapose,
-  json_files,
+  json_formats,
   mediapipe,
   openpose,
-  people,
   recordings,
   settings,
 )
+from unik_jax.data.formats.user.keypoints import (
+  NobodySeenError,
+  zero_missing_joints,
+)
+from unik_jax.data.formats.user.layout_inference import infer_layout
 from unik_jax.errors import UserError
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import LAYOUTS, Layout, get_layout
@@ -76,11 +80,11 @@ def open_expert(folder: str | os.PathLike) -> Expert:
   path = pathlib.Path(folder).expanduser()
   if not path.is_dir():
     raise UserError(f'{path}: no such folder; name one for each expert')
-  stated = settings.read(path)
+  stated = settings.read_settings(path)
   return Expert(str(path), stated.layout, stated.confidence)
 
 
-def find(expert: Expert) -> dict[str, recordings.Source]:
+def find(expert: Expert) -> dict[str, recordings.ClipSource]:
   """The videos' entries by the videos' names: paths below the folder.
 
   Raises:
@@ -120,13 +124,13 @@ def _entries(root):
     folders[:] = [name for name in folders if _is_seen(name)]
     names = [name for name in names if _is_seen(name)]
     frames = [name for name in names if name.endswith(openpose.SUFFIX)]
-    videos = set(map(openpose.clip_of, frames))
+    videos = set(map(openpose.video_name, frames))
     for video in videos:
-      yield recordings.Source(folder, None if len(videos) == 1 else video)
+      yield recordings.ClipSource(folder, None if len(videos) == 1 else video)
     for name in names:
       if name.lower().endswith(recordings.SUFFIXES):
         if not name.endswith(openpose.SUFFIX):
-          yield recordings.Source(os.path.join(folder, name))
+          yield recordings.ClipSource(os.path.join(folder, name))
 
 
 def _is_seen(name):
@@ -134,7 +138,7 @@ def _is_seen(name):
 
 
 def common_layout(
-  experts: list[Expert], entries: list[list[recordings.Source]]
+  experts: list[Expert], entries: list[list[recordings.ClipSource]]
 ) -> Layout:
   """The layout that all experts have, or else the 17 joints of Posetics.
 
@@ -152,7 +156,7 @@ def common_layout(
       try:
         layouts.add(_layout(_find(expert, entry), expert, entry))
         break
-      except people.Nobody:
+      except NobodySeenError:
         continue
       except UserError as error:
         problem = problem or error
@@ -164,7 +168,7 @@ def common_layout(
 
 def read(
   expert: Expert,
-  source: recordings.Source,
+  source: recordings.ClipSource,
   layout: Layout,
   *,
   image_size: tuple[int, int] | None = None,
@@ -190,7 +194,7 @@ def read(
   source = dataclasses.replace(source, image_size=image_size)
   try:
     found = _find(expert, source, first_frame)
-  except people.Nobody as nobody:
+  except NobodySeenError as nobody:
     return Bodies(
       np.zeros((0, nobody.frames, layout.num_joints, 3)), nobody.frames > 0
     )
@@ -203,7 +207,7 @@ def read(
   clip, confidence = found.keypoints, found.confidence
   if found.is_open and clip.shape[-1] == 3 and expert.confidence is None:
     confidence = True
-  clip = people.without_missing(clip, confidence, own_layout, where)
+  clip = zero_missing_joints(clip, confidence, own_layout, where)
   clip = _flat(clip, confidence, found, where)
   size = found.image_size
   if found.units == 'image widths':
@@ -222,7 +226,7 @@ def read(
 
 
 class _Read(NamedTuple):
-  """As `people.Found`, with what curation needs besides."""
+  """As `ParsedClip`, with what curation needs besides."""
 
   keypoints: np.ndarray
   confidence: bool
@@ -237,7 +241,7 @@ class _Read(NamedTuple):
 def _find(expert, source, first_frame=0):
   path, options = source.path, {'persons': BODIES}
   if os.path.isdir(path) or not path.lower().endswith('.json'):
-    found = recordings.find(
+    found = recordings.parse_clip(
       source, expert.layout, confidence=expert.confidence, **options
     )
     return _Read(*found[:6])
@@ -246,22 +250,22 @@ def _find(expert, source, first_frame=0):
   if b'"pose2d"' in content:
     poses = lcrnet.parse_poses(content, path, **options)
     return _Read(poses.astype(float), False, 'lcrnet_13', 'pixels', None, False)
-  data = json_files.load(file)
-  found = json_files.parse(data, path, BODIES, source.image_size)
-  if alphapose.is_it(data):
+  data = json_formats.load_json(file)
+  found = json_formats.parse_json_value(data, path, BODIES, source.image_size)
+  if alphapose.is_alphapose(data):
     clip = _in_place(found.keypoints, data, first_frame, path)
     found = found._replace(keypoints=clip)
     return _Read(*found[:6], is_whole=False)
   stated = None
   if found.units == 'image widths':
-    stated = mediapipe.stated_size(data, path)
+    stated = mediapipe.read_image_size(data, path)
   return _Read(*found[:6], stated_size=stated)
 
 
 def _in_place(clip, data, first_frame, where):
   """AlphaPose's frames by their numbers: those before the first are not in it.
 
-  `alphapose.parse` begins with the first frame that is named, and leaves the
+  `parse_alphapose` begins with the first frame that is named, and leaves the
   step between frames out where only every second or third is.
   """
   names = {body['image_id'] for body in data}
@@ -296,15 +300,15 @@ def _layout(found, expert, source):
     if found.layout not in ('', expert.layout.name):
       raise UserError(
         f'{source}: its format has the joints of {found.layout!r}, but'
-        f' {expert.folder}/{settings.NAME} says {expert.layout.name!r}; correct'
-        ' that, or leave `layout` out'
+        f' {expert.folder}/{settings.FILE_NAME} says {expert.layout.name!r};'
+        ' correct that, or leave `layout` out'
       )
     return expert.layout
   if found.layout:
     return LAYOUTS[found.layout]
   if found.keypoints.shape[2] == 17:  # of what has several, the usual one
     return get_layout('coco_17')
-  return recordings.layout_of(found, source)
+  return infer_layout(found, str(source))
 
 
 def _flat(clip, confidence, found, where):

@@ -135,7 +135,9 @@ def refined(work: Work, video: Video) -> tuple[Refined, dict[str, Any]]:
     raise
 
 
-def _read(work: Work, expert: Expert, entry: recordings.Source, video: Video):
+def _read(
+  work: Work, expert: Expert, entry: recordings.ClipSource, video: Video
+):
   return reading.read(
     expert,
     entry,
