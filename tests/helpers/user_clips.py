@@ -154,7 +154,7 @@ def write_manifest(root, rows, header='file,label', layout='coco_17'):
 def prepare(tmp_path, name='mine', **options):
   """Prepares tmp_path/raw as skeleton_folder/NAME in tmp_path/data."""
   dataset = f'skeleton_folder/{name}' if name else 'skeleton_folder'
-  return registry.prepare(
+  return registry.prepare_dataset(
     dataset, tmp_path / 'data', tmp_path / 'raw', **options
   )
 

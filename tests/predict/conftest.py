@@ -4,7 +4,7 @@ import pytest
 from helpers import made_run
 
 import unik_jax
-from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 
 
 @pytest.fixture(scope='package')
@@ -16,7 +16,7 @@ def config(synthetic_dir):
 @pytest.fixture(scope='package')
 def clips(config):
   """Test clips of that run."""
-  return loader.Clips(config.data, 'test[:21]')
+  return PreparedSplit(config.data, 'test[:21]')
 
 
 @pytest.fixture(scope='package')

@@ -149,7 +149,7 @@ def test_other_joints_are_mapped_by_name(model):
   layout = get_layout('openpose_18')
   clip = make_walker(joints=18)
   (prediction,) = model.predict(clip, layout='openpose_18')
-  mapped = joint_maps.convert(clip[None], layout, get_layout('unik_17'))
+  mapped = joint_maps.convert_clip(clip[None], layout, get_layout('unik_17'))
   (expected,) = model.predict(mapped)
   np.testing.assert_allclose(prediction.logits, expected.logits, atol=1e-5)
   assert np.ptp(prediction.logits) > 0.01

@@ -246,7 +246,7 @@ def _meaning(step, run):
     }
   if 'layout' not in step:
     return {}
-  shares = joint_maps.weights(run.source, run.layout)
+  shares = joint_maps.map_weights(run.source, run.layout)
   return {
     'meaning': 'each joint is the sum of shares of the joints of the clip, and'
     ' missing where one of them is; its confidence is the least of theirs',

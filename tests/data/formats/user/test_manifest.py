@@ -248,7 +248,7 @@ BAD_MANIFESTS = {
   ),
   'by one subject': (
     rows_of('a.npy,s,1', 'b.npy,t,2', header='file,label,subject'),
-    'has no clip to train on',
+    'a class would have no clip to train on',
   ),
   'both manifests': (
     lambda r: write_file(r / 'manifest.json', []),
@@ -397,7 +397,7 @@ def test_who_alone_has_a_class_is_not_drawn(tmp_path, notices):
     notices.clear()
     rows = [*BY_SUBJECT, f'solo.npy,solo,{solo}']
     root = write_manifest(tmp_path / str(number), rows, 'file,label,subject')
-    registry.prepare(
+    registry.prepare_dataset(
       f'skeleton_folder/n{number}', tmp_path / 'data', root, workers=1
     )
     splits = read_splits(tmp_path, f'n{number}')

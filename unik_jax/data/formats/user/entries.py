@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import unicodedata
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.errors import UserError
 
@@ -41,11 +41,11 @@ class ClipEntry:
   where: str
 
 
-def list_files(root: pathlib.Path) -> list[files.File]:
+def list_files(root: pathlib.Path) -> list[raw_files.RawFile]:
   """Returns all files below a folder except hidden ones and Python's cache."""
   return [
     file
-    for file in files.find(root, '')
+    for file in raw_files.find_files(root, '')
     if '__pycache__' not in pathlib.Path(file.path).relative_to(root).parts
   ]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats.user import (
   alphapose,
   coco,
@@ -15,7 +15,7 @@ from unik_jax.errors import UserError
 
 
 def parse_json(
-  file: files.File,
+  file: raw_files.RawFile,
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
 ) -> ParsedClip:
@@ -62,10 +62,10 @@ def parse_json_value(
   )
 
 
-def load_json(file: files.File) -> Any:
+def load_json(file: raw_files.RawFile) -> Any:
   """Returns a file's value with integers as floats; UserError if not JSON."""
   try:
-    return files.load_json(file, parse_int=float)
+    return raw_files.read_json(file, parse_int=float)
   except UserError as error:
     if 'Extra data' not in str(error):
       raise

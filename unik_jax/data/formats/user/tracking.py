@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unik_jax.data.formats.user.keypoints import joint_weights, present_joints
+from unik_jax.skeletons.body import body_diagonals
 
 
 def track_persons(
@@ -61,7 +62,7 @@ def _link_bodies(poses, frames, confidence):
   present = present_joints(poses, confidence)
   points = poses[..., :-1] if confidence else poses
   points = np.where(present[..., None], points, np.nan)
-  size = _body_sizes(points)
+  size = body_diagonals(points)
   order = np.argsort(frames, kind='stable')
   starts = np.flatnonzero(np.diff(frames[order])) + 1
   # Fast path for the common clip: one body per frame, all of one person.
@@ -94,10 +95,3 @@ def _distances(before, after, size_before, size_after):
   total, joints = np.where(both, apart, 0).sum(-1), both.sum(-1)
   far = total > joints * np.maximum(size_before, size_after)
   return np.where(far | (joints == 0), np.inf, total / np.maximum(joints, 1))
-
-
-def _body_sizes(points):
-  """Returns (N,) diagonals of the boxes around each body's present joints."""
-  low = np.where(np.isnan(points), np.inf, points).min(1)
-  high = np.where(np.isnan(points), -np.inf, points).max(1)
-  return np.linalg.norm(np.maximum(high - low, 0), axis=-1)
