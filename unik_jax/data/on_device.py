@@ -114,7 +114,7 @@ class DeviceSplit:
     Returns:
       `x` (N, M, F, V, C), or (N, K, M, F, V, C) of K views; and the rest.
     """
-    everywhere = sharding.replicated(self._mesh)
+    everywhere = sharding.replicated_sharding(self._mesh)
     chosen = jax.tree.map(
       lambda a: jax.make_array_from_process_local_data(everywhere, a), chosen
     )

@@ -59,7 +59,7 @@ def main(argv):
   with cli.command():
     from unik_jax.runtime import compile_cache  # here: --help stays fast
 
-    compile_cache.enable()
+    compile_cache.enable_compile_cache()
     try:
       _predict_stream(argv[1:]) if _STREAM.value else _predict_files(argv[1:])
     except BrokenPipeError:  # the reader of the predictions has left
