@@ -1,87 +1,90 @@
-"""A contact sheet: skeletons before and after refinement, as SVG."""
-
-from html import escape
+"""The contact sheet's pictures: skeletons before and after refinement."""
 
 import numpy as np
+from markupsafe import Markup
 
-from unik_jax.curate import reference
+from unik_jax.curate import pose_statistics
+from unik_jax.html import pages
 from unik_jax.skeletons.body import bounding_box
 from unik_jax.skeletons.layouts import Layout
 
-MOMENTS = 8  # of a clip
+MOMENTS = 8  # per clip
 _CELL, _MARGIN = 120, 8  # pixels
-# Of the experts, as far as they go; sides of the refined pose.
-EXPERTS = ('#3f7f5f', '#b8571b', '#2a6191', '#8a5aa5', '#5b6875')
-_SIDES = {0: '#1d2733', -1: '#2a6191', 1: '#b8571b'}
+# Colours of the estimators, in order; with more of them they repeat.
+ESTIMATOR_COLORS = ('#3f7f5f', '#b8571b', '#2a6191', '#8a5aa5', '#5b6875')
+# Colours of the refined pose: neither side, left, right.
+_SIDE_COLORS = {0: '#1d2733', -1: '#2a6191', 1: '#b8571b'}
 
 
-def strip(
+def draw_strip(
   before: np.ndarray, clip: np.ndarray, layout: Layout, label: str
-) -> str:
-  """One clip: a row of what the experts see, and below it what was made of it.
+) -> Markup:
+  """Returns an SVG of one clip: estimators above, the refined pose below.
 
-  Both rows are drawn in one frame, that of the refined clip's bodies in the
-  moment, so that what lies apart in the first row can be told.
+  Both rows use one frame of reference, the box around the refined bodies of
+  the moment, so that differences in the first row can be seen.
 
   Args:
-    before: (M, N, T, V, 3), zeros where missing.
-    clip: (M, T, V, 3).
+    before: (M, N, T, V, 3) of N estimators, zeros where missing.
+    clip: (M, T, V, 3) refined.
     layout: of the joints.
-    label: for those who cannot see it.
+    label: text for screen readers.
   """
-  seen = np.flatnonzero(clip.any((0, 2, 3)))
-  if not len(seen):
-    return ''
-  moments = seen[np.linspace(0, len(seen) - 1, MOMENTS).round().astype(int)]
-  raw, made = reference.points_of(before), reference.points_of(clip)
-  raw = raw.swapaxes(0, 1)  # by expert
-  bones = layout.bone_indices
-  size = 1.15 * max(
-    float(np.nanmax(np.ptp(bounding_box(made[:, t], (0, 1)), 0)))
-    for t in moments
+  moments_seen = np.flatnonzero(clip.any((0, 2, 3)))
+  if not len(moments_seen):
+    return Markup()
+  places = np.linspace(0, len(moments_seen) - 1, MOMENTS).round().astype(int)
+  raw, refined = (
+    pose_statistics.visible_points(before),
+    pose_statistics.visible_points(clip),
   )
-  cells = []
-  for column, t in enumerate(moments):
-    middle = np.mean(bounding_box(made[:, t], (0, 1)), 0)
-    scale = (_CELL - 2 * _MARGIN) / (size or 1)
-    experts, (pose,) = (
-      (points[:, :, t] - middle) * scale + _CELL / 2
-      for points in (raw, made[None])
+  raw = raw.swapaxes(0, 1)  # by estimator
+  boxes = [_box(refined[:, t]) for t in moments_seen[places]]
+  # One scale for all moments, with room for what lies outside of the box.
+  size = 1.15 * float(np.nanmax([np.ptp(box, 0) for box in boxes]))
+  scale = (_CELL - 2 * _MARGIN) / (size or 1)
+  pictures = []
+  for column, (t, box) in enumerate(
+    zip(moments_seen[places], boxes, strict=True)
+  ):
+    estimates, (pose,) = (
+      (points[:, :, t] - box.mean(0)) * scale + _CELL / 2
+      for points in (raw, refined[None])
     )
-    lines = [
-      _stroke(_path(each, bones), EXPERTS[n % len(EXPERTS)], 1.4, 0.75)
-      for n, each in enumerate(experts)
+    above = [
+      {
+        'path': _path(estimate, layout.bone_indices),
+        'color': ESTIMATOR_COLORS[n % len(ESTIMATOR_COLORS)],
+        'width': 1.4,
+        'opacity': 0.75,
+      }
+      for n, estimate in enumerate(estimates)
     ]
-    cells.append(_cell(column, 0, lines))
-    lines = [
-      _stroke(
-        _path(pose, [b for b in bones if layout.sides[b[0]] == side]),
-        color,
-        2,
-        1,
+    below = [
+      {'path': _path(pose, bones), 'color': color, 'width': 2, 'opacity': 1}
+      for side, color in _SIDE_COLORS.items()
+      if (
+        bones := [b for b in layout.bone_indices if layout.sides[b[0]] == side]
       )
-      for side, color in _SIDES.items()
     ]
-    cells.append(_cell(column, 1, lines))
-  width, height = MOMENTS * _CELL, 2 * _CELL
-  return (
-    f'<svg class="chart" viewBox="0 0 {width} {height}" role="img"'
-    f' aria-label="{escape(label)}">'
-    f'<rect width="{width}" height="{_CELL}" fill="#f5f7f9"/>'
-    f'{"".join(cells)}</svg>'
+    pictures += [
+      {'column': column, 'row': row, 'strokes': strokes}
+      for row, strokes in enumerate((above, below))
+    ]
+  return Markup(
+    pages.load_templates(__package__)
+    .get_template('strip.svg')
+    .render(label=label, width=MOMENTS * _CELL, cell=_CELL, pictures=pictures)
   )
 
 
-def _cell(column, row, lines):
-  """A picture in its place; what leads out of it is cut off."""
-  return (
-    f'<svg x="{column * _CELL}" y="{row * _CELL}" width="{_CELL}"'
-    f' height="{_CELL}" overflow="hidden">{"".join(lines)}</svg>'
-  )
+def _box(points):
+  """Returns the (2, 2) lowest and highest coordinates, ignoring NaN."""
+  return np.stack(bounding_box(points, (0, 1)))
 
 
 def _path(points, bones):
-  """Lines of all persons (M, V, 2) in one path."""
+  """Returns an SVG path of the bones of all persons (M, V, 2)."""
   lines = []
   for person in points:
     for child, parent in bones:
@@ -90,12 +93,3 @@ def _path(points, bones):
         (a, b), (c, d) = ends.round(1).tolist()
         lines.append(f'M{a:g} {b:g}L{c:g} {d:g}')
   return ''.join(lines)
-
-
-def _stroke(path, color, width, opacity):
-  if not path:
-    return ''
-  return (
-    f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{width}"'
-    f' stroke-opacity="{opacity}" stroke-linecap="round"/>'
-  )
