@@ -7,7 +7,7 @@ import pytest
 from helpers.fixtures import write_msr_fixture
 from helpers.made_clips import RANDOM, make_config, make_records
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data import loader, registry
 from unik_jax.data.prepared_split import PreparedSplit, fill_data_config
 from unik_jax.errors import UserError
@@ -259,7 +259,7 @@ def test_an_unknown_class_is_named(prepared):
 
 
 def test_open_settings_are_filled_in(prepared):
-  config = default().data
+  config = default_config().data
   config.update(name='msr_action3d', data_dir=prepared[0])
   config.update(layout='', num_classes=0, persons=0, channels=0)
   fill_data_config(config)

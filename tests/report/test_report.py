@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import pytest
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
@@ -31,7 +31,7 @@ CURVES = (
 
 def write_run(folder, answers, data_dir, **data):
   """A folder as a run leaves it that has ended with these scores."""
-  config = default()
+  config = default_config()
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',
     data_dir=str(data_dir),
@@ -116,7 +116,7 @@ class Page(html.parser.HTMLParser):
 @pytest.fixture(scope='module')
 def run(synthetic_dir, tmp_path_factory):
   """(folder, scores) of a run on 60 real clips, about half of them right."""
-  config = default().data
+  config = default_config().data
   config.update(
     name='synthetic_skeletons/unik_17_2d',
     data_dir=str(synthetic_dir),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unik_jax import evaluate, optim
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.sampling import SAMPLERS
@@ -195,7 +195,7 @@ def make_records(count, joints=25, channels=3):
 
 
 def make_data(**settings):
-  data = default().data
+  data = default_config().data
   data.update(layout='ntu_25', num_classes=20, persons=2, frames=16)
   data.update(**settings)
   return data
@@ -259,7 +259,7 @@ def test_whatever_is_lost_no_preset_fails(preset, sampling, settings):
 
 @pytest.fixture(scope='module')
 def config(synthetic_dir):
-  config = default()
+  config = default_config()
   config.eval_batch_size = 8
   config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
@@ -285,7 +285,7 @@ def folder(config, tmp_path_factory):
   clips = PreparedSplit(config.data, config.data.test_split)
   restore.write_data(folder, clips.info, clips.class_names)
   net = network.from_config(config)
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
   with Checkpoints(folder / 'checkpoints', 1) as saved:
     saved.save(7, state, wait=True)

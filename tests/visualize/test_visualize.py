@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from unik_jax import optim
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
@@ -28,7 +28,7 @@ LAYOUT = get_layout('unik_17')
 
 
 def tiny(data_dir):
-  config = default()
+  config = default_config()
   config.seed = 3
   config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
@@ -52,7 +52,7 @@ def write_run(folder, config, change):
   clips = PreparedSplit(config.data, config.data.test_split)
   restore.write_data(folder, clips.info, clips.class_names)
   net = network.from_config(config)
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(config.seed)))
   before = jax.device_get(state.params)
   state.params = jax.tree.map(lambda a: a + change, state.params)

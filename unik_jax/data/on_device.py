@@ -117,7 +117,7 @@ class DeviceSplit:
       `x` (N, M, F, V, C), or (N, K, M, F, V, C) with K views; `label`; `clip`
       if given.
     """
-    everywhere = sharding.replicated(self._mesh)
+    everywhere = sharding.replicated_sharding(self._mesh)
     choices = jax.tree.map(
       lambda a: jax.make_array_from_process_local_data(everywhere, a), choices
     )
