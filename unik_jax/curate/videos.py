@@ -15,7 +15,7 @@ import re
 import unicodedata
 
 from unik_jax.curate.estimators import Estimator, find_videos
-from unik_jax.data.formats.user import entries, manifest, people, recordings
+from unik_jax.data.formats.user import entries, fields, manifest, recordings
 from unik_jax.errors import UserError
 
 _COLUMNS = ('video', 'label', 'source', 'split', 'width', 'height')
@@ -41,7 +41,7 @@ class Video:
   """
 
   name: str
-  entries: tuple[recordings.Source | None, ...]
+  entries: tuple[recordings.ClipSource | None, ...]
   label: str
   source: str
   split: str
@@ -91,7 +91,7 @@ def list_videos(
       Video(
         name=name,
         entries=tuple(each.get(name) for each in found),
-        label=entries.label_of(row['label'], where),
+        label=entries.parse_label(row['label'], where),
         source=row.get('source') or source_of(name),
         split=row.get('split', ''),
         image_size=row.get('image_size') or image_size,
@@ -139,7 +139,7 @@ def _list_table(table):
   path = pathlib.Path(table).expanduser()
   if not path.is_file():
     raise UserError(f'--labels: expected a table of videos, got no file {path}')
-  rows, columns = manifest.rows_of(path)
+  rows, columns = manifest.read_table_rows(path)
   for column in _COLUMNS[:2]:
     if column not in columns:
       raise UserError(
@@ -167,7 +167,7 @@ def _list_table(table):
       )
     row['split'] = entries.SPLITS.get(split, '')
     sizes = [_number(row[key], key, where) for key in ('width', 'height')]
-    row['image_size'] = people.image_size(sizes, where)
+    row['image_size'] = fields.parse_image_size(sizes, where)
     listed[name] = (row, where)
   without = [where for row, where in listed.values() if not row['split']]
   if 0 < len(without) < len(listed):
