@@ -27,7 +27,7 @@ MOMENTS = 4  # poses per action, side by side
 
 
 def main():
-  builder = registry.prepare(DATASET)
+  builder = registry.prepare_dataset(DATASET)
   layout = get_layout(builder.info.metadata['layout'])
   labels = builder.info.features['label'].names
   clips = {}  # the first clip of each action without missing joints

@@ -39,7 +39,7 @@ def read_runs(folder, start, subjects):
   hits, curves = [], []
   for run in sorted(folder.glob(f'{start}{subjects}_[0-9]')):
     last = scores.read(paths.scores_path(run, 'test'))
-    hits.append(metrics.hits_in_top(last.logits, last.labels, 1))
+    hits.append(metrics.top_k_hits(last.logits, last.labels, 1))
     lines = map(json.loads, (run / paths.METRICS).read_text().splitlines())
     lines = [line for line in lines if 'test/top1' in line]
     curves.append({line['step']: line['test/top1'] for line in lines})
@@ -58,7 +58,7 @@ def main(folder):
       scratch = hits if start == 'scratch' else scratch
       # Paired by clip; the seeds of a variant are averaged.
       gain = hits.mean(0) - scratch.mean(0)
-      low, high = metrics.interval(gain, np.zeros(len(gain), int))
+      low, high = metrics.bootstrap_interval(gain, np.zeros(len(gain), int))
       print(
         f'{title:14} {name:13} {finals.mean():5.1f} ± {finals.std(ddof=1):.1f}'
         f'  ({", ".join(f"{value:.1f}" for value in finals)})'

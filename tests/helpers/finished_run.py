@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.run import scores as scores_file
 
@@ -17,7 +17,7 @@ CURVES = (
 
 def make_config(data_dir, num_classes=20, **data):
   """Returns a config on the prepared synthetic clips."""
-  config = default()
+  config = default_config()
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',
     data_dir=str(data_dir),

@@ -29,7 +29,7 @@ def write_run(folder, config, change=0.0):
   split = PreparedSplit(config.data, config.data.test_split)
   restore.write_data(folder, split.info, split.class_names)
   net = network.from_config(config)
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(config.seed)))
   initial = jax.device_get(state.params)
   state.params = jax.tree.map(lambda a: a + change, state.params)

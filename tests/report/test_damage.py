@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.sampling import SAMPLERS
 from unik_jax.data.transform import Transform
@@ -140,7 +140,7 @@ def make_records(count, joints=25, channels=3):
 
 
 def make_data(**settings):
-  data = default().data
+  data = default_config().data
   data.update(layout='ntu_25', num_classes=20, persons=2, frames=16)
   data.update(**settings)
   return data

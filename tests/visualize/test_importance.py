@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers.numpy_unik import softmax
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
@@ -35,7 +35,7 @@ def make_record(persons=2, frames=16):
 
 def make_linear_network():
   """Returns settings of two persons' data, and a linear network's kernel."""
-  data = default().data
+  data = default_config().data
   data.update(
     layout='unik_17', persons=2, channels=2, sampling='uniform', frames=16
   )

@@ -26,8 +26,8 @@ class Contents:
     summary: contents of summary.json.
     dataset: name of the dataset, with its version if known.
     scores: logits of the test clips.
-    figures: `metrics.summarize` of them.
-    intervals: `metrics.intervals` of them.
+    figures: `metrics.compute_metrics` of them.
+    intervals: `metrics.bootstrap_intervals` of them.
     calibration: `metrics.calibration` of them.
     curves: lines of metrics.jsonl; empty without the file.
     robustness: contents of robustness.json; None without the file.
@@ -67,7 +67,7 @@ def read_contents(folder: pathlib.Path) -> Contents:
   test = scores.read(test_path)
   if not len(test.ids):
     raise UserError(f'{test_path}: expected at least one clip, got none')
-  figures = metrics.summarize(test.logits, test.labels)
+  figures = metrics.compute_metrics(test.logits, test.labels)
   stored, notes = summary['test'], []
   is_current = stored.get('clips') == figures['clips'] and math.isclose(
     stored.get('loss', math.nan), figures['loss'], rel_tol=1e-5
@@ -85,7 +85,8 @@ def read_contents(folder: pathlib.Path) -> Contents:
     dataset=_read_dataset_name(folder) or str(config.data.name),
     scores=test,
     figures=figures,
-    intervals=intervals or metrics.intervals(test.logits, test.labels),
+    intervals=intervals
+    or metrics.bootstrap_intervals(test.logits, test.labels),
     calibration=metrics.calibration(test.logits, test.labels),
     curves=_read_curves(folder / paths.METRICS),
     robustness=_read_robustness(folder / paths.ROBUSTNESS),

@@ -124,7 +124,7 @@ def measure_clips(
 
   def evaluate_clips(name, strength, clips):
     batches = loader.eval_batches(clips, data, batch_size=batch_size)
-    figures = metrics.summarize(*evaluator(*variables, batches))
+    figures = metrics.compute_metrics(*evaluator(*variables, batches))
     log(f'{name} {strength:g}: {headline} {100 * figures[headline]:.2f}%')
     return {
       'strength': float(strength),
