@@ -86,11 +86,11 @@ class Builder(ClipBuilder):
   def _info(self):
     found = self.builder_config.annotations
     return self.clip_info(
-      layout=found.form.layout,
+      layout=found.format.layout,
       persons=found.persons,
-      channels=found.form.channels,
-      confidence=found.form.confidence,
-      units=found.form.units,
+      channels=found.format.channels,
+      confidence=found.format.confidence,
+      units=found.format.units,
       labels=[str(label) for label in range(found.classes)],
       description='Skeletons and splits as in an annotation pickle of pyskl.',
       homepage='https://github.com/kennymckormick/pyskl',

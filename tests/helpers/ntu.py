@@ -6,11 +6,11 @@ from helpers.fixtures import (
   skeleton_text,
 )
 
-from unik_jax.data.formats import ntu
+from unik_jax.data.formats import ntu_text
 
 
 def parse(frames):
-  return ntu.parse_bodies(skeleton_text(frames).encode(), 'clip')
+  return ntu_text.parse_bodies(skeleton_text(frames).encode(), 'clip')
 
 
 def with_value(text, joint=5, axis=1):

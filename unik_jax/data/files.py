@@ -12,7 +12,7 @@ from typing import Any
 
 from unik_jax.errors import UserError
 
-FETCH_AGAIN = 'extract or download it again'
+FETCH_AGAIN = 'Extract or download it again'
 _MAX_BYTES = 1 << 30  # of a member; more is an error, or meant to do harm
 _LOCAL_HEADER = 30  # bytes before a member's name
 
@@ -85,7 +85,7 @@ def _read_member(path, member):
 
 def _unreadable(where, error):
   reason = str(error) or type(error).__name__
-  return UserError(f'{where}: cannot be read ({reason}); {FETCH_AGAIN}')
+  return UserError(f'{where}: cannot be read ({reason}). {FETCH_AGAIN}')
 
 
 def find(
@@ -201,7 +201,7 @@ def decode(content: bytes, where: str) -> str:
     return content.decode('utf-8-sig')
   except UnicodeDecodeError as error:
     raise UserError(
-      f'{where}: byte {error.start} is not UTF-8 text; {FETCH_AGAIN}'
+      f'{where}: byte {error.start} is not UTF-8 text. {FETCH_AGAIN}'
     ) from None
 
 
@@ -226,13 +226,13 @@ def parse_json(content: bytes, where: str, **options) -> Any:
   except json.JSONDecodeError as error:
     raise UserError(
       f'{where}: cut short or not JSON, at line {error.lineno}, column'
-      f' {error.colno} ({error.msg}); {FETCH_AGAIN}'
+      f' {error.colno} ({error.msg}). {FETCH_AGAIN}'
     ) from None
   except ValueError:  # as int() has it of more than 4,300
     raise UserError(
-      f'{where}: an integer of thousands of digits; {FETCH_AGAIN}'
+      f'{where}: an integer of thousands of digits. {FETCH_AGAIN}'
     ) from None
   except RecursionError:
     raise UserError(
-      f'{where}: lists nested without end; {FETCH_AGAIN}'
+      f'{where}: lists nested without end. {FETCH_AGAIN}'
     ) from None

@@ -19,7 +19,7 @@ from helpers.fixtures import (
 from helpers.ntu import LINES, WHOLE, altered, with_value
 
 from unik_jax.data import files
-from unik_jax.data.formats import ntu, ntu_actions
+from unik_jax.data.formats import ntu, ntu_actions, ntu_text
 from unik_jax.errors import UserError
 
 _HERE = pathlib.Path(__file__).parents[2]
@@ -50,7 +50,9 @@ def test_there_are_files():
 @pytest.mark.parametrize('newline', ['\n', '\r\n', ' \t\r\n'])
 def test_reads_every_body(newline):
   frames = make_frames()
-  bodies = ntu.parse_bodies(skeleton_text(frames, newline).encode(), 'clip')
+  bodies = ntu_text.parse_bodies(
+    skeleton_text(frames, newline).encode(), 'clip'
+  )
   assert bodies.num_frames == 4
   assert bodies.frames.tolist() == [0, 1, 1, 3, 3]
   assert bodies.slots.tolist() == [0, 0, 1, 0, 1]
@@ -67,7 +69,7 @@ def test_reads_every_body(newline):
 )
 @pytest.mark.parametrize('axis', [0, 1, 2])
 def test_numbers_of_every_form(text, axis):
-  joints = ntu.parse_bodies(with_value(text, axis=axis), 'clip').joints
+  joints = ntu_text.parse_bodies(with_value(text, axis=axis), 'clip').joints
   value = joints[0, 5, axis]
   assert value.tobytes() == np.float32(float(text)).tobytes()
   rest = np.delete(joints.ravel(), 15 + axis)
@@ -82,8 +84,8 @@ def test_what_is_not_needed_is_not_looked_at():
   text = skeleton_text(make_frames())
   odd = text.replace('1002.657 528.821', '-1.#INF nan')
   for a, b in zip(
-    ntu.parse_bodies(text.encode(), ''),
-    ntu.parse_bodies(odd.encode(), ''),
+    ntu_text.parse_bodies(text.encode(), ''),
+    ntu_text.parse_bodies(odd.encode(), ''),
     strict=True,
   ):
     np.testing.assert_array_equal(a, b)
@@ -169,7 +171,7 @@ def test_bad_files_are_named_with_the_line(case, newline):
   text, place = BAD[case]
   content = text.replace('\n', newline).encode('latin-1')
   with pytest.raises(UserError, match=f'^some/clip, {place}.*again$'):
-    ntu.parse_bodies(content, 'some/clip')
+    ntu_text.parse_bodies(content, 'some/clip')
 
 
 @pytest.mark.parametrize('newline', ['\n', '\r\n'])
@@ -177,8 +179,8 @@ def test_cut_short_anywhere(newline):
   content = skeleton_text(make_frames(), newline).encode()
   for size in [*range(0, 700), *range(700, len(content.rstrip()), 37)]:
     with pytest.raises(UserError, match=r'^clip, line \d+: '):
-      ntu.parse_bodies(content[:size], 'clip')
-  ntu.parse_bodies(content.rstrip(), 'clip')
+      ntu_text.parse_bodies(content[:size], 'clip')
+  ntu_text.parse_bodies(content.rstrip(), 'clip')
 
 
 def test_nobody_in_any_frame(tmp_path):

@@ -16,7 +16,7 @@ from helpers.fixtures import ANN, BEN, CAT, make_frames, skeleton_text
 from helpers.ntu import altered, parse, with_value
 
 from unik_jax.data import registry
-from unik_jax.data.formats import ntu, ntu_actions
+from unik_jax.data.formats import ntu, ntu_actions, ntu_tracks
 from unik_jax.errors import UserError
 
 
@@ -135,7 +135,9 @@ def test_prepares_what_the_files_hold(tmp_path, config, zipped):
       assert record['label'] == int(name[-3:]) - 1
       assert record['subject'] == int(name[9:12])
       read = (
-        ntu.track_by_slot if config.endswith('slots') else ntu.track_by_body
+        ntu_tracks.track_by_slot
+        if config.endswith('slots')
+        else ntu_tracks.track_by_body
       )
       np.testing.assert_array_equal(
         record['keypoints'], read(parse(frames_of(name)))

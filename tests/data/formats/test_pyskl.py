@@ -30,7 +30,7 @@ def load(tmp_path, data):
 def test_layouts_are_detected(tmp_path, shape, changes, form):
   record = annotation('a', shape=shape, **changes)
   found = load(tmp_path, [record])
-  assert found.form == form
+  assert found.format == form
   (clip,) = found.clips
   read = pyskl.read_keypoints(clip, 2)
   assert read.dtype == np.float32
@@ -45,7 +45,7 @@ def test_layouts_are_detected(tmp_path, shape, changes, form):
 def test_scores_besides_three_coordinates(tmp_path):
   score = np.ones((2, 4, 25), np.float16)
   found = load(tmp_path, [annotation('a', keypoint_score=score)])
-  assert found.form == ('ntu_25', 4, True, 'metres')
+  assert found.format == ('ntu_25', 4, True, 'metres')
   assert (pyskl.read_keypoints(found.clips[0], 2)[..., 3] == 1).all()
 
 
@@ -85,7 +85,7 @@ def test_packed_poses(tmp_path, frames, persons):
   bodies, frames = packed(frames)
   record = annotation('a', keypoint=bodies, frame_inds=frames)
   found = load(tmp_path, [record])
-  assert found.form == ('coco_17', 3, True, 'pixels')
+  assert found.format == ('coco_17', 3, True, 'pixels')
   assert found.persons == min(2, np.bincount(frames).max())
   read = pyskl.read_keypoints(found.clips[0], persons)
   np.testing.assert_array_equal(read, unpacked(bodies, frames, persons))
