@@ -43,13 +43,13 @@ def main(argv):
   if len(argv) != 2:
     sys.exit(
       'usage: python -m unik_jax.prepare NAME [--manual_dir=DIR]'
-      f' [--data_dir=DIR]\ndatasets: {", ".join(registry.names())}'
+      f' [--data_dir=DIR]\ndatasets: {", ".join(registry.dataset_names())}'
     )
   logging.get_absl_handler().setFormatter(Formatter('note: %(message)s'))
   # array_record raises a RuntimeError if the disk is full.
   with cli.command(_STOPPED, errors=(RuntimeError,)):
     before = registry.open_prepared(argv[1], _DATA_DIR.value)
-    dataset = registry.prepare(
+    dataset = registry.prepare_dataset(
       argv[1],
       _DATA_DIR.value,
       _MANUAL_DIR.value,

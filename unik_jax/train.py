@@ -15,7 +15,8 @@ from ml_collections import ConfigDict
 from unik_jax import evaluate, metrics, optim, transfer
 from unik_jax.config import check
 from unik_jax.data import loader, registry
-from unik_jax.data.batches import Feed
+from unik_jax.data.mesh_batches import MeshBatches
+from unik_jax.data.prepared_split import PreparedSplit, fill_data_config
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
@@ -65,7 +66,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   ):
     _prepare(config.data)
     config = config.copy_and_resolve_references()
-    loader.fill_in(config.data)
+    fill_data_config(config.data)
 
   # Model
   source, before = None, begun(workdir)
@@ -100,7 +101,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # Data
   _prepare(config.data)
-  test_clips = loader.Clips(
+  test_clips = PreparedSplit(
     config.data, config.data.test_split, config.data.test_subjects
   )
   if with_head:
@@ -108,7 +109,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   train_clips = val_clips = None
   steps_per_epoch = 1
   if not config.eval_only:
-    train_clips = loader.Clips(
+    train_clips = PreparedSplit(
       config.data,
       config.data.train_split,
       config.data.train_subjects,
@@ -116,12 +117,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     )
     steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
   if config.data.val_split and not config.eval_only:
-    val_clips = loader.Clips(
+    val_clips = PreparedSplit(
       config.data, config.data.val_split, config.data.val_subjects
     )
     _check_held_out(val_clips, train_clips)
   feeds = {
-    clips: Feed(clips, config.data, mesh, train=clips is train_clips)
+    clips: MeshBatches(clips, config.data, mesh, train=clips is train_clips)
     for clips in (train_clips, val_clips, test_clips)
     if clips is not None
   }
@@ -163,7 +164,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   evaluator = evaluate.Evaluator(net, mesh)
 
   def answer(state, clips):
-    batches = feeds[clips].evaluation(batch_size=config.eval_batch_size)
+    batches = feeds[clips].eval_batches(batch_size=config.eval_batch_size)
     return evaluator(*state.for_evaluation(), batches)
 
   def conclude(name, clips, answers):
@@ -276,7 +277,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     answers, saved = {}, True
     if resumed and is_due(step) and not was_evaluated(workdir, step):
       assess(step, state)  # stopped between saving and evaluating
-    batches = feeds[train_clips].training(
+    batches = feeds[train_clips].train_batches(
       batch_size=config.batch_size, seed=config.seed, start=step
     )
     began, first_step, numbers = time.monotonic(), step, None
@@ -363,7 +364,7 @@ def _prepare(data):
   if jax.process_index() == 0 and (
     data.manual_dir or not registry.open_prepared(data.name, data.data_dir)
   ):
-    registry.prepare(data.name, data.data_dir, data.manual_dir)
+    registry.prepare_dataset(data.name, data.data_dir, data.manual_dir)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices('dataset prepared')
 

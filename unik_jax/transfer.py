@@ -252,8 +252,8 @@ def _joints(source, target, way):
   if source == target:
     return list(range(target.num_joints))
   if way == 'fresh':
-    return joint_maps.counterparts(source, target)
-  return joint_maps.nearest(source, target)
+    return joint_maps.find_counterparts(source, target)
+  return joint_maps.find_nearest(source, target)
 
 
 def _index(names, name):
@@ -291,7 +291,7 @@ def _gather(old, new, axes, ways, sizes):
 def _differences(source, layout, channels, persons, ways):
   """What was adapted, for the report."""
   if source.layout != layout:
-    same = joint_maps.counterparts(source.layout, layout)
+    same = joint_maps.find_counterparts(source.layout, layout)
     yield (
       f'  joints: {source.layout.name} to {layout.name}, of which'
       f' {sum(place is not None for place in same)} of {len(same)} are there'

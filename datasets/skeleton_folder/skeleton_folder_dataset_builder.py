@@ -1,8 +1,9 @@
-"""A user's own recordings: a folder of clips, or a manifest of them.
+"""Your own recordings: a folder of clips per class, or a manifest.
 
     python -m unik_jax.prepare skeleton_folder/NAME --manual_dir=ROOT
 
-makes a dataset of the clips below ROOT. See docs/own_data.md.
+prepares the clips below ROOT as dataset `skeleton_folder/NAME`. See
+docs/own_data.md.
 """
 
 import dataclasses
@@ -23,26 +24,26 @@ from unik_jax.skeletons import layouts
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-  """What follows from the user's files.
+  """What the user's files determine.
 
   Attributes:
     form: what all clips have in common.
     labels: class names, in label order.
   """
 
-  # Not in its text, which TFDS logs.
+  # repr=False, since TFDS logs the config.
   form: recordings.Form | None = dataclasses.field(default=None, repr=False)
   labels: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
 class Builder(ClipBuilder):
-  """The config's name is the dataset's, of the user's choice."""
+  """A user's recordings. The config may have any name."""
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-    'These are your own recordings: a folder with a folder of clips for each'
-    ' class, ROOT/LABEL/CLIP.npz (.npy, .csv, .json), or with a manifest.csv'
-    ' that has columns file and label. See docs/own_data.md.'
+    'The manual folder has your own recordings: a folder of clips per class,'
+    ' ROOT/LABEL/CLIP.npz (.npy, .csv, .json), or a manifest.csv with columns'
+    ' file and label. See docs/own_data.md.'
   )
   configs_from_files = True
 
@@ -74,7 +75,7 @@ class Builder(ClipBuilder):
 
   def _info(self):
     config = self.builder_config
-    layouts.register(config.form.layout)
+    layouts.register_layout(config.form.layout)
     return self.clip_info(
       layout=config.form.layout.name,
       persons=config.form.persons,

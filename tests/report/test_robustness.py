@@ -8,8 +8,8 @@ import pytest
 
 from unik_jax import evaluate, optim
 from unik_jax.config import default
-from unik_jax.data import loader
 from unik_jax.data.normalize import PRESETS
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.sampling import SAMPLERS
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
@@ -282,7 +282,7 @@ def folder(config, tmp_path_factory):
   """An untrained run."""
   folder = tmp_path_factory.mktemp('run')
   claim(folder, config)
-  clips = loader.Clips(config.data, config.data.test_split)
+  clips = PreparedSplit(config.data, config.data.test_split)
   restore.write_data(folder, clips.info, clips.class_names)
   net = network.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
@@ -298,7 +298,7 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
     lambda p, x: run.net.apply(p, run.batch_stats, x, train=False)[0]
   )
   transform = Transform(config.data, train=False)
-  source = loader.Clips(config.data, config.data.test_split)
+  source = PreparedSplit(config.data, config.data.test_split)
   clips = [source[i] for i in range(21)]
   # Answers centred to differ, and taken for labels, so that damage costs some.
   x = np.stack([transform(clip)['x'] for clip in clips])
@@ -402,7 +402,7 @@ def test_a_layout_without_limbs_has_no_curve_of_them(config, folder):
   joints = tuple(f'point_{i}' for i in range(17))
   bones = tuple((joint, joints[0]) for joint in joints[1:])
   layout = type(run.source)('points', joints, bones, joints[0])
-  clips = loader.Clips(config.data, config.data.test_split)
+  clips = PreparedSplit(config.data, config.data.test_split)
   found = robustness.curves(
     run._replace(source=layout),
     [clips[i] for i in range(8)],

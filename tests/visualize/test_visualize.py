@@ -12,7 +12,7 @@ from PIL import Image
 
 from unik_jax import optim
 from unik_jax.config import default
-from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
@@ -48,7 +48,7 @@ def tiny(data_dir):
 def write_run(folder, config, change):
   """A run's folder, its weights the initial ones plus `change`."""
   claim(folder, config)
-  clips = loader.Clips(config.data, config.data.test_split)
+  clips = PreparedSplit(config.data, config.data.test_split)
   restore.write_data(folder, clips.info, clips.class_names)
   net = network.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)

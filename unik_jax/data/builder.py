@@ -89,7 +89,9 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       folder: the manual folder.
     """
     del name
-    return file_print(folder, (p for p in folder.rglob('*') if p.is_file()))
+    return fingerprint_files(
+      folder, (p for p in folder.rglob('*') if p.is_file())
+    )
 
   def list_clips(self, folder: pathlib.Path) -> Iterable[ClipFile]:
     """All clips, quickly; what can be refused before long work is, here.
@@ -309,7 +311,9 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
             yield clip, recording
 
 
-def file_print(folder: pathlib.Path, paths: Iterable[pathlib.Path]) -> str:
+def fingerprint_files(
+  folder: pathlib.Path, paths: Iterable[pathlib.Path]
+) -> str:
   """A hash of the names, sizes and times of files; '' where there are none."""
   whole = hashlib.sha256()
   if not (paths := sorted(paths)):

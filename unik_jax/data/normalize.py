@@ -195,7 +195,7 @@ def clean(
   """What is right, for any layout, in space as in the image.
 
   First, gaps in a joint's track are interpolated linearly in time; a person
-  who enters late stays absent before (`gaps.fill`).
+  who enters late stays absent before (`gaps.interpolate_gaps`).
 
   In space, the main person is the first who is there at all. That person's
   body centre, in the first frame that has it, is subtracted from everything,
@@ -233,7 +233,7 @@ def clean(
       f' {channels} channels; set data.channels (and data.confidence, if the'
       ' last is one), or use normalisation none'
     )
-  clip = gaps.fill(clip)
+  clip = gaps.interpolate_gaps(clip)
   seen = clip.any(-1)
   if not seen.any():
     return clip

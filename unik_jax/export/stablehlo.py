@@ -24,7 +24,7 @@ from unik_jax.data import streams
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.data.sampling import SAMPLERS
-from unik_jax.data.transform import WHOLE, frames_to_test
+from unik_jax.data.transform import WHOLE_CLIP, frames_to_test
 from unik_jax.errors import UserError
 from unik_jax.export.folding import fold
 from unik_jax.official.state_dict import to_official
@@ -165,7 +165,7 @@ def input_frames(data: Any) -> int:
   Where it is tested on whole clips, as many as it was trained on.
   """
   frames = frames_to_test(data)
-  return data.frames if frames == WHOLE else frames
+  return data.frames if frames == WHOLE_CLIP else frames
 
 
 def input_shape(run: restore.Run) -> tuple[int, int, int, int]:
@@ -255,7 +255,7 @@ def _meaning(step, run):
     }
   if 'layout' not in step:
     return {}
-  shares = joint_maps.weights(run.source, run.layout)
+  shares = joint_maps.map_weights(run.source, run.layout)
   return {
     'meaning': 'each joint is the sum of shares of the joints of the clip, and'
     ' missing where one of them is; its confidence is the least of theirs',

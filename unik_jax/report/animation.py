@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.report.mistakes import Wrong
 from unik_jax.skeletons.body import bounding_box
@@ -35,7 +35,7 @@ def animate(config: ConfigDict, wrong: Sequence[Wrong]) -> dict[str, Any]:
   coordinates = config.channels - bool(config.confidence)
   if coordinates not in (2, 3):
     raise UserError(f'{coordinates} coordinates of a joint cannot be drawn')
-  clips = loader.Clips(config, config.test_split, config.test_subjects)
+  clips = PreparedSplit(config, config.test_split, config.test_subjects)
   layout = get_layout(config.layout)
   return {
     'size': SIZE,
@@ -47,7 +47,7 @@ def animate(config: ConfigDict, wrong: Sequence[Wrong]) -> dict[str, Any]:
   }
 
 
-def _find(clips: loader.Clips, wrong: Sequence[Wrong]) -> Iterator[dict]:
+def _find(clips: PreparedSplit, wrong: Sequence[Wrong]) -> Iterator[dict]:
   """The clips' records; in the rows that they have in the scores, as a rule."""
   rows = None
   for item in wrong:

@@ -37,6 +37,7 @@ import numpy as np
 
 from unik_jax import evaluate, metrics
 from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.run import restore
 from unik_jax.runtime import atomic_files
@@ -152,7 +153,7 @@ class Damaged(Sequence):
   """Clips as they come from a dataset, each damaged in its own way.
 
   Args:
-    clips: records by index, as of `loader.Clips`.
+    clips: records by index, as of `PreparedSplit`.
     config: the `data` part of a config.
     layout: of the clips' joints.
     name: a key of `DAMAGES`.
@@ -209,7 +210,7 @@ def curves(
 
   Args:
     run: of `restore.load_run`.
-    clips: records by index, as of `loader.Clips`.
+    clips: records by index, as of `PreparedSplit`.
     split: their split, for the record.
     seed: of the damage.
     strengths: those above 0 of each curve, keys of `DAMAGES`.
@@ -291,7 +292,7 @@ def measure(
   data = run.config.data
   if data_dir:
     data.data_dir = os.fspath(data_dir)
-  clips = loader.Clips(data, data.test_split, data.test_subjects)
+  clips = PreparedSplit(data, data.test_split, data.test_subjects)
   found = curves(run, clips, split=data.test_split, seed=seed, tell=tell)
   path = pathlib.Path(run.folder) / FILE
   with atomic_files.atomic_write(path) as part:

@@ -74,13 +74,13 @@ def load_run(path: str | os.PathLike) -> Run:
     source = layout_from_dict(about['layout'], str(folder / DATA))
     classes, units = list(about['classes']), str(about['units'])
     if mapped := about.get('network_layout'):
-      layouts.register(layout_from_dict(mapped, str(folder / DATA)))
+      layouts.register_layout(layout_from_dict(mapped, str(folder / DATA)))
   except (KeyError, TypeError) as error:
     raise UserError(
       f'{folder / DATA}: no {error} in it; run the command that made'
       f' {folder} once more to have it written again'
     ) from None
-  layouts.register(source)
+  layouts.register_layout(source)
   net = network.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
   begin = make_begin(optimizer, ema=config.ema, tune=config.tune)

@@ -133,7 +133,7 @@ def write_scores(
   Args:
     workdir: where to.
     name: 'test' or 'val'.
-    clips: a `loader.Clips`.
+    clips: a `PreparedSplit`.
     logits: (N, K) the answers.
     labels: (N,) the true classes.
     views: of a clip, whose answers were averaged.

@@ -230,7 +230,7 @@ def get_layout(name: str) -> Layout:
   return LAYOUTS[name]
 
 
-def register(layout: Layout) -> None:
+def register_layout(layout: Layout) -> None:
   """Makes a layout known by its name for the rest of the process.
 
   Raises:

@@ -61,7 +61,7 @@ def main(argv):
     datas = [training.config.data for training in made.trainings]
     for name, place in {(data.name, data.data_dir) for data in datas}:
       if not registry.open_prepared(name, place):
-        registry.prepare(name, place)
+        registry.prepare_dataset(name, place)
     failed = runner.run_all(made.trainings, shares, environment=environment)
     headline = next(iter(configs.values())).headline
     outcomes = summary.read(made, headline)

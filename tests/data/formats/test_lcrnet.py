@@ -13,9 +13,9 @@ from helpers.lcrnet import FOLDER, RAW, golden, parse
 
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.energy import sort_by_energy
-from unik_jax.data.files import File
 from unik_jax.data.formats import lcrnet
 from unik_jax.data.normalize import normalize_screen
+from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 
 # What the published scripts make of the same files
@@ -169,7 +169,7 @@ def test_seventeen_joints(channels):
 
 @pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
 def test_read_as_the_published_smarthome_script(path):
-  clip = lcrnet.read_poses(File(str(path)), order='energy')
+  clip = lcrnet.read_poses(RawFile(str(path)), order='energy')
   ours = normalize_screen(clip)
   np.testing.assert_allclose(ours, golden(path), rtol=0, atol=2e-7)
 
@@ -177,7 +177,7 @@ def test_read_as_the_published_smarthome_script(path):
 def read(folder, clip, **options):
   path = folder / 'clip.json'
   path.write_text(json.dumps(clip))
-  return lcrnet.read_poses(File(str(path)), **options)
+  return lcrnet.read_poses(RawFile(str(path)), **options)
 
 
 def make_rivals():
@@ -212,4 +212,4 @@ def test_a_file_with_nobody_is_left_out_and_one_with_nothing_is_not(tmp_path):
 def test_a_bad_file_is_named_when_read(tmp_path):
   (tmp_path / 'bad.json').write_bytes(WHOLE[:-1])
   with pytest.raises(UserError, match=f'{tmp_path}/bad.json: cut short'):
-    lcrnet.read_poses(File(str(tmp_path / 'bad.json')))
+    lcrnet.read_poses(RawFile(str(tmp_path / 'bad.json')))

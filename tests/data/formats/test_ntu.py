@@ -18,7 +18,7 @@ from helpers.fixtures import (
 )
 from helpers.ntu import LINES, WHOLE, altered, with_value
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats import ntu, ntu_actions, ntu_text
 from unik_jax.errors import UserError
 
@@ -35,7 +35,7 @@ RAW = sorted((FOLDER / 'ntu_raw').glob('*.skeleton'))
 @pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
 def test_as_the_published_script_reads(path):
   expected = np.load(FOLDER / 'expected.npz')[f'ntu_read/{path.name}']
-  clip = ntu.read_skeletons(files.File(str(path)), tracking='slot')
+  clip = ntu.read_skeletons(raw_files.RawFile(str(path)), tracking='slot')
   assert clip.dtype == np.float32
   np.testing.assert_array_equal(clip, expected.transpose(3, 1, 2, 0))
 
@@ -187,7 +187,7 @@ def test_nobody_in_any_frame(tmp_path):
   path = tmp_path / 'a.skeleton'
   path.write_text(skeleton_text(make_frames([(), ()])))
   with pytest.raises(UserError, match='a.skeleton: no body.* 2 frames.*missi'):
-    ntu.read_skeletons(files.File(str(path)))
+    ntu.read_skeletons(raw_files.RawFile(str(path)))
 
 
 # Names, actions, protocols

@@ -107,7 +107,7 @@ def write(folder, *, zipped=False, lists=LISTS):
 
 
 def prepare(tmp_path, config='ntu60', **options):
-  return registry.prepare(
+  return registry.prepare_dataset(
     f'ntu_rgbd/{config}', tmp_path / 'data', tmp_path / 'raw', **options
   )
 

@@ -158,7 +158,7 @@ def write(folder, clips=CLIPS):
 
 
 def prepare(tmp_path, config='2d', **options):
-  return registry.prepare(
+  return registry.prepare_dataset(
     f'toyota_smarthome/{config}', tmp_path / 'data', tmp_path / 'raw', **options
   )
 
@@ -229,7 +229,7 @@ def test_the_fixture_has_bodies_in_either_order():
 
 @pytest.mark.skipif(not RAW, reason='no golden files')
 def test_prepared_files_are_as_the_published_script_has_them(tmp_path):
-  builder = registry.prepare(
+  builder = registry.prepare_dataset(
     'toyota_smarthome', tmp_path / 'data', FOLDER / 'lcrnet_raw'
   )
   records = {

@@ -1,21 +1,35 @@
-"""Checks of the numbers in a pose estimator's JSON file."""
+"""Numbers of a pose estimator's JSON file, checked."""
 
 from typing import Any
 
 import numpy as np
 
-from unik_jax.data.files import FETCH_AGAIN
+from unik_jax.data.raw_files import FETCH_AGAIN, parse_json
 from unik_jax.errors import UserError
 
 _FLOAT32_MAX = np.finfo(np.float32).max
+
+
+def parse_floats(content: bytes, where: str) -> Any:
+  """Parses JSON with every number as a float.
+
+  So there is one number type to check, and no integer of thousands of digits.
+
+  Args:
+    content: the file's bytes.
+    where: the file, for errors.
+
+  Raises:
+    UserError: as `raw_files.parse_json`.
+  """
+  return parse_json(content, where, parse_int=float)
 
 
 def get_numbers(body: Any, field: str, size: int, place: str) -> list[float]:
   """Returns a body's list of numbers.
 
   Args:
-    body: of a file that was parsed with `parse_int=float`. Then there is one
-      number type to check, and no integer of thousands of digits.
+    body: from a file that `parse_floats` parsed.
     field: key of the list.
     size: expected number of values.
     place: file, frame and person, for errors.

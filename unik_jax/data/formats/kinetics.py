@@ -17,10 +17,14 @@ tracked: the order of the bodies changes from frame to frame.
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import LeftOut
-from unik_jax.data.files import FETCH_AGAIN
-from unik_jax.data.formats.json_numbers import find_not_finite, get_numbers
+from unik_jax.data.formats.json_numbers import (
+  find_not_finite,
+  get_numbers,
+  parse_floats,
+)
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
@@ -124,7 +128,7 @@ _BODIES_READ = 5  # per frame
 _MAX_FRAMES = 100_000  # an hour; a larger frame_index is an error
 
 
-def read_bodies(file: files.File, persons: int = 2) -> np.ndarray:
+def read_bodies(file: raw_files.RawFile, persons: int = 2) -> np.ndarray:
   """Returns the keypoints of a clip's file; see `parse_bodies`.
 
   Raises:
@@ -207,7 +211,7 @@ def parse_bodies(content: bytes, where: str, persons: int = 2) -> np.ndarray:
 
 def _load_entries(content, where):
   """Returns the list under "data", an entry per frame."""
-  data = files.parse_json(content, where, parse_int=float)  # see get_numbers
+  data = parse_floats(content, where)
   entries = data.get('data') if isinstance(data, dict) else None
   if not isinstance(entries, list):
     raise UserError(

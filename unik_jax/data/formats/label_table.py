@@ -11,7 +11,7 @@ https://github.com/yysijie/st-gcn#kinetics-skeleton.
 
 from typing import Any, NamedTuple
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.errors import UserError
 
 
@@ -30,17 +30,17 @@ class VideoLabel(NamedTuple):
   name: Any
 
 
-def read_label_table(file: files.File) -> dict[str, Any]:
+def read_label_table(file: raw_files.RawFile) -> dict[str, Any]:
   """Reads a label table. Its entries are checked by `find_label`.
 
   Raises:
     UserError: cannot be read, not JSON, or not an object.
   """
-  table = files.load_json(file)
+  table = raw_files.read_json(file)
   if not isinstance(table, dict):
     raise UserError(
       f'{file}: expected {{"YOUTUBEID": {{"label_index": 57, "has_skeleton":'
-      f' true}}, ...}}, got a {type(table).__name__}. {files.FETCH_AGAIN}'
+      f' true}}, ...}}, got a {type(table).__name__}. {raw_files.FETCH_AGAIN}'
     )
   return table
 
@@ -49,8 +49,8 @@ def find_label(
   table: dict[str, Any],
   video: str,
   *,
-  clip: files.File,
-  table_file: files.File,
+  clip: raw_files.RawFile,
+  table_file: raw_files.RawFile,
   num_classes: int,
 ) -> VideoLabel:
   """Returns the checked label of a video.

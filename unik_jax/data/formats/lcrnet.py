@@ -19,11 +19,15 @@ import functools
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.energy import rank_by_energy
-from unik_jax.data.files import FETCH_AGAIN
-from unik_jax.data.formats.json_numbers import find_not_finite, get_numbers
+from unik_jax.data.formats.json_numbers import (
+  find_not_finite,
+  get_numbers,
+  parse_floats,
+)
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
@@ -43,7 +47,7 @@ _FIELDS = {  # key in the file: coordinates per joint
 
 
 def read_poses(
-  source: files.File,
+  source: raw_files.RawFile,
   *,
   channels: str = '2d',
   order: str = 'file',
@@ -162,7 +166,7 @@ def _joint_weights():
 
 def _load_frames(content, where):
   """Returns the list under "frames", a list of bodies per frame."""
-  data = files.parse_json(content, where, parse_int=float)  # see get_numbers
+  data = parse_floats(content, where)
   if not isinstance(data, dict) or not isinstance(data.get('frames'), list):
     raise UserError(
       f'{where}: no list "frames". Expected a file of LCR-Net:'

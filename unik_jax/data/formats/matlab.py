@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.io
 
-from unik_jax.data.files import FETCH_AGAIN
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 
 

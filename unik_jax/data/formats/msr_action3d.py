@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unik_jax.data import files
-from unik_jax.data.files import FETCH_AGAIN
+from unik_jax.data import raw_files
 from unik_jax.data.formats.matlab import read_mat_fields
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 
 # Class names, in label order. Action N of a file's name is label N - 1.
@@ -157,7 +157,7 @@ def read_used_files(
 
   Args:
     folder: holds `msraction3d.tar.gz`, or the extracted files at any depth.
-    on_bad: see `files.find`, which finds the extracted files.
+    on_bad: see `raw_files.find_files`, which finds the extracted files.
 
   Returns:
     Each file's bytes by clip name (aAA_sSS_eEE), sorted by name.
@@ -170,7 +170,7 @@ def read_used_files(
   if archive.exists():
     contents = _read_archive(archive)
   else:
-    matches = files.find(folder, (_SUFFIX, _USED), on_bad)
+    matches = raw_files.find_files(folder, (_SUFFIX, _USED), on_bad)
     contents = {file.name: file.read_bytes() for file in matches}
   if _USED not in contents:
     raise UserError(
@@ -214,5 +214,5 @@ def _read_archive(archive):
       f'{archive}: cannot be read ({error}). Download it again'
     ) from error
   for name in names:
-    files.check_member(name, str(archive))
+    raw_files.check_member(name, str(archive))
   return contents

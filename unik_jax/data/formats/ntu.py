@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats import ntu_text, ntu_tracks
 from unik_jax.errors import UserError
 
@@ -95,7 +95,9 @@ def parse_missing_list(text: str, where: str) -> set[str]:
   return names
 
 
-def read_skeletons(source: files.File, *, tracking: str = 'body') -> np.ndarray:
+def read_skeletons(
+  source: raw_files.RawFile, *, tracking: str = 'body'
+) -> np.ndarray:
   """Returns the keypoints of one clip's two most active persons.
 
   Args:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unik_jax.data.files import FETCH_AGAIN
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 
 JOINTS = 25

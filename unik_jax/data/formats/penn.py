@@ -17,10 +17,10 @@ import re
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import Recording
-from unik_jax.data.files import FETCH_AGAIN
 from unik_jax.data.formats.matlab import read_mat_fields
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
@@ -48,7 +48,7 @@ _COLUMNS = ('video', 'category_code', 'train')
 _SPLITS = {1: 'train', -1: 'test'}
 
 
-def parse_video_number(file: files.File) -> int:
+def parse_video_number(file: raw_files.RawFile) -> int:
   """Returns the video's number in the name of NNNN.json or NNNN.mat.
 
   Raises:
@@ -62,7 +62,7 @@ def parse_video_number(file: files.File) -> int:
   return int(file.stem)
 
 
-def read_split_table(file: files.File) -> dict[int, tuple[int, str]]:
+def read_split_table(file: raw_files.RawFile) -> dict[int, tuple[int, str]]:
   """Returns (label, split) of each video number, from UNIK's table.
 
   `category_code` is taken as an index into `CLASSES`, from 0. UNIK trains 15
@@ -77,7 +77,7 @@ def read_split_table(file: files.File) -> dict[int, tuple[int, str]]:
     UserError: not CSV, a column is missing or occurs twice, a value is not an
       integer or out of range, or a video has two rows.
   """
-  reader = csv.DictReader(io.StringIO(files.read_text(file)))
+  reader = csv.DictReader(io.StringIO(raw_files.read_text(file)))
   try:
     names = list(reader.fieldnames or ())
     rows = [(reader.line_num, row) for row in reader]
@@ -113,7 +113,7 @@ def read_split_table(file: files.File) -> dict[int, tuple[int, str]]:
   return table
 
 
-def read_label(source: files.File) -> tuple[int, str]:
+def read_label(source: raw_files.RawFile) -> tuple[int, str]:
   """Returns (label, split) of a .mat file, from its fields action and train.
 
   Raises:
@@ -132,7 +132,7 @@ def read_label(source: files.File) -> tuple[int, str]:
   return CLASSES.index(action), _get_split(train, str(source))
 
 
-def read_annotations(source: files.File) -> Recording:
+def read_annotations(source: raw_files.RawFile) -> Recording:
   """Returns one video's hand-drawn joints, and its size.
 
   Args:

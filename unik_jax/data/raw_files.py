@@ -18,7 +18,7 @@ _LOCAL_HEADER = 30  # bytes before a member's name
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class File:
+class RawFile:
   """A file, or a member of a .zip archive.
 
   Attributes:
@@ -88,13 +88,13 @@ def _unreadable(where, error):
   return UserError(f'{where}: cannot be read ({reason}). {FETCH_AGAIN}')
 
 
-def find(
+def find_files(
   folder: str | os.PathLike,
   suffix: str | tuple[str, ...],
   on_bad: Callable[
     [str], contextlib.AbstractContextManager
   ] = contextlib.nullcontext,
-) -> list[File]:
+) -> list[RawFile]:
   """All files with a suffix below a folder, and in the zip archives there.
 
   Args:
@@ -128,7 +128,7 @@ def find(
       if name.endswith(suffix):
         with on_bad(path):
           _check_utf8(path)
-          files.append(File(path))
+          files.append(RawFile(path))
       elif name.lower().endswith('.zip'):
         with on_bad(path):
           _check_utf8(path)
@@ -164,7 +164,7 @@ def _members(path, suffix):
     check_member(name, path)
     parts = pathlib.PurePosixPath(name).parts
     if name.endswith(suffix) and all(map(_is_seen, parts)):
-      files.append(File(path, name))
+      files.append(RawFile(path, name))
   return files
 
 
@@ -186,16 +186,16 @@ def check_member(name: str, archive: str) -> None:
   _check_utf8(f'{archive}: {name}')
 
 
-def read_text(file: File) -> str:
+def read_text(file: RawFile) -> str:
   """A UTF-8 text (with or without a byte order mark).
 
   Raises:
     UserError: cannot be read, or is not UTF-8.
   """
-  return decode(file.read_bytes(), str(file))
+  return decode_text(file.read_bytes(), str(file))
 
 
-def decode(content: bytes, where: str) -> str:
+def decode_text(content: bytes, where: str) -> str:
   """As `read_text`, of what has been read already."""
   try:
     return content.decode('utf-8-sig')
@@ -205,7 +205,7 @@ def decode(content: bytes, where: str) -> str:
     ) from None
 
 
-def load_json(file: File, **options) -> Any:
+def read_json(file: RawFile, **options) -> Any:
   """The value of a JSON file.
 
   Args:
@@ -219,8 +219,8 @@ def load_json(file: File, **options) -> Any:
 
 
 def parse_json(content: bytes, where: str, **options) -> Any:
-  """As `load_json`, of what has been read already."""
-  text = decode(content, where)
+  """As `read_json`, of what has been read already."""
+  text = decode_text(content, where)
   try:
     return json.loads(text, **options)
   except json.JSONDecodeError as error:
