@@ -154,7 +154,7 @@ WRONG_POSES = {
   ),
   'odd name': (write_file('a1.json', '{}'), "a1.json: .*number.*got 'a1'"),
   'name not UTF-8': (add_name_not_utf8, 'not UTF-8'),
-  'there twice': (write_file('0001.json', '{}'), "'0001' is there twice"),
+  'there twice': (write_file('0001.json', '{}'), "'0001' occurs twice"),
   'zip slip': (add_escaping_member, 'more.zip: member .*leads out'),
   'truncated': (write_file(JSON, TRUNCATED), f'{JSON}: cut short'),
   'no frames': (write_file(JSON, '{"frames": []}'), f'{JSON}: no frames'),

@@ -180,7 +180,7 @@ WRONG_ANNOTATIONS = {
   ),
   'there twice': (
     write_file('0001.mat', mat_content()),
-    "'0001' is there twice",
+    "'0001' occurs twice",
   ),
 }
 

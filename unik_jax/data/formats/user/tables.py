@@ -57,7 +57,7 @@ def parse_csv(
   names = [_plain(name) for name in header]
   column = {name: c for c, name in enumerate(names)}
   if twice := [name for name in names if name and names.count(name) > 1]:
-    raise UserError(f'{where}, header: column {twice[0]!r} is there twice')
+    raise UserError(f'{where}, header: column {twice[0]!r} occurs twice')
   layout = layout or _layout_of(column, where)
   axes = _axes(column, layout)
   wanted = [
