@@ -103,7 +103,9 @@ def test_interpolation_is_the_same_backwards_in_time(clip):
 @quick
 @given(clip=gappy_clips)
 def test_only_empty_frames_are_outside_the_occupied_ones(clip):
-  kept = gaps.occupied_frames(clip)
+  occupied = gaps.occupied_frames(clip)
   if clip.any():
-    assert clip[:, kept.start].any() and clip[:, kept.stop - 1].any()
-  assert not clip[:, : kept.start].any() and not clip[:, kept.stop :].any()
+    assert clip[:, occupied.start].any() and clip[:, occupied.stop - 1].any()
+  assert (
+    not clip[:, : occupied.start].any() and not clip[:, occupied.stop :].any()
+  )

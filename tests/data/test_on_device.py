@@ -17,7 +17,7 @@ CASES = {
   'confidence': {'channels': 4, 'confidence': True, 'sampling': 'repeat'},
   'views': {'sampling': 'uniform', 'test_clips': 3},
   'crops': {'sampling': 'crop', 'test_crops': 2, 'frames': 4},
-  'whole': {'sampling': 'repeat', 'test_frames': -1, 'frames': 3},
+  'whole clips': {'sampling': 'repeat', 'test_frames': -1, 'frames': 3},
 }
 
 

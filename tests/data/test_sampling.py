@@ -143,8 +143,8 @@ def test_windows_are_evenly_spaced_from_end_to_end(length, count):
   clip = make_clip(length)
   starts = []
   for index in range(count):
-    start, kept = crop_window(length, 6, index, count)
-    frames = clip[0, start : start + kept, 0, 0]
+    start, size = crop_window(length, 6, index, count)
+    frames = clip[0, start : start + size, 0, 0]
     assert len(frames) == 6 and (np.diff(frames) == 1).all()
     starts.append(frames[0] - 1)
   exact = np.linspace(0, length - 6, count)

@@ -126,8 +126,8 @@ def test_several_windows_of_a_test_clip(sampling):
     for view, start in enumerate((0, (length - 6) // 2, length - 6)):
       start = max(start, 0)
       part = record['keypoints'][:, start : start + 6]
-      alone = transform({**record, 'keypoints': part})
-      np.testing.assert_array_equal(views[view], alone['x'])
+      single = transform({**record, 'keypoints': part})
+      np.testing.assert_array_equal(views[view], single['x'])
 
 
 def test_streams_are_derived_from_the_sampled_frames():
