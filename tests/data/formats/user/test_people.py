@@ -2,17 +2,21 @@
 
 import numpy as np
 import pytest
-from helpers.own_fixtures import (
+from helpers.user_clips import (
+  alphapose_body,
   body_at,
-  keypoints,
+  clip_sources,
   make_clip,
-  put,
-  result,
-  save,
-  sources,
+  read_keypoints,
+  write_array,
+  write_file,
 )
 
-from unik_jax.data.formats.user import people, recordings
+from unik_jax.data.formats.user import tracking
+from unik_jax.data.formats.user.dataset_format import (
+  DatasetFormat,
+  detect_format,
+)
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import LAYOUTS
 
@@ -25,19 +29,19 @@ POSE = body_at(100, 100, 17)
 def test_survey(tmp_path):
   solo = make_clip(2, 5, 18, 2)
   solo[1] = 0
-  bad = put(tmp_path / 'a.npy', b'')
-  first = save(tmp_path / 'b.npy', solo)
-  second = save(tmp_path / 'c.npy', make_clip(3, 5, 18, 2))
-  form = recordings.survey(sources(bad, first))
-  assert form == recordings.Form(
+  bad = write_file(tmp_path / 'a.npy', b'')
+  first = write_array(tmp_path / 'b.npy', solo)
+  second = write_array(tmp_path / 'c.npy', make_clip(3, 5, 18, 2))
+  form = detect_format(clip_sources(bad, first))
+  assert form == DatasetFormat(
     LAYOUTS['openpose_18'], 2, False, 1, 'as in the files'
   )
-  assert recordings.survey(sources(bad, first, second)).persons == 2
-  form = recordings.survey(sources(second), persons=1, units='metres')
+  assert detect_format(clip_sources(bad, first, second)).persons == 2
+  form = detect_format(clip_sources(second), persons=1, units='metres')
   assert (form.persons, form.units) == (1, 'metres')
-  assert recordings.survey(sources(second), persons=5).persons == 5
+  assert detect_format(clip_sources(second), persons=5).persons == 5
   with pytest.raises(UserError, match='a.npy: cannot be read'):
-    recordings.survey(sources(bad, bad))
+    detect_format(clip_sources(bad, bad))
 
 
 @pytest.mark.parametrize(
@@ -50,10 +54,10 @@ def test_survey(tmp_path):
   ],
 )
 def test_joint_counts_that_several_layouts_have(tmp_path, joints, named):
-  path = save(tmp_path / 'a.npz', make_clip(3, joints, 3))
-  advice = f'built-in layouts with as many: {named}.*`layout: {named[:5]}'
+  path = write_array(tmp_path / 'a.npz', make_clip(3, joints, 3))
+  advice = f'built-in layouts.*: {named}.*`layout: {named[:5]}'
   with pytest.raises(UserError, match=f'a.npz: {joints} joints; {advice}'):
-    recordings.survey(sources(path))
+    detect_format(clip_sources(path))
 
 
 @pytest.mark.parametrize(
@@ -61,26 +65,26 @@ def test_joint_counts_that_several_layouts_have(tmp_path, joints, named):
   [(18, 'openpose_18'), (26, 'halpe_26'), (33, 'mediapipe_33')],
 )
 def test_joint_counts_of_one_layout(tmp_path, joints, layout):
-  path = save(tmp_path / 'a.npz', make_clip(3, joints, 3))
-  assert recordings.survey(sources(path)).layout.name == layout
+  path = write_array(tmp_path / 'a.npz', make_clip(3, joints, 3))
+  assert detect_format(clip_sources(path)).layout.name == layout
 
 
 def test_joint_counts_of_no_layout(tmp_path):
-  path = save(tmp_path / 'a.npz', make_clip(3, 136, 3))
+  path = write_array(tmp_path / 'a.npz', make_clip(3, 136, 3))
   with pytest.raises(UserError, match='136 joints; no built-in.*docs/own_data'):
-    recordings.survey(sources(path))
+    detect_format(clip_sources(path))
 
 
 def test_all_clips_have_the_same_channels(tmp_path):
-  flat = save(tmp_path / 'flat.npy', make_clip(3, 17, 2))
-  full = save(tmp_path / 'full.npy', make_clip(3, 17, 3))
+  flat = write_array(tmp_path / 'flat.npy', make_clip(3, 17, 2))
+  full = write_array(tmp_path / 'full.npy', make_clip(3, 17, 3))
   options = {'channels': 3, 'confidence': False}
-  assert keypoints(full, **options).shape == (1, 3, 17, 3)
-  with pytest.raises(UserError, match='flat.npy: joints have x y, but .*x y z'):
-    keypoints(flat, **options)
-  sure = put(tmp_path / 'sure.json', [result(0, POSE)])
-  with pytest.raises(UserError, match='sure.json: joints have x y confidence'):
-    keypoints(sure, **options)
+  assert read_keypoints(full, **options).shape == (1, 3, 17, 3)
+  with pytest.raises(UserError, match='flat.npy: .*x y z, .*got x y[.]'):
+    read_keypoints(flat, **options)
+  sure = write_file(tmp_path / 'sure.json', [alphapose_body(0, POSE)])
+  with pytest.raises(UserError, match='sure.json: .*got x y confidence'):
+    read_keypoints(sure, **options)
 
 
 # Persons, by a plain and slow rewriting of what is documented
@@ -123,7 +127,7 @@ def test_linking_against_a_slow_one(seed):
   poses = np.concatenate(frames)
   times = np.repeat(np.arange(12), [len(f) for f in frames])
   persons = max(max(numbers, default=0) for numbers in expected) + 1
-  clip = people.tracks(
+  clip = tracking.track_persons(
     poses, times, None, length=12, persons=persons, confidence=False
   )
   rows = np.zeros((persons, 12, 5, 2))
@@ -141,7 +145,7 @@ def test_linking_with_missing_joints():
   near = a + [3, 0, 0]
   near[:3] = 0
   far = a + [40, 0, 0]
-  clip = people.tracks(
+  clip = tracking.track_persons(
     np.stack([a, far, near]),
     np.array([0, 1, 1]),
     None,
@@ -153,7 +157,7 @@ def test_linking_with_missing_joints():
   np.testing.assert_array_equal(clip[1], [0 * a, far])
   top, bottom = a.copy(), a.copy()
   top[3:], bottom[:3] = 0, 0
-  clip = people.tracks(
+  clip = tracking.track_persons(
     np.stack([top, bottom]),
     np.array([0, 1]),
     None,
