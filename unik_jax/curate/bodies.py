@@ -146,7 +146,7 @@ def read_bodies(
   )
 
 
-class _Parsed(NamedTuple):
+class _ParsedEntry(NamedTuple):
   """`ParsedClip`, with what only curation needs.
 
   Attributes:
@@ -167,32 +167,32 @@ class _Parsed(NamedTuple):
 def _parse_entry(estimator, source, first_frame=0):
   path = source.path
   if os.path.isdir(path) or not path.lower().endswith('.json'):
-    found = recordings.parse_clip(
+    clip = recordings.parse_clip(
       source,
       estimator.layout,
       confidence=estimator.confidence,
       persons=MAX_BODIES,
     )
-    return _Parsed(*found[:6])
+    return _ParsedEntry(*clip[:6])
   file = raw_files.RawFile(path)
   content = file.read_bytes()
   if b'"pose2d"' in content:
     poses = lcrnet.parse_poses(content, path, persons=MAX_BODIES)
-    return _Parsed(
+    return _ParsedEntry(
       poses.astype(float), False, 'lcrnet_13', 'pixels', None, False
     )
   data = json_formats.load_json(file)
-  found = json_formats.parse_json_value(
+  clip = json_formats.parse_json_value(
     data, path, MAX_BODIES, source.image_size
   )
   if alphapose.is_alphapose(data):
-    clip = _place_frames(found.keypoints, data, first_frame, path)
-    found = found._replace(keypoints=clip)
-    return _Parsed(*found[:6], has_all_frames=False)
+    keypoints = _place_frames(clip.keypoints, data, first_frame, path)
+    clip = clip._replace(keypoints=keypoints)
+    return _ParsedEntry(*clip[:6], has_all_frames=False)
   stated_size = None
-  if found.units == 'image widths':
+  if clip.units == 'image widths':
     stated_size = mediapipe.read_image_size(data, path)
-  return _Parsed(*found[:6], stated_size=stated_size)
+  return _ParsedEntry(*clip[:6], stated_size=stated_size)
 
 
 def _place_frames(clip, data, first_frame, where):

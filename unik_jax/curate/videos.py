@@ -8,11 +8,9 @@ of them go to one split.
 """
 
 import dataclasses
-import itertools
 import os
 import pathlib
 import re
-import unicodedata
 
 from unik_jax.curate.estimators import Estimator, find_videos
 from unik_jax.data.formats.user import entries, fields, manifest, recordings
@@ -98,7 +96,7 @@ def list_videos(
         where=where,
       )
     )
-  _check_spelling(videos)
+  entries.check_spelling({v.label: v.where for v in reversed(videos)}, 'label')
   return videos, notes
 
 
@@ -166,7 +164,9 @@ def _list_table(table):
         f'{where}, split: expected train, val or test; got {row["split"]!r}'
       )
     row['split'] = entries.SPLITS.get(split, '')
-    sizes = [_number(row[key], key, where) for key in ('width', 'height')]
+    sizes = [
+      manifest.parse_number(row[key], key, where) for key in ('width', 'height')
+    ]
     row['image_size'] = fields.parse_image_size(sizes, where)
     listed[name] = (row, where)
   without = [where for row, where in listed.values() if not row['split']]
@@ -176,29 +176,3 @@ def _list_table(table):
       ' nothing. Give all videos a split, or remove the column'
     )
   return listed
-
-
-def _number(text, key, where):
-  try:
-    return float(text) if text else None
-  except ValueError:
-    raise UserError(
-      f'{where}, {key}: expected a number, got {text!r}'
-    ) from None
-
-
-def _check_spelling(videos):
-  """Refuses labels that differ only in case, spaces or Unicode form."""
-
-  def normalize(video):
-    text = unicodedata.normalize('NFC', video.label)
-    return ' '.join(text.casefold().split())
-
-  for _, same in itertools.groupby(sorted(videos, key=normalize), normalize):
-    same = list(same)
-    other = [video for video in same if video.label != same[0].label]
-    if other:
-      raise UserError(
-        f'{other[0].where}: label {other[0].label!r}, but in {same[0].where}'
-        f' {same[0].label!r}. Write both the same way'
-      )

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import unicodedata
+from collections.abc import Mapping
 
 from unik_jax.data import raw_files
 from unik_jax.data.formats.user.recordings import ClipSource
@@ -50,20 +51,20 @@ def list_files(root: pathlib.Path) -> list[raw_files.RawFile]:
   ]
 
 
-def check_spelling(names: dict[str, ClipEntry], key: str) -> None:
+def check_spelling(places: Mapping[str, str], key: str) -> None:
   """Raises a UserError if two names differ only by case, space or encoding.
 
   Args:
-    names: an entry for each name.
+    places: for each name, a place that has it, for errors.
     key: what the names are, for errors: 'label' or 'subject'.
   """
   seen = {}
-  for name, entry in sorted(names.items(), key=lambda item: item[0]):
+  for name, place in sorted(places.items()):
     plain = ' '.join(unicodedata.normalize('NFC', name).casefold().split())
     other = seen.setdefault(plain, name)
     if other != name:
       raise UserError(
-        f'{entry.where}: {key} {name!r}, but in {names[other].where} {other!r}.'
+        f'{place}: {key} {name!r}, but in {places[other]} {other!r}.'
         ' Write both the same way'
       )
 

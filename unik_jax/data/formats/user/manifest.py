@@ -65,7 +65,7 @@ def read_clip_list(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
     )
   _refuse_repeated(entries)
   for key in ('label', 'subject'):
-    check_spelling({getattr(entry, key): entry for entry in entries}, key)
+    check_spelling({getattr(entry, key): entry.where for entry in entries}, key)
   if len({entry.label for entry in entries}) == 1:
     remedy = 'Add another one'
     if not paths:
@@ -137,7 +137,7 @@ def _parse_row(root, where, row):
     raise UserError(
       f'{where}: split: expected train, val or test, got {row["split"]!r}'
     )
-  size = [_number(row[key], key, where) for key in ('width', 'height')]
+  size = [parse_number(row[key], key, where) for key in ('width', 'height')]
   return ClipEntry(
     id=row['id'] or name,
     source=recordings.ClipSource(
@@ -247,7 +247,12 @@ def _text(value, key, where):
   return str(value).strip()
 
 
-def _number(text, key, where):
+def parse_number(text: str, key: str, where: str) -> float | None:
+  """Returns the number in a cell, None for an empty one.
+
+  Raises:
+    UserError: the text is not a number.
+  """
   try:
     return float(text) if text else None
   except ValueError:

@@ -18,7 +18,7 @@ def read_clip_tree(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
   """
   level = _label_level(root)
   sources, notes = _find_sources(root, level)
-  clips, entry_by_name = [], {}
+  clips, place_by_label = [], {}
   for source in sources:
     parts = pathlib.Path(str(source)).relative_to(root).parts
     if len(parts) < level + 2:
@@ -30,8 +30,8 @@ def read_clip_tree(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
     path = '/'.join(parts)
     label = entries.parse_label(parts[level], str(source))
     clips.append(ClipEntry(path, source, label, '', split, str(source)))
-    entry_by_name[parts[level]] = clips[-1]
-  entries.check_spelling(entry_by_name, 'label')
+    place_by_label[parts[level]] = str(source)
+  entries.check_spelling(place_by_label, 'label')
   _check_folders(root, level, clips)
   return clips, notes + _note_deeper_classes(level, clips)
 
