@@ -9,6 +9,10 @@ The recipe is `modern` of configs/msr_action3d.py, which was chosen on some 280
 clips, with a normalisation and a sampling that suit any layout. With thousands
 of clips, use the full network:
 --config.model.widths="(64, 64, 64, 64, 128, 128, 128, 256, 256, 256)".
+
+Measured on MSR-Action3D, written as own recordings (docs/own_data.md): 84.2% of
+57 clips of subject 9, trained on subjects 1, 3, 5 and 7 (seed 0, standard error
+4.8 points; 28 minutes beside another training, on two cores of an AMD EPYC).
 """
 
 from unik_jax.config import default_config

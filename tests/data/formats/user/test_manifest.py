@@ -1,6 +1,4 @@
-"""A user's own manifest: which clips, classes, subjects and splits it gives."""
-
-import pathlib
+"""A user's own manifest: its clips, classes, subjects and splits."""
 
 import numpy as np
 import pytest
@@ -25,16 +23,6 @@ from unik_jax.errors import UserError
 @pytest.fixture
 def notices(monkeypatch):
   return capture_notices(monkeypatch)
-
-
-# The manifest
-
-SUBJECTS = ['Ann', 'Bob', 'Cid', 'Dan', 'Eve', 'Flo']
-BY_SUBJECT = [
-  f'{label}/{who}.npy,{label},{who}'
-  for label in ('sit', 'wave')
-  for who in SUBJECTS
-]
 
 
 def test_a_manifest(tmp_path, notices):
@@ -103,37 +91,7 @@ def test_a_json_manifest(tmp_path):
     assert record['image_size'].tolist() == [64, 48]
 
 
-def test_splits_by_subject(tmp_path, notices):
-  write_manifest(tmp_path / 'raw', BY_SUBJECT, 'file,label,subject')
-  prepare(tmp_path)
-  splits = read_splits(tmp_path)
-  who = {
-    split: {int(r['subject']) for r in clips.values()}
-    for split, clips in splits.items()
-  }
-  # 20% of six is one; names are numbered in alphabetical order.
-  assert len(who['test']) == 1
-  assert who['train'] | who['test'] == set(range(6))
-  assert not who['train'] & who['test']
-  assert {k: len(v) for k, v in splits.items()} == {'train': 10, 'test': 2}
-  for name, record in (splits['train'] | splits['test']).items():
-    assert SUBJECTS[record['subject']] == pathlib.Path(name).stem
-  (notice,) = [text for text in notices if 'no splits given' in text]
-  (tested,) = who['test']
-  assert 'drew 1 of 6 subjects' in notice
-  assert notice.endswith(f': {SUBJECTS[tested]}')
-
-
-def test_one_subject_alone_is_split_by_clips(tmp_path):
-  rows = [f'{n}.npy,{"ab"[n % 2]},Ann' for n in range(6)]
-  write_manifest(tmp_path / 'raw', rows, 'file,label,subject')
-  prepare(tmp_path)
-  splits = read_splits(tmp_path)
-  assert {k: len(v) for k, v in splits.items()} == {'train': 4, 'test': 2}
-  assert {int(r['subject']) for r in splits['test'].values()} == {0}
-
-
-def test_columns_that_mean_nothing_here_are_named(tmp_path, notices):
+def test_unknown_columns_are_noted(tmp_path, notices):
   rows = [f'{n}.npy,{"ab"[n % 2]},30' for n in range(4)]
   write_manifest(tmp_path / 'raw', rows, 'file,label,fps')
   prepare(tmp_path)
@@ -157,8 +115,8 @@ def test_openpose_in_a_manifest(tmp_path):
 GIVEN = ['a.npy,sit,train', 'b.npy,wave,train', 'c.npy,sit,test']
 
 
-def rows_of(*rows, header='file,label,split'):
-  """A manifest of these rows instead."""
+def manifest_of(*rows, header='file,label,split'):
+  """Returns a function that overwrites the manifest with these rows."""
   return lambda root: write_file(
     root / 'manifest.csv', '\n'.join([header, *rows])
   )
@@ -166,88 +124,99 @@ def rows_of(*rows, header='file,label,split'):
 
 BAD_MANIFESTS = {
   'no label column': (
-    rows_of('a.npy,sit', header='file,lable'),
+    manifest_of('a.npy,sit', header='file,lable'),
     "manifest.csv: no column 'label'.*file, lable",
   ),
   'empty': (lambda r: write_file(r / 'manifest.csv', ''), "no column 'file'"),
-  'header alone': (rows_of(), 'raw: no clip'),
+  'header alone': (manifest_of(), 'raw: no clip'),
   'not UTF-8': (
     lambda r: write_file(r / 'manifest.csv', b'file,label\n\xff.npy,a'),
     'manifest.csv: byte 11 is not UTF-8',
   ),
-  'too few': (rows_of(GIVEN[0], 'b.npy,wave'), 'line 3: .*as many values'),
-  'too many': (rows_of(GIVEN[0] + ',1'), 'line 2: .*as many values'),
-  'truncated quote': (rows_of('"a.npy,sit,train'), 'line 2: .*as many values'),
-  'no file': (rows_of(*GIVEN, ',sit,test'), 'line 5: file is empty'),
-  'no label': (rows_of(*GIVEN, 'd.npy, ,test'), 'line 5: label is empty'),
+  'too few': (manifest_of(GIVEN[0], 'b.npy,wave'), 'line 3: .*as many values'),
+  'too many': (manifest_of(GIVEN[0] + ',1'), 'line 2: .*as many values'),
+  'truncated quote': (
+    manifest_of('"a.npy,sit,train'),
+    'line 2: .*as many values',
+  ),
+  'no file': (manifest_of(*GIVEN, ',sit,test'), 'line 5: file is empty'),
+  'no label': (manifest_of(*GIVEN, 'd.npy, ,test'), 'line 5: label is empty'),
   'missing': (
-    rows_of(*GIVEN, 'x.npy,sit,test'),
+    manifest_of(*GIVEN, 'x.npy,sit,test'),
     'manifest.csv, line 5: no such file: .*raw/x.npy',
   ),
   'all missing': (
-    rows_of('x.npy,sit,test', 'y.npy,sit,train', 'z.npy,wave,train'),
+    manifest_of('x.npy,sit,test', 'y.npy,sit,train', 'z.npy,wave,train'),
     'line 2: no such file',
   ),
   'unknown kind': (
-    rows_of(*GIVEN, 'layout.yaml,sit,test'),
+    manifest_of(*GIVEN, 'layout.yaml,sit,test'),
     "line 5: .*expected .npz.*got suffix '.yaml'",
   ),
   'outside': (
-    rows_of('../a.npy,sit,train'),
+    manifest_of('../a.npy,sit,train'),
     "line 2: file: .*below .*'../a.npy'",
   ),
   'outside, hidden': (
-    rows_of('b/../../a.npy,sit,train'),
+    manifest_of('b/../../a.npy,sit,train'),
     'line 2: file: .*below',
   ),
-  'outside, Windows': (rows_of(r'..\a.npy,sit,train'), 'line 2: file: .*below'),
-  'absolute': (rows_of('/etc/passwd,sit,train'), 'line 2: file: .*below'),
-  'the folder': (rows_of('.,sit,train'), 'line 2: file: .*below'),
+  'outside, Windows': (
+    manifest_of(r'..\a.npy,sit,train'),
+    'line 2: file: .*below',
+  ),
+  'absolute': (manifest_of('/etc/passwd,sit,train'), 'line 2: file: .*below'),
+  'the folder': (manifest_of('.,sit,train'), 'line 2: file: .*below'),
   'split unknown': (
-    rows_of('a.npy,sit,dev'),
+    manifest_of('a.npy,sit,dev'),
     "line 2: split: expected train, val or test, got 'dev'",
   ),
-  'no split': (rows_of(*GIVEN, 'd.npy,sit,'), 'line 5: split is missing'),
-  'no test': (rows_of(*GIVEN[:2]), "split 'test': .*got none"),
+  'no split': (manifest_of(*GIVEN, 'd.npy,sit,'), 'line 5: split is missing'),
+  'no test': (manifest_of(*GIVEN[:2]), "split 'test': .*got none"),
   'no train': (
-    rows_of(GIVEN[2], 'b.npy,wave,test'),
+    manifest_of(GIVEN[2], 'b.npy,wave,test'),
     "split 'train': .*got none",
   ),
   'not trained': (
-    rows_of(*GIVEN, 'd.npy,run,test'),
+    manifest_of(*GIVEN, 'd.npy,run,test'),
     "line 5: class 'run' has no clip to",
   ),
-  'twice': (rows_of(*GIVEN, GIVEN[0]), 'line 5: .* already, in .*line 2. Rem'),
+  'twice': (
+    manifest_of(*GIVEN, GIVEN[0]),
+    'line 5: .* already, in .*line 2. Rem',
+  ),
   'twice, otherwise written': (
-    rows_of(*GIVEN, './x/../a.npy,sit,train'),
+    manifest_of(*GIVEN, './x/../a.npy,sit,train'),
     'line 5: .* already, in .*line 2',
   ),
   'two splits': (
-    rows_of(*GIVEN, 'a.npy,sit,test'),
+    manifest_of(*GIVEN, 'a.npy,sit,test'),
     r'line 5.*line 2 \(splits train and test',
   ),
   'id twice': (
-    rows_of('a.npy,s,train,1', 'b.npy,s,test,1', header='file,label,split,id'),
+    manifest_of(
+      'a.npy,s,train,1', 'b.npy,s,test,1', header='file,label,split,id'
+    ),
     "line 3: clip '1' is listed already",
   ),
   'no subject': (
-    rows_of('a.npy,s,1', 'b.npy,s,', header='file,label,subject'),
+    manifest_of('a.npy,s,1', 'b.npy,s,', header='file,label,subject'),
     'line 3: subject is missing',
   ),
   'width': (
-    rows_of('a.npy,s,wide,9', header='file,label,width,height'),
+    manifest_of('a.npy,s,wide,9', header='file,label,width,height'),
     "line 2: width: .*'wide'",
   ),
   'height': (
-    rows_of('a.npy,s,9,', header='file,label,width,height'),
+    manifest_of('a.npy,s,9,', header='file,label,width,height'),
     r'line 2: image size: .*\[9.0, None\]',
   ),
   'alone': (
-    rows_of('a.npy,s', 'b.npy,s', 'c.npy,t', header='file,label'),
+    manifest_of('a.npy,s', 'b.npy,s', 'c.npy,t', header='file,label'),
     "line 4: class 't': .*got one",
   ),
   'by one subject': (
-    rows_of('a.npy,s,1', 'b.npy,t,2', header='file,label,subject'),
+    manifest_of('a.npy,s,1', 'b.npy,t,2', header='file,label,subject'),
     'a class would have no clip to train on',
   ),
   'both manifests': (
@@ -293,11 +262,8 @@ def test_bad_json_manifests(tmp_path, content, message):
     prepare(tmp_path)
 
 
-# What the first users met
-
-
-def test_as_german_excel_writes_it(tmp_path):
-  """Semicolons, capitals, and rows and columns of nothing at the end."""
+def test_a_table_from_german_excel(tmp_path):
+  """Semicolons, capitals, and empty rows and columns at the end."""
   root = write_manifest(tmp_path / 'raw', GIVEN)
   rows = [';'.join(row.split(',')) + ';;' for row in GIVEN]
   text = '\r\n'.join(['File;Label;SPLIT;;', *rows, ';;;;', ';;;;'])
@@ -308,7 +274,7 @@ def test_as_german_excel_writes_it(tmp_path):
 
 
 @pytest.mark.parametrize('encoding', ['cp1252', 'utf-16'])
-def test_other_encodings_are_told_how_to_save(tmp_path, encoding):
+def test_other_encodings(tmp_path, encoding):
   text = 'file,label\na.npy,öffnen\n'
   write_file(tmp_path / 'raw' / 'manifest.csv', text.encode(encoding))
   with pytest.raises(UserError, match='manifest.csv: byte .*"CSV UTF-8"'):
@@ -318,7 +284,7 @@ def test_other_encodings_are_told_how_to_save(tmp_path, encoding):
 @pytest.mark.parametrize(
   'name', ['Manifest.csv', 'manifest.csv.txt', 'manifest.xlsx']
 )
-def test_a_manifest_by_another_name(tmp_path, name):
+def test_a_misnamed_manifest(tmp_path, name):
   write_tree(tmp_path / 'raw')
   write_file(tmp_path / 'raw' / name, 'file,label\n')
   with pytest.raises(UserError, match=f'raw/{name}: expected.*manifest.csv'):
@@ -326,14 +292,14 @@ def test_a_manifest_by_another_name(tmp_path, name):
 
 
 @pytest.mark.parametrize('name', ['subjects', 'Splits', 'subject_id', 'labels'])
-def test_a_column_almost_known(tmp_path, name):
+def test_a_misspelled_column(tmp_path, name):
   rows = ['a.npy,sit,1', 'b.npy,wave,2']
   write_manifest(tmp_path / 'raw', rows, f'file,label,{name}')
   with pytest.raises(UserError, match=f"unknown column '{name.lower()}'"):
     prepare(tmp_path)
 
 
-def test_paths_that_are_absolute_or_of_windows(tmp_path):
+def test_absolute_and_windows_paths(tmp_path):
   root = write_manifest(tmp_path / 'raw', GIVEN)
   rows = [
     f'{root / "a.npy"},sit,train',
@@ -351,7 +317,7 @@ def test_paths_that_are_absolute_or_of_windows(tmp_path):
 
 
 @pytest.mark.parametrize('key', ['label', 'subject'])
-def test_names_that_differ_by_case(tmp_path, key):
+def test_names_that_differ_only_by_case(tmp_path, key):
   rows = ['a.npy,Gehen,x,train', 'b.npy,stehen,y,train', 'c.npy,gehen,z,test']
   if key == 'subject':
     rows = ['a.npy,a,Ann,train', 'b.npy,b,Bob,train', 'c.npy,a,ann,test']
@@ -367,49 +333,7 @@ def test_one_class(tmp_path):
     prepare(tmp_path)
 
 
-def test_subjects_01_and_1_are_one(tmp_path):
-  who = ['01', '1', '02', '2', '3', '03', '04', '4', '5', '05']
-  rows = [f'{n}.npy,{"ab"[n % 2]},{w}' for n, w in enumerate(who)]
-  write_manifest(tmp_path / 'raw', rows, 'file,label,subject')
-  prepare(tmp_path)
-  splits = read_splits(tmp_path)
-  train, test = (
-    {int(r['subject']) for r in splits[name].values()}
-    for name in ('train', 'test')
-  )
-  assert not train & test and train | test == {1, 2, 3, 4, 5}
-
-
-def test_subjects_in_both_splits_are_noted(tmp_path, notices):
-  rows = ['a.npy,s,7,train', 'b.npy,t,8,train', 'c.npy,s,7,test']
-  write_manifest(tmp_path / 'raw', rows, 'file,label,subject,split')
-  prepare(tmp_path)
-  text = '\n'.join(notices)
-  assert 'subjects 7 are in both train and test' in text
-  assert 'split test has no clip of class t' in text
-  assert '2 clips in split train: s 1, t 1' in text
-  assert '1 clips in split test: s 1' in text
-
-
-def test_who_alone_has_a_class_is_not_drawn(tmp_path, notices):
-  """Whoever it is: with each of six in turn, so also who would be drawn."""
-  for number, solo in enumerate(SUBJECTS):
-    notices.clear()
-    rows = [*BY_SUBJECT, f'solo.npy,solo,{solo}']
-    root = write_manifest(tmp_path / str(number), rows, 'file,label,subject')
-    registry.prepare_dataset(
-      f'skeleton_folder/n{number}', tmp_path / 'data', root, workers=1
-    )
-    splits = read_splits(tmp_path, f'n{number}')
-    assert 'solo.npy' in splits['train'] and len(splits['test']) == 2
-    if any('were drawn too' in text for text in notices):
-      (text,) = [text for text in notices if 'were drawn too' in text]
-      assert f'({solo} were drawn too' in text
-      return
-  raise AssertionError('nobody was drawn')
-
-
-def test_files_that_are_not_listed_are_noted(tmp_path, notices):
+def test_unlisted_files_are_noted(tmp_path, notices):
   root = write_manifest(tmp_path / 'raw', GIVEN, 'file,label,split')
   write_clip(root / 'more' / 'x.npy', 20)
   write_clip(root / 'more' / 'y.npy', 21)
@@ -417,40 +341,3 @@ def test_files_that_are_not_listed_are_noted(tmp_path, notices):
   prepare(tmp_path)
   (text,) = [text for text in notices if 'not listed' in text]
   assert '2 files are not listed in' in text and 'more/x.npy' in text
-
-
-@pytest.mark.parametrize(
-  ('gone', 'message'),
-  [('c', "split 'test': .*got none"), ('b', "class 'wave' has no clip to")],
-)
-def test_skip_bad_may_not_empty_a_class_or_split(tmp_path, gone, message):
-  root = write_manifest(tmp_path / 'raw', GIVEN, 'file,label,split')
-  (root / f'{gone}.npy').unlink()
-  with pytest.raises(UserError, match='no such file'):
-    prepare(tmp_path)
-  with pytest.raises(UserError, match=message):
-    prepare(tmp_path, skip_bad=True)
-
-
-def test_the_same_frames_in_two_splits(tmp_path):
-  root = tmp_path / 'raw'
-  for n, name in enumerate(['one', 'two', 'three']):
-    poses = [[openpose_body(body_at(100 + t, 100, seed=n))] for t in range(3)]
-    write_openpose(root / name, poses)
-  poses = [[openpose_body(body_at(100 + t, 100, seed=0))] for t in range(3)]
-  write_openpose(root / 'other', poses, 'renamed')
-  rows = ['one,sit,train', 'two,wave,train', 'three,wave,test']
-  head = 'file,label,split'
-  write_file(root / 'manifest.csv', '\n'.join([head, *rows, 'other,sit,test']))
-  with pytest.raises(
-    UserError,
-    match='raw/other: the same content as .*raw/one, but in split test',
-  ):
-    prepare(tmp_path)
-  write_file(
-    root / 'manifest.csv', '\n'.join([head, *rows, 'other,wave,train'])
-  )
-  with pytest.raises(
-    UserError, match='raw/other: the same content.*one, but in class wave, not'
-  ):
-    prepare(tmp_path)

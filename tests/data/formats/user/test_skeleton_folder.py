@@ -1,4 +1,4 @@
-"""A user's own folder: from a tree of clips and layout.yaml to a dataset."""
+"""A dataset from a user's own folder: a tree of clips and a layout.yaml."""
 
 import itertools
 import pathlib
@@ -49,12 +49,12 @@ def test_a_folder_of_classes(tmp_path, notices):
   assert info.metadata['layout'] == 'coco_17'
   assert info.metadata['confidence'] is False
   splits = read_splits(tmp_path)
-  # One of five is 20%.
+  # 20% of five clips per class.
   assert {k: len(v) for k, v in splits.items()} == {'train': 8, 'test': 2}
   assert {r['label'] for r in splits['test'].values()} == {0, 1}
-  found = splits['train'] | splits['test']
+  records = splits['train'] | splits['test']
   for seed, (label, n) in enumerate(itertools.product((0, 1), range(5))):
-    record = found[f'{("sit", "wave")[label]}/{n}.npy']
+    record = records[f'{("sit", "wave")[label]}/{n}.npy']
     assert record['label'] == label and record['subject'] == -1
     np.testing.assert_array_equal(
       record['keypoints'][0], np.float32(make_clip(4, 17, 2, seed=seed))
@@ -64,7 +64,7 @@ def test_a_folder_of_classes(tmp_path, notices):
   assert '2 of 10 clips' in notice and 'subjects' in notice
 
 
-def test_three_lines_from_python(tmp_path):
+def test_reading_with_tfds(tmp_path):
   write_tree(tmp_path / 'raw')
   prepare(tmp_path)
   source = tfds.data_source(
@@ -127,7 +127,7 @@ def test_the_same_clips_give_the_same_splits(tmp_path):
     assert first.setdefault('test', test) == test and len(test) == 6
 
 
-def test_classes_that_are_numbers_are_in_their_order(tmp_path):
+def test_numeric_classes_are_sorted_by_value(tmp_path):
   write_tree(tmp_path / 'raw', ('10', '9', '-1'), 2)
   assert prepare(tmp_path).info.features['label'].names == ['-1', '9', '10']
   write_tree(tmp_path / 'raw', ('10', '9', '-1', 'walk'), 2)
@@ -156,7 +156,7 @@ def test_other_files_are_skipped_and_named(tmp_path, notices):
 
 
 def test_openpose_in_folders_and_side_by_side(tmp_path):
-  """wave/a is a folder; b and c lie together, as OpenPose writes them."""
+  """wave/a is a folder of one video; b and c share one."""
   poses = {
     name: [body_at(100 + t, 100, seed=seed) for t in range(seed + 2)]
     for seed, name in enumerate('abcdef')
@@ -173,11 +173,12 @@ def test_openpose_in_folders_and_side_by_side(tmp_path):
   write_openpose(root / 'sit' / 'deep' / 'both', frames('e'), 'e')
   write_openpose(root / 'sit' / 'deep' / 'both', frames('f'), 'f')
   builder = prepare(tmp_path)
-  assert builder.info.metadata['layout'] == 'openpose_25'  # 75 values say so
+  # From 75 values per body.
+  assert builder.info.metadata['layout'] == 'openpose_25'
   assert builder.info.metadata['units'] == 'pixels'
   assert builder.info.metadata['confidence'] is True
   splits = read_splits(tmp_path)
-  found = splits['train'] | splits['test']
+  records = splits['train'] | splits['test']
   paths = dict(
     zip(
       'abcdef',
@@ -186,14 +187,14 @@ def test_openpose_in_folders_and_side_by_side(tmp_path):
       strict=True,
     )
   )
-  assert sorted(found) == sorted(paths.values())
+  assert sorted(records) == sorted(paths.values())
   for name, path in paths.items():
     np.testing.assert_array_equal(
-      found[path]['keypoints'][0], np.float32(poses[name])
+      records[path]['keypoints'][0], np.float32(poses[name])
     )
 
 
-# What layout.yaml says
+# layout.yaml
 
 
 def test_settings(tmp_path):
@@ -223,8 +224,8 @@ def test_the_image_size_of_mediapipe(tmp_path):
   write_file(tmp_path / 'raw' / 'layout.yaml', 'image_size: [200, 400]')
   prepare(tmp_path)
   splits = read_splits(tmp_path)
-  got = (splits['train'] | splits['test'])['b/3.json']['keypoints'][0]
-  np.testing.assert_allclose(got, clip * [1, 2, 1, 1], rtol=1e-6)
+  keypoints = (splits['train'] | splits['test'])['b/3.json']['keypoints'][0]
+  np.testing.assert_allclose(keypoints, clip * [1, 2, 1, 1], rtol=1e-6)
 
 
 ROBOT = """\
@@ -246,7 +247,7 @@ def test_a_layout_of_ones_own(tmp_path):
     metadata = prepare(tmp_path).info.metadata
     assert metadata['layout'] == 'robot'
     assert metadata['units'] == 'millimetres'
-    # Another process knows it from the prepared data alone.
+    # Another process needs only the prepared data.
     del layouts.LAYOUTS['robot']
     (root / 'layout.yaml').unlink()
     assert sum(map(len, read_splits(tmp_path).values())) == 4
@@ -259,7 +260,7 @@ def test_a_layout_of_ones_own(tmp_path):
     layouts.LAYOUTS.pop('robot', None)
 
 
-def test_a_reader_goes_to_another_process_with_its_layout(tmp_path):
+def test_a_reader_can_be_pickled(tmp_path):
   root = write_tree(tmp_path / 'raw', layout='')
   write_file(root / 'layout.yaml', 'layout: unik_17')
   cls = registry.get_builder_class('skeleton_folder')
@@ -308,7 +309,7 @@ def test_bad_settings(tmp_path, case):
     prepare(tmp_path)
 
 
-def test_without_settings_the_clips_have_to_say(tmp_path):
+def test_without_settings_a_layout_must_be_clear(tmp_path):
   write_tree(tmp_path / 'raw', layout='')
   with pytest.raises(UserError, match='sit/0.npy: 17 joints.*coco_17, unik_17'):
     prepare(tmp_path)
@@ -330,10 +331,14 @@ def blocks(language):
 def test_the_settings_in_the_docs_are_read(tmp_path):
   builtin, custom = blocks('yaml')
   write_file(tmp_path / 'layout.yaml', builtin)
-  got = settings.read_settings(tmp_path)
-  assert got.layout == layouts.get_layout('coco_17')
-  assert (got.units, got.persons, got.confidence) == ('pixels', 1, True)
-  assert got.image_size == (1920, 1080)
+  stated = settings.read_settings(tmp_path)
+  assert stated.layout == layouts.get_layout('coco_17')
+  assert (stated.units, stated.persons, stated.confidence) == (
+    'pixels',
+    1,
+    True,
+  )
+  assert stated.image_size == (1920, 1080)
   write_file(tmp_path / 'layout.yaml', custom)
   layout = settings.read_settings(tmp_path).layout
   assert (layout.name, layout.num_joints) == ('upper_body', 5)

@@ -1,4 +1,4 @@
-"""A user's own folder that is not as it has to be, or may not be."""
+"""Folders that are refused or noted."""
 
 import itertools
 import os
@@ -134,7 +134,7 @@ def test_bad_trees(tmp_path, case):
   )
 
 
-def test_nothing_usable(tmp_path):
+def test_no_clips(tmp_path):
   write_file(tmp_path / 'raw' / 'wave' / 'a.mp4', '')
   with pytest.raises(UserError, match=r'raw: no clip.*\(1 files .*mp4'):
     prepare(tmp_path)
@@ -152,7 +152,7 @@ def test_names_that_are_not_utf8(tmp_path):
     prepare(tmp_path)
 
 
-def test_skip_bad_goes_on_and_reports(tmp_path):
+def test_skip_bad_reports(tmp_path):
   rows = [
     f'{n}.npy,{"ab"[n % 2]},{"test" if n > 7 else "train"}' for n in range(10)
   ]
@@ -180,10 +180,10 @@ def test_skip_bad_goes_on_and_reports(tmp_path):
   ]
 
 
-# The wrong level
+# The wrong folder level
 
 
-def test_a_folder_too_high(tmp_path):
+def test_a_folder_one_level_too_high(tmp_path):
   write_tree(tmp_path / 'raw' / 'export', layout='')
   write_file(tmp_path / 'raw' / 'layout.yaml', 'layout: coco_17')
   with pytest.raises(
@@ -193,7 +193,7 @@ def test_a_folder_too_high(tmp_path):
 
 
 def test_folders_of_subjects(tmp_path, notices):
-  """Either level may be the classes, so it is said and not refused."""
+  """Either level may be the classes, so this is noted and not refused."""
   root = tmp_path / 'raw'
   for seed, (who, label, n) in enumerate(
     itertools.product(('Ann', 'Bob'), ('sit', 'wave'), range(2))
@@ -264,7 +264,7 @@ def test_settings_in_the_wrong_place(tmp_path, name):
     prepare(tmp_path)
 
 
-def test_the_name_alone_is_due():
+def test_only_the_name_is_expected():
   with pytest.raises(
     UserError, match='only the name .*skeleton_folder/x.*configs/own.py:x$'
   ):

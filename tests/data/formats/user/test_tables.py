@@ -9,13 +9,11 @@ from helpers.user_clips import (
   make_clip,
   parse_clip,
   read_keypoints,
-  write_array,
   write_file,
 )
 
 from unik_jax.data.formats.user.dataset_format import detect_format
 from unik_jax.errors import UserError
-from unik_jax.skeletons.layouts import get_layout
 
 
 @pytest.mark.parametrize('axes', ['xy', 'xyz', 'xyc', 'xyzc'])
@@ -25,8 +23,8 @@ def test_table_with_a_header(tmp_path, axes):
     tmp_path / 'a.csv', csv_text(clip.reshape(4, -1), csv_columns(axes=axes))
   )
   np.testing.assert_array_equal(read_keypoints(path)[0], clip)
-  found = parse_clip(path)
-  assert found.confidence == axes.endswith('c') and found.layout == 'coco_17'
+  parsed = parse_clip(path)
+  assert parsed.confidence == axes.endswith('c') and parsed.layout == 'coco_17'
 
 
 def test_columns_go_by_name(tmp_path):
@@ -42,7 +40,7 @@ def test_columns_go_by_name(tmp_path):
 
 
 def test_table_of_frames_and_persons(tmp_path):
-  """Ann is in frames 10, 12, 16 and Bob in 10 and 14, of every second."""
+  """Ann is in frames 10, 12, 16 and Bob in 10, 14: the step is 2."""
   poses = make_clip(5, 17, 3)
   poses[0, 3, 2] = 0
   rows = [
@@ -52,22 +50,24 @@ def test_table_of_frames_and_persons(tmp_path):
     )
   ]
   header = csv_columns(axes='xyc', extra=['frame', 'person'])
-  got = read_keypoints(write_file(tmp_path / 'a.csv', csv_text(rows, header)))
+  keypoints = read_keypoints(
+    write_file(tmp_path / 'a.csv', csv_text(rows, header))
+  )
   expected = np.zeros((2, 4, 17, 3))
-  expected[0, [1, 0, 3]] = poses[[1, 2, 3]]  # has more confidence, so is first
+  expected[0, [1, 0, 3]] = poses[[1, 2, 3]]  # more confidence, so first
   expected[1, [0, 2]] = poses[[0, 4]]
   expected[1, 0, 3] = 0
-  np.testing.assert_array_equal(got, expected)
+  np.testing.assert_array_equal(keypoints, expected)
 
 
 def test_persons_without_frames_have_their_rows_in_order(tmp_path):
   poses = make_clip(5, 17, 2)
   rows = [[*p.ravel(), who] for p, who in zip(poses, 'aabab', strict=True)]
   text = csv_text(rows, csv_columns(extra=['person']))
-  got = read_keypoints(write_file(tmp_path / 'a.csv', text))
-  np.testing.assert_array_equal(got[0], poses[[0, 1, 3]])
-  np.testing.assert_array_equal(got[1, :2], poses[[2, 4]])
-  assert not got[1, 2].any()
+  keypoints = read_keypoints(write_file(tmp_path / 'a.csv', text))
+  np.testing.assert_array_equal(keypoints[0], poses[[0, 1, 3]])
+  np.testing.assert_array_equal(keypoints[1, :2], poses[[2, 4]])
+  assert not keypoints[1, 2].any()
 
 
 @pytest.mark.parametrize('channels', [2, 3, 4])
@@ -103,14 +103,14 @@ def test_other_delimiters(tmp_path, delimiter):
   np.testing.assert_array_equal(read_keypoints(path)[0], clip)
 
 
-def test_kinect_orders_are_told_apart_by_the_header(tmp_path):
+def test_the_header_distinguishes_kinect_orders(tmp_path):
   """kinect_20 and msr_20 have the same joints in another order."""
   clip = make_clip(2, 20, 2)
   for layout in ('kinect_20', 'msr_20'):
     text = csv_text(clip.reshape(2, -1), csv_columns(layout))
-    found = parse_clip(write_file(tmp_path / 'a.csv', text))
-    assert found.layout == layout
-    np.testing.assert_array_equal(found.keypoints[0], clip)
+    parsed = parse_clip(write_file(tmp_path / 'a.csv', text))
+    assert parsed.layout == layout
+    np.testing.assert_array_equal(parsed.keypoints[0], clip)
 
 
 GOOD_ROWS = make_clip(3, 17, 2).reshape(3, -1).tolist()
@@ -218,9 +218,9 @@ def test_other_names_of_a_confidence(tmp_path, name):
   clip = make_clip(3, 17, 3)
   header = [c.replace('confidence', name) for c in csv_columns(axes='xyc')]
   path = write_file(tmp_path / 'a.csv', csv_text(clip.reshape(3, -1), header))
-  found = parse_clip(path)
-  assert found.confidence and found.layout == 'coco_17'
-  np.testing.assert_array_equal(found.keypoints[0], clip)
+  parsed = parse_clip(path)
+  assert parsed.confidence and parsed.layout == 'coco_17'
+  np.testing.assert_array_equal(parsed.keypoints[0], clip)
 
 
 @pytest.mark.parametrize(
@@ -237,9 +237,9 @@ def test_joints_in_other_spellings(tmp_path, spell):
   clip = make_clip(3, 17, 2)
   header = [spell(name) for name in csv_columns()]
   path = write_file(tmp_path / 'a.csv', csv_text(clip.reshape(3, -1), header))
-  found = parse_clip(path)
-  assert found.layout == 'coco_17' and not found.notes
-  np.testing.assert_array_equal(found.keypoints[0], clip)
+  parsed = parse_clip(path)
+  assert parsed.layout == 'coco_17' and not parsed.notes
+  np.testing.assert_array_equal(parsed.keypoints[0], clip)
 
 
 def test_columns_that_are_not_read_are_noted(tmp_path):
@@ -254,7 +254,7 @@ def test_columns_that_are_not_read_are_noted(tmp_path):
 
 @pytest.mark.parametrize('header', [True, False])
 def test_german_excel(tmp_path, header):
-  """Semicolons, decimal commas, and rows of nothing at the end."""
+  """Semicolons, decimal commas, and an empty row at the end."""
   clip = make_clip(3, 17, 2)
   text = csv_text(clip.reshape(3, -1), csv_columns() if header else None)
   text = text.replace(',', ';').replace('.', ',') + ';' * 33 + '\r\n'
@@ -263,7 +263,7 @@ def test_german_excel(tmp_path, header):
 
 
 @pytest.mark.parametrize('cell', ['NA', 'n/a', '#N/A', 'null', 'None'])
-def test_words_for_nothing(tmp_path, cell):
+def test_words_for_a_missing_value(tmp_path, cell):
   clip = make_clip(3, 17, 2)
   rows = clip.reshape(3, -1).tolist()
   rows[0][:2], clip[0, 0] = [cell, cell], 0
@@ -296,34 +296,6 @@ def test_mediapipes_own_names(tmp_path):
     for name in csv_columns('mediapipe_33', 'xyzc')
   ]
   path = write_file(tmp_path / 'a.csv', csv_text(clip.reshape(3, -1), header))
-  found = parse_clip(path)
-  assert found.layout == 'mediapipe_33' and found.confidence
-  np.testing.assert_array_equal(found.keypoints[0], clip)
-
-
-def doubtful(confidence=0.7):
-  clip = make_clip(4, 18, 3)
-  clip[..., 2] = confidence
-  clip[1, 2] = np.nan
-  return clip
-
-
-def test_a_third_channel_that_may_be_a_confidence(tmp_path):
-  array = write_array(tmp_path / 'a.npy', doubtful())
-  layout = get_layout('openpose_18')
-  text = write_file(tmp_path / 'a.csv', csv_text(doubtful().reshape(4, -1)))
-  for path in (array, text):
-    with pytest.raises(UserError, match=f'{path.name}: .* `confidence: true`'):
-      detect_format(clip_sources(path), layout=layout)
-    for stated in (True, False):
-      form = detect_format(clip_sources(path), layout=layout, confidence=stated)
-      assert form.confidence is stated
-  # Metres, depth, and a header that says it.
-  for clip in (doubtful() / [400, 400, 1], doubtful(1.5), doubtful()[..., :2]):
-    path = write_array(tmp_path / 'b.npy', clip)
-    assert not detect_format(clip_sources(path)).confidence
-  path = write_file(
-    tmp_path / 'b.csv',
-    csv_text(doubtful().reshape(4, -1), csv_columns('openpose_18', 'xyz')),
-  )
-  assert not detect_format(clip_sources(path)).confidence
+  parsed = parse_clip(path)
+  assert parsed.layout == 'mediapipe_33' and parsed.confidence
+  np.testing.assert_array_equal(parsed.keypoints[0], clip)
