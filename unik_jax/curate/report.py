@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any
 
-from unik_jax.curate import clip_writer, sheet, splitting
+from unik_jax.curate import clip_writer, contact_sheet, splitting
 from unik_jax.curate.planning import Plan
 from unik_jax.html import charts, pages
 from unik_jax.html.pages import Column, Figure
@@ -11,18 +11,18 @@ from unik_jax.runtime.atomic_files import atomic_write
 
 PAGE = 'report.html'
 SHOWN = 10  # clips on the contact sheet
-_LISTED = 200  # dropped clips to list
+_MAX_LISTED = 200  # dropped clips, and skipped files
 _REASONS = {
   'share': 'a body in too few frames',
-  'nobody': 'nobody seen',
+  'nobody': 'no body',
   'experts': 'too few estimators',
-  'frame count': 'estimators disagree on the frame count',
+  'frame count': 'estimators differ in the number of frames',
   'units': 'estimators in different units',
 }
 # Each histogram: title, key in the summary, horizontal axis.
 _HISTOGRAMS = (
   ('Clips, kept or not', 'body_share', 'Share of frames with a body'),
-  ('Frames', 'frame_confidence', 'exp(-d), d as SST-A has it'),
+  ('Frames', 'frame_confidence', 'exp(-d), with d as in SST-A'),
   ('Joints', 'joint_confidence', 'Confidence of the aggregate'),
 )
 
@@ -44,7 +44,7 @@ def write_page(
     The page's path.
   """
   clips = summary['clips']
-  dropped = summary['dropped_clips'][:_LISTED]
+  dropped = summary['dropped_clips'][:_MAX_LISTED]
   html = pages.render_page(
     __package__,
     'curation.html',
@@ -75,7 +75,7 @@ def write_page(
     unlisted=clips['dropped'] - len(dropped),
     bad_files=_text_table(
       ('Video', 'Why'),
-      [(f['video'], f['reason']) for f in summary['bad_files'][:_LISTED]],
+      [(f['video'], f['reason']) for f in summary['bad_files'][:_MAX_LISTED]],
     ),
   )
   path = plan.out / PAGE
@@ -109,7 +109,7 @@ def _contact_sheet(plan, splits):
   """Returns the clips to show, chosen by the hash of their names."""
   names = sorted(splits, key=splitting.hash_position)[:SHOWN]
   videos = {video.name: n for n, video in enumerate(plan.videos)}
-  colors = sheet.ESTIMATOR_COLORS
+  colors = contact_sheet.ESTIMATOR_COLORS
   clips = []
   for name in sorted(names):
     n = videos[name]
@@ -118,7 +118,7 @@ def _contact_sheet(plan, splits):
       {
         'name': name,
         'label': plan.classes[n],
-        'svg': sheet.draw_strip(
+        'svg': contact_sheet.draw_strip(
           refined.tracks,
           refined.clip,
           plan.setup.layout,

@@ -1,4 +1,7 @@
-"""The contact sheet's pictures: skeletons before and after refinement."""
+"""Pictures of the contact sheet: skeletons before and after refinement.
+
+Shape legend: N estimators, M persons, T frames, V joints.
+"""
 
 import numpy as np
 from markupsafe import Markup
@@ -17,36 +20,32 @@ _SIDE_COLORS = {0: '#1d2733', -1: '#2a6191', 1: '#b8571b'}
 
 
 def draw_strip(
-  before: np.ndarray, clip: np.ndarray, layout: Layout, label: str
+  tracks: np.ndarray, clip: np.ndarray, layout: Layout, label: str
 ) -> Markup:
   """Returns an SVG of one clip: estimators above, the refined pose below.
 
-  Both rows use one frame of reference, the box around the refined bodies of
-  the moment, so that differences in the first row can be seen.
+  Both rows of a moment are centred on the box of its refined bodies, so that
+  differences between the estimators can be seen.
 
   Args:
-    before: (M, N, T, V, 3) of N estimators, zeros where missing.
+    tracks: (M, N, T, V, 3) of the estimators, zeros where missing.
     clip: (M, T, V, 3) refined.
-    layout: of the joints.
+    layout: joint layout.
     label: text for screen readers.
   """
-  moments_seen = np.flatnonzero(clip.any((0, 2, 3)))
-  if not len(moments_seen):
+  body_frames = np.flatnonzero(clip.any((0, 2, 3)))
+  if not len(body_frames):
     return Markup()
-  places = np.linspace(0, len(moments_seen) - 1, MOMENTS).round().astype(int)
-  raw, refined = (
-    pose_statistics.visible_points(before),
-    pose_statistics.visible_points(clip),
-  )
-  raw = raw.swapaxes(0, 1)  # by estimator
-  boxes = [_box(refined[:, t]) for t in moments_seen[places]]
-  # One scale for all moments, with room for what lies outside of the box.
+  places = np.linspace(0, len(body_frames) - 1, MOMENTS).round().astype(int)
+  moments = body_frames[places]
+  raw = pose_statistics.visible_points(tracks).swapaxes(0, 1)  # by estimator
+  refined = pose_statistics.visible_points(clip)
+  boxes = [_box(refined[:, t]) for t in moments]
+  # One scale for all moments, with a margin for joints outside of the box.
   size = 1.15 * float(np.nanmax([np.ptp(box, 0) for box in boxes]))
   scale = (_CELL - 2 * _MARGIN) / (size or 1)
   pictures = []
-  for column, (t, box) in enumerate(
-    zip(moments_seen[places], boxes, strict=True)
-  ):
+  for column, (t, box) in enumerate(zip(moments, boxes, strict=True)):
     estimates, (pose,) = (
       (points[:, :, t] - box.mean(0)) * scale + _CELL / 2
       for points in (raw, refined[None])
