@@ -266,7 +266,7 @@ def test_headlines():
   'name', ['posetics', 'msr_action3d', 'synthetic', 'smarthome', 'ntu60']
 )
 def test_unknown_variant(name):
-  with pytest.raises(UserError, match='it has'):
+  with pytest.raises(UserError, match="expected one of .*got 'jiont'"):
     load(f'{name}:jiont')
 
 

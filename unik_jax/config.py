@@ -158,9 +158,9 @@ def default_config() -> ConfigDict:
         # Frames per clip in evaluation. 0: same as `frames`. -1: whole clips,
         # padded to one of a few lengths.
         'test_frames': 0,
-        # Random samplings of each clip in evaluation; probabilities are averaged.
+        # Random samplings, or evenly spaced crops, of each clip in evaluation.
+        # Their probabilities are averaged.
         'test_clips': 1,
-        # Evenly spaced crops of each clip in evaluation; probabilities are averaged.
         'test_crops': 1,
         # Augmentation: random translation, rotation and scaling over time.
         'random_move': False,
