@@ -2,11 +2,11 @@
 
   python -m unik_jax.main --config=configs/own.py:NAME --workdir=runs/NAME
 
-NAME is that of `python -m unik_jax.prepare skeleton_folder/NAME`, which may as
-well be left to this command: --config.data.manual_dir=FOLDER.
+NAME is that of `python -m unik_jax.prepare skeleton_folder/NAME`. With
+--config.data.manual_dir=FOLDER, this command prepares the dataset itself.
 
-The recipe is that of `modern` in configs/msr_action3d.py, which was chosen on
-some 280 clips, with normalisation and sampling that suit any layout. With
+The recipe is `modern` of configs/msr_action3d.py, which was chosen on some 280
+clips, with normalization and sampling that suit any joint layout. With
 thousands of clips, use the full network:
 --config.model.widths="(64, 64, 64, 64, 128, 128, 128, 256, 256, 256)".
 """
@@ -16,15 +16,16 @@ from unik_jax.errors import UserError
 
 
 def get_config(name=''):
-  """Layout, classes, persons and channels are those of the prepared data."""
+  """Returns the config for a dataset; its layout and classes are taken over."""
   if not name:
     raise UserError(
-      'name your dataset, as in --config=configs/own.py:NAME after `python -m'
-      ' unik_jax.prepare skeleton_folder/NAME --manual_dir=FOLDER`'
+      'configs/own.py: expected the name of your dataset, as in'
+      ' --config=configs/own.py:NAME after `python -m unik_jax.prepare'
+      ' skeleton_folder/NAME --manual_dir=FOLDER`'
     )
   if '/' in name:
     raise UserError(
-      f'{name!r}: only the name of your dataset is due here, as in'
+      f'configs/own.py: expected the name of your dataset, got {name!r}. Use'
       f' --config=configs/own.py:{name.rpartition("/")[2]}'
     )
   config = default_config()
