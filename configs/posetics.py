@@ -12,7 +12,7 @@ Variants, at most one word of each line, as in `configs/posetics.py:3d,bone`:
     all joints of NTU RGB+D
   joint (default), bone, joint_motion, bone_motion
   official (default): the authors' train_joint.yaml and test_joint.yaml; 3-D,
-    which these do not cover, is normalized like their NTU RGB+D
+    which these do not cover, is normalised like their NTU RGB+D
   modern: `unik_jax.recipes.apply_modern`
 
 Not measured: the dataset is available on request only.
