@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers.fixtures import write_msr_fixture
+from helpers.msr_action3d import write_msr_files
 from helpers.random_clips import RANDOM, make_config, make_records
 
 from unik_jax.config import default_config
@@ -187,7 +187,7 @@ def test_the_record_is_not_changed():
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
   folder = tmp_path_factory.mktemp('msr')
-  clips = write_msr_fixture(folder / 'manual')
+  clips = write_msr_files(folder / 'manual')
   registry.prepare_dataset('msr_action3d', folder, folder / 'manual')
   return str(folder), clips
 

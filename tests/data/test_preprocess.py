@@ -13,7 +13,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from unik_jax.data.energy import sort_by_energy
-from unik_jax.data.formats import lcrnet, ntu
+from unik_jax.data.formats import lcrnet, ntu_text, ntu_tracks
 from unik_jax.data.normalize import get_preset, normalize_screen
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.errors import UserError
@@ -47,7 +47,9 @@ def read(key):
   if not path.exists():
     pytest.skip(f'{path} is missing')
   if source == 'ntu':
-    return ntu.track_by_slot(ntu.parse_bodies(path.read_bytes(), str(path)))
+    return ntu_tracks.track_by_slot(
+      ntu_text.parse_bodies(path.read_bytes(), str(path))
+    )
   poses = lcrnet.parse_poses(path.read_bytes(), str(path))
   return normalize_screen(sort_by_energy(lcrnet.to_unik_17(poses)))
 
