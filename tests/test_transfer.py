@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unik_jax import train, transfer
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
 from unik_jax.official.convert import to_official
@@ -15,7 +15,7 @@ from unik_jax.skeletons.layouts import get_layout
 
 
 def make_config(**data):
-  config = default()
+  config = default_config()
   config.epochs = 1
   config.batch_size = config.eval_batch_size = 8
   config.model.update(widths=(8, 8), strides=(1, 2))

@@ -31,7 +31,7 @@ class Evaluator:
     self._weights, self._absent = None, {}
     step, options = self.step, {}
     if mesh:
-      options['out_shardings'] = sharding.replicated(mesh)
+      options['out_shardings'] = sharding.replicated_sharding(mesh)
       if self._packs:  # each device by itself: theirs differ in who is there
         step = jax.shard_map(
           step,

@@ -12,7 +12,7 @@ from logging import getLogger
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from unik_jax.errors import UserError, no_such_key
+from unik_jax.errors import UserError, describe_missing_key
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The experiment: configs/NAME.py, or configs/NAME.py:VARIANT.'
@@ -32,7 +32,7 @@ def _parse(argv):
     rest = flags.FLAGS(argv)
     _CONFIG.value.get('seed')  # a file that failed to load raises only here
   except (AttributeError, KeyError) as error:
-    sys.exit(f'error: {no_such_key(error)}')
+    sys.exit(f'error: {describe_missing_key(error)}')
   except (flags.Error, OSError) as error:
     # After a traceback through the config file, its last line is the error.
     text = str(error).strip()
@@ -48,16 +48,16 @@ def main(argv):
   from jax.errors import JaxRuntimeError
 
   from unik_jax import train
-  from unik_jax.runtime import compile_cache, heap, sharding
+  from unik_jax.runtime import compile_cache, distributed, heap
 
   # Orbax and asyncio print a failed write many times over; we say it once.
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
   getLogger('asyncio').disabled = True
-  compile_cache.enable()
+  compile_cache.enable_compile_cache()
   try:
     if _MULTIHOST.value:
-      sharding.connect()
+      distributed.connect_processes()
     heap.keep_freed_memory()
     train.run(_CONFIG.value, _WORKDIR.value)
   except UserError as error:
@@ -65,7 +65,7 @@ def main(argv):
   except JaxRuntimeError as error:
     if not _MULTIHOST.value:
       raise
-    sharding.abandon(error)
+    distributed.abandon_run(error)
   except KeyboardInterrupt:
     sys.exit(130)
 

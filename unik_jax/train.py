@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from unik_jax import evaluate, metrics, optim, transfer
-from unik_jax.config import check
+from unik_jax.config import check_config
 from unik_jax.data import loader, registry
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit, fill_data_config
@@ -43,7 +43,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   """Trains (or only evaluates) an experiment, going on where it stopped.
 
   Args:
-    config: as in `unik_jax.config.default`.
+    config: as in `unik_jax.config.default_config`.
     workdir: for checkpoints, config.json, metrics.jsonl and summary.json.
 
   Returns:
@@ -53,13 +53,15 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     UserError: bad settings or input, before any long work; NaN in training.
     SystemExit: after SIGTERM or Ctrl-C, when the state is saved.
   """
-  check(config)
+  check_config(config)
   card.commit()  # looked up now, before anyone changes the code
 
   # Mesh
   mesh = sharding.make_mesh(config.mesh)
-  sharding.check_batch('batch_size', config.batch_size, mesh, config.accumulate)
-  sharding.check_batch('eval_batch_size', config.eval_batch_size, mesh)
+  sharding.check_batch_size(
+    'batch_size', config.batch_size, mesh, config.accumulate
+  )
+  sharding.check_batch_size('eval_batch_size', config.eval_batch_size, mesh)
 
   # What the config leaves to the dataset
   if not (data := config.data).layout or not min(
@@ -130,7 +132,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   total_steps = config.epochs * steps_per_epoch
 
   # State
-  schedule, optimizer = optim.from_config(config, steps_per_epoch)
+  schedule, optimizer = optim.configure_optimizer(config, steps_per_epoch)
   begin = make_begin(optimizer, ema=config.ema, tune=config.tune)
   key = jax.random.key(config.seed)
   abstract = jax.eval_shape(begin, *net.shapes)
@@ -160,7 +162,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     ),
     donate_argnums=0,
     in_shardings=(shardings, sharding.batch_sharding(mesh)),
-    out_shardings=(shardings, sharding.replicated(mesh)),
+    out_shardings=(shardings, sharding.replicated_sharding(mesh)),
   )
   evaluator = evaluate.Evaluator(net, mesh)
 
@@ -172,8 +174,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     views = max(config.data.test_clips, config.data.test_crops)
     write_scores(workdir, name, clips, *answers, views=views)
     return {
-      **metrics.summarize(*answers),
-      'intervals': metrics.intervals(*answers),
+      **metrics.compute_metrics(*answers),
+      'intervals': metrics.bootstrap_intervals(*answers),
     }
 
   def save_official(state):
@@ -266,7 +268,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       nonlocal top
       part, clips = ('val', val_clips) if val_clips else ('test', test_clips)
       answers[part] = answer(state, clips)
-      result = metrics.summarize(*answers[part])
+      result = metrics.compute_metrics(*answers[part])
       _show(progress, step, part, result, config)
       if part == 'val' and result[config.headline] > top:
         top = result[config.headline]
@@ -330,7 +332,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     _show(progress, step, 'final test', results['test'], config)
     if val_clips is not None and (best_state := _best(best, target)):
       results['best_step'] = int(best_state.step)
-      of_best = metrics.summarize(*answer(best_state, test_clips))
+      of_best = metrics.compute_metrics(*answer(best_state, test_clips))
       results['test_of_best'] = of_best
       _show(
         progress,

@@ -24,7 +24,7 @@ from unik_jax.data import streams
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.data.sampling import SAMPLERS
-from unik_jax.data.transform import WHOLE_CLIP, frames_to_test
+from unik_jax.data.transform import input_frames
 from unik_jax.errors import UserError
 from unik_jax.export.folding import fold
 from unik_jax.official.convert import to_official
@@ -161,15 +161,6 @@ def save_weights(run: restore.Run, path: str | os.PathLike) -> int:
   tensors = to_official(run.net.abstract, run.params, run.batch_stats)
   checkpoints.write_tensors(path, tensors)
   return len(tensors)
-
-
-def input_frames(data: Any) -> int:
-  """Frames of the clips that the network is given, by a config's `data`.
-
-  Where it is tested on whole clips, as many as it was trained on.
-  """
-  frames = frames_to_test(data)
-  return data.frames if frames == WHOLE_CLIP else frames
 
 
 def input_shape(run: restore.Run) -> tuple[int, int, int, int]:

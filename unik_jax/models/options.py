@@ -3,36 +3,51 @@
 Plain data, so that reading a config imports no network.
 """
 
-NAME = 'unik'  # a key of `registry.MODELS`
-
 DEFAULTS = {
-  # All networks.
-  'name': NAME,
-  'dtype': 'float32',  # of the computation: float32, bfloat16
-  # Which form of the operations runs: einsum (ops.py), cpu (ops_cpu.py), or
-  # auto, by the platform of the mesh.
+  # A key of `registry.MODELS`.
+  'name': 'unik',
+  # Of the computation: 'float32' or 'bfloat16'. Parameters are float32.
+  'dtype': 'float32',
+  # Form of the operations: 'einsum' (ops.py) or 'cpu' (ops_cpu.py). 'auto': by
+  # the platform of the mesh.
   'implementation': 'auto',
-  'remat': False,  # recompute blocks in the backward pass to save memory
-  'norm_groups': 1,  # parts of a batch with separate batch norm statistics
-  'norm_present': False,  # leave absent persons out of batch norm statistics
-  'widths': (),  # channels of each block or stage; () for the network's own
-  'strides': (),  # temporal stride of each; () for the network's own
-  # unik, agcn, aagcn, st_gcn
-  'temporal_kernel': 9,  # taps, in frames
-  # unik
+  # Recompute blocks in the backward pass, to save memory.
+  'remat': False,
+  # Groups of a batch with separate batch-norm statistics, like the
+  # devices of PyTorch's DataParallel.
+  'norm_groups': 1,
+  # Exclude absent persons from batch norm's statistics.
+  'norm_present': False,
+  # Channels and temporal strides of each block (ms_g3d: of each stage).
+  # (): the network's own.
+  'widths': (),
+  'strides': (),
+  # Frames of a temporal convolution (unik, agcn, aagcn, st_gcn).
+  'temporal_kernel': 9,
+  # unik: heads of each block. first_block_heads = -1: num_heads (the
+  # paper's text; the official code has 3).
   'num_heads': 3,
-  'first_block_heads': 3,  # -1: as many as num_heads (the paper's text)
-  'tau': 1,  # frames in the spatial window
-  'dilations': (),  # of each block's temporal convolution; () for 1
+  'first_block_heads': 3,
+  # unik: frames of S-LSU's temporal window, and the temporal dilation of
+  # each block. (): 1 everywhere.
+  'tau': 1,
+  'dilations': (),
+  # unik: add self-attention to the dependency matrix. attention_scale
+  # False: Eq. 4 of the paper, without the official code's scale.
   'attention': True,
-  'attention_scale': True,  # False: Eq. 4 of the paper
-  'matrix': 'dependency',  # or adaptive, fixed: the paper's AM and FM
-  'dependency_init': 'code',  # or paper (Eq. 3), identity, graph, zeros
-  # st_gcn
+  'attention_scale': True,
+  # unik: 'dependency', or the paper's baselines 'adaptive' (AM) and
+  # 'fixed' (FM), which start from the skeleton's graph.
+  'matrix': 'dependency',
+  # unik: initial dependency matrix: 'code' (official code), 'paper'
+  # (Eq. 3), 'identity', 'graph' or 'zeros'.
+  'dependency_init': 'code',
+  # st_gcn: learn a weight of each edge.
   'edge_importance_weighting': True,
-  'dropout': 0.0,  # the authors use 0.5 on NTU RGB+D
-  # ms_g3d: scales within a frame and in windows; the authors use 8 and 8 on
-  # Kinetics
+  # st_gcn: dropout rate. The authors use 0.5 on NTU RGB+D.
+  'dropout': 0.0,
+  # ms_g3d: graph scales within a frame, and within windows of frames.
+  # The authors use 8 and 8 on Kinetics.
   'num_gcn_scales': 13,
   'num_g3d_scales': 6,
 }

@@ -14,7 +14,7 @@ import jax
 from ml_collections import ConfigDict
 
 import unik_jax
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.export.stablehlo import preprocessing
 from unik_jax.runtime import atomic_files
 
@@ -99,10 +99,10 @@ def render(
     steps: of the whole run.
     command: that trained it; '' where it is not known.
     written: when the card was.
-    results: figures of splits by name, as `metrics.summarize` makes them, with
+    results: figures of splits by name, from `metrics.compute_metrics`, with
       `intervals` where known; None while nothing is measured.
   """
-  data, usual = config.data, default()
+  data, usual = config.data, default_config()
   code, _, dirty = commit().partition('-')
   rows = {
     'Model': f'{_code(config.model.name)}, {params:,} parameters,'
@@ -188,7 +188,7 @@ def _figures(config, results):
 
 
 def _recipe(config):
-  optim, usual = config.optim, default()
+  optim, usual = config.optim, default_config()
   idle = {
     'decay_epochs': optim.schedule == 'cosine',
     'decay_rate': optim.schedule == 'cosine',

@@ -13,7 +13,7 @@ import jax
 from ml_collections import ConfigDict
 
 from unik_jax import optim
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network, network_from_config
 from unik_jax.run import checkpoints
@@ -82,7 +82,7 @@ def load_run(path: str | os.PathLike) -> Run:
     ) from None
   layouts.register_layout(source)
   net = network_from_config(config)
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   begin = make_begin(optimizer, ema=config.ema, tune=config.tune)
   here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   target = jax.tree.map(
@@ -154,7 +154,7 @@ def read_config(folder: pathlib.Path) -> ConfigDict:
     UserError: the folder is no run's, or has settings that are not known.
   """
   remedy = 'name the --workdir of a run that has begun'
-  config, stated = default(), _read(folder / CONFIG, remedy)
+  config, stated = default_config(), _read(folder / CONFIG, remedy)
   try:
     config.update(stated)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
