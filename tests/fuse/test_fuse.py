@@ -76,10 +76,10 @@ def test_logits_and_softmax_differ_where_one_run_is_loud():
 def test_a_fusion_can_be_fused(two, tmp_path):
   """Of three runs, one with two and the rest have the weights of thirds."""
   kept = tmp_path / 'both.npz'
-  scores.write(kept, fusion.fuse_runs(two).scores)
+  scores.write_scores(kept, fusion.fuse_runs(two).scores)
   third = write_run(tmp_path / 'third', make_scores(seed=5))
   made = fusion.fuse_runs([kept, third])
-  parts = scores.align(
+  parts = scores.align_scores(
     [answers_of(run) for run in (*two, third)], ['a', 'b', 'c']
   )
   shares = (0.25, 0.25, 0.5)
@@ -149,14 +149,14 @@ def test_weights_are_chosen_on_held_out_clips_alone(tmp_path):
   fair, lucky = (run['weight'] for run in made.table['runs'])
   assert fair > lucky > 0
   on_val = [answers_of(run, 'val') for run in runs]
-  vals = scores.align(on_val, ['fair', 'lucky'])
+  vals = scores.align_scores(on_val, ['fair', 'lucky'])
   mixed = fair * softmax(vals[0].logits) + lucky * softmax(vals[1].logits)
   hits = mixed.argmax(1) == vals[0].labels
   assert made.table['chosen_on']['top1'] == pytest.approx(hits.mean())
   assert made.table['chosen_on']['clips'] == 60
   assert made.table['headline'] == 'mean_class'
   # Other answers to test clips change no weight.
-  scores.write(
+  scores.write_scores(
     runs[1] / 'scores' / 'test.npz', make_scores(60, seed=9, right=-9.0)
   )
   again = fusion.fuse_runs(runs, 'tuned')
@@ -178,7 +178,7 @@ def test_equals_are_told_apart_by_the_loss():
 @pytest.mark.parametrize('method', ['softmax', 'logits'])
 def test_given_weights(two, method):
   made = fusion.fuse_runs(two, method, weights=[3, 1])
-  joint, bone = scores.align([answers_of(run) for run in two], two)
+  joint, bone = scores.align_scores([answers_of(run) for run in two], two)
   if method == 'softmax':
     expected = 0.75 * softmax(joint.logits) + 0.25 * softmax(bone.logits)
     found = np.exp(made.scores.logits)
@@ -235,7 +235,7 @@ def test_scores_of_old_know_neither_split_nor_views(tmp_path):
   with np.load(tmp_path / 'old.npz') as file:
     parts = {name: file[name] for name in list(file)[:4]}
   np.savez(tmp_path / 'old.npz', **parts)
-  assert scores.read(tmp_path / 'old.npz')[4:] == ('', 0)
+  assert scores.read_scores(tmp_path / 'old.npz')[4:] == ('', 0)
 
 
 # The command
@@ -254,7 +254,9 @@ def test_the_command(two, tmp_path):
   assert done.returncode == 0, done.stderr
   made = fusion.fuse_runs(two, 'tuned')
   assert json.loads(out.read_text()) == made.table
-  np.testing.assert_array_equal(scores.read(kept).logits, made.scores.logits)
+  np.testing.assert_array_equal(
+    scores.read_scores(kept).logits, made.scores.logits
+  )
   lines = done.stdout.splitlines()
   for line, run in zip(lines[1:3], made.table['runs'], strict=True):
     assert line.startswith(run['run']) and f' {run["stream"]} ' in line

@@ -19,7 +19,7 @@ from unik_jax.run import restore
 from unik_jax.run.checkpoints import Checkpoints
 from unik_jax.run.workdir import claim
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, get_layout
-from unik_jax.step import make_begin
+from unik_jax.step import make_init_state
 
 LIMBS = ('left_arm', 'right_arm', 'left_leg', 'right_leg')
 
@@ -282,10 +282,10 @@ def folder(config, tmp_path_factory):
   folder = tmp_path_factory.mktemp('run')
   claim(folder, config)
   clips = loader.Clips(config.data, config.data.test_split)
-  restore.write_data(folder, clips.info, clips.class_names)
+  restore.write_data_json(folder, clips.info, clips.class_names)
   net = network.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
-  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
+  state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(0)))
   with Checkpoints(folder / 'checkpoints', 1) as saved:
     saved.save(7, state, wait=True)
   return folder
@@ -400,7 +400,7 @@ def test_a_layout_without_limbs_has_no_curve_of_them(config, folder):
   run = restore.load_run(folder)
   joints = tuple(f'point_{i}' for i in range(17))
   bones = tuple((joint, joints[0]) for joint in joints[1:])
-  layout = type(run.source)('points', joints, bones, joints[0])
+  layout = type(run.data_layout)('points', joints, bones, joints[0])
   clips = loader.Clips(config.data, config.data.test_split)
   found = robustness.curves(
     run._replace(source=layout),

@@ -140,7 +140,7 @@ def write_run(training, right, classes=4, seconds=6.0):
   (folder / 'scores').mkdir(parents=True)
   labels = np.arange(len(right)) % classes
   answers = np.where(right, labels, (labels + 1) % classes)
-  scores.write(
+  scores.write_scores(
     folder / 'scores' / 'test.npz',
     scores.Scores(
       ids=np.array([f'clip{i}' for i in range(len(right))]),

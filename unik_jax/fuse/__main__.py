@@ -57,7 +57,7 @@ def main(argv):
       fusion.write_table(_OUT.value, made.table)
       print(f'Figures are in {_OUT.value}')
     if kept:
-      scores.write(kept, made.scores)
+      scores.write_scores(kept, made.scores)
       print(f'Scores are in {kept}')
   except (UserError, OSError) as error:
     sys.exit(f'error: {error}')

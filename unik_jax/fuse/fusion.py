@@ -98,12 +98,12 @@ def fuse_runs(
     weights = _check_weights(weights, len(names), method)
   members = [read(name, val=method == 'tuned') for name in names]
   headline = headline or members[0].headline or 'top1'
-  tests = scores.align([member.test for member in members], names)
+  tests = scores.align_scores([member.test for member in members], names)
   labels = tests[0].labels
   logits = [test.logits for test in tests]
   chosen_on = {}
   if method == 'tuned':
-    vals = scores.align(
+    vals = scores.align_scores(
       [member.val for member in members],
       [f'{name}, validation' for name in names],
       'hold the same ones out of each run',
@@ -268,7 +268,7 @@ def write_table(path: str | os.PathLike, table: dict[str, Any]) -> None:
 
 
 def _finite(path):
-  found = scores.read(path)
+  found = scores.read_scores(path)
   if not len(found.ids):
     raise UserError(f'{path}: no clip in it; name another')
   if not np.isfinite(found.logits).all():

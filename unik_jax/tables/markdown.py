@@ -5,7 +5,7 @@ import io
 import statistics
 from collections.abc import Mapping, Sequence
 
-from unik_jax.run.progress import duration
+from unik_jax.run.progress import format_duration
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.summary import Outcome, Pair
 
@@ -116,7 +116,7 @@ def _cells(row, table, columns, outcome, cost):
     mean, deviation = _spread(outcome.figures)
     ours = f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else '')
     seeds = ', '.join(f'{x:.1f}' for x in outcome.figures)
-    seconds = duration(outcome.seconds)
+    seconds = format_duration(outcome.seconds)
   place = list(table.columns).index
   theirs = table.figures.get(row, (None,) * len(table.columns))
   shown = [theirs[place(column)] for column in columns]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, NamedTuple
 
 from unik_jax.errors import UserError
-from unik_jax.run.progress import duration
+from unik_jax.run.progress import format_duration
 from unik_jax.runtime.signals import StopSignal
 from unik_jax.tables.plan import Training
 
@@ -107,11 +107,14 @@ def run_all(
             continue
           del active[place]
           log.close()
-          words = f'{training.folder}, {duration(time.monotonic() - start)}'
+          words = (
+            f'{training.folder}, {format_duration(time.monotonic() - start)}'
+          )
           if process.returncode == 0 and is_done(training):
             left = len(waiting) + len(active)
             pace = (time.monotonic() - begun) / (total - left - len(failed))
-            say(f'ended: {words}; {left} left, about {duration(pace * left)}')
+            left_time = format_duration(pace * left)
+            say(f'ended: {words}; {left} left, about {left_time}')
           elif not stop.requested:
             failed.append(training)
             say(f'failed: {words}: {_last_line(training)}')

@@ -77,7 +77,7 @@ def read(plan: Plan, headline: str) -> dict[str, Outcome]:
         continue
       folders = [training.folder for training in streams]
       if len(folders) == 1:
-        found.append(scores.read(folders[0] / 'scores' / 'test.npz'))
+        found.append(scores.read_scores(folders[0] / 'scores' / 'test.npz'))
       else:  # softmax scores summed, as in the paper
         found.append(fusion.fuse_runs(folders).scores)
       names.append(str(folders[0]))
@@ -85,7 +85,7 @@ def read(plan: Plan, headline: str) -> dict[str, Outcome]:
   if not found:
     return {}
   rows: dict[str, list] = {}
-  aligned = scores.align(found, names, 'run one of them again')
+  aligned = scores.align_scores(found, names, 'run one of them again')
   for (row, folders), answers in zip(owners, aligned, strict=True):
     rows.setdefault(row, []).append((answers, folders))
   return {row: _outcome(seeds, headline) for row, seeds in rows.items()}
