@@ -36,7 +36,7 @@ LCRNET, OPENPOSE = get_layout('lcrnet_13'), get_layout('openpose_18')
 
 def converted(poses, layout):
   """Of poses (T, 17, 3), as far as that layout's joints can be made of them."""
-  clip = joint_maps.convert(
+  clip = joint_maps.convert_clip(
     poses[None], UNIK, layout, confidence=True, partial=True
   )
   return clip[0].round(3)

@@ -25,6 +25,7 @@ from unik_jax import optim
 from unik_jax.data import loader
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.models import network
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import TrainState, make_train_step
@@ -89,7 +90,7 @@ def loader_speed(config, frames, folder):
   config.data.update(
     name='made', data_dir=folder, train_split='train', classes=(), repeats=()
   )
-  clips = loader.Clips(config.data, 'train')
+  clips = PreparedSplit(config.data, 'train')
   size = min(config.batch_size, 32)
   batches = loader.train_batches(clips, config.data, batch_size=size, seed=0)
   count = 2 * CLIPS // size

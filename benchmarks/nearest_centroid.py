@@ -27,7 +27,7 @@ def mean_poses(builder, split):
 
 def main(names):
   for name in names:
-    builder = registry.prepare(name)
+    builder = registry.prepare_dataset(name)
     poses, labels = mean_poses(builder, 'train')
     centroids = np.stack(
       [poses[labels == k].mean(0) for k in range(max(labels) + 1)]

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats import ntu
 
 FRAMES = 103
@@ -99,10 +99,12 @@ def prepare(folder, workers):
   """In a process of its own; prints seconds and megabytes."""
   from unik_jax.data import registry
 
-  registry.builder_class('ntu_rgbd')  # imports are not counted
+  registry.get_builder_class('ntu_rgbd')  # imports are not counted
   with tempfile.TemporaryDirectory() as out:
     start = time.perf_counter()
-    registry.prepare('ntu_rgbd/ntu60', out, folder, workers=int(workers))
+    registry.prepare_dataset(
+      'ntu_rgbd/ntu60', out, folder, workers=int(workers)
+    )
     taken = time.perf_counter() - start
   peak = max(
     resource.getrusage(who).ru_maxrss
@@ -124,10 +126,10 @@ def prepared(folder, workers):
 def main(count=400):
   with tempfile.TemporaryDirectory() as folder:
     write_files(pathlib.Path(folder), count)
-    found = files.find(folder, '.skeleton')
+    found = raw_files.find_files(folder, '.skeleton')
     for file in found[:6]:
       published = read_as_published(file.path).astype(np.float32)
-      assert (ntu.read(file, tracking='slot') == published).all()
+      assert (ntu.read_skeletons(file, tracking='slot') == published).all()
     base = count / seconds(lambda file: read_as_published(file.path), found)
 
     def row(name, count, taken, peak=0):
@@ -136,7 +138,7 @@ def main(count=400):
 
     print(f'{"":28}  files  files/s  ratio  peak MB')
     row('published way, reading alone', count, count / base)
-    row('parse and clean, one core', count, seconds(ntu.read, found))
+    row('parse and clean, one core', count, seconds(ntu.read_skeletons, found))
     for total in (4 * count, 8 * count):
       write_files(pathlib.Path(folder), total)
       for workers in sorted({1, len(os.sched_getaffinity(0))}):

@@ -24,7 +24,7 @@ MOMENTS = 4
 
 
 def main():
-  builder = registry.prepare(NAME)
+  builder = registry.prepare_dataset(NAME)
   layout = get_layout(builder.info.metadata['layout'])
   labels = builder.info.features['label'].names
   # The first complete clip of each action.

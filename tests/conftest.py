@@ -35,5 +35,5 @@ def synthetic_dir(tmp_path_factory):
   from unik_jax.data import registry
 
   folder = tmp_path_factory.mktemp('tfds')
-  registry.prepare('synthetic_skeletons/unik_17_2d', folder)
+  registry.prepare_dataset('synthetic_skeletons/unik_17_2d', folder)
   return folder

@@ -86,7 +86,7 @@ def test_resolves(case):
         check(value, known[key])
 
   check(config.to_dict(), known)
-  assert config.data.name.partition('/')[0] in registry.names()
+  assert config.data.name.partition('/')[0] in registry.dataset_names()
   assert config.headline in metrics.HEADLINES
   if not config.data.layout:
     return  # the dataset decides

@@ -11,7 +11,7 @@ from unik_jax.models import network
 from unik_jax.official import tensor_files
 from unik_jax.official.state_dict import to_official
 from unik_jax.run import restore
-from unik_jax.skeletons.joint_maps import nearest
+from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
 
 
@@ -164,7 +164,7 @@ def test_doubled_joints_are_mixed_as_before():
   source = make_weights(before)
   got = transfer.adapt_weights(source, after, head=False)
   x = np.random.default_rng(1).normal(size=(2, 1, 16, 17, 2))
-  origin = nearest(get_layout('unik_17'), get_layout('ntu_25'))
+  origin = find_nearest(get_layout('unik_17'), get_layout('ntu_25'))
 
   def first_block(net, params, stats, x):
     """Before the mean over joints, for which copies count twice."""
@@ -252,7 +252,7 @@ def test_a_linear_probe_changes_the_classifier_alone(
 def test_the_data_is_mapped_to_the_joints_of_the_weights(run, tmp_path):
   from unik_jax.data import registry
 
-  registry.prepare('synthetic_skeletons/msr_20_3d', tmp_path)
+  registry.prepare_dataset('synthetic_skeletons/msr_20_3d', tmp_path)
   config = make_config(
     data_dir=str(tmp_path),
     name='synthetic_skeletons/msr_20_3d',

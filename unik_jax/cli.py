@@ -1,4 +1,4 @@
-"""What the commands share: quiet logs, and errors without a traceback.
+"""What all commands share: quiet logs, and errors without a traceback.
 
 Imports nothing heavy, so that `--help` answers at once.
 """
@@ -15,23 +15,27 @@ INTERRUPTED = 130  # the shell's exit status of a command ended by Ctrl-C
 
 
 @contextlib.contextmanager
-def command(interrupted: int | str = INTERRUPTED) -> Iterator[None]:
-  """Runs a command's body; a user's mistake ends it in one line.
+def command(
+  interrupted: int | str = INTERRUPTED,
+  errors: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
+  """Runs a command's body and reports expected errors in one line.
 
   Logs show warnings and errors only. Orbax's are hidden: it logs a failed
   write many times, and the command reports it once.
 
   Args:
     interrupted: exit status after Ctrl-C, or a message (exit status 1).
+    errors: exceptions to report besides UserError and OSError.
 
   Raises:
-    SystemExit: for a UserError, an OSError or Ctrl-C.
+    SystemExit: for such an error (exit status 1) or Ctrl-C.
   """
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(_is_not_from_orbax)
   try:
     yield
-  except (UserError, OSError) as error:
+  except (UserError, OSError, *errors) as error:
     sys.exit(f'error: {error}')
   except KeyboardInterrupt:
     sys.exit(interrupted)

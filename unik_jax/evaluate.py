@@ -12,8 +12,8 @@ from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 
 from unik_jax import metrics, optim, transfer
-from unik_jax.data import loader
-from unik_jax.data.batches import Feed
+from unik_jax.data.mesh_batches import MeshBatches
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.models.network import Network
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import restore_checkpoint, restore_target
@@ -98,8 +98,8 @@ class Evaluator:
     Args:
       params: parameters of the network.
       batch_stats: batch statistics of the network.
-      batches: from `Feed.evaluation`. Rows whose `clip` is -1 pad a batch and
-        are dropped.
+      batches: from `MeshBatches.eval_batches`. Rows whose `clip` is -1 pad a
+        batch and are dropped.
     """
     weights = (params, batch_stats)
     outputs = []
@@ -139,7 +139,7 @@ class SplitPredictor:
     config: settings of the run.
     net: the network.
     mesh: mesh of the devices.
-    clips: `loader.Clips` by name of the split.
+    clips: `PreparedSplit` by name of the split.
   """
 
   def __init__(
@@ -147,11 +147,12 @@ class SplitPredictor:
     config: ConfigDict,
     net: Network,
     mesh: Mesh,
-    clips: Mapping[str, loader.Clips],
+    clips: Mapping[str, PreparedSplit],
   ):
     self._batch_size = config.eval_batch_size
-    self._feeds = {
-      part: Feed(clips[part], config.data, mesh, train=False) for part in clips
+    self._batches = {
+      part: MeshBatches(clips[part], config.data, mesh, train=False)
+      for part in clips
     }
     self._evaluator = Evaluator(net, mesh)
 
@@ -159,7 +160,7 @@ class SplitPredictor:
     self, state: TrainState, part: str
   ) -> tuple[np.ndarray, np.ndarray]:
     """Returns logits (N, K) and labels (N,) of the split `part`."""
-    batches = self._feeds[part].evaluation(batch_size=self._batch_size)
+    batches = self._batches[part].eval_batches(batch_size=self._batch_size)
     return self._evaluator(*state.for_evaluation(), batches)
 
 
@@ -168,7 +169,7 @@ def run(
   workdir: pathlib.Path,
   net: Network,
   mesh: Mesh,
-  clips: Mapping[str, loader.Clips],
+  clips: Mapping[str, PreparedSplit],
   start: transfer.Start,
 ) -> dict[str, Any]:
   """Evaluates a run's newest checkpoint, or the weights of `init_from`.

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from unik_jax import evaluate, metrics, optim, transfer
 from unik_jax.config import check
 from unik_jax.data import loader, splits
-from unik_jax.data.batches import Feed
+from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
@@ -73,7 +73,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   # ---- Data ----
   foreign = start.with_head and config.eval_only
   workdir = claim_workdir(workdir, config, foreign=foreign)
-  splits.prepare_dataset(config.data)
+  splits.prepare_once(config.data)
   clips = {'test': splits.open_split(config.data, 'test')}
   if start.with_head:
     transfer.check_classes(start.source, clips['test'].class_names)
@@ -85,7 +85,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   if config.data.val_split:
     clips['val'] = splits.open_split(config.data, 'val')
     splits.check_held_out(clips['val'], train_clips)
-  train_feed = Feed(train_clips, config.data, mesh, train=True)
+  train_batches = MeshBatches(train_clips, config.data, mesh, train=True)
   predict = evaluate.SplitPredictor(config, net, mesh, clips)
 
   # ---- Step ----
@@ -167,7 +167,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # ---- Loop ----
     stop = stack.enter_context(StopSignal())
-    batches = train_feed.training(
+    batches = train_batches.train_batches(
       batch_size=config.batch_size, seed=config.seed, start=step
     )
     start_time, first_step = time.monotonic(), step

@@ -10,7 +10,7 @@ import re
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import kinetics
@@ -54,7 +54,7 @@ class Builder(ClipBuilder):
 
   def list_clips(self, folder):
     found = collections.defaultdict(list)
-    for file in files.find(folder, '.json', self.may_skip):
+    for file in raw_files.find_files(folder, '.json', self.may_skip):
       path = pathlib.PurePath(file.member or file.path)
       is_label = re.fullmatch(r'kinetics_(train|val)_label\.json', file.name)
       found[file.name if is_label else path.parent.name].append(file)
@@ -83,11 +83,11 @@ class Builder(ClipBuilder):
           self.leave_out(f'{label_files[0]}, {video}', 'there is no such file')
 
   def reader(self):
-    return kinetics.read
+    return kinetics.read_bodies
 
 
 def _read_labels(file):
-  labels = files.load_json(file)
+  labels = raw_files.read_json(file)
   if not isinstance(labels, dict):
     raise UserError(
       f'{file}: not of the form {{"YOUTUBEID": {{"label": "clapping",'

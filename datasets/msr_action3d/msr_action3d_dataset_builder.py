@@ -42,17 +42,17 @@ class Builder(ClipBuilder):
     )
 
   def list_clips(self, folder):
-    contents = msr_action3d.read_files(folder, self.may_skip)
+    contents = msr_action3d.read_used_files(folder, self.may_skip)
     for name, content in contents.items():
       with self.may_skip(name):
-        action, subject = msr_action3d.parse_name(name, name)
+        action, subject = msr_action3d.parse_clip_name(name, name)
         yield ClipFile(
           id=name,
-          source=msr_action3d.Text(name, content),
+          source=msr_action3d.SkeletonText(name, content),
           splits=('train',) if subject % 2 else ('test',),
           label=action - 1,
           subject=subject,
         )
 
   def reader(self):
-    return msr_action3d.read
+    return msr_action3d.read_skeleton

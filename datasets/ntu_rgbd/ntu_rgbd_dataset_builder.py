@@ -6,7 +6,7 @@ import functools
 import tensorflow_datasets as tfds
 from absl import logging
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import ntu, ntu_actions
@@ -94,11 +94,14 @@ class Builder(ClipBuilder):
 
   def list_clips(self, folder):
     actions = self.builder_config.actions
-    splits_of = {60: ntu_actions.splits_60, 120: ntu_actions.splits_120}
+    assign_splits = {
+      60: ntu_actions.assign_splits_60,
+      120: ntu_actions.assign_splits_120,
+    }[actions]
     missing = _missing(folder, actions)
-    for file in files.find(folder, '.skeleton', self.may_skip):
+    for file in raw_files.find_files(folder, '.skeleton', self.may_skip):
       with self.may_skip(file):
-        name = ntu.parse_name(file.stem, str(file))
+        name = ntu.parse_clip_name(file.stem, str(file))
         if name.action > actions:
           continue
         if file.stem in missing:
@@ -107,13 +110,15 @@ class Builder(ClipBuilder):
         yield ClipFile(
           id=file.stem,
           source=file,
-          splits=splits_of[actions](name),
+          splits=assign_splits(name),
           label=name.action - 1,
           subject=name.subject,
         )
 
   def reader(self):
-    return functools.partial(ntu.read, tracking=self.builder_config.tracking)
+    return functools.partial(
+      ntu.read_skeletons, tracking=self.builder_config.tracking
+    )
 
 
 def _missing(folder, actions):
@@ -121,8 +126,8 @@ def _missing(folder, actions):
   missing = set()
   for path in sorted(folder.glob('*missing*.txt')):
     if not path.name.startswith('.'):
-      file = files.File(str(path))
-      missing |= ntu.parse_missing(files.read_text(file), str(path))
+      file = raw_files.RawFile(str(path))
+      missing |= ntu.parse_missing_list(raw_files.read_text(file), str(path))
   # Both lists name clips of NTU-60; for NTU-120, some of its own are due too.
   if not any(int(name[-3:]) > actions - 60 for name in missing):
     logging.warning(

@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet, penn
@@ -92,24 +92,24 @@ class Builder(ClipBuilder):
   def reader(self):
     if self.builder_config.name == 'annotations':
       return penn.read_annotations
-    return lcrnet.read
+    return lcrnet.read_poses
 
   def _annotated(self, folder):
-    for file in files.find(folder, '.mat', self.may_skip):
+    for file in raw_files.find_files(folder, '.mat', self.may_skip):
       with self.may_skip(file):
-        penn.video_of(file)
+        penn.parse_video_number(file)
         label, split = penn.read_label(file)
         yield ClipFile(id=file.stem, source=file, splits=(split,), label=label)
 
   def _estimated(self, folder):
-    found = files.find(folder, (penn.TABLE, '.json'), self.may_skip)
+    found = raw_files.find_files(folder, (penn.TABLE, '.json'), self.may_skip)
     tables = [file for file in found if file.name == penn.TABLE]
     if len(tables) != 1:
       raise UserError(
         f'{folder}: {len(tables)} files {penn.TABLE} where one is due.\n'
         + self.MANUAL_DOWNLOAD_INSTRUCTIONS
       )
-    table = penn.read_table(tables[0])
+    table = penn.read_split_table(tables[0])
     for file in found:
       if not file.name.endswith('.json'):
         continue
@@ -117,7 +117,7 @@ class Builder(ClipBuilder):
         self.leave_out(file, "name starts with S: not one of Penn Action's")
         continue
       with self.may_skip(file):
-        video = penn.video_of(file)
+        video = penn.parse_video_number(file)
         if video > _LAST:
           self.leave_out(file, f"UNIK's script takes videos 1 to {_LAST}")
           continue

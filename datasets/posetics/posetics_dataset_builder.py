@@ -10,7 +10,7 @@ import functools
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet
@@ -86,7 +86,7 @@ class Builder(ClipBuilder):
     trained_on = set()
     for split, part in _PARTS.items():
       place = folder / f'posetics_{part}'
-      found = files.find(place, '.json', self.may_skip)
+      found = raw_files.find_files(place, '.json', self.may_skip)
       if not found:
         raise UserError(
           f'{place}: no .json files there.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}'
@@ -120,7 +120,9 @@ class Builder(ClipBuilder):
         )
 
   def reader(self):
-    return functools.partial(lcrnet.read, channels=self.builder_config.name)
+    return functools.partial(
+      lcrnet.read_poses, channels=self.builder_config.name
+    )
 
 
 def _video(file):
@@ -139,7 +141,7 @@ def _read_labels(path):
     raise UserError(
       f'{path}: no such file.\n{Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
     )
-  labels = files.load_json(files.File(str(path)))
+  labels = raw_files.read_json(raw_files.RawFile(str(path)))
   if not isinstance(labels, dict):
     raise UserError(
       f'{path}: not of the form'

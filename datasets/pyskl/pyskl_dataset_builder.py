@@ -13,7 +13,7 @@ import re
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data.builder import ClipBuilder, file_print
+from unik_jax.data.builder import ClipBuilder, fingerprint_files
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import pyskl
 from unik_jax.errors import UserError
@@ -75,13 +75,13 @@ class Builder(ClipBuilder):
     return Config(
       name=name,
       description=f'{name}.pkl.',
-      annotations=pyskl.load(paths[name]),
+      annotations=pyskl.load_annotations(paths[name]),
     )
 
   @classmethod
   def fingerprint(cls, name, folder):
     del cls  # other files in the folder are other datasets
-    return file_print(folder, folder.glob(f'{glob.escape(name)}.pkl'))
+    return fingerprint_files(folder, folder.glob(f'{glob.escape(name)}.pkl'))
 
   def _info(self):
     found = self.builder_config.annotations
@@ -120,4 +120,4 @@ class Builder(ClipBuilder):
 
   def reader(self):
     persons = self.builder_config.annotations.persons
-    return functools.partial(pyskl.read, persons=persons)
+    return functools.partial(pyskl.read_keypoints, persons=persons)

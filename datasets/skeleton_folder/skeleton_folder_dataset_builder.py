@@ -74,7 +74,7 @@ class Builder(ClipBuilder):
 
   def _info(self):
     config = self.builder_config
-    layouts.register(config.form.layout)
+    layouts.register_layout(config.form.layout)
     return self.clip_info(
       layout=config.form.layout.name,
       persons=config.form.persons,

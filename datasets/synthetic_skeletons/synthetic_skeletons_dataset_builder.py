@@ -81,10 +81,10 @@ class Builder(ClipBuilder):
 
   def list_clips(self, folder):
     del folder  # nothing to download
-    return synthetic.list_clips()
+    return synthetic.list_episodes()
 
   def reader(self):
     config = self.builder_config
     return functools.partial(
-      synthetic.read, layout=config.layout, channels=config.channels
+      synthetic.read_episode, layout=config.layout, channels=config.channels
     )

@@ -5,7 +5,7 @@ import functools
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet, smarthome
@@ -77,13 +77,13 @@ class Builder(ClipBuilder):
     )
 
   def list_clips(self, folder):
-    for file in files.find(folder, '.json', self.may_skip):
+    for file in raw_files.find_files(folder, '.json', self.may_skip):
       with self.may_skip(file):
-        name = smarthome.parse_name(file.name, str(file))
+        name = smarthome.parse_clip_name(file.name, str(file))
         yield ClipFile(
           id=name.clip,
           source=file,
-          splits=smarthome.splits_of(name),
+          splits=smarthome.assign_splits(name),
           label=smarthome.CLASSES_31.index(name.action),
           subject=name.subject,
           image_size=(640, 480),
@@ -91,5 +91,5 @@ class Builder(ClipBuilder):
 
   def reader(self):
     return functools.partial(
-      lcrnet.read, channels=self.builder_config.name, order='energy'
+      lcrnet.read_poses, channels=self.builder_config.name, order='energy'
     )

@@ -3,6 +3,7 @@ import pytest
 
 from unik_jax.curate import aggregation, evidence, simulation, swaps
 from unik_jax.errors import UserError
+from unik_jax.skeletons.body import pairs_by_part
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 COCO, UNIK = get_layout('coco_17'), get_layout('unik_17')
@@ -133,7 +134,7 @@ def test_an_outlier_drags_nothing(truth):
 def test_a_swap_of_left_and_right_is_put_back(truth, count):
   poses = agreeing(truth, count)
   frames = slice(20, 22) if count == 1 else slice(20, 40)
-  (arms, *_) = [g for g in swaps.groups(UNIK) if (7, 8) in g]
+  (arms, *_) = [g for g in pairs_by_part(UNIK) if (7, 8) in g]
   mixed = poses.copy()
   mixed[0, frames] = swaps.swap(poses[0, frames], arms)
   put = swaps.put_back(mixed, UNIK)
@@ -146,11 +147,11 @@ def test_a_swap_of_left_and_right_is_put_back(truth, count):
 def test_limbs_of_all_layouts_are_told_apart():
   names = {
     tuple(sorted(UNIK.joints[a].removeprefix('left_') for a, _ in group))
-    for group in swaps.groups(UNIK)
+    for group in pairs_by_part(UNIK)
   }
   assert names == {('elbow', 'shoulder', 'wrist'), ('ankle', 'hip', 'knee')}
   mediapipe = get_layout('mediapipe_33')
-  groups = swaps.groups(mediapipe)
+  groups = pairs_by_part(mediapipe)
   assert sum(map(len, groups)) == 16
   of = {mediapipe.joints[a]: n for n, g in enumerate(groups) for a, _ in g}
   assert of['left_foot_index'] == of['left_heel'] == of['left_hip']

@@ -54,7 +54,7 @@ def test_skeleton_folder_reads_what_is_written(made):
     'dropped': 0,
     'kept': 18,
   }
-  registry.prepare(
+  registry.prepare_dataset(
     'skeleton_folder/curated', root / 'tfds', root / 'out/dataset'
   )
   count = 0

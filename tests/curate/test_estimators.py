@@ -137,7 +137,9 @@ def test_joints_that_an_expert_lacks_are_missing(tmp_path, seen):
   assert found[..., COCO.index('left_elbow'), :].any()
   clip = np.ones((1, 2, 13, 3))
   with pytest.raises(UserError, match='nothing to make left_eye'):
-    joint_maps.convert(clip, get_layout('lcrnet_13'), COCO, confidence=True)
+    joint_maps.convert_clip(
+      clip, get_layout('lcrnet_13'), COCO, confidence=True
+    )
 
 
 def test_frames_of_alphapose_are_where_their_numbers_say(tmp_path, seen):

@@ -14,15 +14,15 @@ def make_clip(frames=7, channels=4, dtype=np.float64):
 
 
 def random_move(clip, rng):
-  return augment.move(clip, augment.draw_move(rng))
+  return augment.move_clip(clip, augment.draw_move(rng))
 
 
 def rotate(clip, rng, largest):
-  return augment.rotate(clip, augment.draw_angle(rng, largest))
+  return augment.rotate_clip(clip, augment.draw_angle(rng, largest))
 
 
 def rescale(clip, rng, low, high):
-  return augment.rescale(clip, augment.draw_factor(rng, low, high))
+  return augment.rescale_clip(clip, augment.draw_factor(rng, low, high))
 
 
 def turn_of(before, after):

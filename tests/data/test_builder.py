@@ -241,7 +241,7 @@ def test_a_layout_of_ones_own_stays_with_the_data(tmp_path, monkeypatch):
     bones=tuple((f'joint_{i + 1}', f'joint_{i}') for i in range(16)),
     center='joint_0',
   )
-  layouts.register(hand)
+  layouts.register_layout(hand)
 
   class Own(Made, skip_registration=True):
     def _info(self):
@@ -277,7 +277,7 @@ def own(tmp_path, monkeypatch):
   (tmp_path / 'raw' / 'layout.yaml').write_text('layout: coco_17\n')
 
   def prepare(**options):
-    return registry.prepare(
+    return registry.prepare_dataset(
       'skeleton_folder/mine', tmp_path / 'data', tmp_path / 'raw', **options
     )
 

@@ -9,6 +9,7 @@ from helpers.made_clips import RANDOM, make_config, make_records
 
 from unik_jax.config import default
 from unik_jax.data import loader, registry
+from unik_jax.data.prepared_split import PreparedSplit, fill_data_config
 from unik_jax.errors import UserError
 
 
@@ -187,13 +188,13 @@ def test_the_record_is_not_changed():
 def prepared(tmp_path_factory):
   folder = tmp_path_factory.mktemp('msr')
   clips = write_msr_fixture(folder / 'manual')
-  registry.prepare('msr_action3d', folder, folder / 'manual')
+  registry.prepare_dataset('msr_action3d', folder, folder / 'manual')
   return str(folder), clips
 
 
 def open_clips(prepared, split='train', subjects=(), **settings):
   settings = {'name': 'msr_action3d', 'data_dir': prepared[0]} | settings
-  return loader.Clips(make_config(**settings), split, subjects)
+  return PreparedSplit(make_config(**settings), split, subjects)
 
 
 def names_of(clips):
@@ -238,10 +239,10 @@ def test_classes_are_repeated(prepared):
   config = make_config(
     name='msr_action3d', data_dir=prepared[0], classes=(), num_classes=20
   )
-  once = loader.Clips(config, 'train')
+  once = PreparedSplit(config, 'train')
   repeats = [1] * 20
   repeats[6] = 3
-  often = loader.Clips(config, 'train', repeats=repeats)
+  often = PreparedSplit(config, 'train', repeats=repeats)
   expected = [
     record['id']
     for record in once
@@ -249,7 +250,7 @@ def test_classes_are_repeated(prepared):
   ]
   assert [record['id'] for record in often] == expected
   with pytest.raises(UserError, match='2 numbers for 20 classes'):
-    loader.Clips(config, 'train', repeats=(1, 2))
+    PreparedSplit(config, 'train', repeats=(1, 2))
 
 
 def test_an_unknown_class_is_named(prepared):
@@ -261,11 +262,11 @@ def test_open_settings_are_filled_in(prepared):
   config = default().data
   config.update(name='msr_action3d', data_dir=prepared[0])
   config.update(layout='', num_classes=0, persons=0, channels=0)
-  loader.fill_in(config)
+  fill_data_config(config)
   assert (config.layout, config.num_classes) == ('msr_20', 20)
   assert (config.persons, config.channels, config.confidence) == (1, 4, True)
   config.update(channels=3, confidence=False, persons=2)
-  loader.fill_in(config)  # what is set stays
+  fill_data_config(config)  # what is set stays
   assert (config.persons, config.channels, config.confidence) == (2, 3, False)
 
 

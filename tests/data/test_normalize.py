@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from unik_jax.data.normalize import PRESETS, get_preset
+from unik_jax.data.normalize import PRESETS, get_preset, normalize_screen
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
@@ -98,6 +98,18 @@ def test_screen_640_takes_no_other_image_size():
   for image_size in (UNKNOWN, (1920, 1080)):
     out = get_preset('screen_640')(clip, LAYOUT, image_size)
     np.testing.assert_array_equal(out, [[[[1, 0.75], [0, -0.5], [0, 0]]]])
+
+
+def test_normalize_screen():
+  poses = np.float32([[0, 0], [640, 480], [320, 240], [0, 480], [160, 0]])
+  np.testing.assert_array_equal(
+    normalize_screen(poses),
+    np.float32([[0, 0], [1, 0.75], [0, 0], [0, 0.75], [-0.5, 0]]),
+  )
+  large = normalize_screen(np.array([[1920.0, 1080.0]]), 1920, 1080)
+  np.testing.assert_allclose(large, [[1, 0.5625]])
+  with pytest.raises(UserError, match='screen_640.*got 3'):
+    normalize_screen(np.ones((2, 4, 17, 3), np.float32))
 
 
 def test_unknown_preset():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.made_clips import RANDOM, make_config, make_records
 
-from unik_jax.data.batches import Feed
+from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.runtime import sharding
 
 CASES = {
@@ -28,12 +28,12 @@ def both(case, devices, *, train, on_device='float32', **settings):
   mesh = sharding.make_mesh((-1, 1), jax.devices()[:devices])
   for held in ('', on_device):
     config = make_config(persons=2, **CASES[case], on_device=held, **settings)
-    feed = Feed(records, config, mesh, train=train)
+    feed = MeshBatches(records, config, mesh, train=train)
     if train:
-      batches = feed.training(batch_size=8, seed=1, start=3)
+      batches = feed.train_batches(batch_size=8, seed=1, start=3)
       batches = itertools.islice(batches, 3)
     else:
-      batches = feed.evaluation(batch_size=8)
+      batches = feed.eval_batches(batch_size=8)
     yield [jax.device_get(batch) for batch in batches]
 
 
@@ -69,11 +69,11 @@ def test_clips_that_an_epoch_has_twice_are_held_once():
   records = Twice(single[row] for row in Twice.rows)
   mesh = sharding.make_mesh((-1, 1), jax.devices()[:1])
   config = make_config(on_device='float32')
-  feed = Feed(records, config, mesh, train=False)
-  (batch,) = feed.evaluation(batch_size=5)
+  feed = MeshBatches(records, config, mesh, train=False)
+  (batch,) = feed.eval_batches(batch_size=5)
   assert batch['label'].tolist() == [0, 1, 1, 0, 2]
   held = sum(records[i]['keypoints'][..., :3].nbytes for i in (0, 1, 4))
-  assert feed.held.nbytes == held
+  assert feed.on_devices.nbytes == held
 
 
 def test_more_than_fits_is_refused(monkeypatch):
@@ -83,4 +83,6 @@ def test_more_than_fits_is_refused(monkeypatch):
   monkeypatch.setattr(on_device, '_room', lambda mesh: 1000.0)
   mesh = sharding.make_mesh((-1, 1), jax.devices()[:1])
   with pytest.raises(UserError, match='do not fit.*int16'):
-    Feed(make_records(9), make_config(on_device='float32'), mesh, train=True)
+    MeshBatches(
+      make_records(9), make_config(on_device='float32'), mesh, train=True
+    )

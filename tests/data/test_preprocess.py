@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from unik_jax.data.energy import sort_by_energy
 from unik_jax.data.formats import lcrnet, ntu
-from unik_jax.data.normalize import get_preset
+from unik_jax.data.normalize import get_preset, normalize_screen
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
@@ -46,9 +47,9 @@ def read(key):
   if not path.exists():
     pytest.skip(f'{path} is missing')
   if source == 'ntu':
-    return ntu.by_slot(ntu.parse(path.read_bytes(), str(path)))
+    return ntu.track_by_slot(ntu.parse_bodies(path.read_bytes(), str(path)))
   poses = lcrnet.parse_poses(path.read_bytes(), str(path))
-  return lcrnet.normalize_screen(lcrnet.by_energy(lcrnet.to_unik_17(poses)))
+  return normalize_screen(sort_by_energy(lcrnet.to_unik_17(poses)))
 
 
 def check(ours, key, atol):

@@ -6,10 +6,10 @@ import pytest
 from unik_jax.data.sampling import (
   SAMPLERS,
   check_views,
+  crop_window,
   get_sampler,
-  rounded,
-  take,
-  window,
+  round_length,
+  take_frames,
 )
 from unik_jax.errors import UserError
 
@@ -25,7 +25,7 @@ def make_clip(frames):
 def picked(name, clip, frames, seed=None):
   """Which frames (from 1; 0 for padding) the sampler returned."""
   rng = None if seed is None else np.random.default_rng(seed)
-  out = take(clip, get_sampler(name)(clip.shape[1], frames, rng))
+  out = take_frames(clip, get_sampler(name)(clip.shape[1], frames, rng))
   assert out.shape == (2, frames, 3, 2) and out.dtype == np.float32
   time = out[0, :, 0, 0]
   same = np.ones((2, frames, 3, 2)) * time[:, None, None]
@@ -97,7 +97,7 @@ def test_linear_is_exact_on_linear_motion(length):
 def test_linear_matches_numpy_on_any_motion():
   rng = np.random.default_rng(0)
   clip = rng.standard_normal((2, 7, 3, 2)).astype(np.float32)
-  out = take(clip, get_sampler('linear')(clip.shape[1], 12, None))
+  out = take_frames(clip, get_sampler('linear')(clip.shape[1], 12, None))
   where = np.linspace(0, 6, 12)
   for m, v, c in np.ndindex(2, 3, 2):
     expected = np.interp(where, np.arange(7), clip[m, :, v, c])
@@ -108,7 +108,7 @@ def test_linear_matches_numpy_on_any_motion():
 def test_linear_keeps_a_clip_of_that_length_bit_for_bit(length):
   rng = np.random.default_rng(0)
   clip = rng.standard_normal((1, length, 3, 2)).astype(np.float32)
-  out = take(clip, get_sampler('linear')(clip.shape[1], length, None))
+  out = take_frames(clip, get_sampler('linear')(clip.shape[1], length, None))
   np.testing.assert_array_equal(out, clip)
 
 
@@ -137,7 +137,7 @@ def test_windows_are_evenly_spaced_from_end_to_end(length, count):
   clip = make_clip(length)
   starts = []
   for index in range(count):
-    start, kept = window(length, 6, index, count)
+    start, kept = crop_window(length, 6, index, count)
     frames = clip[0, start : start + kept, 0, 0]
     assert len(frames) == 6 and (np.diff(frames) == 1).all()
     starts.append(frames[0] - 1)
@@ -149,8 +149,8 @@ def test_windows_are_evenly_spaced_from_end_to_end(length, count):
 @pytest.mark.parametrize('length', [1, 5, 6])
 def test_a_clip_that_is_not_longer_is_each_window(length):
   for index in range(3):
-    assert window(length, 6, index, 3) == (0, length)
-  assert window(9, 6, 0, 1) == (0, 9)
+    assert crop_window(length, 6, index, 3) == (0, length)
+  assert crop_window(9, 6, 0, 1) == (0, 9)
 
 
 def test_ways_of_testing_a_clip_several_times():
@@ -169,8 +169,8 @@ def test_ways_of_testing_a_clip_several_times():
 def test_rounded_lengths_are_few_and_near():
   lengths = range(1, 1000)
   for length in lengths:
-    assert length <= rounded(length) <= max(1.5 * length, 2)
-  assert len({rounded(length) for length in lengths}) <= 20
+    assert length <= round_length(length) <= max(1.5 * length, 2)
+  assert len({round_length(length) for length in lengths}) <= 20
 
 
 def test_unknown_sampler():

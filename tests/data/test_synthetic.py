@@ -28,13 +28,13 @@ def _records(split, layout, channels):
   return [
     {
       'id': clip.id,
-      'keypoints': synthetic.read(
+      'keypoints': synthetic.read_episode(
         clip.source, layout=layout, channels=channels
       ),
       'label': clip.label,
       'subject': clip.subject,
     }
-    for clip in synthetic.list_clips()
+    for clip in synthetic.list_episodes()
     if clip.splits == (split,)
   ]
 
@@ -113,7 +113,7 @@ def test_limbs_bend_as_limbs_do(action):
   """Elbows and knees one way only; feet on the floor, toes forwards."""
   subject = make_subject(0)
   rng = np.random.default_rng(1)
-  angles = synthetic.perform(action, subject, 40, rng)
+  angles = synthetic.perform_action(action, subject, 40, rng)
   for name, track in angles.items():
     if name.endswith(('elbow', 'knee')):
       assert track.min() >= 0 and track.max() < 165, name
@@ -165,8 +165,8 @@ def test_mirror_is_its_own_inverse():
   keys = synthetic_actions.performed_keys(
     synthetic_actions.ACTIONS['side_stretch'], np.random.default_rng(0)
   )
-  once = synthetic_actions.mirror(keys)
-  twice = synthetic_actions.mirror(once)
+  once = synthetic_actions.mirror_keys(keys)
+  twice = synthetic_actions.mirror_keys(once)
   assert once.keys() == keys.keys()
   assert (once['spine.lean'] != keys['spine.lean']).all()
   for name, value in keys.items():
@@ -175,9 +175,13 @@ def test_mirror_is_its_own_inverse():
 
 def test_curve_passes_through_its_keys():
   keys = np.array([3.0, -1.0, 7.0, 2.0])
-  at_keys = synthetic_actions.curve(keys, np.arange(8) / 4, cyclic=True)
+  at_keys = synthetic_actions.interpolate_keys(
+    keys, np.arange(8) / 4, cyclic=True
+  )
   np.testing.assert_allclose(at_keys, np.tile(keys, 2), atol=1e-12)
-  at_keys = synthetic_actions.curve(keys, np.linspace(0, 1, 4), cyclic=False)
+  at_keys = synthetic_actions.interpolate_keys(
+    keys, np.linspace(0, 1, 4), cyclic=False
+  )
   np.testing.assert_allclose(at_keys, keys, atol=1e-12)
 
 
@@ -209,7 +213,7 @@ def test_tfds_round_trip(tmp_path, monkeypatch):
     'test': synthetic.Split(range(2, 3), (4,)),
   }
   monkeypatch.setattr(synthetic, 'SPLITS', few)
-  builder = registry.builder_class('synthetic_skeletons')(
+  builder = registry.get_builder_class('synthetic_skeletons')(
     data_dir=tmp_path, config='msr_20_3d', file_format='array_record'
   )
   assert builder.name == 'synthetic_skeletons'
@@ -228,7 +232,7 @@ def test_tfds_round_trip(tmp_path, monkeypatch):
 
 
 def test_default_config_is_the_flat_one():
-  builder = registry.builder_class('synthetic_skeletons')
+  builder = registry.get_builder_class('synthetic_skeletons')
   assert builder.BUILDER_CONFIGS[0].name == 'unik_17_2d'
   names = {config.name for config in builder.BUILDER_CONFIGS}
   assert names == {'unik_17_2d', 'ntu_25_3d', 'msr_20_3d'}

@@ -46,7 +46,7 @@ def lcrnet(poses):
 
 def coco(poses):
   """(T, 17, 3) of layout 'coco_17', as far as the 17 of UNIK have it."""
-  clip = joint_maps.convert(
+  clip = joint_maps.convert_clip(
     poses[None], UNIK, get_layout('coco_17'), confidence=True, partial=True
   )
   return clip[0]

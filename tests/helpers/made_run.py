@@ -53,7 +53,7 @@ def make(config, units='pixels'):
 
 
 def write(folder, config, classes, units='pixels'):
-  """A run's folder with a checkpoint of the initial weights, at step 1."""
+  """Writes a run's folder, with the initial weights as checkpoint 1."""
   folder.mkdir(parents=True, exist_ok=True)
   (folder / paths.CONFIG).write_text(json.dumps(config.to_dict()))
   layout = get_layout(config.data.layout).to_dict()

@@ -4,7 +4,7 @@ from unik_jax.data import registry
 
 
 def prepare(tmp_path, manual):
-  return registry.prepare('msr_action3d', tmp_path / 'data', manual)
+  return registry.prepare_dataset('msr_action3d', tmp_path / 'data', manual)
 
 
 def opened(tmp_path):

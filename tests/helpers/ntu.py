@@ -10,7 +10,7 @@ from unik_jax.data.formats import ntu
 
 
 def parse(frames):
-  return ntu.parse(skeleton_text(frames).encode(), 'clip')
+  return ntu.parse_bodies(skeleton_text(frames).encode(), 'clip')
 
 
 def with_value(text, joint=5, axis=1):

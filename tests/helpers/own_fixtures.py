@@ -119,7 +119,7 @@ def write_manifest(root, rows, header='file,label', layout='coco_17'):
 
 def prepare(tmp_path, name='mine', **options):
   dataset = f'skeleton_folder/{name}' if name else 'skeleton_folder'
-  return registry.prepare(
+  return registry.prepare_dataset(
     dataset, tmp_path / 'data', tmp_path / 'raw', **options
   )
 

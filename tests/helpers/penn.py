@@ -10,7 +10,7 @@ from unik_jax.data import registry
 
 
 def prepare(tmp_path, config, **options):
-  return registry.prepare(
+  return registry.prepare_dataset(
     f'penn_action/{config}', tmp_path / 'data', tmp_path / 'raw', **options
   )
 

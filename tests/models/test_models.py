@@ -18,7 +18,7 @@ from unik_jax.models import graphs
 from unik_jax.models.agcn import GatedUnit
 from unik_jax.models.network import MODELS, Network, from_config
 from unik_jax.official import state_dict
-from unik_jax.skeletons.joint_maps import nearest
+from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
 
 NARROW = {'ms_g3d': {'widths': (6,), 'strides': (2,)}}
@@ -106,7 +106,7 @@ def test_weights_of_edges_go_with_their_joints():
   """They are factors, so that those of doubled joints are not shared out."""
   other = make_config('st_gcn', layout='msr_20')
   theirs, started = start('st_gcn', make_config('st_gcn'), other)
-  origin = nearest(get_layout('unik_17'), get_layout('msr_20'))
+  origin = find_nearest(get_layout('unik_17'), get_layout('msr_20'))
   for i in (0, 1):
     ours, source = (
       p['blocks'][i]['edge_importance'] for p in (started.params, theirs)

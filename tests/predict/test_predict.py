@@ -12,8 +12,8 @@ from helpers import made_run, own_fixtures
 
 import unik_jax
 from unik_jax import train
-from unik_jax.data import loader
 from unik_jax.data.formats.user import recordings
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predict import inputs, keypoints
@@ -33,7 +33,7 @@ def config(synthetic_dir):
 
 @pytest.fixture(scope='module')
 def clips(config):
-  return loader.Clips(config.data, 'test[:21]')
+  return PreparedSplit(config.data, 'test[:21]')
 
 
 @pytest.fixture(scope='module')
@@ -181,7 +181,7 @@ def test_other_joints_are_mapped_by_name(model):
   layout = get_layout('openpose_18')
   clip = walker(joints=18)
   (answer,) = model.predict(clip, layout='openpose_18')
-  mapped = joint_maps.convert(clip[None], layout, UNIK)
+  mapped = joint_maps.convert_clip(clip[None], layout, UNIK)
   (expected,) = model.predict(mapped)
   np.testing.assert_allclose(answer.logits, expected.logits, atol=1e-5)
   assert np.ptp(answer.logits) > 0.01

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from unik_jax.config import default
-from unik_jax.data import loader, synthetic
+from unik_jax.data import synthetic
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.report import animation, build, contents, mistakes
 from unik_jax.run import scores
@@ -123,7 +124,7 @@ def run(synthetic_dir, tmp_path_factory):
     num_classes=20,
   )
   config.channels = 2
-  clips = loader.Clips(config, 'test[:60]')
+  clips = PreparedSplit(config, 'test[:60]')
   labels = np.array([clips[i]['label'] for i in range(60)], np.int32)
   rng = np.random.default_rng(0)
   logits = rng.normal(size=(60, 20)).astype(np.float32)
@@ -284,7 +285,7 @@ def test_the_most_wrong_clips_are_shown(run, page):
   captions = [e.text for e in page.all('figcaption')]
   assert len(expected) == len(captions) == len(page.all('canvas')) == 12
   config = contents.read(folder).config.data
-  clips = loader.Clips(config, 'test')
+  clips = PreparedSplit(config, 'test')
   data = page.data
   for place, i in enumerate(expected):
     caption = captions[place]
@@ -311,9 +312,9 @@ def test_the_most_wrong_clips_are_shown(run, page):
 @pytest.mark.parametrize('layout', ['ntu_25', 'msr_20'])
 def test_bodies_in_space_stand_upright(layout):
   clip = next(
-    c for c in synthetic.list_clips() if synthetic.LABELS[c.label] == 'drink'
+    c for c in synthetic.list_episodes() if synthetic.LABELS[c.label] == 'drink'
   )
-  track = synthetic.read(clip.source, layout=layout, channels=3)
+  track = synthetic.read_episode(clip.source, layout=layout, channels=3)
   track = np.asarray(getattr(track, 'keypoints', track))
   layout = get_layout(layout)
   flat = animation.flatten(track, layout)

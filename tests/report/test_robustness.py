@@ -8,8 +8,8 @@ import pytest
 
 from unik_jax import evaluate, optim
 from unik_jax.config import default
-from unik_jax.data import loader
 from unik_jax.data.normalize import PRESETS
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.sampling import SAMPLERS
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
@@ -17,7 +17,8 @@ from unik_jax.models import network
 from unik_jax.report import robustness
 from unik_jax.run import restore
 from unik_jax.run.checkpoints import Checkpoints
-from unik_jax.run.workdir import claim
+from unik_jax.run.workdir import claim_workdir
+from unik_jax.skeletons.body import limb_joints
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, get_layout
 from unik_jax.step import make_init_state
 
@@ -146,7 +147,7 @@ def test_noise_leaves_confidence_alone():
 
 def names_of(layout, limb):
   layout = get_layout(layout)
-  return {layout.joints[i] for i in robustness.limb(layout, limb)}
+  return {layout.joints[i] for i in limb_joints(layout, limb)}
 
 
 def test_limbs_of_known_layouts():
@@ -280,8 +281,8 @@ def config(synthetic_dir):
 def folder(config, tmp_path_factory):
   """An untrained run."""
   folder = tmp_path_factory.mktemp('run')
-  claim(folder, config)
-  clips = loader.Clips(config.data, config.data.test_split)
+  claim_workdir(folder, config)
+  clips = PreparedSplit(config.data, config.data.test_split)
   restore.write_data_json(folder, clips.info, clips.class_names)
   net = network.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
@@ -297,7 +298,7 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
     lambda p, x: run.net.apply(p, run.batch_stats, x, train=False)[0]
   )
   transform = Transform(config.data, train=False)
-  source = loader.Clips(config.data, config.data.test_split)
+  source = PreparedSplit(config.data, config.data.test_split)
   clips = [source[i] for i in range(21)]
   # Answers centred to differ, and taken for labels, so that damage costs some.
   x = np.stack([transform(clip)['x'] for clip in clips])
@@ -357,7 +358,7 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
       'mean_class': np.mean(classes),
     }
 
-  half, arm = {}, robustness.limb(get_layout('unik_17'), 'left_arm')
+  half, arm = {}, limb_joints(get_layout('unik_17'), 'left_arm')
   half['frames'] = lambda x, rng: robustness.drop_frames(x, 0.5, rng)
   half['left_arm'] = lambda x, rng: robustness.hide_joints(
     x, 0.5, rng, joints=arm
@@ -401,9 +402,9 @@ def test_a_layout_without_limbs_has_no_curve_of_them(config, folder):
   joints = tuple(f'point_{i}' for i in range(17))
   bones = tuple((joint, joints[0]) for joint in joints[1:])
   layout = type(run.data_layout)('points', joints, bones, joints[0])
-  clips = loader.Clips(config.data, config.data.test_split)
+  clips = PreparedSplit(config.data, config.data.test_split)
   found = robustness.curves(
-    run._replace(source=layout),
+    run._replace(data_layout=layout),
     [clips[i] for i in range(8)],
     strengths={'joints': (0.5,), 'left_leg': (1.0,)},
   )

@@ -64,7 +64,7 @@ def test_orbax_v0_checkpoint_of_version_0_1_0_restores():
   and logits.json by the logits of `x` below.
   """
   run = restore.load_run(OLD_RUN)
-  assert run.step == 1 and run.classes == ['a', 'b', 'c']
+  assert run.step == 0 and run.classes == ['a', 'b', 'c']
   x = np.linspace(-1, 1, 4 * 17 * 2, dtype=np.float32).reshape(1, 1, 4, 17, 2)
   logits, _ = run.net.apply(run.params, run.batch_stats, x, train=False)
   expected = json.loads((OLD_RUN / 'logits.json').read_text())

@@ -29,7 +29,7 @@ def at(clip, layout, joint):
 
 def test_limbs_of_25_joints_are_those_of_17():
   clip = clip_of(NTU)
-  mapped = joint_maps.convert(clip, NTU, UNIK)
+  mapped = joint_maps.convert_clip(clip, NTU, UNIK)
   assert mapped.shape == (2, 4, 17, 3)
   for joint in [*LIMBS, 'head']:
     np.testing.assert_array_equal(
@@ -39,13 +39,13 @@ def test_limbs_of_25_joints_are_those_of_17():
 
 def test_17_joints_come_back_from_25():
   clip = clip_of(UNIK)
-  there = joint_maps.convert(clip, UNIK, NTU)
-  np.testing.assert_array_equal(joint_maps.convert(there, NTU, UNIK), clip)
+  there = joint_maps.convert_clip(clip, UNIK, NTU)
+  np.testing.assert_array_equal(joint_maps.convert_clip(there, NTU, UNIK), clip)
 
 
 def test_hands_and_feet_lie_on_the_lines_of_their_limbs():
   clip = clip_of(UNIK)
-  made = joint_maps.convert(clip, UNIK, NTU)
+  made = joint_maps.convert_clip(clip, UNIK, NTU)
   lengths = {}
   for end, near, far in (
     ('hand', 'wrist', 'elbow'),
@@ -66,16 +66,16 @@ def test_hands_and_feet_lie_on_the_lines_of_their_limbs():
 def test_shares_sum_to_one_and_so_commute_with_shifts(name):
   source = get_layout(name)
   clip, shift = clip_of(source), np.float32([1, -2, 3])
-  moved = joint_maps.convert(clip + shift, source, UNIK)
+  moved = joint_maps.convert_clip(clip + shift, source, UNIK)
   np.testing.assert_allclose(
-    moved, joint_maps.convert(clip, source, UNIK) + shift, atol=1e-5
+    moved, joint_maps.convert_clip(clip, source, UNIK) + shift, atol=1e-5
   )
 
 
 def test_chest_of_coco_is_the_mean_of_shoulders_and_hips():
   coco = get_layout('coco_17')
   clip = clip_of(coco)
-  chest = at(joint_maps.convert(clip, coco, UNIK), UNIK, 'chest')
+  chest = at(joint_maps.convert_clip(clip, coco, UNIK), UNIK, 'chest')
   four = [
     np.float64(at(clip, coco, joint))
     for joint in ('left_shoulder', 'right_shoulder', 'left_hip', 'right_hip')
@@ -86,26 +86,26 @@ def test_chest_of_coco_is_the_mean_of_shoulders_and_hips():
 def test_a_joint_made_of_a_missing_one_is_missing():
   clip = clip_of(UNIK)
   clip[0, 1, UNIK.index('left_elbow')] = 0
-  made = joint_maps.convert(clip, UNIK, NTU)
+  made = joint_maps.convert_clip(clip, UNIK, NTU)
   gone = {j for j in NTU.joints if not at(made, NTU, j)[0, 1].any()}
   assert gone == {'left_elbow', 'left_hand', 'left_thumb', 'left_hand_tip'}
 
 
 def test_confidence_is_that_of_the_worst_part():
   clip = np.abs(clip_of(UNIK))
-  made = joint_maps.convert(clip, UNIK, NTU, confidence=True)
+  made = joint_maps.convert_clip(clip, UNIK, NTU, confidence=True)
   worst = np.minimum(at(clip, UNIK, 'left_wrist'), at(clip, UNIK, 'left_elbow'))
   np.testing.assert_array_equal(
     at(made, NTU, 'left_hand')[..., 2], worst[..., 2]
   )
   np.testing.assert_array_equal(
-    made[..., :2], joint_maps.convert(clip[..., :2], UNIK, NTU)
+    made[..., :2], joint_maps.convert_clip(clip[..., :2], UNIK, NTU)
   )
 
 
 def test_what_cannot_be_made_is_named():
   with pytest.raises(UserError, match="'unik_17'.*'coco_17'.*left_eye"):
-    joint_maps.convert(clip_of(UNIK), UNIK, get_layout('coco_17'))
+    joint_maps.convert_clip(clip_of(UNIK), UNIK, get_layout('coco_17'))
 
 
 def test_the_nearest_joint_is_a_few_bones_away():
@@ -114,7 +114,7 @@ def test_the_nearest_joint_is_a_few_bones_away():
   unik, ntu, msr, coco = map(get_layout, names)
 
   def named(source, target):
-    near = joint_maps.nearest(source, target)
+    near = joint_maps.find_nearest(source, target)
     return dict(
       zip(target.joints, (source.joints[i] for i in near), strict=True)
     )
@@ -130,9 +130,9 @@ def test_the_nearest_joint_is_a_few_bones_away():
   there = named(coco, ntu)
   assert there['left_hand'] == 'left_wrist'
   for layout in (unik, ntu, msr, coco):
-    same = joint_maps.nearest(layout, layout)
+    same = joint_maps.find_nearest(layout, layout)
     assert same == list(range(layout.num_joints))
-    assert joint_maps.counterparts(layout, layout) == same
+    assert joint_maps.find_counterparts(layout, layout) == same
 
 
 def test_layouts_without_a_joint_in_common():
@@ -146,4 +146,4 @@ def test_layouts_without_a_joint_in_common():
     across=None,
   )
   with pytest.raises(UserError, match='no joint in common'):
-    joint_maps.nearest(get_layout('msr_20'), other)
+    joint_maps.find_nearest(get_layout('msr_20'), other)

@@ -211,10 +211,10 @@ def test_sides_come_in_pairs():
 def test_a_name_is_not_taken_twice(monkeypatch):
   monkeypatch.setattr(layouts, 'LAYOUTS', dict(LAYOUTS))
   layout = layout_from_dict(OWN, 'mine.yaml')
-  layouts.register(layout)
-  layouts.register(layout)
+  layouts.register_layout(layout)
+  layouts.register_layout(layout)
   assert get_layout('upper_body') is layout
   with pytest.raises(UserError, match='in use'):
-    layouts.register(layout_from_dict(OWN | {'center': 'neck'}, 'x'))
+    layouts.register_layout(layout_from_dict(OWN | {'center': 'neck'}, 'x'))
   with pytest.raises(UserError, match='built in'):
-    layouts.register(layout_from_dict(OWN | {'name': 'ntu_25'}, 'x'))
+    layouts.register_layout(layout_from_dict(OWN | {'name': 'ntu_25'}, 'x'))

@@ -12,13 +12,13 @@ from PIL import Image
 
 from unik_jax import optim
 from unik_jax.config import default
-from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
 from unik_jax.run import paths, restore
 from unik_jax.run.checkpoints import Checkpoints
-from unik_jax.run.workdir import claim
+from unik_jax.run.workdir import claim_workdir
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, get_layout
 from unik_jax.step import make_init_state
 from unik_jax.visualize import analysis, animation, drawing, figures, projection
@@ -47,8 +47,8 @@ def tiny(data_dir):
 
 def write_run(folder, config, change):
   """A run's folder, its weights the initial ones plus `change`."""
-  claim(folder, config)
-  clips = loader.Clips(config.data, config.data.test_split)
+  claim_workdir(folder, config)
+  clips = PreparedSplit(config.data, config.data.test_split)
   restore.write_data_json(folder, clips.info, clips.class_names)
   net = network.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)

@@ -10,9 +10,9 @@ aggregated, gaps filled, and clips with a body in too few frames dropped. The
 same command goes on where it was stopped. See docs/curation.md.
 """
 
-import sys
+from absl import app, flags
 
-from absl import app, flags, logging
+from unik_jax import cli
 
 _EXPERTS = flags.DEFINE_list(
   'experts', [], 'Folders, one for each pose estimator.'
@@ -71,13 +71,9 @@ flags.mark_flag_as_required('out')
 
 
 def main(argv):
-  if len(argv) > 1:
-    sys.exit(f'error: unknown argument {argv[1]!r}; options start with --')
-  # Imported here, so that --help answers at once.
-  from unik_jax.errors import UserError
-
-  logging.set_verbosity(logging.WARNING)
-  try:
+  cli.refuse_arguments(argv)
+  with cli.command('Stopped; the same command resumes.'):
+    # Imported here, so that --help answers at once.
     from unik_jax.curate import build, planning, refinement
     from unik_jax.predict import inputs
 
@@ -105,10 +101,6 @@ def main(argv):
       val=_VAL.value,
     )
     build.make(plan, _WORKERS.value, print)
-  except (UserError, OSError) as error:
-    sys.exit(f'error: {error}')
-  except KeyboardInterrupt:
-    sys.exit('Stopped; the same command goes on.')
 
 
 if __name__ == '__main__':

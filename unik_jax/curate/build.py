@@ -8,18 +8,14 @@ OUT/records.jsonl       a line for each video, written as it is done
 OUT/report.json, OUT/report.html
 """
 
-import collections
-import concurrent.futures
 import contextlib
 import csv
 import functools
 import json
-import multiprocessing
 import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import tqdm
@@ -30,16 +26,12 @@ from unik_jax.curate.planning import Plan
 from unik_jax.data.formats.user import settings
 from unik_jax.errors import UserError
 from unik_jax.runtime import atomic_files
+from unik_jax.runtime.pool import ordered_map
 from unik_jax.skeletons.layouts import BUILT_IN
 
 RECORDS = 'records.jsonl'
 REPORT = 'report.json'
 _WORTH_WORKERS = 16  # clips; fewer are done before processes have started
-_AHEAD = 8  # clips of each process that are under way or wait
-_KILLED = (
-  'a process that refines clips was killed, most often for want of memory; the'
-  ' same command goes on, with fewer processes as by --workers=1'
-)
 
 
 def make(
@@ -139,9 +131,20 @@ def run(plan: Plan, known: list[str | None], workers: int | None = None) -> int:
     mininterval=1 if sys.stderr.isatty() else 30,
   )
   with progress:
-    for record in _made(plan, todo, workers):
-      _append(path, record)
-      progress.update()
+    results = ordered_map(
+      functools.partial(jobs.make, plan.work),
+      todo,
+      count=len(todo),
+      worth=_WORTH_WORKERS,
+      workers=workers,
+    )
+    with contextlib.closing(results):
+      try:
+        for _, result in results:
+          _append(path, result())
+          progress.update()
+      except ChildProcessError as error:
+        raise UserError(f'{error}. The same command resumes.') from None
   return len(items) - len(todo)
 
 
@@ -159,31 +162,6 @@ def _is_done(plan, video, mark, record):
   if before != mark or (is_bad and not plan.work.skip_bad):
     return False  # a bad file is read again, so that it is told
   return is_dropped or jobs.clip_path(plan.work, video).exists()
-
-
-def _made(plan, todo, workers):
-  """Yields the record of each, in order, as processes make them."""
-  make = functools.partial(jobs.make, plan.work)
-  workers = workers or os.cpu_count() or 1
-  if workers == 1 or len(todo) < _WORTH_WORKERS:
-    yield from map(make, todo)
-    return
-  # Spawned: a forked child of a program with threads may hang.
-  pool = concurrent.futures.ProcessPoolExecutor(
-    workers, multiprocessing.get_context('spawn'), jobs.begin
-  )
-  waiting = collections.deque()
-  try:
-    for item in todo:
-      waiting.append(pool.submit(make, item))
-      if len(waiting) >= _AHEAD * workers:
-        yield waiting.popleft().result()
-    while waiting:
-      yield waiting.popleft().result()
-  except BrokenProcessPool:
-    raise UserError(_KILLED) from None
-  finally:
-    pool.shutdown(cancel_futures=True)
 
 
 def _append(path, record):

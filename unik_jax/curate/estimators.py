@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unik_jax.curate import reference
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats import lcrnet
 from unik_jax.data.formats.user import (
   alphapose,
@@ -214,7 +214,7 @@ def read(
         ' --image_size=WIDTH,HEIGHT, or as width and height in --labels'
       )
     clip[..., :2] *= size[0]
-  clip = joint_maps.convert(
+  clip = joint_maps.convert_clip(
     clip, own_layout, layout, confidence=True, partial=True
   )
   seen = np.isfinite(reference.points_of(clip)[..., :1])
@@ -241,7 +241,7 @@ def _find(expert, source, first_frame=0):
       source, expert.layout, confidence=expert.confidence, **options
     )
     return _Read(*found[:6])
-  file = files.File(path)
+  file = raw_files.RawFile(path)
   content = file.read_bytes()
   if b'"pose2d"' in content:
     poses = lcrnet.parse_poses(content, path, **options)

@@ -3,11 +3,8 @@
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import os
 import pathlib
-import signal
-import threading
 from typing import Any
 
 import numpy as np
@@ -44,21 +41,6 @@ class Work:
   first_frame: int
   skip_bad: bool
   folder: str
-
-
-def begin() -> None:
-  """Prepares a process for work: it ends with its parent, by no other sign.
-
-  Ctrl-C reaches all processes; what they have begun is finished. And where the
-  parent is killed, nothing else would tell them.
-  """
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-  def wait():
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-  threading.Thread(target=wait, daemon=True).start()
 
 
 def clip_path(work: Work, video: Video) -> pathlib.Path:

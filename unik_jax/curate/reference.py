@@ -6,6 +6,8 @@ is a swap or an outlier is therefore a median over experts and a few frames.
 
 import numpy as np
 
+from unik_jax.skeletons.body import body_diagonals
+
 WINDOW = 5  # frames, the one in question in their middle
 
 
@@ -34,15 +36,7 @@ def body_size(points: np.ndarray) -> float:
   bodies = share >= 0.5 if (share >= 0.5).any() else share > 0
   if not bodies.any():
     return 1.0
-  return float(np.median(diagonals(points[bodies]))) or 1.0
-
-
-def diagonals(points: np.ndarray) -> np.ndarray:
-  """(...) of the boxes around bodies (..., V, 2); 0 of those not seen."""
-  there = np.isfinite(points)
-  low = np.where(there, points, np.inf).min(-2)
-  high = np.where(there, points, -np.inf).max(-2)
-  return np.linalg.norm(np.maximum(high - low, 0), axis=-1)
+  return float(np.median(body_diagonals(points[bodies]))) or 1.0
 
 
 def median(values: np.ndarray) -> np.ndarray:

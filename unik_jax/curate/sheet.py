@@ -5,6 +5,7 @@ from html import escape
 import numpy as np
 
 from unik_jax.curate import reference
+from unik_jax.skeletons.body import bounding_box
 from unik_jax.skeletons.layouts import Layout
 
 MOMENTS = 8  # of a clip
@@ -35,14 +36,13 @@ def strip(
   raw, made = reference.points_of(before), reference.points_of(clip)
   raw = raw.swapaxes(0, 1)  # by expert
   bones = layout.bone_indices
-  sides = {left: -1 for left, _ in layout.left_right}
-  sides |= {right: 1 for _, right in layout.left_right}
   size = 1.15 * max(
-    float(np.nanmax(np.ptp(_box(made[:, t]), 0))) for t in moments
+    float(np.nanmax(np.ptp(bounding_box(made[:, t], (0, 1)), 0)))
+    for t in moments
   )
   cells = []
   for column, t in enumerate(moments):
-    middle = _box(made[:, t]).mean(0)
+    middle = np.mean(bounding_box(made[:, t], (0, 1)), 0)
     scale = (_CELL - 2 * _MARGIN) / (size or 1)
     experts, (pose,) = (
       (points[:, :, t] - middle) * scale + _CELL / 2
@@ -55,7 +55,7 @@ def strip(
     cells.append(_cell(column, 0, lines))
     lines = [
       _stroke(
-        _path(pose, [b for b in bones if sides.get(b[0], 0) == side]),
+        _path(pose, [b for b in bones if layout.sides[b[0]] == side]),
         color,
         2,
         1,
@@ -78,11 +78,6 @@ def _cell(column, row, lines):
     f'<svg x="{column * _CELL}" y="{row * _CELL}" width="{_CELL}"'
     f' height="{_CELL}" overflow="hidden">{"".join(lines)}</svg>'
   )
-
-
-def _box(points):
-  """(2, 2): the least and the greatest coordinates, NaN left out."""
-  return np.stack([np.nanmin(points, (0, 1)), np.nanmax(points, (0, 1))])
 
 
 def _path(points, bones):

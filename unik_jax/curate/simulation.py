@@ -14,6 +14,7 @@ import numpy as np
 
 from unik_jax.curate import swaps
 from unik_jax.data import synthetic
+from unik_jax.skeletons.body import pairs_by_part
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 LAYOUT = 'unik_17'
@@ -135,7 +136,7 @@ def observe(
     return _episodes(shape, rate, _MEAN_FRAMES[name], rng)
 
   poses = truth.copy()
-  for pairs in swaps.groups(layout):
+  for pairs in pairs_by_part(layout):
     mixed_up = episodes('swaps', length)
     poses[mixed_up] = swaps.swap(poses[mixed_up], pairs)
   worse = np.array([1.5 if j.endswith(_OUT) else 1.0 for j in layout.joints])

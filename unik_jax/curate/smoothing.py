@@ -17,7 +17,7 @@ _UNSURE = 0.5  # of the confidence of what a gap lies between
 
 
 def fill_short(clip: np.ndarray, most: int = GAP) -> np.ndarray:
-  """Joints that are lost for a few frames, as of `data.gaps.fill`.
+  """Joints that are lost for a few frames, as of `data.gaps.interpolate_gaps`.
 
   Args:
     clip: (M, T, V, 3), zeros where missing.
@@ -26,7 +26,7 @@ def fill_short(clip: np.ndarray, most: int = GAP) -> np.ndarray:
   Returns:
     (M, T, V, 3). A filled joint is half as sure as those around it.
   """
-  filled = gaps.fill(clip)
+  filled = gaps.interpolate_gaps(clip)
   new = filled.any(-1) & ~clip.any(-1)
   new &= _run_lengths(new) <= most
   filled[..., 2] *= _UNSURE

@@ -7,30 +7,12 @@ for a second, limb by limb.
 import numpy as np
 
 from unik_jax.curate import reference
+from unik_jax.skeletons.body import pairs_by_part
 from unik_jax.skeletons.layouts import Layout
 
-# What moves as one: a limb is swapped as a whole. Any other pair is a leg's.
-_ARM = ('shoulder', 'elbow', 'wrist', 'hand', 'thumb', 'pinky', 'index')
-_FACE = ('eye', 'ear', 'mouth')
 # Of the body's size: by so much, for each pair, must a swap be nearer. Where
 # left and right are as close as that, nothing is lost by leaving them.
 _MARGIN = 0.03
-
-
-def groups(layout: Layout) -> list[list[tuple[int, int]]]:
-  """Pairs (left, right) of joints that are swapped together."""
-  found = {}
-  for left, right in layout.left_right:
-    name = layout.joints[left].removeprefix('left_')
-    part = name.split('_')[0]
-    if 'foot' in name:
-      kind = 'legs'
-    elif part in _ARM:
-      kind = 'arms'
-    else:
-      kind = 'face' if part in _FACE else 'legs'
-    found.setdefault(kind, []).append((left, right))
-  return list(found.values())
 
 
 def swap(poses: np.ndarray, pairs: list[tuple[int, int]]) -> np.ndarray:
@@ -60,7 +42,7 @@ def put_back(poses: np.ndarray, layout: Layout) -> np.ndarray:
   margin = _MARGIN * reference.body_size(points)
   around = reference.around(points)
   poses = poses.copy()
-  for pairs in groups(layout):
+  for pairs in pairs_by_part(layout):
     joints = np.array(pairs).ravel()
     mirrored = swap(points, pairs)[..., joints, :]
     # A joint that is missing says nothing; seen ones are compared with both.

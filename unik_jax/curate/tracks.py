@@ -10,6 +10,7 @@ import numpy as np
 from scipy import optimize
 
 from unik_jax.curate import reference
+from unik_jax.skeletons.body import body_diagonals
 
 # Of the body's size, how far joints may be on average from where they were;
 # more by a share for each frame since, up to a body's size.
@@ -75,7 +76,7 @@ def _is_one(bodies):
 def _numbers(points):
   """Of each expert (M_n, T): the number of the person that a body is of."""
   numbers = [np.full(each.shape[:2], -1) for each in points]
-  sizes = [reference.diagonals(each) for each in points]
+  sizes = [body_diagonals(each) for each in points]
   pose, size, when = [], [], []  # of each person, as last seen
   for t in range(points[0].shape[1]):
     now = {}  # person: their bodies in this frame

@@ -1,0 +1,1 @@
+"""Data: raw formats, dataset builders, loader, augmentation, streams."""

@@ -13,7 +13,7 @@ Array = Any  # numpy's or JAX's; the result is of the same kind
 
 
 def draw_move(rng: np.random.Generator) -> np.ndarray:
-  """What `move` takes: (4, 2) at a clip's start and end.
+  """What `move_clip` takes: (4, 2) at a clip's start and end.
 
   The rows are an angle in degrees, a scale, a shift of x and one of y, each
   drawn from the values of the official `random_move`.
@@ -28,7 +28,7 @@ def draw_move(rng: np.random.Generator) -> np.ndarray:
   )
 
 
-def move(clip: Array, ends: Array) -> Array:
+def move_clip(clip: Array, ends: Array) -> Array:
   """The official `random_move`: a drifting rotation, scale and shift of x, y.
 
   Each runs linearly from its value at the start to that at the end. Missing
@@ -53,11 +53,11 @@ def move(clip: Array, ends: Array) -> Array:
 
 
 def draw_angle(rng: np.random.Generator, largest: float) -> np.float64:
-  """What `rotate` takes: radians, at most `largest` to either side."""
+  """What `rotate_clip` takes: radians, at most `largest` to either side."""
   return np.float64(rng.uniform(-largest, largest))
 
 
-def rotate(clip: Array, angle: Array) -> Array:
+def rotate_clip(clip: Array, angle: Array) -> Array:
   """Turns a 3-D clip about the vertical (y) axis.
 
   Args:
@@ -74,10 +74,10 @@ def rotate(clip: Array, angle: Array) -> Array:
 def draw_factor(
   rng: np.random.Generator, low: float, high: float
 ) -> np.float64:
-  """What `rescale` takes: a number between `low` and `high`."""
+  """What `rescale_clip` takes: a number between `low` and `high`."""
   return np.float64(rng.uniform(low, high))
 
 
-def rescale(clip: Array, factor: Array) -> Array:
+def rescale_clip(clip: Array, factor: Array) -> Array:
   """Multiplies a clip by a number."""
   return clip * factor.astype(clip.dtype)

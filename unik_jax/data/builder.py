@@ -5,19 +5,16 @@ written once, however many splits they belong to.
 """
 
 import collections
-import concurrent.futures
 import contextlib
 import dataclasses
 import functools
 import hashlib
 import itertools
 import json
-import multiprocessing
 import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import numpy as np
@@ -26,17 +23,14 @@ import tqdm
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from unik_jax.data.clips import ClipFile, LeftOut, Recording, read_clip
-from unik_jax.data.writer import ShardWriter, in_order
+from unik_jax.data.writer import ShardWriter
 from unik_jax.errors import UserError
+from unik_jax.runtime.pool import ordered_map
 from unik_jax.skeletons.layouts import BUILT_IN, get_layout
 
 REPORT = 'report.json'
 _PARTS = ('train', 'val', 'validation', 'test')  # of which a clip is in one
-_KILLED = (
-  'a process that reads clips was killed, most often for want of memory; use'
-  ' fewer, as with --workers=1'
-)
-_WORTH_WORKERS = 200  # clips; fewer are read before processes have started
+_WORTH_WORKERS = 201  # clips; fewer are read before processes have started
 
 
 class _Info(tfds.core.DatasetInfo):
@@ -95,7 +89,9 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       folder: the manual folder.
     """
     del name
-    return file_print(folder, (p for p in folder.rglob('*') if p.is_file()))
+    return fingerprint_files(
+      folder, (p for p in folder.rglob('*') if p.is_file())
+    )
 
   def list_clips(self, folder: pathlib.Path) -> Iterable[ClipFile]:
     """All clips, quickly; what can be refused before long work is, here.
@@ -289,7 +285,6 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       persons=persons,
       channels=channels,
     )
-    workers = self.workers or os.cpu_count() or 1
     progress = tqdm.tqdm(
       desc=self.info.full_name,
       total=total,
@@ -297,36 +292,28 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       delay=1,
       mininterval=1 if sys.stderr.isatty() else 30,
     )
-    with contextlib.ExitStack() as stack:
-      stack.enter_context(progress)
-      if self.parallel and workers > 1 and total > _WORTH_WORKERS:
-        # Spawned: a forked child of a program with threads, as JAX has them,
-        # may hang.
-        pool = stack.enter_context(
-          concurrent.futures.ProcessPoolExecutor(
-            workers, multiprocessing.get_context('spawn')
-          )
-        )
-        stack.callback(pool.shutdown, cancel_futures=True)
-        results = in_order(pool, read, clips, ahead=8 * workers)
-        results = ((clip, future.result) for clip, future in results)
-      else:
-        results = ((clip, functools.partial(read, clip)) for clip in clips)
+    results = ordered_map(
+      read,
+      clips,
+      count=total,
+      worth=_WORTH_WORKERS,
+      workers=self.workers if self.parallel else 1,
+    )
+    with progress, contextlib.closing(results):
       for clip, result in results:
         progress.update()
         with self.may_skip(clip.source):
           try:
             recording = result()
-          except BrokenProcessPool:
-            # Not the clip's fault: nothing that could be skipped.
-            raise RuntimeError(_KILLED) from None
           except LeftOut as reason:
             self.leave_out(clip.source, str(reason))
           else:
             yield clip, recording
 
 
-def file_print(folder: pathlib.Path, paths: Iterable[pathlib.Path]) -> str:
+def fingerprint_files(
+  folder: pathlib.Path, paths: Iterable[pathlib.Path]
+) -> str:
   """A hash of the names, sizes and times of files; '' where there are none."""
   whole = hashlib.sha256()
   if not (paths := sorted(paths)):

@@ -25,7 +25,7 @@ class ClipFile:
 
   Attributes:
     id: unique in the dataset.
-    source: what the builder's reader is given: a `files.File`, or any small
+    source: the argument of the reader: a `raw_files.RawFile`, or any small
       thing that can be pickled. Its `str` names the clip in errors.
     splits: all that the clip belongs to, such as ('xsub_train', 'xview_test').
     label: index of the class.

@@ -6,7 +6,7 @@ A joint whose coordinates are all exactly zero is missing.
 import numpy as np
 
 
-def fill(clip: np.ndarray) -> np.ndarray:
+def interpolate_gaps(clip: np.ndarray) -> np.ndarray:
   """Joints lost for a while, put on the straight line between their ends.
 
     x[t] = ((b - t) x[a] + (t - a) x[b]) / (b - a)
@@ -36,7 +36,7 @@ def fill(clip: np.ndarray) -> np.ndarray:
   return filled
 
 
-def seen_frames(clip: np.ndarray) -> slice:
+def occupied_frames(clip: np.ndarray) -> slice:
   """From the first to the last frame of (M, T, V, C) with anybody in it.
 
   All frames where nobody is ever seen.

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from unik_jax.data import gaps
-from unik_jax.data.formats import lcrnet
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import Layout
 
@@ -66,7 +65,38 @@ def screen_640(
     (M, T, V, 2): x within [-1, 1], y within [-0.75, 0.75].
   """
   del layout, image_size
-  return lcrnet.normalize_screen(clip, 640, 480)
+  return normalize_screen(clip, 640, 480)
+
+
+def normalize_screen(
+  poses: np.ndarray, width: float = 640, height: float = 480
+) -> np.ndarray:
+  """Converts pixels to half image widths from the centre, y downwards.
+
+    x -> 2 x / width - 1,  y -> 2 y / width - height / width
+
+  A coordinate that is exactly 0 is missing and stays 0, even if the joint's
+  other coordinate is not. The published scripts use 640 x 480 for every
+  dataset, even if its videos have another size (Posetics, Penn Action).
+
+  Args:
+    poses: (..., 2) pixels.
+    width: of the image, in pixels.
+    height: of the image, in pixels.
+
+  Returns:
+    (..., 2): x in [-1, 1] and y in +-height / width inside the image.
+
+  Raises:
+    UserError: not two channels.
+  """
+  if poses.shape[-1] != 2:
+    raise UserError(
+      'normalisation screen_640: expected 2 channels (x, y in pixels), got'
+      f' {poses.shape[-1]}. Use 2-D poses or another normalisation'
+    )
+  center = np.array([1, height / width], poses.dtype)
+  return np.where(poses == 0, 0, poses * (2 / width) - center)
 
 
 def kinetics(
@@ -165,7 +195,7 @@ def clean(
   """What is right, for any layout, in space as in the image.
 
   First, gaps in a joint's track are interpolated linearly in time; a person
-  who enters late stays absent before (`gaps.fill`).
+  who enters late stays absent before (`gaps.interpolate_gaps`).
 
   In space, the main person is the first who is there at all. That person's
   body centre, in the first frame that has it, is subtracted from everything,
@@ -203,7 +233,7 @@ def clean(
       f' {channels} channels; set data.channels (and data.confidence, if the'
       ' last is one), or use normalisation none'
     )
-  clip = gaps.fill(clip)
+  clip = gaps.interpolate_gaps(clip)
   seen = clip.any(-1)
   if not seen.any():
     return clip

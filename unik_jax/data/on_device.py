@@ -29,11 +29,11 @@ _LARGEST = 2**15 - 1  # of int16, and as far below zero
 _PART = 0.9  # of a device's memory that can be used at all
 
 
-class OnDevice:
+class DeviceSplit:
   """The clips of a split, held by the devices of a mesh.
 
   Args:
-    clips: records by index, such as `loader.Clips`.
+    clips: records by index, such as `PreparedSplit`.
     config: the `data` part of a config; `on_device` is the dtype: 'float32',
       or 'int16' with a scale for each frame and channel, half the memory for
       an error of at most 1 / 65534 of the largest coordinate of the frame.
@@ -92,7 +92,9 @@ class OnDevice:
     """
     length = int(self.lengths[clip])
     choices = self._transform.choose(length, rng, view)
-    before, after, part, inside = sampling.split(choices.pop('times'), length)
+    before, after, part, inside = sampling.split_times(
+      choices.pop('times'), length
+    )
     start = self._starts[clip]
     choices = {k: np.float32(v) for k, v in choices.items()}
     choices['index'] = np.where(inside, start + before, _NOWHERE).astype('u4')
@@ -160,7 +162,7 @@ def _read(clips, rows, transform, small, threads, mesh):
 
   def read(row):
     record = clips[row]
-    clip = np.float32(transform.fixed(record).swapaxes(0, 1))
+    clip = np.float32(transform.standardize(record).swapaxes(0, 1))
     scale = np.zeros((len(clip), clip.shape[-1]), np.float32)
     if small:
       scale = np.abs(clip).max((1, 2)) / np.float32(_LARGEST)

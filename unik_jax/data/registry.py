@@ -30,26 +30,28 @@ def default_data_dir() -> pathlib.Path:
   return pathlib.Path(place).expanduser()
 
 
-def names() -> list[str]:
+def dataset_names() -> list[str]:
   """The datasets that this checkout has builders for."""
   pattern = 'datasets/*/*_dataset_builder.py'
   return sorted(path.parent.name for path in _CHECKOUT.glob(pattern))
 
 
-def builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
+def get_builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
   """The builder of a dataset, loaded from its file in the checkout.
 
   Raises:
     UserError: no such dataset, or no checkout.
   """
   name = name.partition('/')[0]
-  if not names():
+  if not dataset_names():
     raise UserError(
       'the dataset builders are not part of the installed package; get them'
       ' with: git clone URL-of-unik_jax && cd unik_jax && pip install -e .'
     )
-  if name not in names():
-    raise UserError(f'unknown dataset {name!r}; known: {", ".join(names())}')
+  if name not in dataset_names():
+    raise UserError(
+      f'unknown dataset {name!r}; known: {", ".join(dataset_names())}'
+    )
   if _PACKAGE not in sys.modules:
     # Under a name of our own: `datasets` is Hugging Face's package.
     package = types.ModuleType(_PACKAGE)
@@ -60,7 +62,7 @@ def builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
   return module.Builder
 
 
-def prepare(
+def prepare_dataset(
   name: str,
   data_dir: str | os.PathLike | None = None,
   manual_dir: str | os.PathLike | None = None,
@@ -88,7 +90,7 @@ def prepare(
     UserError: unknown name, files missing (with what to get, where, and
       where to put it), or a file that cannot be used.
   """
-  cls = builder_class(name)
+  cls = get_builder_class(name)
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
   base, _, config_name = name.partition('/')
   manual_dir = pathlib.Path(
@@ -180,8 +182,8 @@ def open_prepared(
   A joint layout of the user's own, kept with the dataset, becomes known.
   """
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
-  if name in names():
-    name = _full_name(builder_class(name), name)
+  if name in dataset_names():
+    name = _full_name(get_builder_class(name), name)
   newest = _newest(data_dir / name)
   if newest is None:
     return None
@@ -194,7 +196,7 @@ def open_prepared(
       ' the dataset again'
     ) from error
   if layout:
-    layouts.register(layouts.layout_from_dict(layout, str(newest)))
+    layouts.register_layout(layouts.layout_from_dict(layout, str(newest)))
   return builder
 
 

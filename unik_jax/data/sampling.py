@@ -3,7 +3,7 @@
 A sampler takes the length T of a clip, the number of frames F, and a random
 generator, or None at test time. It returns (F,) times in frames of the clip,
 from 0; a whole number is a frame, what lies before the first frame or after
-the last is zeros. `take` makes the frames.
+the last is zeros. `take_frames` makes the frames.
 """
 
 from collections.abc import Callable
@@ -66,7 +66,7 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
-def split(
+def split_times(
   times: np.ndarray, length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
   """Times as what is to be taken of a clip of `length` frames.
@@ -82,9 +82,9 @@ def split(
   return before, after, times - whole, (times >= 0) & (times <= length - 1)
 
 
-def take(clip: np.ndarray, times: np.ndarray) -> np.ndarray:
+def take_frames(clip: np.ndarray, times: np.ndarray) -> np.ndarray:
   """The frames (M, F, V, C) of a clip (M, T, V, C) at some times."""
-  before, after, part, inside = split(times, clip.shape[1])
+  before, after, part, inside = split_times(times, clip.shape[1])
   taken = clip[:, before]
   if part.any():
     part = part.astype(clip.dtype)[:, None, None]
@@ -92,7 +92,9 @@ def take(clip: np.ndarray, times: np.ndarray) -> np.ndarray:
   return taken if inside.all() else np.where(inside[:, None, None], taken, 0)
 
 
-def window(length: int, frames: int, index: int, count: int) -> tuple[int, int]:
+def crop_window(
+  length: int, frames: int, index: int, count: int
+) -> tuple[int, int]:
   """One of some evenly spaced runs of frames, for `crop` and `repeat` to test.
 
   The first begins with the clip, and the last ends with it. A clip that is not
@@ -113,7 +115,7 @@ def window(length: int, frames: int, index: int, count: int) -> tuple[int, int]:
   return index * spare // (count - 1), length - spare
 
 
-def rounded(length: int) -> int:
+def round_length(length: int) -> int:
   """A clip's length, rounded up to 2^k or 3 * 2^k: few shapes to compile."""
   power = 1 << (length - 1).bit_length()
   three = power // 4 * 3

@@ -4,11 +4,12 @@ import jax
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from unik_jax.data import loader, registry
+from unik_jax.data import registry
+from unik_jax.data.prepared_split import PreparedSplit, fill_data_config
 from unik_jax.errors import UserError
 
 
-def prepare_dataset(data: ConfigDict) -> None:
+def prepare_once(data: ConfigDict) -> None:
   """Prepares a run's dataset if needed, on the first process only.
 
   Args:
@@ -22,7 +23,7 @@ def prepare_dataset(data: ConfigDict) -> None:
   if jax.process_index() == 0 and (
     data.manual_dir or not registry.open_prepared(data.name, data.data_dir)
   ):
-    registry.prepare(data.name, data.data_dir, data.manual_dir)
+    registry.prepare_dataset(data.name, data.data_dir, data.manual_dir)
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices('dataset prepared')
 
@@ -39,13 +40,13 @@ def complete_config(config: ConfigDict) -> ConfigDict:
   data = config.data
   if data.layout and min(data.num_classes, data.persons, data.channels):
     return config
-  prepare_dataset(data)
+  prepare_once(data)
   config = config.copy_and_resolve_references()
-  loader.fill_in(config.data)
+  fill_data_config(config.data)
   return config
 
 
-def open_split(data: ConfigDict, part: str) -> loader.Clips:
+def open_split(data: ConfigDict, part: str) -> PreparedSplit:
   """Opens the clips that a run trains, validates or tests on.
 
   Args:
@@ -53,15 +54,17 @@ def open_split(data: ConfigDict, part: str) -> loader.Clips:
     part: 'train', 'val' or 'test'.
 
   Raises:
-    UserError: as in `loader.Clips`.
+    UserError: as in `PreparedSplit`.
   """
   repeats = data.repeats if part == 'train' else ()
-  return loader.Clips(
+  return PreparedSplit(
     data, data[f'{part}_split'], data[f'{part}_subjects'], repeats
   )
 
 
-def check_held_out(val_clips: loader.Clips, train_clips: loader.Clips) -> None:
+def check_held_out(
+  val_clips: PreparedSplit, train_clips: PreparedSplit
+) -> None:
   """Raises a UserError if a validation clip is also a training clip."""
   ids = val_clips.ids()
   shared = set(train_clips.ids()) & set(ids)

@@ -1,9 +1,9 @@
 """Synthetic people on camera: performances, viewpoints and sensors.
 
-A clip is made in four steps: joint angles over time (`perform`), joint
-positions from them (`forward_kinematics`), the camera's view of these
-(`to_camera`, `project`), and what a tracker makes of that (`_track`). No step
-knows the joint layout but the last line, so one clip shows the same motion in
+A clip is made in four steps: joint angles over time (`perform_action`), joint
+positions (`forward_kinematics`), the camera's view (`to_camera`,
+`project_points`), and a tracker's errors (`_track`). Only the last line of
+`generate_clip` knows the joint layout, so one clip shows the same motion in
 every layout.
 
 Camera axes, as of the Kinect: x to the sensor's left, y up, z away from it, in
@@ -24,9 +24,9 @@ from unik_jax.data.synthetic_body import (
   SEED,
   SKELETON,
   Subject,
+  axis_rotation,
   forward_kinematics,
   make_subject,
-  rotation,
 )
 from unik_jax.skeletons.layouts import get_layout
 
@@ -85,7 +85,7 @@ _LOSABLE = (
 )
 
 
-def perform(
+def perform_action(
   action: str, subject: Subject, frames: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
   """Joint angles of one performance.
@@ -103,7 +103,7 @@ def perform(
   entry = actions.ACTIONS[action]
   keys = actions.performed_keys(entry, rng)
   if rng.random() < subject.left_handed:
-    keys = actions.mirror(keys)
+    keys = actions.mirror_keys(keys)
 
   time = np.linspace(0, 1, frames)
   start, end, first = rng.uniform(0, 0.18), rng.uniform(0.78, 1), rng.random()
@@ -122,7 +122,9 @@ def perform(
   angles = {}
   for name in actions.ANGLES:
     middle = keys[name].mean()
-    track = actions.curve(keys[name], phase, entry.seconds is not None)
+    track = actions.interpolate_keys(
+      keys[name], phase, entry.seconds is not None
+    )
     angles[name] = middle + gain * (track - middle)
     offset, sway, beat = rng.normal(size=3)
     if name != 'root.lift':
@@ -150,11 +152,13 @@ def to_camera(
   Returns:
     (..., 3) metres in camera axes.
   """
-  turn = rotation(0, np.array(-pitch)) @ rotation(1, np.array(180.0 - yaw))
+  turn = axis_rotation(0, np.array(-pitch)) @ axis_rotation(
+    1, np.array(180.0 - yaw)
+  )
   return points @ turn.T + place
 
 
-def project(points: np.ndarray) -> np.ndarray:
+def project_points(points: np.ndarray) -> np.ndarray:
   """The image of (..., 3) points in camera axes, as (..., 2).
 
   Pinhole projection; x to the right from -1 to 1 across the image's width, y
@@ -208,7 +212,7 @@ def generate_clip(
     (1, T, V, channels) float32, T within `FRAMES`.
   """
   frames = int(rng.integers(FRAMES[0], FRAMES[1] + 1))
-  angles = perform(action, subject, frames, rng)
+  angles = perform_action(action, subject, frames, rng)
   points = forward_kinematics(angles, subject)
   distance = rng.uniform(3.2, 5.0)
   place = np.array(
@@ -219,7 +223,7 @@ def generate_clip(
   if noise:
     points, seen = _track(points, rng)
   if channels == 2:
-    points = project(points)
+    points = project_points(points)
   points = np.where(seen[..., None], points, 0)
   own = _ALIASES[layout]
   order = [JOINTS.index(own.get(j, j)) for j in get_layout(layout).joints]
@@ -246,7 +250,7 @@ class Episode(NamedTuple):
     return f'a{self.label + 1:02}_s{self.subject:02}_e{self.number + 1:02}'
 
 
-def list_clips() -> Iterator[ClipFile]:
+def list_episodes() -> Iterator[ClipFile]:
   """All performances of all splits."""
   for split, part in SPLITS.items():
     for episode in itertools.product(
@@ -262,11 +266,11 @@ def list_clips() -> Iterator[ClipFile]:
       )
 
 
-def read(episode: Episode, *, layout: str, channels: int) -> np.ndarray:
+def read_episode(episode: Episode, *, layout: str, channels: int) -> np.ndarray:
   """The clip of a performance.
 
   Args:
-    episode: as `list_clips` has it; the clip follows from it alone.
+    episode: as `list_episodes` has it; the clip follows from it alone.
     layout: as for `generate_clip`.
     channels: as for `generate_clip`.
 

@@ -16,7 +16,7 @@ Angles are in degrees, zero when standing with the arms down:
   root  lift: of the lowest foot above the floor, in body heights.
 
 'arms' and 'legs' stand for both sides. What has a side is written for a
-right-hander; `mirror` gives the left-hander's version.
+right-hander; `mirror_keys` gives the left-hander's version.
 """
 
 import dataclasses
@@ -300,7 +300,7 @@ def performed_keys(
   return {name: np.atleast_1d(own.get(name, 0.0)) for name in ANGLES}
 
 
-def mirror(keys: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def mirror_keys(keys: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   """The same performance by a left-hander: sides swapped."""
   swap = {'left': 'right', 'right': 'left'}
   mirrored = {}
@@ -313,7 +313,9 @@ def mirror(keys: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   return mirrored
 
 
-def curve(keys: np.ndarray, phase: np.ndarray, cyclic: bool) -> np.ndarray:
+def interpolate_keys(
+  keys: np.ndarray, phase: np.ndarray, cyclic: bool
+) -> np.ndarray:
   """A smooth (Catmull-Rom) curve through keys.
 
   Args:

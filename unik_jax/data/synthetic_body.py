@@ -100,7 +100,7 @@ def make_subject(subject: int) -> Subject:
   )
 
 
-def rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
+def axis_rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
   """(T, 3, 3) rotations about axis 0, 1 or 2 by (T,) degrees."""
   angle = np.radians(degrees)
   b, c = (axis + 1) % 3, (axis + 2) % 3
@@ -119,7 +119,9 @@ def _segments(angles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     bend, lean, turn = (
       share * angles[f'{part}.{angle}'] for angle in ('bend', 'lean', 'turn')
     )
-    return rotation(1, turn) @ rotation(2, -lean) @ rotation(0, bend)
+    return (
+      axis_rotation(1, turn) @ axis_rotation(2, -lean) @ axis_rotation(0, bend)
+    )
 
   def limb(part, out):
     """Swing by `raise` towards `plane`, after a turn about the own axis."""
@@ -127,29 +129,29 @@ def _segments(angles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
       angles[f'{part}.{angle}'] for angle in ('raise', 'plane', 'twist')
     )
     return (
-      rotation(1, out * plane)
-      @ rotation(0, -up)
-      @ rotation(1, out * (twist - plane))
+      axis_rotation(1, out * plane)
+      @ axis_rotation(0, -up)
+      @ axis_rotation(1, out * (twist - plane))
     )
 
   still = np.zeros_like(angles['root.lift'])
   segments = {
-    'root': rotation(0, still),
+    'root': axis_rotation(0, still),
     'waist': trunk('spine', 0.5),
     'chest': trunk('spine'),
   }
   segments['head'] = segments['chest'] @ trunk('head')
   for side, out in (('left', 1), ('right', -1)):
     arm, leg = f'{side}_arm', f'{side}_leg'
-    collar = segments['chest'] @ rotation(2, out * angles[f'{arm}.shrug'])
+    collar = segments['chest'] @ axis_rotation(2, out * angles[f'{arm}.shrug'])
     upper = segments['chest'] @ limb(arm, out)
     thigh = limb(leg, out)
     segments |= {
       f'{side}_collar': collar,
       f'{side}_upper_arm': upper,
-      f'{side}_forearm': upper @ rotation(0, -angles[f'{arm}.elbow']),
+      f'{side}_forearm': upper @ axis_rotation(0, -angles[f'{arm}.elbow']),
       f'{side}_thigh': thigh,
-      f'{side}_shin': thigh @ rotation(0, angles[f'{leg}.knee']),
+      f'{side}_shin': thigh @ axis_rotation(0, angles[f'{leg}.knee']),
     }
   return segments
 

@@ -17,18 +17,18 @@ from unik_jax.errors import UserError
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import get_layout
 
-WHOLE = -1  # as `test_frames`: clips keep their length
+WHOLE_CLIP = -1  # as `test_frames`: clips keep their length
 
 
 def frames_to_test(config: ml_collections.ConfigDict) -> int:
-  """Frames of a clip to test, by the `data` of a config; or `WHOLE`."""
+  """Frames of a clip to test, by the `data` of a config; or `WHOLE_CLIP`."""
   return config.test_frames or config.frames
 
 
 class Transform:
   """What happens to each clip, in this order.
 
-  `fixed`: channels are cut to `channels`, persons cut or zero-padded to
+  `standardize`: channels are cut to `channels`, persons cut or zero-padded to
   `persons`, joints mapped to another layout (`joints`), frames at both ends in
   which nobody is seen dropped (`trim`), each person's track repeated to `pad`
   frames, coordinates normalised and divided by `scale`. Then frames are
@@ -41,7 +41,7 @@ class Transform:
     train: whether random choices are made.
 
   Attributes:
-    frames: of a clip at the end; `WHOLE` for its own, rounded up.
+    frames: of a clip at the end; `WHOLE_CLIP` for its own, rounded up.
     views: how often each clip is sampled, to test it.
     interpolates: whether there are times between two frames.
 
@@ -55,7 +55,7 @@ class Transform:
     self._source = get_layout(config.layout)
     self._layout = get_layout(config.joints or config.layout)
     if self._source != self._layout:
-      joint_maps.weights(self._source, self._layout)  # refuses what misfits
+      joint_maps.map_weights(self._source, self._layout)  # refuses what misfits
     self._normalize = get_preset(config.normalize)
     self._sample = sampling.get_sampler(config.sampling)
     self.interpolates = config.sampling == 'linear'
@@ -70,26 +70,30 @@ class Transform:
       config.sampling, config.test_clips, config.test_crops, config.test_frames
     )
 
-  def fixed(self, record: dict) -> np.ndarray:
+  def standardize(self, record: dict) -> np.ndarray:
     """The clip (M, T, V, C) of a record, before its frames are sampled."""
     config = self._config
     clip = record['keypoints'][: config.persons, ..., : config.channels]
     absent = config.persons - clip.shape[0]
     clip = np.pad(clip, ((0, absent), (0, 0), (0, 0), (0, 0)))
-    clip = joint_maps.convert(
+    clip = joint_maps.convert_clip(
       clip, self._source, self._layout, confidence=config.confidence
     )
     if config.trim:
-      clip = clip[:, gaps.seen_frames(clip[..., : self._coordinates])]
+      clip = clip[:, gaps.occupied_frames(clip[..., : self._coordinates])]
     if config.pad:
       clip = repeat_tracks(clip, config.pad)
     clip, confidence = np.split(clip, [self._coordinates], -1)
     clip = self._normalize(clip, self._layout, record['image_size'])
     return np.concatenate([clip / np.float32(config.scale), confidence], -1)
 
-  def length(self, frames: int) -> int:
+  def output_length(self, frames: int) -> int:
     """How many frames a clip of so many has at the end."""
-    return sampling.rounded(frames) if self.frames == WHOLE else self.frames
+    return (
+      sampling.round_length(frames)
+      if self.frames == WHOLE_CLIP
+      else self.frames
+    )
 
   def choose(
     self, frames: int, rng: np.random.Generator | None, view: int = 0
@@ -106,8 +110,8 @@ class Transform:
       for `augment`, if the config asks for them.
     """
     config = self._config
-    start, length = sampling.window(frames, self.frames, view, self._crops)
-    times = start + self._sample(length, self.length(frames), rng)
+    start, length = sampling.crop_window(frames, self.frames, view, self._crops)
+    times = start + self._sample(length, self.output_length(frames), rng)
     choices = {'times': times}
     if self._train:
       if config.random_move:
@@ -130,11 +134,11 @@ class Transform:
       clip[..., self._coordinates :],
     )
     if 'ends' in choices:
-      coordinates = augment.move(coordinates, choices['ends'])
+      coordinates = augment.move_clip(coordinates, choices['ends'])
     if 'angle' in choices:
-      coordinates = augment.rotate(coordinates, choices['angle'])
+      coordinates = augment.rotate_clip(coordinates, choices['angle'])
     if 'factor' in choices:
-      coordinates = augment.rescale(coordinates, choices['factor'])
+      coordinates = augment.rescale_clip(coordinates, choices['factor'])
     coordinates = self._stream(coordinates, self._layout)
     xp = clip.__array_namespace__()
     return xp.concatenate([coordinates, confidence], -1)
@@ -143,7 +147,7 @@ class Transform:
     self, record: dict, rng: np.random.Generator | None = None, view: int = 0
   ) -> dict[str, np.ndarray]:
     """`x` (M, F, V, C) and `label` of a record; arguments as of `choose`."""
-    clip = self.fixed(record)
+    clip = self.standardize(record)
     choices = self.choose(clip.shape[1], rng, view)
-    x = self.finish(sampling.take(clip, choices['times']), choices)
+    x = self.finish(sampling.take_frames(clip, choices['times']), choices)
     return {'x': np.float32(x), 'label': np.int32(record['label'])}

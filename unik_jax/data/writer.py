@@ -7,7 +7,6 @@ Here shards are written as the clips come, and several splits may share them.
 import collections
 import os
 import pathlib
-from collections.abc import Iterable
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -99,23 +98,3 @@ class ShardWriter:
         )
       )
     return infos
-
-
-def in_order(pool: Any, function: Any, items: Iterable[Any], ahead: int):
-  """`pool.map`, but with no more than `ahead` results waiting in memory.
-
-  Args:
-    pool: a concurrent.futures.Executor.
-    function: called with each item, in the pool.
-    items: may be many.
-    ahead: how many are under way.
-
-  Yields:
-    (item, future) in the order of the items, each future done.
-  """
-  waiting = collections.deque()
-  for item in items:
-    waiting.append((item, pool.submit(function, item)))
-    if len(waiting) >= ahead:
-      yield waiting.popleft()
-  yield from waiting

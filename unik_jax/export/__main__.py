@@ -9,7 +9,9 @@ the weights as a state dict of the official PyTorch code.
 
 import sys
 
-from absl import app, flags, logging
+from absl import app, flags
+
+from unik_jax import cli
 
 _RUN = flags.DEFINE_string(
   'run', None, 'The --workdir of a run, its best/, or a checkpoint of it.'
@@ -34,12 +36,10 @@ def main(argv):
       ' [--weights=FILE]'
     )
   # Imported here, so that --help answers at once.
-  from unik_jax.errors import UserError
   from unik_jax.export import stablehlo
   from unik_jax.run import restore
 
-  logging.set_verbosity(logging.ERROR)
-  try:
+  with cli.command():
     run = restore.load_run(_RUN.value)
     if _WEIGHTS.value:  # the quick part first
       count = stablehlo.save_weights(run, _WEIGHTS.value)
@@ -56,10 +56,6 @@ def main(argv):
         f' {", ".join(_PLATFORMS.value)}'
       )
       print(f'{folder / stablehlo.NOTES}: how clips become such keypoints')
-  except (UserError, OSError) as error:
-    sys.exit(f'error: {error}')
-  except KeyboardInterrupt:
-    sys.exit(130)
 
 
 if __name__ == '__main__':

@@ -23,13 +23,13 @@ import unik_jax
 from unik_jax.data import streams
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.padding import repeat_tracks
-from unik_jax.data.preprocessing import input_frames, preprocessing_steps
 from unik_jax.data.sampling import SAMPLERS
 from unik_jax.errors import UserError
 from unik_jax.export.folding import fold
 from unik_jax.official import tensor_files
 from unik_jax.official.state_dict import to_official
 from unik_jax.run import restore
+from unik_jax.run.wording import input_frames, preprocessing_steps
 from unik_jax.runtime import atomic_files
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import Layout
@@ -247,7 +247,7 @@ def _meaning(step, run):
     }
   if 'layout' not in step:
     return {}
-  shares = joint_maps.weights(run.data_layout, run.network_layout)
+  shares = joint_maps.map_weights(run.data_layout, run.network_layout)
   return {
     'meaning': 'each joint is the sum of shares of the joints of the clip, and'
     ' missing where one of them is; its confidence is the least of theirs',

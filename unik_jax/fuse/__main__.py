@@ -13,9 +13,10 @@ can be fused again. Intervals are of 95%, by bootstrap over clips.
 """
 
 import pathlib
-import sys
 
-from absl import app, flags, logging
+from absl import app, flags
+
+from unik_jax import cli
 
 _METHOD = flags.DEFINE_enum(
   'method', 'softmax', ['softmax', 'logits', 'tuned'], 'How runs are fused.'
@@ -39,8 +40,7 @@ def main(argv):
   # Imported here, so that --help answers at once.
   from unik_jax.errors import UserError
 
-  logging.set_verbosity(logging.WARNING)
-  try:
+  with cli.command():
     from unik_jax.fuse import fusion
     from unik_jax.run import scores
 
@@ -59,10 +59,6 @@ def main(argv):
     if kept:
       scores.write_scores(kept, made.scores)
       print(f'Scores are in {kept}')
-  except (UserError, OSError) as error:
-    sys.exit(f'error: {error}')
-  except KeyboardInterrupt:
-    sys.exit(130)
 
 
 def _weights():

@@ -45,9 +45,9 @@ class Remap:
     if old.layout == new.layout:
       joints = list(range(new.layout.num_joints))
     elif fresh:
-      joints = joint_maps.counterparts(old.layout, new.layout)
+      joints = joint_maps.find_counterparts(old.layout, new.layout)
     else:
-      joints = joint_maps.nearest(old.layout, new.layout)
+      joints = joint_maps.find_nearest(old.layout, new.layout)
     # A kernel over joints has an odd number of taps. Its middle stays the
     # middle.
     num_joints = old.layout.num_joints
@@ -123,7 +123,7 @@ class Remap:
     """Yields lines that say how the new data differs from the old."""
     old, new = self._old, self._new
     if old.layout != new.layout:
-      same = joint_maps.counterparts(old.layout, new.layout)
+      same = joint_maps.find_counterparts(old.layout, new.layout)
       yield (
         f'joints: {old.layout.name} to {new.layout.name}, with'
         f' {sum(i is not None for i in same)} of {len(same)} in common'

@@ -13,7 +13,9 @@ import functools
 import os
 import sys
 
-from absl import app, flags, logging
+from absl import app, flags
+
+from unik_jax import cli
 
 _RUN = flags.DEFINE_string('run', None, 'A run: its --workdir.', required=True)
 _LAYOUT = flags.DEFINE_string(
@@ -50,20 +52,14 @@ _say = functools.partial(print, file=sys.stderr, flush=True)
 
 def main(argv):
   # Imported here, so that --help answers at once.
-  from unik_jax.errors import UserError
   from unik_jax.runtime import compile_cache
 
   compile_cache.enable()
-  logging.set_verbosity(logging.WARNING)
-  logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
-  try:
-    _stream(argv[1:]) if _STREAM.value else _files(argv[1:])
-  except BrokenPipeError:  # whoever read the answers has seen enough
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-  except (UserError, OSError) as error:
-    sys.exit(f'error: {error}')
-  except KeyboardInterrupt:
-    sys.exit(130)
+  with cli.command():
+    try:
+      _stream(argv[1:]) if _STREAM.value else _files(argv[1:])
+    except BrokenPipeError:  # the reader of the output, such as head, has ended
+      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _files(paths):

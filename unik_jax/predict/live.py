@@ -19,7 +19,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from unik_jax.data.formats.user import people
-from unik_jax.data.transform import WHOLE, frames_to_test
+from unik_jax.data.transform import WHOLE_CLIP, frames_to_test
 from unik_jax.errors import UserError
 from unik_jax.predict import keypoints
 from unik_jax.predict.predictor import Predictor
@@ -185,7 +185,7 @@ def default_window(data: ConfigDict) -> int:
   Where it sees whole clips, as many as it was trained on.
   """
   frames = frames_to_test(data)
-  return data.frames if frames == WHOLE else frames
+  return data.frames if frames == WHOLE_CLIP else frames
 
 
 def warm_up(model: Predictor, layout: Layout, window: int) -> float:

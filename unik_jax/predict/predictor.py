@@ -142,7 +142,7 @@ class Predictor:
     if isinstance(layout, str):
       layout = get_layout(layout)
     if layout not in self._data:
-      layouts.register(layout)
+      layouts.register_layout(layout)
       data = self.run.config.data.copy_and_resolve_references()
       data.layout, data.joints = layout.name, self.run.network_layout.name
       Transform(data, train=False)  # refuses what does not fit

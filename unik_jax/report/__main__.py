@@ -10,9 +10,10 @@ it got most wrong as animated skeletons, where its dataset is prepared here.
 """
 
 import pathlib
-import sys
 
-from absl import app, flags, logging
+from absl import app, flags
+
+from unik_jax import cli
 
 _RUN = flags.DEFINE_string(
   'run', None, 'The --workdir of a run that has ended.'
@@ -30,14 +31,9 @@ flags.mark_flag_as_required('run')
 
 
 def main(argv):
-  if len(argv) > 1:
-    sys.exit(f'error: unknown argument {argv[1]!r}; options start with --')
-  # Imported here, so that --help answers at once.
-  from unik_jax.errors import UserError
-
-  logging.set_verbosity(logging.WARNING)
-  logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
-  try:
+  cli.refuse_arguments(argv)
+  with cli.command():
+    # Imported here, so that --help answers at once.
     from unik_jax.report import build
 
     folder = pathlib.Path(_RUN.value).expanduser()
@@ -48,10 +44,6 @@ def main(argv):
       measure=_ROBUSTNESS.value,
       tell=print,
     )
-  except (UserError, OSError) as error:
-    sys.exit(f'error: {error}')
-  except KeyboardInterrupt:
-    sys.exit(130)
   if made.missing:
     print(f'note: {made.missing}')
     if not _DATA_DIR.value:

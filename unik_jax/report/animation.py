@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.report.mistakes import Wrong
+from unik_jax.skeletons.body import bounding_box
 from unik_jax.skeletons.layouts import Layout, get_layout
 from unik_jax.visualize import projection
 
@@ -34,13 +35,11 @@ def animate(config: ConfigDict, wrong: Sequence[Wrong]) -> dict[str, Any]:
   coordinates = config.channels - bool(config.confidence)
   if coordinates not in (2, 3):
     raise UserError(f'{coordinates} coordinates of a joint cannot be drawn')
-  clips = loader.Clips(config, config.test_split, config.test_subjects)
+  clips = PreparedSplit(config, config.test_split, config.test_subjects)
   layout = get_layout(config.layout)
-  sides = {left: -1 for left, _ in layout.left_right}
-  sides |= {right: 1 for _, right in layout.left_right}
   return {
     'size': SIZE,
-    'bones': [(c, p, sides.get(c, 0)) for c, p in layout.bone_indices],
+    'bones': [(c, p, layout.sides[c]) for c, p in layout.bone_indices],
     'clips': [
       flatten(record['keypoints'][: config.persons, ..., :coordinates], layout)
       for record in _find(clips, wrong)
@@ -48,7 +47,7 @@ def animate(config: ConfigDict, wrong: Sequence[Wrong]) -> dict[str, Any]:
   }
 
 
-def _find(clips: loader.Clips, wrong: Sequence[Wrong]) -> Iterator[dict]:
+def _find(clips: PreparedSplit, wrong: Sequence[Wrong]) -> Iterator[dict]:
   """The clips' records; in the rows that they have in the scores, as a rule."""
   rows = None
   for item in wrong:
@@ -84,7 +83,7 @@ def flatten(clip: np.ndarray, layout: Layout) -> dict[str, Any]:
   length = last - first + 1
   kept = np.linspace(first, last, min(length, FRAMES)).round().astype(int)
   points = projection.to_screen(clip, layout)[:, kept] * [1, -1]
-  low, high = np.nanmin(points, (0, 1, 2)), np.nanmax(points, (0, 1, 2))
+  low, high = bounding_box(points, (0, 1, 2))
   scale = SIZE / (max(high - low) or 1)
   points = (points - (low + high) / 2) * scale + SIZE / 2
   whole = np.where(np.isnan(points), -1, points.round()).astype(int)

@@ -37,9 +37,11 @@ import numpy as np
 
 from unik_jax import evaluate, metrics
 from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.run import restore
 from unik_jax.runtime import atomic_files
+from unik_jax.skeletons.body import body_diagonals, limb_joints
 from unik_jax.skeletons.layouts import Layout
 
 FILE = 'robustness.json'
@@ -59,36 +61,6 @@ STRENGTHS = {
   'frames': (0.1, 0.3, 0.5, 0.7),
   'noise': (0.01, 0.02, 0.05, 0.1),
 } | {name: (0.25, 0.5, 1.0) for name in list(DAMAGES)[3:]}
-
-# By the words of a joint's name. Those of legs come first: the big toe of
-# MediaPipe's layout is `left_foot_index`.
-_WORDS = {
-  'leg': 'hip thigh knee shin calf ankle foot heel toe leg',
-  'arm': (
-    'shoulder elbow forearm wrist hand palm thumb index middle ring pinky'
-    ' finger fingers arm'
-  ),
-}
-
-
-def limb(layout: Layout, name: str) -> list[int]:
-  """The joints of a limb by their names, with its shoulder or hip.
-
-  Args:
-    layout: of the joints.
-    name: such as 'left_arm'.
-
-  Returns:
-    Indices; none where the layout names no joint of it.
-  """
-  side, part = name.split('_')
-  found = []
-  for index, joint in enumerate(layout.joints):
-    words = joint.split('_')
-    parts = [p for p, known in _WORDS.items() if set(words) & {*known.split()}]
-    if words[0] == side and parts and parts[0] == part:
-      found.append(index)
-  return found
 
 
 def drop_joints(
@@ -147,9 +119,7 @@ def add_noise(
     if there.any():
       mask = seen[m, there, :, None]
       track = points[m, there]
-      low = np.where(mask, track, np.inf).min(1)
-      high = np.where(mask, track, -np.inf).max(1)
-      body = np.median(np.linalg.norm(high - low, axis=-1))
+      body = np.median(body_diagonals(np.where(mask, track, np.nan)))
       noisy = points[m] + size * body * noise[m]
       damaged[m, ..., :coordinates] = np.where(seen[m, ..., None], noisy, 0)
   return damaged
@@ -183,7 +153,7 @@ class Damaged(Sequence):
   """Clips as they come from a dataset, each damaged in its own way.
 
   Args:
-    clips: records by index, as of `loader.Clips`.
+    clips: records by index, as of `PreparedSplit`.
     config: the `data` part of a config.
     layout: of the clips' joints.
     name: a key of `DAMAGES`.
@@ -207,7 +177,7 @@ class Damaged(Sequence):
       coordinates = config.channels - bool(config.confidence)
       self._options = {'coordinates': coordinates}
     elif name not in ('joints', 'frames'):
-      self._options = {'joints': limb(layout, name)}
+      self._options = {'joints': limb_joints(layout, name)}
     self._damage: Callable = {
       'joints': drop_joints,
       'frames': drop_frames,
@@ -240,7 +210,7 @@ def curves(
 
   Args:
     run: of `restore.load_run`.
-    clips: records by index, as of `loader.Clips`.
+    clips: records by index, as of `PreparedSplit`.
     split: their split, for the record.
     seed: of the damage.
     strengths: those above 0 of each curve, keys of `DAMAGES`.
@@ -282,7 +252,9 @@ def curves(
   found = {}
   for name in DAMAGES:
     limbs = name not in ('joints', 'frames', 'noise')
-    if name not in strengths or (limbs and not limb(run.data_layout, name)):
+    if name not in strengths or (
+      limbs and not limb_joints(run.data_layout, name)
+    ):
       continue
     found[name] = [dict(undamaged)]
     for strength in sorted(set(strengths[name]) - {0}):
@@ -322,7 +294,7 @@ def measure(
   data = run.config.data
   if data_dir:
     data.data_dir = os.fspath(data_dir)
-  clips = loader.Clips(data, data.test_split, data.test_subjects)
+  clips = PreparedSplit(data, data.test_split, data.test_subjects)
   found = curves(run, clips, split=data.test_split, seed=seed, tell=tell)
   path = pathlib.Path(run.folder) / FILE
   with atomic_files.atomic_write(path) as part:

@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from unik_jax.data.transform import WHOLE, frames_to_test
+from unik_jax.data.transform import WHOLE_CLIP, frames_to_test
 from unik_jax.report.contents import Contents
 
 METRICS = {
@@ -47,7 +47,7 @@ def protocol(data: ConfigDict) -> str:
 def sight(data: ConfigDict) -> str:
   """What the network sees of a clip."""
   frames = frames_to_test(data)
-  seen = 'whole clips' if frames == WHOLE else f'{frames} frames'
+  seen = 'whole clips' if frames == WHOLE_CLIP else f'{frames} frames'
   parts = [f'{data.stream} stream', f'{seen} ({data.sampling})']
   if data.test_clips > 1:
     parts.append(f'{data.test_clips} samplings averaged')

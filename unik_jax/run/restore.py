@@ -69,12 +69,12 @@ def load_run(path: str | os.PathLike) -> Run:
     data_layout = layout_from_dict(data['layout'], str(file))
     classes, units = list(data['classes']), str(data['units'])
     if mapped := data.get('network_layout'):
-      layouts.register(layout_from_dict(mapped, str(file)))
+      layouts.register_layout(layout_from_dict(mapped, str(file)))
   except (KeyError, TypeError) as error:
     raise UserError(
       f'{file}: expected layout, classes and units, got {error!r}; {remedy}'
     ) from None
-  layouts.register(data_layout)
+  layouts.register_layout(data_layout)
   net = network.from_config(config)
   state = _restore_state(config, net, folder / part, step)
   params, batch_stats = jax.device_get(state.for_evaluation())

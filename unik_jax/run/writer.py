@@ -23,7 +23,7 @@ class ResultsWriter:
   Args:
     workdir: folder of the run.
     config: settings of the run.
-    clips: `loader.Clips` of the test split, for the dataset and its classes.
+    clips: `PreparedSplit` of the test split, for the dataset and its classes.
     num_params: number of trainable values of the network.
     total_steps: steps of the whole run.
   """
@@ -58,7 +58,7 @@ class ResultsWriter:
 
     Args:
       name: 'test', 'val', or 'evaluation'.
-      clips: `loader.Clips` of the split.
+      clips: `PreparedSplit` of the split.
       logits: (N, K).
       labels: (N,) true classes.
 

@@ -2,21 +2,22 @@
 
 import collections
 import concurrent.futures
-import contextlib
 import functools
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 Item = TypeVar('Item')
 
-# Starting a process takes as long as reading some hundred small files.
-_WORTH_WORKERS = 64
 _AHEAD = 8  # items per worker that are submitted before the first is awaited
+_KILLED = (
+  'a worker process was killed, perhaps because memory ran out; use fewer'
+  ' processes, as with --workers=1'
+)
 
 
 def ordered_map(
@@ -24,36 +25,39 @@ def ordered_map(
   items: Iterable[Item],
   *,
   count: int,
+  worth: int,
   workers: int | None = None,
-  worth: int = _WORTH_WORKERS,
-) -> Iterator[tuple[Item, Callable[[], Any]]]:
+) -> Generator[tuple[Item, Callable[[], Any]], None, None]:
   """Applies a function to items in worker processes, in the order of the items.
+
+  Starting the processes takes as long as some work does in this process, so
+  `worth` depends on how long one item takes.
 
   Args:
     function: picklable, of one picklable item.
     items: read lazily, a few per worker ahead.
-    count: number of items. Up to `worth` of them run in this process.
+    count: number of items.
+    worth: fewest items for which processes are started; fewer run here.
     workers: number of processes (default: one per core).
-    worth: fewest items for which processes are started.
 
   Yields:
     Each item, and a function that returns its result or raises its error.
-    The latter raises a ChildProcessError if a worker process was killed.
+
+  Raises:
+    ChildProcessError: a worker process was killed. It is not a UserError,
+      since no item is at fault and none must be skipped.
   """
   workers = workers or os.cpu_count() or 1
-  if workers == 1 or count <= worth:
+  if workers == 1 or count < worth:
     for item in items:
       yield item, functools.partial(function, item)
     return
-  with contextlib.ExitStack() as stack:
-    # Spawned: a forked child of a program with threads, such as JAX, may hang.
-    pool = stack.enter_context(
-      concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context('spawn'), _start_worker
-      )
-    )
-    stack.callback(pool.shutdown, cancel_futures=True)
-    pending: collections.deque = collections.deque()
+  # Spawned: a forked child of a program with threads, such as JAX, may hang.
+  pool = concurrent.futures.ProcessPoolExecutor(
+    workers, multiprocessing.get_context('spawn'), _start_worker
+  )
+  pending: collections.deque = collections.deque()
+  try:
     for item in items:
       pending.append((item, pool.submit(function, item)))
       if len(pending) >= _AHEAD * workers:
@@ -62,17 +66,17 @@ def ordered_map(
     while pending:
       item, future = pending.popleft()
       yield item, functools.partial(_result, future)
+  except BrokenProcessPool:  # from submit
+    raise ChildProcessError(_KILLED) from None
+  finally:
+    pool.shutdown(cancel_futures=True)
 
 
 def _result(future):
   try:
     return future.result()
   except BrokenProcessPool:
-    # Not a UserError: the item is not at fault, and must not be skipped.
-    raise ChildProcessError(
-      'a worker process was killed, perhaps because memory ran out; use fewer'
-      ' --workers'
-    ) from None
+    raise ChildProcessError(_KILLED) from None
 
 
 def _start_worker():

@@ -70,7 +70,7 @@ _RENAMED = {
 }
 
 
-def counterparts(source: Layout, target: Layout) -> list[int | None]:
+def find_counterparts(source: Layout, target: Layout) -> list[int | None]:
   """For each joint of `target`, the one of `source` at the same place.
 
   It has the same name, or another name for that place; None where there is
@@ -86,15 +86,15 @@ def counterparts(source: Layout, target: Layout) -> list[int | None]:
   return places
 
 
-def nearest(source: Layout, target: Layout) -> list[int]:
-  """As `counterparts`, and elsewhere that of the fewest bones away.
+def find_nearest(source: Layout, target: Layout) -> list[int]:
+  """As `find_counterparts`, and elsewhere that of the fewest bones away.
 
   Bones are those of `target`; of several equally near, the first in its order.
 
   Raises:
     UserError: the layouts have no joint in common.
   """
-  places = counterparts(source, target)
+  places = find_counterparts(source, target)
   if all(place is None for place in places):
     raise UserError(
       f'layouts {source.name!r} and {target.name!r} have no joint in common;'
@@ -115,7 +115,7 @@ def nearest(source: Layout, target: Layout) -> list[int]:
 
 
 @functools.cache
-def weights(
+def map_weights(
   source: Layout, target: Layout, *, partial: bool = False
 ) -> np.ndarray:
   """The share of each source joint in each target joint.
@@ -158,7 +158,7 @@ def _shares(joint, joints, under_way=()):
   return None
 
 
-def convert(
+def convert_clip(
   clip: np.ndarray,
   source: Layout,
   target: Layout,
@@ -174,17 +174,17 @@ def convert(
     target: layout that it is to have.
     confidence: whether the last channel is one; the least of a joint's parts
       becomes its own.
-    partial: as for `weights`; a joint that is left out is missing.
+    partial: as for `map_weights`; a joint that is left out is missing.
 
   Returns:
     (M, T, V', C). A joint that a missing one (all zeros) is part of is missing.
 
   Raises:
-    UserError: as `weights`.
+    UserError: as `map_weights`.
   """
   if source == target:
     return clip
-  shares = weights(source, target, partial=partial)
+  shares = map_weights(source, target, partial=partial)
   points, scores = np.split(clip, [clip.shape[-1] - confidence], -1)
   absent = ~points.any(-1, keepdims=True)
   broken = np.float32(shares != 0) @ np.float32(absent) > 0

@@ -121,6 +121,14 @@ class Layout:
       if name.startswith('left_')
     )
 
+  @functools.cached_property
+  def sides(self) -> tuple[int, ...]:
+    """Each joint's side: -1 for left, 1 for right, 0 for neither."""
+    sides = [0] * self.num_joints
+    for left, right in self.left_right:
+      sides[left], sides[right] = -1, 1
+    return tuple(sides)
+
   def to_dict(self) -> dict[str, Any]:
     """As `layout_from_dict` reads it, in types that JSON has."""
     out = {
@@ -222,7 +230,7 @@ def get_layout(name: str) -> Layout:
   return LAYOUTS[name]
 
 
-def register(layout: Layout) -> None:
+def register_layout(layout: Layout) -> None:
   """Makes a layout known by its name for the rest of the process.
 
   Raises:

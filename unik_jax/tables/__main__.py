@@ -15,7 +15,9 @@ import pathlib
 import shlex
 import sys
 
-from absl import app, flags, logging
+from absl import app, flags
+
+from unik_jax import cli
 
 _DATASET = flags.DEFINE_string('dataset', None, 'One of configs/tables.py.')
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'How many, from 0.')
@@ -36,16 +38,14 @@ def main(argv):
   os.environ['JAX_PLATFORMS'] = 'cpu'
   # Imported here, so that --help answers at once.
   from unik_jax.data import registry
-  from unik_jax.errors import UserError
   from unik_jax.runtime import atomic_files
   from unik_jax.tables import markdown, plan, runner, summary
   from unik_jax.tables.costs import costs
   from unik_jax.tables.paper import TABLES
 
-  logging.set_verbosity(logging.WARNING)
   table, *extra = argv[1:] or ['']
   folder = pathlib.Path(_WORKDIR.value).expanduser()
-  try:
+  with cli.command():
     made = plan.make(
       table,
       _DATASET.value,
@@ -61,7 +61,7 @@ def main(argv):
     datas = [training.config.data for training in made.trainings]
     for name, place in {(data.name, data.data_dir) for data in datas}:
       if not registry.open_prepared(name, place):
-        registry.prepare(name, place)
+        registry.prepare_dataset(name, place)
     failed = runner.run_all(made.trainings, shares, environment=environment)
     headline = next(iter(configs.values())).headline
     outcomes = summary.read(made, headline)
@@ -82,10 +82,6 @@ def main(argv):
     with atomic_files.atomic_write(path.with_suffix('.csv')) as part:
       part.write_text(markdown.as_csv(TABLES[table], outcomes, priced))
     print(f'\n{text}\nThe table is in {path} and {path.with_suffix(".csv")}')
-  except UserError as error:
-    sys.exit(f'error: {error}')
-  except KeyboardInterrupt:
-    sys.exit(130)
   if failed:
     sys.exit(f'error: {len(failed)} runs failed, as said above')
 

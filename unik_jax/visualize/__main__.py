@@ -10,9 +10,10 @@ the pictures mean.
 """
 
 import pathlib
-import sys
 
-from absl import app, flags, logging
+from absl import app, flags
+
+from unik_jax import cli
 
 _KINDS = ('matrices', 'attention', 'clip')
 _RUN = flags.DEFINE_string('run', None, 'A run: its --workdir.', required=True)
@@ -43,24 +44,15 @@ _OUT = flags.DEFINE_string(
 
 
 def main(argv):
-  # Imported here, so that --help answers at once.
-  from unik_jax.errors import UserError
-
-  if len(argv) > 1:
-    sys.exit(f'error: {argv[1]!r} is no flag; see --help')
-  logging.set_verbosity(logging.WARNING)
-  logging.get_absl_handler().addFilter(lambda r: 'orbax' not in r.pathname)
-  try:
+  cli.refuse_arguments(argv)
+  with cli.command():
     for line in _pictures():
       print(line, flush=True)
-  except (UserError, OSError) as error:
-    sys.exit(f'error: {error}')
-  except KeyboardInterrupt:
-    sys.exit(130)
 
 
 def _pictures():
   """Draws what the flags say; yields a line for each picture."""
+  # Imported here, so that --help answers at once.
   from unik_jax.errors import UserError
 
   what = _WHAT.value or list(_KINDS)

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from scipy.special import softmax
 
 from unik_jax import transfer
-from unik_jax.data import loader
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.run import restore
@@ -43,7 +43,7 @@ class Explained(NamedTuple):
   layout: Layout
 
 
-def open_clips(run: Run, data_dir: str = '') -> loader.Clips:
+def open_clips(run: Run, data_dir: str = '') -> PreparedSplit:
   """The test split of a run.
 
   Args:
@@ -57,7 +57,7 @@ def open_clips(run: Run, data_dir: str = '') -> loader.Clips:
   if data_dir:
     data = data.copy_and_resolve_references()
     data.data_dir = data_dir
-  clips = loader.Clips(data, data.test_split, data.test_subjects)
+  clips = PreparedSplit(data, data.test_split, data.test_subjects)
   if clips.class_names != run.classes:
     raise UserError(
       f'dataset {data.name!r} has other classes than {run.folder}; name the'
@@ -66,7 +66,7 @@ def open_clips(run: Run, data_dir: str = '') -> loader.Clips:
   return clips
 
 
-def pick(clips: loader.Clips, name: str = '') -> dict:
+def pick(clips: PreparedSplit, name: str = '') -> dict:
   """The record of a clip by its id; the first one for ''.
 
   Raises:
@@ -89,7 +89,7 @@ def poses(data: ConfigDict, record: dict) -> np.ndarray:
 
   Args:
     data: of the run's config.
-    record: of `loader.Clips`.
+    record: of `PreparedSplit`.
 
   Returns:
     (M, T, V, 2 or 3) in the dataset's units; zeros are missing.
@@ -215,7 +215,7 @@ def explain(
 
   Args:
     run: the run.
-    record: of `loader.Clips`.
+    record: of `PreparedSplit`.
     method: 'gradient' (`gradient_times_input`) or 'occlusion' (`occlusion`).
     windows: of time, in which occlusion hides a joint one after another.
 
@@ -286,7 +286,7 @@ def occlusion(
   Args:
     logits_of: from (N, M, T, V, C) to (N, K), by JAX.
     data: of the run's config.
-    record: of `loader.Clips`, joints in the dataset's layout.
+    record: of `PreparedSplit`, joints in the dataset's layout.
     windows: equal stretches of the recorded frames; a joint is missing in one
       of them at a time.
 

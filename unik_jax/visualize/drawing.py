@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unik_jax.errors import UserError
+from unik_jax.skeletons.body import bounding_box
 from unik_jax.skeletons.layouts import Layout
 
 try:
@@ -237,7 +238,7 @@ def bones(pose: np.ndarray, layout: Layout, width: float) -> LineCollection:
 
 def fit(axis: Axes, points: np.ndarray) -> None:
   """Fits (N, 2) points into an axis, alike in both directions."""
-  low, high = np.nanmin(points, 0), np.nanmax(points, 0)
+  low, high = bounding_box(points)
   box = axis.get_window_extent()
   sides = np.array([box.width, box.height])
   scale = ((high - low) / sides).max() or 1 / sides.min()

@@ -71,7 +71,7 @@ def standing(layout: Layout) -> np.ndarray | None:
     center='spine_mid',
   )
   try:
-    shares = joint_maps.weights(body, layout)
+    shares = joint_maps.map_weights(body, layout)
   except UserError:
     return None
   bones = {j: place for j, (*_, place) in synthetic_body.SKELETON.items()}

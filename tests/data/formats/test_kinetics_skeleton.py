@@ -11,8 +11,8 @@ import tensorflow_datasets as tfds
 from helpers.pickles import malicious_pickle
 
 from unik_jax.data import registry
-from unik_jax.data.files import File
 from unik_jax.data.formats import kinetics
+from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 
 
@@ -37,7 +37,9 @@ def make_clip(bodies=(1, 2, 0, 2), seed=0, first=1):
 
 
 def parse(clip, **options):
-  return kinetics.parse(json.dumps(clip).encode(), 'clip.json', **options)
+  return kinetics.parse_bodies(
+    json.dumps(clip).encode(), 'clip.json', **options
+  )
 
 
 def expected(clip, persons=2, start=1):
@@ -160,7 +162,7 @@ BAD = {
 def test_bad_files_are_named_with_the_place(case):
   content, place = BAD[case]
   with pytest.raises(UserError, match=f'(?s)clip.json.*{place}'):
-    kinetics.parse(content, 'clip.json')
+    kinetics.parse_bodies(content, 'clip.json')
 
 
 # Preparing
@@ -198,7 +200,7 @@ def pack(folder, archive):
 
 
 def prepare(tmp_path, **options):
-  return registry.prepare(
+  return registry.prepare_dataset(
     'kinetics_skeleton', tmp_path / 'data', tmp_path / 'raw', **options
   )
 
@@ -370,4 +372,4 @@ def test_no_files_says_what_to_get(tmp_path):
 def test_the_reader_names_the_file(tmp_path):
   (tmp_path / 'a.json').write_text('{}')
   with pytest.raises(UserError, match=f'{tmp_path}/a.json: no list'):
-    kinetics.read(File(str(tmp_path / 'a.json')))
+    kinetics.read_bodies(RawFile(str(tmp_path / 'a.json')))

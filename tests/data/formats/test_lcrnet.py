@@ -12,8 +12,10 @@ from helpers.fixtures import make_lcrnet
 from helpers.lcrnet import FOLDER, RAW, golden, parse
 
 from unik_jax.data.clips import LeftOut
-from unik_jax.data.files import File
+from unik_jax.data.energy import sort_by_energy
 from unik_jax.data.formats import lcrnet
+from unik_jax.data.normalize import normalize_screen
+from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 
 # What the published scripts make of the same files
@@ -26,7 +28,7 @@ def read_smarthome(path):
 
 @pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
 def test_as_the_published_smarthome_script(path):
-  ours = lcrnet.normalize_screen(lcrnet.by_energy(read_smarthome(path)))
+  ours = normalize_screen(sort_by_energy(read_smarthome(path)))
   assert ours.dtype == np.float32
   np.testing.assert_allclose(ours, golden(path), rtol=0, atol=2e-7)
   np.testing.assert_array_equal(ours == 0, golden(path) == 0)
@@ -37,7 +39,7 @@ def test_the_published_values_order_bodies_by_energy():
   if not path.exists():
     pytest.skip(f'{path} is not among these golden files')
   poses = read_smarthome(path)
-  assert abs(lcrnet.normalize_screen(poses) - golden(path)).max() > 0.1
+  assert abs(normalize_screen(poses) - golden(path)).max() > 0.1
 
 
 def test_there_are_files():
@@ -162,48 +164,20 @@ def test_seventeen_joints(channels):
     )
 
 
-# Screen and energy
-
-
-def test_screen():
-  poses = np.float32([[0, 0], [640, 480], [320, 240], [0, 480], [160, 0]])
-  np.testing.assert_array_equal(
-    lcrnet.normalize_screen(poses),
-    np.float32([[0, 0], [1, 0.75], [0, 0], [0, 0.75], [-0.5, 0]]),
-  )
-  wide = lcrnet.normalize_screen(np.array([[1920.0, 1080.0]]), 1920, 1080)
-  np.testing.assert_allclose(wide, [[1, 0.5625]])
-  with pytest.raises(UserError, match='3 channels'):
-    lcrnet.normalize_screen(np.ones((2, 4, 17, 3), np.float32))
-
-
-def test_energy_counts_only_the_frames_with_a_body():
-  poses = np.random.default_rng(0).normal(size=(3, 8, 17, 2))
-  poses[0] *= 0.5
-  poses[1, 3:] = poses[2] = 0
-  expected = [
-    poses[0, :, :, 0].std() + poses[0, :, :, 1].std(),
-    poses[1, :3, :, 0].std() + poses[1, :3, :, 1].std(),
-    0,
-  ]
-  np.testing.assert_allclose(lcrnet.energy(poses), expected)
-  np.testing.assert_array_equal(lcrnet.by_energy(poses), poses[[1, 0, 2]])
-
-
 # A whole file, as builders read it
 
 
 @pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
 def test_read_as_the_published_smarthome_script(path):
-  clip = lcrnet.read(File(str(path)), order='energy')
-  ours = lcrnet.normalize_screen(clip)
+  clip = lcrnet.read_poses(RawFile(str(path)), order='energy')
+  ours = normalize_screen(clip)
   np.testing.assert_allclose(ours, golden(path), rtol=0, atol=2e-7)
 
 
 def read(folder, clip, **options):
   path = folder / 'clip.json'
   path.write_text(json.dumps(clip))
-  return lcrnet.read(File(str(path)), **options)
+  return lcrnet.read_poses(RawFile(str(path)), **options)
 
 
 def make_rivals():
@@ -238,4 +212,4 @@ def test_a_file_with_nobody_is_left_out_and_one_with_nothing_is_not(tmp_path):
 def test_a_bad_file_is_named_when_read(tmp_path):
   (tmp_path / 'bad.json').write_bytes(WHOLE[:-1])
   with pytest.raises(UserError, match=f'{tmp_path}/bad.json: cut short'):
-    lcrnet.read(File(str(tmp_path / 'bad.json')))
+    lcrnet.read_poses(RawFile(str(tmp_path / 'bad.json')))

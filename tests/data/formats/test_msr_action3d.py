@@ -87,7 +87,7 @@ def test_clips_of_a_wrong_shape_are_refused(shape, place):
 
 
 def test_names():
-  assert msr_action3d.parse_name('a07_s10_e03', FILE) == (7, 10)
+  assert msr_action3d.parse_clip_name('a07_s10_e03', FILE) == (7, 10)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_names():
 )
 def test_bad_names(name):
   with pytest.raises(UserError, match=FILE):
-    msr_action3d.parse_name(name, FILE)
+    msr_action3d.parse_clip_name(name, FILE)
 
 
 # Preparing
@@ -224,7 +224,7 @@ parse, count = msr_action3d.parse_skeleton, itertools.count()
 msr_action3d.parse_skeleton = lambda *args: (
   os._exit(9) if next(count) == 8 else parse(*args)
 )
-registry.prepare('msr_action3d', {str(tmp_path / 'data')!r},
+registry.prepare_dataset('msr_action3d', {str(tmp_path / 'data')!r},
                  {str(tmp_path / 'manual')!r})
 """
   done = subprocess.run(
@@ -248,9 +248,9 @@ registry.prepare('msr_action3d', {str(tmp_path / 'data')!r},
 
 def test_unknown_dataset_and_config(tmp_path):
   with pytest.raises(UserError, match='msr_actoin3d.*known.*msr_action3d'):
-    registry.prepare('msr_actoin3d', tmp_path)
+    registry.prepare_dataset('msr_actoin3d', tmp_path)
   with pytest.raises(UserError, match="no config 'xview'"):
-    registry.prepare('msr_action3d/xview', tmp_path)
+    registry.prepare_dataset('msr_action3d/xview', tmp_path)
 
 
 # The authors' archive
@@ -261,7 +261,7 @@ def real(tmp_path_factory):
   if not (REAL / 'msraction3d.tar.gz').exists():
     pytest.skip(f'no msraction3d.tar.gz in {REAL}')
   data_dir = tmp_path_factory.mktemp('real')
-  builder = registry.prepare('msr_action3d', data_dir, REAL)
+  builder = registry.prepare_dataset('msr_action3d', data_dir, REAL)
   return {
     split: list(builder.as_data_source(split)) for split in ('train', 'test')
   }

@@ -103,7 +103,7 @@ def test_a_file_whose_name_is_not_utf8(tmp_path):
   (tmp_path / 'manual' / ODD).touch()
   with pytest.raises(UserError, match=r'a01_\\xff.*is not UTF-8'):
     prepare(tmp_path, tmp_path / 'manual')
-  builder = registry.prepare(
+  builder = registry.prepare_dataset(
     'msr_action3d', tmp_path / 'data', tmp_path / 'manual', skip_bad=True
   )
   report = json.loads((builder.data_path / 'report.json').read_text())

@@ -18,7 +18,7 @@ from helpers.fixtures import (
 )
 from helpers.ntu import LINES, WHOLE, altered, with_value
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats import ntu, ntu_actions
 from unik_jax.errors import UserError
 
@@ -35,7 +35,7 @@ RAW = sorted((FOLDER / 'ntu_raw').glob('*.skeleton'))
 @pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
 def test_as_the_published_script_reads(path):
   expected = np.load(FOLDER / 'expected.npz')[f'ntu_read/{path.name}']
-  clip = ntu.read(files.File(str(path)), tracking='slot')
+  clip = ntu.read_skeletons(raw_files.RawFile(str(path)), tracking='slot')
   assert clip.dtype == np.float32
   np.testing.assert_array_equal(clip, expected.transpose(3, 1, 2, 0))
 
@@ -50,7 +50,7 @@ def test_there_are_files():
 @pytest.mark.parametrize('newline', ['\n', '\r\n', ' \t\r\n'])
 def test_reads_every_body(newline):
   frames = make_frames()
-  bodies = ntu.parse(skeleton_text(frames, newline).encode(), 'clip')
+  bodies = ntu.parse_bodies(skeleton_text(frames, newline).encode(), 'clip')
   assert bodies.num_frames == 4
   assert bodies.frames.tolist() == [0, 1, 1, 3, 3]
   assert bodies.slots.tolist() == [0, 0, 1, 0, 1]
@@ -67,7 +67,7 @@ def test_reads_every_body(newline):
 )
 @pytest.mark.parametrize('axis', [0, 1, 2])
 def test_numbers_of_every_form(text, axis):
-  joints = ntu.parse(with_value(text, axis=axis), 'clip').joints
+  joints = ntu.parse_bodies(with_value(text, axis=axis), 'clip').joints
   value = joints[0, 5, axis]
   assert value.tobytes() == np.float32(float(text)).tobytes()
   rest = np.delete(joints.ravel(), 15 + axis)
@@ -82,7 +82,9 @@ def test_what_is_not_needed_is_not_looked_at():
   text = skeleton_text(make_frames())
   odd = text.replace('1002.657 528.821', '-1.#INF nan')
   for a, b in zip(
-    ntu.parse(text.encode(), ''), ntu.parse(odd.encode(), ''), strict=True
+    ntu.parse_bodies(text.encode(), ''),
+    ntu.parse_bodies(odd.encode(), ''),
+    strict=True,
   ):
     np.testing.assert_array_equal(a, b)
 
@@ -167,7 +169,7 @@ def test_bad_files_are_named_with_the_line(case, newline):
   text, place = BAD[case]
   content = text.replace('\n', newline).encode('latin-1')
   with pytest.raises(UserError, match=f'^some/clip, {place}.*again$'):
-    ntu.parse(content, 'some/clip')
+    ntu.parse_bodies(content, 'some/clip')
 
 
 @pytest.mark.parametrize('newline', ['\n', '\r\n'])
@@ -175,15 +177,15 @@ def test_cut_short_anywhere(newline):
   content = skeleton_text(make_frames(), newline).encode()
   for size in [*range(0, 700), *range(700, len(content.rstrip()), 37)]:
     with pytest.raises(UserError, match=r'^clip, line \d+: '):
-      ntu.parse(content[:size], 'clip')
-  ntu.parse(content.rstrip(), 'clip')
+      ntu.parse_bodies(content[:size], 'clip')
+  ntu.parse_bodies(content.rstrip(), 'clip')
 
 
 def test_nobody_in_any_frame(tmp_path):
   path = tmp_path / 'a.skeleton'
   path.write_text(skeleton_text(make_frames([(), ()])))
   with pytest.raises(UserError, match='a.skeleton: no body.* 2 frames.*missi'):
-    ntu.read(files.File(str(path)))
+    ntu.read_skeletons(raw_files.RawFile(str(path)))
 
 
 # Names, actions, protocols
@@ -191,8 +193,8 @@ def test_nobody_in_any_frame(tmp_path):
 
 def test_names():
   for name in ('S001C002P003R002A013', 'S001C002P003R002A013.skeleton'):
-    assert ntu.parse_name(name, name) == (1, 2, 3, 2, 13)
-  assert ntu.parse_name('S032C003P106R001A120', '') == (32, 3, 106, 1, 120)
+    assert ntu.parse_clip_name(name, name) == (1, 2, 3, 2, 13)
+  assert ntu.parse_clip_name('S032C003P106R001A120', '') == (32, 3, 106, 1, 120)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_names():
 )
 def test_bad_names(name, message):
   with pytest.raises(UserError, match=f'^a/b: .*{message}'):
-    ntu.parse_name(name, 'a/b')
+    ntu.parse_clip_name(name, 'a/b')
 
 
 def test_actions():
@@ -242,8 +244,8 @@ def test_a_list_of_missing_skeletons():
     '\r\n'.join([*names, names[0], '']),
     '.skeleton\n'.join([*names, '']),
   ):
-    assert ntu.parse_missing(text, 'list') == set(names)
+    assert ntu.parse_missing_list(text, 'list') == set(names)
   with pytest.raises(UserError, match='^list, line 4: name is not of the form'):
-    ntu.parse_missing(prose + names[0][:-1], 'list')
+    ntu.parse_missing_list(prose + names[0][:-1], 'list')
   with pytest.raises(UserError, match='^list: no names'):
-    ntu.parse_missing(prose, 'list')
+    ntu.parse_missing_list(prose, 'list')

@@ -38,13 +38,13 @@ def protocol(actions, setup, camera, subject):
   ('actions', 'setups', 'subjects'), [(60, 17, 40), (120, 32, 106)]
 )
 def test_splits_follow_the_protocols(actions, setups, subjects):
-  splits_of = getattr(ntu_actions, f'splits_{actions}')
+  splits_of = getattr(ntu_actions, f'assign_splits_{actions}')
   trained_on = set()
   for setup, camera, subject in itertools.product(
     range(1, setups + 1), (1, 2, 3), range(1, subjects + 1)
   ):
     name = f'S{setup:03}C{camera:03}P{subject:03}R001A001'
-    splits = splits_of(ntu.parse_name(name, name))
+    splits = splits_of(ntu.parse_clip_name(name, name))
     assert set(splits) == protocol(actions, setup, camera, subject)
     if 'xsub_train' in splits:
       trained_on.add(subject)
@@ -107,7 +107,7 @@ def write(folder, *, zipped=False, lists=LISTS):
 
 
 def prepare(tmp_path, config='ntu60', **options):
-  return registry.prepare(
+  return registry.prepare_dataset(
     f'ntu_rgbd/{config}', tmp_path / 'data', tmp_path / 'raw', **options
   )
 
@@ -134,7 +134,9 @@ def test_prepares_what_the_files_hold(tmp_path, config, zipped):
       found[name].add(split)
       assert record['label'] == int(name[-3:]) - 1
       assert record['subject'] == int(name[9:12])
-      read = ntu.by_slot if config.endswith('slots') else ntu.by_body
+      read = (
+        ntu.track_by_slot if config.endswith('slots') else ntu.track_by_body
+      )
       np.testing.assert_array_equal(
         record['keypoints'], read(parse(frames_of(name)))
       )

@@ -19,7 +19,7 @@ RAW = sorted((FOLDER / 'ntu_raw').glob('*.skeleton'))
 
 
 def parse(frames):
-  return ntu.parse(skeleton_text(frames).encode(), 'clip')
+  return ntu.parse_bodies(skeleton_text(frames).encode(), 'clip')
 
 
 # Who is who
@@ -81,14 +81,16 @@ def test_ids_are_followed_from_slot_to_slot():
   )
   for bodies in frames[5:]:
     bodies.reverse()
-  np.testing.assert_array_equal(ntu.by_body(parse(frames)), [first, second])
+  np.testing.assert_array_equal(
+    ntu.track_by_body(parse(frames)), [first, second]
+  )
   # The slots mix them.
   first[5:9], second[5:9] = second[5:9].copy(), first[5:9].copy()
   slots = [first, second] if energy(first) > energy(second) else [second, first]
-  np.testing.assert_array_equal(ntu.by_slot(parse(frames)), slots)
+  np.testing.assert_array_equal(ntu.track_by_slot(parse(frames)), slots)
 
 
-@pytest.mark.parametrize('read', [ntu.by_body, ntu.by_slot])
+@pytest.mark.parametrize('read', [ntu.track_by_body, ntu.track_by_slot])
 def test_the_two_that_move_most_are_kept(read):
   places = [(0, 0, 3), (1, 0, 3), (-1, 0, 3), (2, 0, 3), (3, 0, 3)]
   frames, tracks = scene(
@@ -107,14 +109,14 @@ def test_slots_beyond_the_fourth_are_not_looked_at():
   )
   for bodies in frames:
     bodies.reverse()
-  np.testing.assert_array_equal(ntu.by_slot(parse(frames)), tracks[1:3])
-  np.testing.assert_array_equal(ntu.by_body(parse(frames)), tracks[:2])
+  np.testing.assert_array_equal(ntu.track_by_slot(parse(frames)), tracks[1:3])
+  np.testing.assert_array_equal(ntu.track_by_body(parse(frames)), tracks[:2])
 
 
 def test_an_id_that_changes_where_a_person_stands_is_the_same_person():
   ids = same(0, 4) | dict.fromkeys((6, 7), BEN) | dict.fromkeys((9,), CAT)
   frames, (whole,) = scene((ids, (0, 0, 3)))
-  clip = ntu.by_body(parse(frames))
+  clip = ntu.track_by_body(parse(frames))
   np.testing.assert_array_equal(clip[0], whole)
   assert not clip[1].any()
 
@@ -123,7 +125,7 @@ def test_persons_who_are_never_there_together_stay_two():
   frames, tracks = scene(
     (same(0, 5), (0, 0, 3)), (dict.fromkeys(range(5, 10), BEN), (0.8, 0, 3))
   )
-  np.testing.assert_array_equal(ntu.by_body(parse(frames)), tracks)
+  np.testing.assert_array_equal(ntu.track_by_body(parse(frames)), tracks)
 
 
 def test_of_two_lost_persons_the_nearer_one_goes_on():
@@ -138,13 +140,13 @@ def test_of_two_lost_persons_the_nearer_one_goes_on():
   )
   for bodies in frames[6:]:
     bodies.reverse()
-  np.testing.assert_array_equal(ntu.by_body(parse(frames)), tracks)
+  np.testing.assert_array_equal(ntu.track_by_body(parse(frames)), tracks)
 
 
 def test_of_an_id_twice_in_a_frame_the_first_counts():
   frames, (whole,) = scene((same(0, 10), (0, 0, 3)))
   frames[3].append((ANN, frames[5][0][1]))
-  clip = ntu.by_body(parse(frames))
+  clip = ntu.track_by_body(parse(frames))
   np.testing.assert_array_equal(clip[0], whole)
   assert not clip[1].any()
 
@@ -153,7 +155,7 @@ def test_coordinates_beyond_reason_are_no_trouble():
   frames = [[(ANN, np.full((25, 3), 3e38))], [(BEN, STANDING)]]
   # Without any motion, Ann comes second.
   np.testing.assert_array_equal(
-    ntu.by_body(parse(frames))[1, 0], np.float32(frames[0][0][1])
+    ntu.track_by_body(parse(frames))[1, 0], np.float32(frames[0][0][1])
   )
 
 
@@ -174,7 +176,7 @@ def jumble(frames, at, scale=0.5):
 
 
 def stage(pieces, num_frames=80):
-  """What `ntu.by_body` makes of pieces."""
+  """What `ntu.track_by_body` makes of pieces."""
   seen = [
     (t, slot, body, pose)
     for slot, (body, start, poses) in enumerate(pieces)
@@ -183,7 +185,7 @@ def stage(pieces, num_frames=80):
   seen.sort(key=lambda body: body[:2])
   frames, slots, names, joints = zip(*seen, strict=True)
   ids = [list(dict.fromkeys(names)).index(name) for name in names]
-  return ntu.by_body(
+  return ntu.track_by_body(
     ntu.Bodies(
       num_frames, *map(np.array, (frames, slots, ids)), np.float32(joints)
     )
@@ -373,7 +375,7 @@ def test_many_ids_take_no_memory():
   joints = np.float32(STANDING + (at // 2 % 7)[:, None, None])
   bodies = ntu.Bodies(1600, at, 0 * at, at // 2, joints)
   tracemalloc.start()
-  ntu.by_body(bodies)
+  ntu.track_by_body(bodies)
   peak = tracemalloc.get_traced_memory()[1]
   tracemalloc.stop()
   assert peak < 2e7
@@ -385,7 +387,7 @@ def test_many_ids_take_no_memory():
 @pytest.mark.parametrize('path', RAW, ids=lambda path: path.stem)
 def test_by_body_keeps_whole_ids(path):
   """All are in more than 11 frames, and some too wide for their height."""
-  bodies = ntu.parse(path.read_bytes(), path.name)
+  bodies = ntu.parse_bodies(path.read_bytes(), path.name)
   tracks = []
   for i in range(bodies.ids.max() + 1):
     mine = bodies.ids == i
@@ -396,6 +398,6 @@ def test_by_body_keeps_whole_ids(path):
   tracks.sort(key=lambda t: t[:3])
   kept = [t[3] for t in tracks if t[0] == tracks[0][0]][:2]
   kept += [np.zeros_like(kept[0])] * (2 - len(kept))
-  clip = ntu.by_body(bodies)
+  clip = ntu.track_by_body(bodies)
   assert clip.dtype == np.float32
   np.testing.assert_array_equal(clip, kept)

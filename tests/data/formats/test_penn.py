@@ -21,8 +21,8 @@ from helpers.penn import (
 from helpers.pickles import malicious_pickle
 
 from unik_jax.data import registry
-from unik_jax.data.files import File
 from unik_jax.data.formats import lcrnet, penn
+from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 
 
@@ -53,7 +53,9 @@ def test_poses(tmp_path, archive):
 
 def test_the_default_config_is_that_of_the_paper(tmp_path):
   write_poses(tmp_path / 'raw')
-  builder = registry.prepare('penn_action', tmp_path / 'data', tmp_path / 'raw')
+  builder = registry.prepare_dataset(
+    'penn_action', tmp_path / 'data', tmp_path / 'raw'
+  )
   assert builder.info.config_name == 'lcrnet_2d'
   source = tfds.data_source(
     'penn_action/lcrnet_2d', split='test', data_dir=tmp_path / 'data'
@@ -78,7 +80,7 @@ def test_files_that_the_published_script_passes_over(tmp_path):
 
 def test_whole_numbers_may_be_written_as_fractions(tmp_path):
   put('train,video,category_code\n1.0,7.0,3.0\n-1,8,4\n', TABLE)(tmp_path)
-  table = penn.read_table(File(str(tmp_path / TABLE)))
+  table = penn.read_split_table(RawFile(str(tmp_path / TABLE)))
   assert table == {7: (3, 'train'), 8: (4, 'test')}
 
 

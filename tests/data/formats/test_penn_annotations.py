@@ -11,8 +11,8 @@ from helpers.penn import prepare, put, records_of, report_of
 from helpers.pickles import malicious_pickle
 
 from unik_jax.data import registry
-from unik_jax.data.files import File
 from unik_jax.data.formats import penn
+from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 
 
@@ -92,7 +92,7 @@ def test_coordinates_of_any_number_type(tmp_path):
   """Some files have them in 16 bits."""
   x = np.arange(26, dtype=np.uint16).reshape(2, 13) + 300
   (tmp_path / '0001.mat').write_bytes(mat(frames=2, x=x))
-  clip, size = penn.read_annotations(File(str(tmp_path / '0001.mat')))
+  clip, size = penn.read_annotations(RawFile(str(tmp_path / '0001.mat')))
   assert clip.dtype.kind == 'f' and size == (481, 272)
   np.testing.assert_array_equal(clip[0, ..., 0], x)
 
@@ -183,11 +183,11 @@ def test_wherever_an_annotation_is_cut_off(tmp_path):
   whole = mat(frames=2)
   path = tmp_path / '0001.mat'
   path.write_bytes(whole)
-  expected = penn.read_annotations(File(str(path)))
+  expected = penn.read_annotations(RawFile(str(path)))
   for length in range(0, len(whole), 7):
     path.write_bytes(whole[:length])
     try:
-      clip = penn.read_annotations(File(str(path))).keypoints
+      clip = penn.read_annotations(RawFile(str(path))).keypoints
     except UserError as error:
       assert str(path) in str(error)
     else:  # all that is needed was there

@@ -41,7 +41,7 @@ def write_posetics(folder, train=TRAIN, test=TEST):
 
 
 def prepare(tmp_path, config='2d', **options):
-  return registry.prepare(
+  return registry.prepare_dataset(
     f'posetics/{config}', tmp_path / 'data', tmp_path / 'raw', **options
   )
 

@@ -13,7 +13,7 @@ from unik_jax.errors import UserError
 
 
 def load(tmp_path, data):
-  return pyskl.load(write(tmp_path / 'set.pkl', data))
+  return pyskl.load_annotations(write(tmp_path / 'set.pkl', data))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_layouts_are_detected(tmp_path, shape, changes, form):
   found = load(tmp_path, [record])
   assert found.form == form
   (clip,) = found.clips
-  read = pyskl.read(clip, 2)
+  read = pyskl.read_keypoints(clip, 2)
   assert read.dtype == np.float32
   expected = record['keypoint']
   if 'keypoint_score' in record:
@@ -46,7 +46,7 @@ def test_scores_besides_three_coordinates(tmp_path):
   score = np.ones((2, 4, 25), np.float16)
   found = load(tmp_path, [annotation('a', keypoint_score=score)])
   assert found.form == ('ntu_25', 4, True, 'metres')
-  assert (pyskl.read(found.clips[0], 2)[..., 3] == 1).all()
+  assert (pyskl.read_keypoints(found.clips[0], 2)[..., 3] == 1).all()
 
 
 def test_of_many_tracks_the_first_are_kept(tmp_path):
@@ -57,15 +57,15 @@ def test_of_many_tracks_the_first_are_kept(tmp_path):
   record['keypoint_score'] = score
   found = load(tmp_path, [record])
   assert found.persons == 2
-  read = pyskl.read(found.clips[0], 2)
+  read = pyskl.read_keypoints(found.clips[0], 2)
   np.testing.assert_array_equal(read[..., :2], record['keypoint'][:2])
   np.testing.assert_array_equal(read[..., 2], score[:2])
-  assert len(pyskl.read(found.clips[0], 9)) == 5
+  assert len(pyskl.read_keypoints(found.clips[0], 9)) == 5
 
 
 def test_of_many_tracks_without_scores_the_first_are_kept(tmp_path):
   record = annotation('a', shape=(3, 4, 25, 3))
-  read = pyskl.read(load(tmp_path, [record]).clips[0], 2)
+  read = pyskl.read_keypoints(load(tmp_path, [record]).clips[0], 2)
   np.testing.assert_array_equal(read, record['keypoint'][:2])
 
 
@@ -87,7 +87,7 @@ def test_packed_poses(tmp_path, frames, persons):
   found = load(tmp_path, [record])
   assert found.form == ('coco_17', 3, True, 'pixels')
   assert found.persons == min(2, np.bincount(frames).max())
-  read = pyskl.read(found.clips[0], persons)
+  read = pyskl.read_keypoints(found.clips[0], persons)
   np.testing.assert_array_equal(read, unpacked(bodies, frames, persons))
 
 
@@ -147,7 +147,7 @@ def test_what_is_nan_in_an_image_is_missing(tmp_path, form, value):
   elif form == 'packed':
     changes = {'keypoint': poses[0], 'frame_inds': np.arange(3)}
   record = annotation('a', shape=COCO, **changes)
-  read = pyskl.read(load(tmp_path, [record]).clips[0], 2)
+  read = pyskl.read_keypoints(load(tmp_path, [record]).clips[0], 2)
   expected = np.ones((1, 3, 17, 3), np.float32)
   expected[0, 1, 4] = 0
   np.testing.assert_array_equal(read, expected)
@@ -156,7 +156,7 @@ def test_what_is_nan_in_an_image_is_missing(tmp_path, form, value):
 @pytest.mark.parametrize('shape', [(2, 4, 25, 3), (2, 4, 17, 2)])
 def test_frames_beyond_the_last_are_not_read(tmp_path, shape):
   record = annotation('a', shape=shape, total_frames=3)
-  read = pyskl.read(load(tmp_path, [record]).clips[0], 2)
+  read = pyskl.read_keypoints(load(tmp_path, [record]).clips[0], 2)
   assert read.shape[:2] == (2, 3)
   coordinates = read[..., : shape[3]]
   np.testing.assert_array_equal(coordinates, record['keypoint'][:, :3])
@@ -191,7 +191,7 @@ def test_nothing_but_zeros_is_left_out(tmp_path, persons):
   keypoint[2] = persons == 1  # whom nobody asks for
   record = annotation('a', shape=(3, 3, 17, 2), keypoint=keypoint)
   with pytest.raises(LeftOut, match='every coordinate is zero'):
-    pyskl.read(load(tmp_path, [record]).clips[0], persons)
+    pyskl.read_keypoints(load(tmp_path, [record]).clips[0], persons)
 
 
 def test_what_float32_cannot_hold_is_infinite_without_a_warning(tmp_path):
@@ -199,5 +199,5 @@ def test_what_float32_cannot_hold_is_infinite_without_a_warning(tmp_path):
   record = annotation('a', shape=(1, 1, 17, 3), keypoint=keypoint)
   del record['keypoint_score']
   with warnings.catch_warnings(action='error'):
-    read = pyskl.read(load(tmp_path, [record]).clips[0], 1)
+    read = pyskl.read_keypoints(load(tmp_path, [record]).clips[0], 1)
   assert np.isinf(read).all()

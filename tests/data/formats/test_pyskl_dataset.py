@@ -41,7 +41,7 @@ def ntu():
 def prepare(tmp_path, data=None, name='set', config=None, **options):
   if data is not None:
     write(tmp_path / 'raw' / f'{name}.pkl', data)
-  return registry.prepare(
+  return registry.prepare_dataset(
     f'pyskl/{config or name}', tmp_path / 'data', tmp_path / 'raw', **options
   )
 
@@ -322,12 +322,12 @@ def test_which_file_is_meant(tmp_path):
     prepare(tmp_path, config='ntu60')
   write(tmp_path / 'raw' / 'mine.pkl', [annotation('a')])
   write(tmp_path / 'raw' / '.mine.pkl', 'a half download')
-  alone = registry.prepare('pyskl', tmp_path / 'data', tmp_path / 'raw')
+  alone = registry.prepare_dataset('pyskl', tmp_path / 'data', tmp_path / 'raw')
   assert alone.info.full_name == 'pyskl/mine/1.0.0'
   write(tmp_path / 'raw' / 'other.pkl', [annotation('b')])
   known = 'pyskl/mine, pyskl/other'
   with pytest.raises(UserError, match=f'several .pkl files.*: {known}'):
-    registry.prepare('pyskl', tmp_path / 'data', tmp_path / 'raw')
+    registry.prepare_dataset('pyskl', tmp_path / 'data', tmp_path / 'raw')
   with pytest.raises(UserError, match=f'no file ours.pkl there.*: {known}'):
     prepare(tmp_path, config='ours')
   assert ids(prepare(tmp_path, config='other'), 'train') == ['b']

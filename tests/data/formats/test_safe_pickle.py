@@ -39,7 +39,7 @@ VALUES = {
 @pytest.mark.parametrize('kind', VALUES)
 def test_arrays_and_scalars_are_read(tmp_path, kind, protocol):
   value = VALUES[kind]
-  read = safe_pickle.load(write(tmp_path / 'a.pkl', value, protocol))
+  read = safe_pickle.load_pickle(write(tmp_path / 'a.pkl', value, protocol))
   assert type(read) is type(value)
   assert read.shape == value.shape
   assert read.dtype == value.dtype.newbyteorder('=')
@@ -66,7 +66,7 @@ def test_plain_containers_are_read(tmp_path, protocol):
     ],
     'twice': [array, array],
   }
-  read = safe_pickle.load(write(tmp_path / 'a.pkl', value, protocol))
+  read = safe_pickle.load_pickle(write(tmp_path / 'a.pkl', value, protocol))
   assert read['twice'][0] is read['twice'][1]
   np.testing.assert_array_equal(read.pop('twice')[0], value.pop('twice')[0])
   assert read == value
@@ -78,7 +78,7 @@ def test_arrays_of_older_numpy_are_read(tmp_path):
   old = new.replace(b'numpy._core.', b'numpy.core.')
   assert old != new
   (tmp_path / 'a.pkl').write_bytes(old)
-  assert safe_pickle.load(tmp_path / 'a.pkl').tolist() == [0, 1, 2]
+  assert safe_pickle.load_pickle(tmp_path / 'a.pkl').tolist() == [0, 1, 2]
 
 
 # Pickles that would run something
@@ -115,7 +115,7 @@ def test_calls_are_refused_and_not_made(tmp_path, payload, place, protocol):
     call = {'split': {'train': ['a']}, 'annotations': [{'frame_dir': call}]}
   path = write(tmp_path / 'evil.pkl', call, protocol)
   with pytest.raises(UserError, match=r'evil\.pkl: refused: it asks for \S'):
-    safe_pickle.load(path)
+    safe_pickle.load_pickle(path)
   assert not target.exists()
   pickle.loads(path.read_bytes())  # as Python reads it, it is made
   assert target.exists()
@@ -204,7 +204,7 @@ def test_crafted_pickles_are_refused(tmp_path, case, extension):
   path.write_bytes(crafted(str(target).encode())[case])
   reason = 'not a pickle .*size' if ' bytes' in case else 'refused: it asks for'
   with pytest.raises(UserError, match=rf'evil\.pkl: .*{reason}'):
-    safe_pickle.load(path)
+    safe_pickle.load_pickle(path)
   assert not target.exists()
 
 
@@ -236,10 +236,10 @@ def test_what_is_cut_short_or_no_pickle(tmp_path, content):
   path = tmp_path / 'a.pkl'
   path.write_bytes(content)
   with pytest.raises(UserError, match=r'(?s)a\.pkl: .*(again|refused)'):
-    safe_pickle.load(path)
+    safe_pickle.load_pickle(path)
 
 
 def test_what_is_no_file(tmp_path):
   for path in (tmp_path, tmp_path / 'b.pkl'):
     with pytest.raises(UserError, match=f'{path}: cannot be read'):
-      safe_pickle.load(path)
+      safe_pickle.load_pickle(path)

@@ -108,13 +108,13 @@ def test_costly_pickles_are_refused_at_once(tmp_path, case):
   path = tmp_path / 'bomb.pkl'
   path.write_bytes(content + b'.')
   with pytest.raises(UserError, match=rf'bomb\.pkl: .*{problem}'):
-    safe_pickle.load(path)
+    safe_pickle.load_pickle(path)
 
 
 def test_what_is_deep_is_read_and_freed(tmp_path):
   path = tmp_path / 'a.pkl'
   path.write_bytes(b']' * 100_000 + b'a' * 99_999 + b'.')
-  assert len(safe_pickle.load(path)) == 1
+  assert len(safe_pickle.load_pickle(path)) == 1
 
 
 def test_what_is_shown_is_short():
@@ -130,6 +130,6 @@ def test_what_is_shown_is_short():
     True: 'True',
     None: 'None',
   }.items():
-    assert safe_pickle.shown(value) == expected
-  assert safe_pickle.shown(doubled) == 'a tuple'
-  assert safe_pickle.shown(np.ones(5)) == 'a ndarray'
+    assert safe_pickle.describe_value(value) == expected
+  assert safe_pickle.describe_value(doubled) == 'a tuple'
+  assert safe_pickle.describe_value(np.ones(5)) == 'a ndarray'

@@ -15,6 +15,7 @@ from helpers.pickles import malicious_pickle
 
 from unik_jax.data import registry
 from unik_jax.data.formats import lcrnet, smarthome
+from unik_jax.data.normalize import normalize_screen
 from unik_jax.errors import UserError
 
 NAME = 'Walk_p02_r01_v03_c02_pose3d.json'
@@ -54,9 +55,11 @@ def test_how_often_the_cross_view_training_clips_are_repeated():
 
 def test_names():
   for name in (NAME, 'Walk_p02_r01_v03_c02.json'):
-    parsed = smarthome.parse_name(name, 'x')
+    parsed = smarthome.parse_clip_name(name, 'x')
     assert parsed == ('Walk_p02_r01_v03_c02', 'Walk', 2, 2)
-  parsed = smarthome.parse_name('Drink.Fromcup_p19_r02_v05_c07_a_b.json', 'x')
+  parsed = smarthome.parse_clip_name(
+    'Drink.Fromcup_p19_r02_v05_c07_a_b.json', 'x'
+  )
   assert parsed == ('Drink.Fromcup_p19_r02_v05_c07', 'Drink.Fromcup', 19, 7)
 
 
@@ -80,7 +83,7 @@ BAD_NAMES = {
 @pytest.mark.parametrize('name', BAD_NAMES)
 def test_bad_names(name):
   with pytest.raises(UserError, match=f'^a/{name}: .*{BAD_NAMES[name]}'):
-    smarthome.parse_name(name, f'a/{name}')
+    smarthome.parse_clip_name(name, f'a/{name}')
 
 
 def protocol(action, subject, camera):
@@ -107,7 +110,7 @@ def protocol(action, subject, camera):
 def test_splits_follow_the_protocols(action):
   for subject, camera in itertools.product(range(1, 26), range(1, 8)):
     name = f'{action}_p{subject:02}_r00_v01_c{camera:02}_pose3d.json'
-    splits = smarthome.splits_of(smarthome.parse_name(name, name))
+    splits = smarthome.assign_splits(smarthome.parse_clip_name(name, name))
     assert len(splits) == len(set(splits))
     assert set(splits) == protocol(action, subject, camera)
 
@@ -155,7 +158,7 @@ def write(folder, clips=CLIPS):
 
 
 def prepare(tmp_path, config='2d', **options):
-  return registry.prepare(
+  return registry.prepare_dataset(
     f'toyota_smarthome/{config}', tmp_path / 'data', tmp_path / 'raw', **options
   )
 
@@ -226,7 +229,7 @@ def test_the_fixture_has_bodies_in_either_order():
 
 @pytest.mark.skipif(not RAW, reason='no golden files')
 def test_prepared_files_are_as_the_published_script_has_them(tmp_path):
-  builder = registry.prepare(
+  builder = registry.prepare_dataset(
     'toyota_smarthome', tmp_path / 'data', FOLDER / 'lcrnet_raw'
   )
   records = {
@@ -235,7 +238,7 @@ def test_prepared_files_are_as_the_published_script_has_them(tmp_path):
     for record in builder.as_data_source(split)
   }
   for path in RAW:
-    ours = lcrnet.normalize_screen(records[path.stem.removesuffix('_pose3d')])
+    ours = normalize_screen(records[path.stem.removesuffix('_pose3d')])
     np.testing.assert_allclose(ours, golden(path), rtol=0, atol=2e-7)
 
 

@@ -1,0 +1,1 @@
+"""Raw formats of public datasets, one per file."""

@@ -14,7 +14,7 @@ with coordinates in image widths and heights, from 0 to 1, and y downwards.
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import LeftOut
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
@@ -120,19 +120,19 @@ _MOST_FRAMES = 100_000  # an hour; a frame_index beyond is a slip
 _REMEDY = 'extract or download it again'
 
 
-def read(file: files.File, persons: int = 2) -> np.ndarray:
-  """The clip of a file: `parse` of its content.
+def read_bodies(file: raw_files.RawFile, persons: int = 2) -> np.ndarray:
+  """The clip of a file: `parse_bodies` of its content.
 
   Raises:
     LeftOut: nobody in any frame, which there is in spite of `has_skeleton`.
   """
-  clip = parse(file.read_bytes(), str(file), persons)
+  clip = parse_bodies(file.read_bytes(), str(file), persons)
   if not clip.any():
     raise LeftOut('nobody in any frame')
   return clip
 
 
-def parse(content: bytes, where: str, persons: int = 2) -> np.ndarray:
+def parse_bodies(content: bytes, where: str, persons: int = 2) -> np.ndarray:
   """One clip, with its bodies chosen as ST-GCN's feeder does.
 
   Of the first five bodies of a frame, those with the highest sum of scores
@@ -200,7 +200,7 @@ def parse(content: bytes, where: str, persons: int = 2) -> np.ndarray:
 
 def _load_frames(content, where):
   # Integers as floats too: one type to check for, and none too long.
-  data = files.parse_json(content, where, parse_int=float)
+  data = raw_files.parse_json(content, where, parse_int=float)
   frames = data.get('data') if isinstance(data, dict) else None
   if not isinstance(frames, list):
     raise UserError(

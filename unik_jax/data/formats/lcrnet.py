@@ -14,8 +14,9 @@ import functools
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import LeftOut
+from unik_jax.data.energy import rank_by_energy
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
@@ -35,8 +36,8 @@ _FIELDS = {
 _REMEDY = 'extract or download it again'
 
 
-def read(
-  source: files.File,
+def read_poses(
+  source: raw_files.RawFile,
   *,
   channels: str = '2d',
   order: str = 'file',
@@ -48,7 +49,7 @@ def read(
     source: the JSON file.
     channels: '2d', '3d' or '2d+3d', as for `parse_poses`.
     order: of the persons: 'file' leaves them as the file has them, 'energy'
-      sorts them by their motion in the image, of which `by_energy` tells
+      sorts them by their motion in the image, of which `sort_by_energy` tells
       more. Also 3-D poses are sorted by their 2-D ones, so that the same
       persons come first in both.
     persons: M; of more bodies in a frame, the first M in file order are kept.
@@ -74,7 +75,7 @@ def read(
     raise LeftOut('no pose in the file')
   poses = to_unik_17(poses)
   if sort:
-    poses = poses[_ranks(poses[..., :2])]
+    poses = poses[rank_by_energy(poses[..., :2])]
   return poses[..., 2:] if both else poses
 
 
@@ -157,64 +158,10 @@ def _weights():
   return weights
 
 
-def normalize_screen(
-  poses: np.ndarray, width: float = 640, height: float = 480
-) -> np.ndarray:
-  """Pixels to half image widths from the image's centre, y downwards.
-
-    x -> 2 x / width - 1,  y -> 2 y / width - height / width
-
-  A coordinate that is exactly 0 is missing and stays 0, each for itself. The
-  published scripts take 640 x 480 for every dataset, also where the videos
-  have another size (Posetics, Penn Action).
-
-  Args:
-    poses: (..., 2) pixels.
-    width: of the image, in pixels.
-    height: of the image, in pixels.
-
-  Returns:
-    As `poses`; x in [-1, 1] and y in +-height / width inside the image.
-
-  Raises:
-    UserError: other than two channels.
-  """
-  if poses.shape[-1] != 2:
-    raise UserError(
-      'screen normalisation is for x and y in pixels, but there are'
-      f' {poses.shape[-1]} channels; use 2-D poses, or another normalisation'
-    )
-  center = np.array([1, height / width], poses.dtype)
-  return np.where(poses == 0, 0, poses * (2 / width) - center)
-
-
-def energy(poses: np.ndarray) -> np.ndarray:
-  """(M,) how much each of the bodies (M, T, V, C) moves.
-
-  The sum over channels of the standard deviation over all joints of all
-  frames in which the body is seen; 0 for a body that never is.
-  """
-  bodies = [body[body.any((1, 2))] for body in poses.astype(np.float64)]
-  return np.array([b.std((0, 1)).sum() if len(b) else 0.0 for b in bodies])
-
-
-def by_energy(poses: np.ndarray) -> np.ndarray:
-  """Bodies (M, T, V, C) in descending order of their energy.
-
-  Smarthome's script orders whole tracks so, on the 17 joints in pixels,
-  before it normalises them; Penn Action's and Posetics' keep the file's order.
-  """
-  return poses[_ranks(poses)]
-
-
-def _ranks(poses):
-  return np.argsort(-energy(poses), kind='stable')
-
-
 def _load_frames(content, where):
   """The list under 'frames'."""
   # Integers as floats too: one type to check for, and none too long.
-  data = files.parse_json(content, where, parse_int=float)
+  data = raw_files.parse_json(content, where, parse_int=float)
   if not isinstance(data, dict) or not isinstance(data.get('frames'), list):
     raise UserError(
       f'{where}: no list "frames" in it; this reads LCR-Net\'s poses:'

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy.io
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
+from unik_jax.data.formats.matlab import read_mat_fields
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 
 LABELS = [
@@ -49,7 +50,7 @@ _SUFFIX = '_skeleton3D.txt'
 _USED = 'files_used.mat'
 
 
-def parse_name(name: str, where: str) -> tuple[int, int]:
+def parse_clip_name(name: str, where: str) -> tuple[int, int]:
   """(action, subject), both from 1, of a name such as a01_s02_e03."""
   match = _NAME.fullmatch(name)
   if not match:
@@ -107,7 +108,7 @@ def parse_skeleton(content: bytes, where: str) -> np.ndarray:
   return np.asarray(rows, np.float32).reshape(-1, JOINTS, 4)
 
 
-class Text(NamedTuple):
+class SkeletonText(NamedTuple):
   """A clip's file, read but not parsed."""
 
   name: str
@@ -117,12 +118,12 @@ class Text(NamedTuple):
     return self.name
 
 
-def read(text: Text) -> np.ndarray:
+def read_skeleton(text: SkeletonText) -> np.ndarray:
   """(1, T, 20, 4) of a clip's file, as `parse_skeleton`."""
   return parse_skeleton(text.content, text.name)[None]
 
 
-def read_files(
+def read_used_files(
   folder: pathlib.Path,
   on_bad: Callable[
     [str], contextlib.AbstractContextManager
@@ -132,7 +133,7 @@ def read_files(
 
   Args:
     folder: holds the archive, or anywhere below it the extracted files.
-    on_bad: as of `files.find`, by which the extracted files are found.
+    on_bad: passed to `raw_files.find_files` to search for extracted files.
 
   Returns:
     Contents by clip name (aAA_sSS_eEE), in the order of the names.
@@ -145,7 +146,7 @@ def read_files(
   if archive.exists():
     contents = _from_archive(archive)
   else:
-    wanted = files.find(folder, (_SUFFIX, _USED), on_bad)
+    wanted = raw_files.find_files(folder, (_SUFFIX, _USED), on_bad)
     contents = {file.name: file.read_bytes() for file in wanted}
   if _USED not in contents:
     raise UserError(
@@ -153,14 +154,7 @@ def read_files(
       f' extracted aAA_sSS_eEE{_SUFFIX} files; get the archive from its'
       ' authors and put it there as it is'
     )
-  try:
-    used = scipy.io.loadmat(io.BytesIO(contents[_USED]))['files_used']
-    names = sorted(str(cell[0]).strip() for cell in used.ravel())
-  except Exception as error:  # scipy raises whatever a broken file leads to
-    raise UserError(
-      f'{folder}: files_used.mat cannot be read ({error}); extract or download'
-      ' it again'
-    ) from error
+  names = _parse_used_names(contents[_USED], f'{folder}: {_USED}')
   missing = [name for name in names if name + _SUFFIX not in contents]
   if missing:
     raise UserError(
@@ -168,6 +162,16 @@ def read_files(
       f' of them {missing[0]}{_SUFFIX}; extract the archive again'
     )
   return {name: contents[name + _SUFFIX] for name in names}
+
+
+def _parse_used_names(content, where):
+  cells = read_mat_fields(content, where, ['files_used'])['files_used']
+  try:
+    return sorted(str(cell[0]).strip() for cell in cells.ravel())
+  except (IndexError, TypeError):
+    raise UserError(
+      f'{where}: files_used: expected a column of names; {FETCH_AGAIN}'
+    ) from None
 
 
 def _from_archive(archive):
@@ -186,5 +190,5 @@ def _from_archive(archive):
       f'{archive}: cannot be read ({error}); download it again'
     ) from error
   for name in names:
-    files.check_member(name, str(archive))
+    raw_files.check_member(name, str(archive))
   return contents

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
+from unik_jax.data.energy import sort_by_energy
 from unik_jax.data.formats import ntu_tracks
-from unik_jax.data.formats.lcrnet import by_energy
 from unik_jax.errors import UserError
 
 JOINTS = 25
@@ -33,7 +33,7 @@ _BODY = [10, 1] + JOINTS * [12]  # values in the lines of a body
 _REMEDY = 'extract or download it again'
 
 
-class Name(NamedTuple):
+class ClipName(NamedTuple):
   """What a file's name says; all count from 1."""
 
   setup: int
@@ -61,7 +61,7 @@ class Bodies(NamedTuple):
   joints: np.ndarray
 
 
-def parse_name(name: str, where: str) -> Name:
+def parse_clip_name(name: str, where: str) -> ClipName:
   """Reads a name such as S001C002P003R002A013, with or without .skeleton.
 
   Raises:
@@ -73,7 +73,7 @@ def parse_name(name: str, where: str) -> Name:
       f'{where}: name is not of the form SsssCcccPpppRrrrAaaa (setup, camera,'
       ' performer, replication, action); give it its name again, or remove it'
     )
-  parts = Name(*map(int, match.groups()))
+  parts = ClipName(*map(int, match.groups()))
   for what, most in _MOST.items():
     value = getattr(parts, what)
     if not 1 <= value <= most:
@@ -84,7 +84,7 @@ def parse_name(name: str, where: str) -> Name:
   return parts
 
 
-def parse_missing(text: str, where: str) -> set[str]:
+def parse_missing_list(text: str, where: str) -> set[str]:
   """The clips that a list of the authors says to ignore.
 
   Args:
@@ -98,7 +98,7 @@ def parse_missing(text: str, where: str) -> set[str]:
   for number, line in enumerate(text.splitlines(), 1):
     name = line.strip().removesuffix('.skeleton')
     if re.match(r'S\d', name):
-      parse_name(name, f'{where}, line {number}')
+      parse_clip_name(name, f'{where}, line {number}')
       names.add(name)
   if not names:
     raise UserError(
@@ -107,20 +107,22 @@ def parse_missing(text: str, where: str) -> set[str]:
   return names
 
 
-def read(source: files.File, *, tracking: str = 'body') -> np.ndarray:
+def read_skeletons(
+  source: raw_files.RawFile, *, tracking: str = 'body'
+) -> np.ndarray:
   """One clip, for the builder.
 
   Args:
     source: the .skeleton file.
-    tracking: 'body' or 'slot', for `by_body` or `by_slot`.
+    tracking: 'body' or 'slot', for `track_by_body` or `track_by_slot`.
 
   Returns:
     (2, T, 25, 3) float32 metres.
 
   Raises:
-    UserError: as `parse`, or nobody is seen in any frame.
+    UserError: as `parse_bodies`, or nobody is seen in any frame.
   """
-  bodies = parse(source.read_bytes(), str(source))
+  bodies = parse_bodies(source.read_bytes(), str(source))
   if not len(bodies.joints):
     raise UserError(
       f'{source}: no body in any of its {bodies.num_frames} frames; such clips'
@@ -128,10 +130,10 @@ def read(source: files.File, *, tracking: str = 'body') -> np.ndarray:
       ' (NTU_RGBD120_samples_with_missing_skeletons.txt): put it into the'
       ' manual folder, or remove the file'
     )
-  return {'body': by_body, 'slot': by_slot}[tracking](bodies)
+  return {'body': track_by_body, 'slot': track_by_slot}[tracking](bodies)
 
 
-def by_slot(bodies: Bodies) -> np.ndarray:
+def track_by_slot(bodies: Bodies) -> np.ndarray:
   """Persons as the published scripts take them: by place in the frame.
 
   Who comes first of four in each frame makes the first person, and so on,
@@ -143,10 +145,10 @@ def by_slot(bodies: Bodies) -> np.ndarray:
   clip = np.zeros((_SLOTS, bodies.num_frames, JOINTS, 3), np.float32)
   kept = bodies.slots < _SLOTS
   clip[bodies.slots[kept], bodies.frames[kept]] = bodies.joints[kept]
-  return by_energy(clip)[:2]
+  return sort_by_energy(clip)[:2]
 
 
-def by_body(bodies: Bodies) -> np.ndarray:
+def track_by_body(bodies: Bodies) -> np.ndarray:
   """Persons by bodyID, put together where the tracker lost and found them.
 
   A bodyID is one person, whatever the slot; where a frame has it twice, the
@@ -177,7 +179,7 @@ def by_body(bodies: Bodies) -> np.ndarray:
   return clip
 
 
-def parse(content: bytes, where: str) -> Bodies:
+def parse_bodies(content: bytes, where: str) -> Bodies:
   """All bodies of a .skeleton file.
 
   Args:

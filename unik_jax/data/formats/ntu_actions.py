@@ -4,7 +4,7 @@ NTU-60 has the first 60 of them, in setups 1 to 17; NTU-120 adds the others, in
 setups 18 to 32.
 """
 
-from unik_jax.data.formats.ntu import Name
+from unik_jax.data.formats.ntu import ClipName
 
 # As the authors list them, at https://github.com/shahroudy/NTURGB-D.
 ACTIONS = tuple(
@@ -141,7 +141,7 @@ XSUB_TRAIN_120 = XSUB_TRAIN_60 | {
 XVIEW_TRAIN_CAMERAS = frozenset({2, 3})
 
 
-def splits_60(name: Name) -> tuple[str, ...]:
+def assign_splits_60(name: ClipName) -> tuple[str, ...]:
   """NTU-60's splits that hold a clip: cross-subject, cross-view."""
   return (
     'xsub_train' if name.subject in XSUB_TRAIN_60 else 'xsub_test',
@@ -149,7 +149,7 @@ def splits_60(name: Name) -> tuple[str, ...]:
   )
 
 
-def splits_120(name: Name) -> tuple[str, ...]:
+def assign_splits_120(name: ClipName) -> tuple[str, ...]:
   """NTU-120's splits that hold a clip: cross-subject, cross-setup."""
   return (
     'xsub_train' if name.subject in XSUB_TRAIN_120 else 'xsub_test',

@@ -11,7 +11,7 @@ metres.
 
 import numpy as np
 
-from unik_jax.data.formats.lcrnet import energy
+from unik_jax.data.energy import motion_energy
 from unik_jax.skeletons.layouts import get_layout
 
 FPS = 30
@@ -39,7 +39,7 @@ WIDE_SHARE = 0.69754
 def find_persons(
   frames: np.ndarray, ids: np.ndarray, joints: np.ndarray
 ) -> list[np.ndarray]:
-  """The bodies that make up each person; see `ntu.by_body`.
+  """The bodies that make up each person; see `ntu.track_by_body`.
 
   Args:
     frames: (K,) the frame that a body is in, ascending.
@@ -69,7 +69,7 @@ def find_persons(
   is_wide = width > WIDE * height
   persons = _which(persons, lambda p: len(p) > SHORTEST)
   persons = _which(persons, lambda p: is_wide[p].mean() <= WIDE_SHARE)
-  return sorted(persons, key=lambda p: -energy(joints[None, p])[0])
+  return sorted(persons, key=lambda p: -motion_energy(joints[None, p])[0])
 
 
 def _which(tracks, is_person):

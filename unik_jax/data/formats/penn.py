@@ -12,10 +12,10 @@ import io
 import re
 
 import numpy as np
-import scipy.io
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import Recording
+from unik_jax.data.formats.matlab import read_mat_fields
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
@@ -43,7 +43,7 @@ _SPLITS = {1: 'train', -1: 'test'}
 _REMEDY = 'extract or download it again'
 
 
-def video_of(file: files.File) -> int:
+def parse_video_number(file: raw_files.RawFile) -> int:
   """The number in NNNN.json or NNNN.mat."""
   if not re.fullmatch('[0-9]+', file.stem):
     raise UserError(
@@ -53,7 +53,7 @@ def video_of(file: files.File) -> int:
   return int(file.stem)
 
 
-def read_table(file: files.File) -> dict[int, tuple[int, str]]:
+def read_split_table(file: raw_files.RawFile) -> dict[int, tuple[int, str]]:
   """(label, split) by video, from the columns video, category_code and train.
 
   The codes are taken for places in `CLASSES`, from 0: UNIK trains 15 classes
@@ -65,7 +65,7 @@ def read_table(file: files.File) -> dict[int, tuple[int, str]]:
     UserError: no CSV, a column is missing or doubled, something is no whole
       number or out of range, or a video has two rows.
   """
-  reader = csv.DictReader(io.StringIO(files.read_text(file)))
+  reader = csv.DictReader(io.StringIO(raw_files.read_text(file)))
   columns = ('video', 'category_code', 'train')
   try:
     names = list(reader.fieldnames or ())
@@ -102,9 +102,11 @@ def read_table(file: files.File) -> dict[int, tuple[int, str]]:
   return table
 
 
-def read_label(source: files.File) -> tuple[int, str]:
+def read_label(source: raw_files.RawFile) -> tuple[int, str]:
   """(label, split) of an annotation file, from its fields action and train."""
-  fields = _load(source, ('action', 'train'))
+  fields = read_mat_fields(
+    source.read_bytes(), str(source), ('action', 'train')
+  )
   action = str(_scalar(fields['action'], 'action', source)).strip()
   if action not in CLASSES:
     raise UserError(
@@ -115,7 +117,7 @@ def read_label(source: files.File) -> tuple[int, str]:
   return CLASSES.index(action), _split(train, str(source))
 
 
-def read_annotations(source: files.File) -> Recording:
+def read_annotations(source: raw_files.RawFile) -> Recording:
   """One video's joints as drawn by hand, and its size.
 
   Args:
@@ -130,7 +132,9 @@ def read_annotations(source: files.File) -> Recording:
     UserError: no MATLAB file, or a field is missing or of another shape, or
       `dimensions` do not say how many frames there are.
   """
-  fields = _load(source, ('x', 'y', 'visibility', 'dimensions'))
+  fields = read_mat_fields(
+    source.read_bytes(), str(source), ('x', 'y', 'visibility', 'dimensions')
+  )
   for name, array in fields.items():
     _check_numbers(array, name, source)
   joints = get_layout('penn_13').num_joints
@@ -183,22 +187,3 @@ def _scalar(array, name, source):
 def _check_numbers(array, name, source):
   if array.dtype.kind not in 'biuf':
     raise UserError(f'{source}: {name} does not hold real numbers; {_REMEDY}')
-
-
-def _load(source, names):
-  """The fields of that name in a .mat file, as arrays."""
-  try:
-    content = io.BytesIO(source.read_bytes())
-    fields = scipy.io.loadmat(content, variable_names=names)
-  except UserError:
-    raise
-  except Exception as error:  # scipy raises whatever a broken file leads to
-    raise UserError(
-      f'{source}: not a MATLAB file that can be read ({error}); {_REMEDY}'
-    ) from error
-  if absent := [name for name in names if name not in fields]:
-    raise UserError(f'{source}: no field {absent[0]!r} in it; {_REMEDY}')
-  for name in names:
-    if not isinstance(fields[name], np.ndarray):
-      raise UserError(f'{source}: {name} is a sparse matrix; {_REMEDY}')
-  return {name: fields[name] for name in names}

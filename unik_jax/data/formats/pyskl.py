@@ -31,7 +31,7 @@ import numpy as np
 
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.formats import pyskl_poses, safe_pickle
-from unik_jax.data.formats.safe_pickle import shown
+from unik_jax.data.formats.safe_pickle import describe_value
 from unik_jax.errors import UserError
 
 MAX_PERSONS = 2  # of clips that have more; some frames of k400 have dozens
@@ -88,7 +88,7 @@ class Annotations(NamedTuple):
   classes: int
 
 
-def load(path: str | os.PathLike) -> Annotations:
+def load_annotations(path: str | os.PathLike) -> Annotations:
   """Reads an annotation pickle, safely, and checks each annotation.
 
   Splits keep their names, but `train1` becomes `split1_train` (UCF101 and
@@ -99,10 +99,10 @@ def load(path: str | os.PathLike) -> Annotations:
     path: of the pickle; a folder `kpfiles` is looked for beside it.
 
   Raises:
-    UserError: refused or broken (see `safe_pickle.load`), of another form, or
-      without any usable clip (the first one's error).
+    UserError: refused or broken (`safe_pickle.load_pickle`), of another form,
+      or without any usable clip (the first one's error).
   """
-  data, splits_of = safe_pickle.load(path), None
+  data, splits_of = safe_pickle.load_pickle(path), None
   if isinstance(data, dict) and 'annotations' in data:
     if data.get('split') is not None:
       splits_of = _splits_of(data['split'], path)
@@ -127,7 +127,7 @@ def load(path: str | os.PathLike) -> Annotations:
           f'{where}: record {numbers[name]} has this name too; remove one'
         )
       splits = ['train'] if splits_of is None else splits_of.get(name, [])
-      poses, form = pyskl_poses.parse(record, where, kpfiles)
+      poses, form = pyskl_poses.parse_poses(record, where, kpfiles)
       if clips and form != clips[0].form:
         raise UserError(
           f'{where}: {form}, where the file starts with {clips[0].form}; keep'
@@ -169,11 +169,11 @@ def load(path: str | os.PathLike) -> Annotations:
   )
 
 
-def read(clip: Clip, persons: int) -> np.ndarray:
+def read_keypoints(clip: Clip, persons: int) -> np.ndarray:
   """The keypoints of one clip.
 
   Args:
-    clip: of `load`.
+    clip: of `load_annotations`.
     persons: the most that are wanted; the first in the file's order are kept.
 
   Returns:
@@ -199,7 +199,7 @@ def _splits_of(splits, path):
   splits_of = collections.defaultdict(list)
   originals = {}
   for original, members in splits.items():
-    where = f'{path}, split {shown(original)}'
+    where = f'{path}, split {describe_value(original)}'
     if isinstance(members, np.ndarray) and members.ndim == 1:
       members = members.tolist()
     groups = list | tuple | set | frozenset
@@ -208,7 +208,7 @@ def _splits_of(splits, path):
     for member in members:
       if not isinstance(member, str):
         raise UserError(
-          f'{where}: {shown(member)}, where the name of a clip is due;'
+          f'{where}: {describe_value(member)}, where the name of a clip is due;'
           ' correct it'
         )
     if not original:
@@ -246,10 +246,10 @@ def _name(record, where):
 
 def _label(record, where):
   label = record.get('label')
-  if not pyskl_poses.is_whole(label) or not 0 <= label < _MOST_CLASSES:
+  if not pyskl_poses.is_integer(label) or not 0 <= label < _MOST_CLASSES:
     raise UserError(
-      f'{where}: label is {shown(label)}, where a whole number from 0 to'
-      f' {_MOST_CLASSES - 1} is due; correct it'
+      f'{where}: label: expected an integer from 0 to {_MOST_CLASSES - 1},'
+      f' got {describe_value(label)}. Correct it'
     )
   return int(label)
 
@@ -267,10 +267,11 @@ def _image_size(record, where):
   if isinstance(shape, np.ndarray) and shape.shape == (2,):
     shape = shape.tolist()
   sizes = shape if isinstance(shape, list | tuple) else [shape]
-  known = len(sizes) == 2 and all(map(pyskl_poses.is_whole, sizes))
+  known = len(sizes) == 2 and all(map(pyskl_poses.is_integer, sizes))
   if not known or not 0 < min(sizes) <= max(sizes) < 2**31:
+    shown = ', '.join(map(describe_value, sizes[:4]))
     raise UserError(
-      f"{where}: 'img_shape' is ({', '.join(map(shown, sizes[:4]))}), where"
-      ' (height, width) in pixels is due; correct it, or leave it out'
+      f"{where}: 'img_shape': expected (height, width) in pixels, got"
+      f' ({shown}). Correct it, or leave it out'
     )
   return int(sizes[1]), int(sizes[0])

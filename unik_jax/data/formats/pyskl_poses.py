@@ -31,7 +31,7 @@ import numpy as np
 
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.formats import safe_pickle
-from unik_jax.data.formats.safe_pickle import shown
+from unik_jax.data.formats.safe_pickle import describe_value
 from unik_jax.errors import UserError
 
 _MOST_UNSORTED = 10  # persons in a frame; their `max_person`
@@ -115,7 +115,7 @@ class Packed(NamedTuple):
     return poses
 
 
-def parse(
+def parse_poses(
   record: dict[str, Any], where: str, kpfiles: dict[str, str]
 ) -> tuple[Tracks | Packed, Form]:
   """The poses of an annotation, checked, and what they are.
@@ -188,9 +188,9 @@ def _tracks(record, where):
   if not keypoint.shape[1]:
     raise UserError(f'{where}: no frames in it; take the clip out')
   frames = record.get('total_frames')
-  if not is_whole(frames) or not 0 < frames <= keypoint.shape[1]:
+  if not is_integer(frames) or not 0 < frames <= keypoint.shape[1]:
     raise UserError(
-      f"{where}: 'total_frames' is {shown(frames)}, but 'keypoint' has"
+      f"{where}: 'total_frames' is {describe_value(frames)}, but 'keypoint' has"
       f' {keypoint.shape[1]} frames; correct it'
     )
   if record.get('keypoint_score') is None:
@@ -233,10 +233,10 @@ def _from_kpfile(kpfile, name, frames, where):
 
 
 # Each is kept for the clips that follow, and no more than one.
-_kpfile = functools.lru_cache(maxsize=1)(safe_pickle.load)
+_kpfile = functools.lru_cache(maxsize=1)(safe_pickle.load_pickle)
 
 
-def is_whole(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
   """Whether something out of a pickle is an integer, and no boolean."""
   return isinstance(value, int | np.integer) and not isinstance(value, bool)
 

@@ -55,7 +55,7 @@ class _Dtype:
     del align, copy
     known = r'b1|[iu][1248]|f[248]|U\d{1,9}|O8?'
     if type(text) is not str or not re.fullmatch(known, text):
-      raise _Refused(f'an array of {shown(text)}')
+      raise _Refused(f'an array of {describe_value(text)}')
     self.dtype = np.dtype(text)
     if not self.dtype.itemsize:
       raise _Refused('an array of nothing')
@@ -117,7 +117,7 @@ def _scalar(dtype, value):
 
 def _encode(text, encoding):
   if encoding != 'latin1':
-    raise _Refused(f'codecs.encode to {shown(encoding)}')
+    raise _Refused(f'codecs.encode to {describe_value(encoding)}')
   return text.encode('latin1')
 
 
@@ -154,7 +154,7 @@ def _keys(items):
     # Large integers can be chosen so that all have the same hash.
     small = type(item) is not int or item.bit_length() < 64
     if not small or not isinstance(item, (*_SCALARS, bytes)):
-      raise _Refused(f'{shown(item)} as a key')
+      raise _Refused(f'{describe_value(item)} as a key')
   return items
 
 
@@ -268,7 +268,7 @@ _Unpickler.dispatch.update(
 )
 
 
-def shown(value: Any) -> str:
+def describe_value(value: Any) -> str:
   """Something out of a pickle, for a message, in at most a few words.
 
   Never by `repr` of what it contains, which may take for ever.
@@ -282,7 +282,7 @@ def shown(value: Any) -> str:
   return f'a {type(value).__name__}'
 
 
-def load(path: str | os.PathLike) -> Any:
+def load_pickle(path: str | os.PathLike) -> Any:
   """The object that a pickle file holds, if it is plain data.
 
   Numbers, text, bytes, lists, tuples, dicts, sets, and numpy arrays and

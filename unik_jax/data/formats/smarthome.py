@@ -84,7 +84,7 @@ _MOST = {'subject': 25, 'camera': 7}
 _NAME = re.compile(r'(([^_]+)_p(\d+)_r\d+_v\d+_c(\d+))(_.*)?\.json', re.ASCII)
 
 
-class Name(NamedTuple):
+class ClipName(NamedTuple):
   """What a file's name says; `clip` is the name without what follows `_c`."""
 
   clip: str
@@ -93,7 +93,7 @@ class Name(NamedTuple):
   camera: int
 
 
-def parse_name(name: str, where: str) -> Name:
+def parse_clip_name(name: str, where: str) -> ClipName:
   """Reads a name such as Walk_p02_r01_v03_c02_pose3d.json.
 
   Raises:
@@ -115,7 +115,7 @@ def parse_name(name: str, where: str) -> Name:
       f'{where}: {action!r} is none of the 31 actions{guess}; give the file its'
       ' name again, or remove it'
     )
-  parsed = Name(clip, action, int(subject), int(camera))
+  parsed = ClipName(clip, action, int(subject), int(camera))
   for what, most in _MOST.items():
     value = getattr(parsed, what)
     if not 1 <= value <= most:
@@ -126,7 +126,7 @@ def parse_name(name: str, where: str) -> Name:
   return parsed
 
 
-def splits_of(name: Name) -> tuple[str, ...]:
+def assign_splits(name: ClipName) -> tuple[str, ...]:
   """The splits that hold a clip: one of CS, and none to two of CV1 and CV2.
 
   The published script of UNIK picks CV2's training clips by subject where

@@ -386,7 +386,7 @@ def test_who_alone_has_a_class_is_not_drawn(tmp_path, notices):
     notices.clear()
     rows = [*BY_SUBJECT, f'solo.npy,solo,{solo}']
     root = write_manifest(tmp_path / str(number), rows, 'file,label,subject')
-    registry.prepare(
+    registry.prepare_dataset(
       f'skeleton_folder/n{number}', tmp_path / 'data', root, workers=1
     )
     splits = records(tmp_path, f'n{number}')

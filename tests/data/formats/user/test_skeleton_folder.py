@@ -86,13 +86,13 @@ def test_prepared_again_without_the_files(tmp_path):
 
 def test_the_folder_names_the_dataset(tmp_path):
   write_tree(tmp_path / 'My clips (2)')
-  builder = registry.prepare(
+  builder = registry.prepare_dataset(
     'skeleton_folder', tmp_path / 'data', tmp_path / 'My clips (2)'
   )
   assert builder.info.full_name == 'skeleton_folder/My_clips_2_/1.0.0'
   for name in ('a b', '..', 'a:b'):
     with pytest.raises(UserError, match='is no name for a dataset'):
-      registry.prepare(
+      registry.prepare_dataset(
         f'skeleton_folder/{name}', tmp_path / 'data', tmp_path / 'My clips (2)'
       )
 
@@ -122,7 +122,7 @@ def test_the_same_clips_give_the_same_splits(tmp_path):
   first = {}
   for name in ('one', 'two'):
     root = write_tree(tmp_path / name, ('c', 'a', 'b'), 10)
-    registry.prepare(f'skeleton_folder/{name}', tmp_path / 'data', root)
+    registry.prepare_dataset(f'skeleton_folder/{name}', tmp_path / 'data', root)
     test = sorted(records(tmp_path, name)['test'])
     assert first.setdefault('test', test) == test and len(test) == 6
 
@@ -260,7 +260,7 @@ def test_a_layout_of_ones_own(tmp_path):
 def test_a_reader_goes_to_another_process_with_its_layout(tmp_path):
   root = write_tree(tmp_path / 'raw', layout='')
   put(root / 'layout.yaml', 'layout: unik_17')
-  cls = registry.builder_class('skeleton_folder')
+  cls = registry.get_builder_class('skeleton_folder')
   builder = cls(data_dir=tmp_path / 'data', config=cls.configure('mine', root))
   reader = pickle.loads(pickle.dumps(builder.reader()))
   path = root / 'sit' / '0.npy'
@@ -346,7 +346,7 @@ def test_the_real_files_of_the_docs(tmp_path, monkeypatch):
   (tmp_path / archive.name).symlink_to(archive)
   _, convert = blocks('python')
   exec(convert, {})
-  builder = registry.prepare(
+  builder = registry.prepare_dataset(
     'skeleton_folder/gaming', tmp_path / 'data', tmp_path / 'gaming', workers=1
   )
   splits = {k: v.num_examples for k, v in builder.info.splits.items()}

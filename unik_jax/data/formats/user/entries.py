@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import unicodedata
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats.user import recordings
 from unik_jax.errors import UserError
 
@@ -41,11 +41,11 @@ class Entry:
   where: str
 
 
-def files_in(root: pathlib.Path) -> list[files.File]:
+def files_in(root: pathlib.Path) -> list[raw_files.RawFile]:
   """All files below a folder, but for hidden ones and Python's."""
   return [
     file
-    for file in files.find(root, '')
+    for file in raw_files.find_files(root, '')
     if '__pycache__' not in pathlib.Path(file.path).relative_to(root).parts
   ]
 

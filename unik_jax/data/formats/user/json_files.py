@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats.user import (
   alphapose,
   coco,
@@ -15,7 +15,7 @@ from unik_jax.errors import UserError
 
 
 def parse_json(
-  file: files.File,
+  file: raw_files.RawFile,
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
 ) -> Found:
@@ -61,10 +61,10 @@ def parse(
   )
 
 
-def load(file: files.File) -> Any:
+def load(file: raw_files.RawFile) -> Any:
   """The value of the file, integers as floats; a UserError if it has none."""
   try:
-    return files.load_json(file, parse_int=float)
+    return raw_files.read_json(file, parse_int=float)
   except UserError as error:
     if 'Extra data' not in str(error):
       raise

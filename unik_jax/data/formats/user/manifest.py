@@ -15,7 +15,7 @@ import pathlib
 import re
 from typing import Any
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats.user import people, recordings, tables, tree
 from unik_jax.data.formats.user.entries import (
   SPLITS,
@@ -186,9 +186,9 @@ def rows_of(
   Raises:
     UserError: no table, or a row with other than its columns.
   """
-  content = files.File(str(path)).read_bytes()
+  content = raw_files.RawFile(str(path)).read_bytes()
   if path.suffix == '.json':
-    rows = files.parse_json(content, str(path), parse_int=str)
+    rows = raw_files.parse_json(content, str(path), parse_int=str)
     if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
       raise UserError(
         f'{path}: not of the form [{{"file": "a.npz", "label": "wave"}}, ...]'

@@ -14,7 +14,7 @@ import re
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.formats.user import people
 from unik_jax.data.formats.user.people import Found
 from unik_jax.errors import UserError
@@ -70,8 +70,8 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> Found:
   frames = people.places([name.removesuffix(SUFFIX) for name in names])
   poses, times, ids = [], [], []
   for name, time in zip(names, frames, strict=True):
-    file = files.File(os.path.join(folder, name))
-    data = files.load_json(file, parse_int=float)
+    file = raw_files.RawFile(os.path.join(folder, name))
+    data = raw_files.read_json(file, parse_int=float)
     found = data.get('people') if isinstance(data, dict) else None
     if not isinstance(found, list):
       raise UserError(f'{file}: no list "people" in it, as OpenPose writes')

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unik_jax.errors import UserError
+from unik_jax.skeletons.body import body_diagonals
 from unik_jax.skeletons.layouts import Layout
 
 
@@ -187,7 +188,7 @@ def _link(poses, frames, confidence):
   there = seen(poses, confidence)
   points = poses[..., :-1] if confidence else poses
   points = np.where(there[..., None], points, np.nan)
-  size = _size(points)
+  size = body_diagonals(points)
   order = np.argsort(frames, kind='stable')
   starts = np.flatnonzero(np.diff(frames[order])) + 1
   if len(starts) == len(poses) - 1:  # a body a frame, mostly of one person
@@ -218,13 +219,6 @@ def _gap(before, after, size_before, size_after):
   total, joints = np.where(both, apart, 0).sum(-1), both.sum(-1)
   far = total > joints * np.maximum(size_before, size_after)
   return np.where(far | (joints == 0), np.inf, total / np.maximum(joints, 1))
-
-
-def _size(points):
-  """(N,) the diagonal of the box around each body's joints that are seen."""
-  low = np.where(np.isnan(points), np.inf, points).min(1)
-  high = np.where(np.isnan(points), -np.inf, points).max(1)
-  return np.linalg.norm(np.maximum(high - low, 0), axis=-1)
 
 
 def body(values: Any, where: str, expected: int | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.data.clips import Recording
 from unik_jax.data.formats.user import (
   arrays,
@@ -89,7 +89,7 @@ def find(
   where = str(source)
   if os.path.isdir(source.path):
     return openpose.read_frames(source.path, source.clip, persons)
-  file = files.File(source.path)
+  file = raw_files.RawFile(source.path)
   suffix = os.path.splitext(file.name)[1].lower()
   if suffix in ('.npz', '.npy'):
     return arrays.parse_numpy(file.read_bytes(), where, confidence)

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from helpers.pickles import malicious_pickle
 
-from unik_jax.data import files
+from unik_jax.data import raw_files
 from unik_jax.errors import UserError
 
 
@@ -35,7 +35,7 @@ def test_finds_files_and_members_in_the_order_of_their_names(tmp_path):
       'folder/readme.md': 'no',
     },
   )
-  found = files.find(tmp_path, '.txt')
+  found = raw_files.find_files(tmp_path, '.txt')
   assert [file.name for file in found] == ['a.txt', 'b.txt', 'c.txt', 'd.txt']
   assert [file.read_bytes() for file in found] == [b'a', b'b', b'c', b'd']
   assert found[0].stem == 'a'
@@ -57,7 +57,7 @@ def test_finds_files_and_members_in_the_order_of_their_names(tmp_path):
 def test_a_member_that_leads_out_is_refused(tmp_path, member):
   archive(tmp_path / 'a.zip', **{member: 'x'})
   with pytest.raises(UserError, match='(?s)a.zip.*leads out'):
-    files.find(tmp_path, '.txt')
+    raw_files.find_files(tmp_path, '.txt')
 
 
 def test_a_broken_archive(tmp_path):
@@ -65,12 +65,12 @@ def test_a_broken_archive(tmp_path):
   whole = (tmp_path / 'a.zip').read_bytes()
   (tmp_path / 'a.zip').write_bytes(whole[: len(whole) // 2])
   with pytest.raises(UserError, match=r'a\.zip: cannot be read'):
-    files.find(tmp_path, '.txt')
+    raw_files.find_files(tmp_path, '.txt')
 
 
 def test_a_member_that_is_nothing_but_a_dot(tmp_path):
   archive(tmp_path / 'a.zip', **{'./': '', './a.txt': 'a'})
-  (file,) = files.find(tmp_path, '.txt')
+  (file,) = raw_files.find_files(tmp_path, '.txt')
   assert file.read_bytes() == b'a'
 
 
@@ -98,10 +98,18 @@ def flipped(content):
 
 
 def cut_short(content):
-  """The index says there is a gigabyte, and the archive ends before."""
+  """Has an index that says 1 GiB, and ends before."""
   content = bytearray(content)
   start = content.index(b'PK\x01\x02')
   struct.pack_into('<II', content, start + 20, 1 << 30, 1 << 30)
+  return bytes(content)
+
+
+def overlapping(content):
+  """Has an index that says one byte more than there is."""
+  content = bytearray(content)
+  start = content.index(b'PK\x01\x02')
+  struct.pack_into('<II', content, start + 20, 1001, 1001)
   return bytes(content)
 
 
@@ -116,7 +124,8 @@ DAMAGES = {
   'flipped bit': (flipped, 'CRC'),
   'Deflate64': (deflate64, 'compression'),
   'encrypted': (encrypted, 'encrypted'),
-  'cut short': (cut_short, 'EOFError'),
+  'cut short': (cut_short, f'its {1 << 30} bytes overlap'),
+  'overlapping': (overlapping, 'its 1001 bytes overlap'),
   'too large': (bomb, 'unpack to 1073741825 bytes'),
 }
 
@@ -127,7 +136,7 @@ def test_a_member_that_cannot_be_read(tmp_path, case):
   archive(tmp_path / 'a.zip', **{'a.txt': 'x' * 1000})
   whole = (tmp_path / 'a.zip').read_bytes()
   (tmp_path / 'a.zip').write_bytes(damage(whole))
-  (file,) = files.find(tmp_path, '.txt')
+  (file,) = raw_files.find_files(tmp_path, '.txt')
   with pytest.raises(
     UserError, match=rf'a\.zip: a\.txt: cannot be read.*{reason}'
   ):
@@ -140,7 +149,7 @@ def test_a_member_that_holds_more_than_it_says(tmp_path):
   content = bytearray((tmp_path / 'a.zip').read_bytes())
   struct.pack_into('<I', content, content.index(b'PK\x01\x02') + 24, 1000)
   (tmp_path / 'a.zip').write_bytes(content)
-  (file,) = files.find(tmp_path, '.txt')
+  (file,) = raw_files.find_files(tmp_path, '.txt')
   with pytest.raises(UserError, match=r'a\.txt: cannot be read.*CRC'):
     file.read_bytes()
 
@@ -155,7 +164,7 @@ def not_utf8(folder, name):
 def test_a_name_that_is_not_utf8(tmp_path, name):
   not_utf8(tmp_path, name)
   with pytest.raises(UserError, match='not UTF-8; rename'):
-    files.find(tmp_path, '.txt')
+    raw_files.find_files(tmp_path, '.txt')
 
 
 def test_a_member_whose_name_is_not_utf8(tmp_path):
@@ -163,13 +172,15 @@ def test_a_member_whose_name_is_not_utf8(tmp_path):
   content = (tmp_path / 'a.zip').read_bytes()
   (tmp_path / 'a.zip').write_bytes(content.replace(b'\xc3\xa9', b'\xff\xff'))
   with pytest.raises(UserError, match=r'a\.zip: cannot be read .*utf-8'):
-    files.find(tmp_path, '.txt')
+    raw_files.find_files(tmp_path, '.txt')
 
 
 def test_other_files_may_have_any_name(tmp_path):
   not_utf8(tmp_path, b'notes\xff.md')
   (tmp_path / 'a.txt').touch()
-  assert [file.name for file in files.find(tmp_path, '.txt')] == ['a.txt']
+  assert [file.name for file in raw_files.find_files(tmp_path, '.txt')] == [
+    'a.txt'
+  ]
 
 
 def test_bad_names_and_archives_may_be_passed_over(tmp_path):
@@ -187,7 +198,7 @@ def test_bad_names_and_archives_may_be_passed_over(tmp_path):
     except UserError as error:
       passed[path] = str(error)
 
-  found = files.find(tmp_path, '.txt', on_bad)
+  found = raw_files.find_files(tmp_path, '.txt', on_bad)
   assert [file.name for file in found] == ['a.txt', 'b.txt']
   names = ('thesis.zip', 'slip.zip', odd.name)
   assert set(passed) == {str(tmp_path / name) for name in names}
@@ -197,7 +208,7 @@ def test_bad_names_and_archives_may_be_passed_over(tmp_path):
 def test_several_suffixes(tmp_path):
   for name in ('a.txt', 'b.csv', 'c.md'):
     (tmp_path / name).touch()
-  found = files.find(tmp_path, ('.txt', '.csv'))
+  found = raw_files.find_files(tmp_path, ('.txt', '.csv'))
   assert [file.name for file in found] == ['a.txt', 'b.csv']
 
 
@@ -209,7 +220,7 @@ def test_links_are_followed_once(tmp_path):
   for name in ('link', 'again'):
     (tmp_path / 'data' / name).symlink_to(tmp_path / 'elsewhere')
   (tmp_path / 'data' / 'deep' / 'loop').symlink_to(tmp_path / 'data')
-  found = files.find(tmp_path / 'data', '.txt')
+  found = raw_files.find_files(tmp_path / 'data', '.txt')
   assert [file.path for file in found] == [
     str(tmp_path / 'data' / 'again' / 'a.txt'),
     str(tmp_path / 'data' / 'deep' / 'b.txt'),
@@ -218,7 +229,7 @@ def test_links_are_followed_once(tmp_path):
 
 def test_a_file_that_is_gone(tmp_path):
   with pytest.raises(UserError, match='gone.txt: cannot be read'):
-    files.File(str(tmp_path / 'gone.txt')).read_bytes()
+    raw_files.RawFile(str(tmp_path / 'gone.txt')).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -233,12 +244,14 @@ def test_a_file_that_is_gone(tmp_path):
 def test_json_errors_name_the_place(tmp_path, content, words):
   (tmp_path / 'a.json').write_bytes(content)
   with pytest.raises(UserError, match=rf'a\.json: .*{words}'):
-    files.load_json(files.File(str(tmp_path / 'a.json')))
+    raw_files.read_json(raw_files.RawFile(str(tmp_path / 'a.json')))
 
 
 def test_json_with_a_byte_order_mark(tmp_path):
   (tmp_path / 'a.json').write_bytes(b'\xef\xbb\xbf{"a": [1.5]}')
-  assert files.load_json(files.File(str(tmp_path / 'a.json'))) == {'a': [1.5]}
+  assert raw_files.read_json(raw_files.RawFile(str(tmp_path / 'a.json'))) == {
+    'a': [1.5]
+  }
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
@@ -246,5 +259,5 @@ def test_a_pickle_is_not_loaded(tmp_path, protocol):
   content = malicious_pickle(tmp_path / 'made', protocol)
   (tmp_path / 'a.json').write_bytes(content)
   with pytest.raises(UserError, match=r'a\.json: '):
-    files.load_json(files.File(str(tmp_path / 'a.json')))
+    raw_files.read_json(raw_files.RawFile(str(tmp_path / 'a.json')))
   assert not (tmp_path / 'made').exists()

@@ -8,11 +8,11 @@ import ml_collections
 from jax.sharding import Mesh
 
 from unik_jax.data import loader
-from unik_jax.data.on_device import OnDevice
+from unik_jax.data.on_device import DeviceSplit
 from unik_jax.runtime import sharding
 
 
-class Feed:
+class MeshBatches:
   """A split, as the batches of a run.
 
   Args:
@@ -22,13 +22,13 @@ class Feed:
     train: whether they are to train on.
 
   Attributes:
-    held: the clips on the devices, if that is where they are.
+    on_devices: the clips on the devices, if that is where they are.
 
   Raises:
-    UserError: as `OnDevice`.
+    UserError: as `DeviceSplit`.
   """
 
-  held: OnDevice | None = None
+  on_devices: DeviceSplit | None = None
 
   def __init__(
     self,
@@ -42,14 +42,14 @@ class Feed:
     self._extra = {'process': (jax.process_index(), jax.process_count())}
     self._put = lambda batch: sharding.put_batch(batch, mesh)
     if config.on_device:
-      held = self.held = OnDevice(clips, config, mesh, train=train)
+      held = self.on_devices = DeviceSplit(clips, config, mesh, train=train)
       # Every process knows what is drawn for all rows, and none reads any.
       self._clips, self._extra = range(len(clips)), {'make': held.choose}
       if not train:
         self._extra['lengths'] = held.lengths.tolist()
       self._put = held.batch
 
-  def training(
+  def train_batches(
     self, *, batch_size: int, seed: int, start: int
   ) -> Iterator[dict[str, Any]]:
     """Batch `start` and all that follow it (`loader.train_batches`)."""
@@ -63,7 +63,7 @@ class Feed:
     )
     return map(self._put, batches)
 
-  def evaluation(self, *, batch_size: int) -> Iterator[dict[str, Any]]:
+  def eval_batches(self, *, batch_size: int) -> Iterator[dict[str, Any]]:
     """Every clip once (`loader.eval_batches`)."""
     batches = loader.eval_batches(
       self._clips, self._config, batch_size=batch_size, **self._extra

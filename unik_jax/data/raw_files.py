@@ -12,12 +12,13 @@ from typing import Any
 
 from unik_jax.errors import UserError
 
-_MOST = 1 << 30  # bytes of a member; more is a slip, or meant to do harm
-_REMEDY = 'extract or download it again'
+FETCH_AGAIN = 'extract or download it again'
+_MAX_BYTES = 1 << 30  # of a member; more is an error, or meant to do harm
+_LOCAL_HEADER = 30  # bytes before a member's name
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class File:
+class RawFile:
   """A file, or a member of a .zip archive.
 
   Attributes:
@@ -52,32 +53,48 @@ class File:
 
 
 @functools.lru_cache(maxsize=8)
-def _archive(path):
-  """Opened once a process: an archive's index may have 100,000 entries."""
-  return zipfile.ZipFile(path)
+def _open_archive(path):
+  """Returns an archive, and the offset where each member must have ended.
+
+  Cached in each process: an archive's index may have 100,000 entries.
+  """
+  archive = zipfile.ZipFile(path)
+  members = sorted(archive.infolist(), key=lambda info: info.header_offset)
+  starts = [info.header_offset for info in members]
+  ends = [*starts[1:], archive.start_dir] if starts else []
+  return archive, dict(zip(members, ends, strict=True))
 
 
 def _read_member(path, member):
-  archive = _archive(path)
-  size = archive.getinfo(member).file_size
-  if size > _MOST:
-    raise ValueError(f'it would unpack to {size} bytes; {_MOST} are the most')
-  with archive.open(member) as stream:
-    return stream.read(size)  # no more, whatever there is
+  archive, ends = _open_archive(path)
+  info = archive.getinfo(member)
+  if info.file_size > _MAX_BYTES:
+    raise ValueError(
+      f'it would unpack to {info.file_size} bytes; the limit is {_MAX_BYTES}'
+    )
+  # Some releases of Python 3.11 and 3.12 do not check this, and fail later, or
+  # not at all. A character of a name is a byte or more.
+  start = info.header_offset + _LOCAL_HEADER + len(member)
+  if start + info.compress_size > ends[info]:
+    raise ValueError(
+      f'its {info.compress_size} bytes overlap the next member or the index'
+    )
+  with archive.open(info) as stream:
+    return stream.read(info.file_size)  # no more, even if there is more
 
 
 def _unreadable(where, error):
   reason = str(error) or type(error).__name__
-  return UserError(f'{where}: cannot be read ({reason}); {_REMEDY}')
+  return UserError(f'{where}: cannot be read ({reason}); {FETCH_AGAIN}')
 
 
-def find(
+def find_files(
   folder: str | os.PathLike,
   suffix: str | tuple[str, ...],
   on_bad: Callable[
     [str], contextlib.AbstractContextManager
   ] = contextlib.nullcontext,
-) -> list[File]:
+) -> list[RawFile]:
   """All files with a suffix below a folder, and in the zip archives there.
 
   Args:
@@ -111,7 +128,7 @@ def find(
       if name.endswith(suffix):
         with on_bad(path):
           _check_utf8(path)
-          files.append(File(path))
+          files.append(RawFile(path))
       elif name.lower().endswith('.zip'):
         with on_bad(path):
           _check_utf8(path)
@@ -147,7 +164,7 @@ def _members(path, suffix):
     check_member(name, path)
     parts = pathlib.PurePosixPath(name).parts
     if name.endswith(suffix) and all(map(_is_seen, parts)):
-      files.append(File(path, name))
+      files.append(RawFile(path, name))
   return files
 
 
@@ -169,26 +186,26 @@ def check_member(name: str, archive: str) -> None:
   _check_utf8(f'{archive}: {name}')
 
 
-def read_text(file: File) -> str:
+def read_text(file: RawFile) -> str:
   """A UTF-8 text (with or without a byte order mark).
 
   Raises:
     UserError: cannot be read, or is not UTF-8.
   """
-  return decode(file.read_bytes(), str(file))
+  return decode_text(file.read_bytes(), str(file))
 
 
-def decode(content: bytes, where: str) -> str:
+def decode_text(content: bytes, where: str) -> str:
   """As `read_text`, of what has been read already."""
   try:
     return content.decode('utf-8-sig')
   except UnicodeDecodeError as error:
     raise UserError(
-      f'{where}: byte {error.start} is not UTF-8 text; {_REMEDY}'
+      f'{where}: byte {error.start} is not UTF-8 text; {FETCH_AGAIN}'
     ) from None
 
 
-def load_json(file: File, **options) -> Any:
+def read_json(file: RawFile, **options) -> Any:
   """The value of a JSON file.
 
   Args:
@@ -202,18 +219,20 @@ def load_json(file: File, **options) -> Any:
 
 
 def parse_json(content: bytes, where: str, **options) -> Any:
-  """As `load_json`, of what has been read already."""
-  text = decode(content, where)
+  """As `read_json`, of what has been read already."""
+  text = decode_text(content, where)
   try:
     return json.loads(text, **options)
   except json.JSONDecodeError as error:
     raise UserError(
       f'{where}: cut short or not JSON, at line {error.lineno}, column'
-      f' {error.colno} ({error.msg}); {_REMEDY}'
+      f' {error.colno} ({error.msg}); {FETCH_AGAIN}'
     ) from None
   except ValueError:  # as int() has it of more than 4,300
     raise UserError(
-      f'{where}: an integer of thousands of digits; {_REMEDY}'
+      f'{where}: an integer of thousands of digits; {FETCH_AGAIN}'
     ) from None
   except RecursionError:
-    raise UserError(f'{where}: lists nested without end; {_REMEDY}') from None
+    raise UserError(
+      f'{where}: lists nested without end; {FETCH_AGAIN}'
+    ) from None

@@ -1,0 +1,68 @@
+"""Parts of a body, and its bounding box."""
+
+import numpy as np
+import pytest
+
+from unik_jax.skeletons.body import (
+  body_diagonals,
+  body_part,
+  bounding_box,
+  limb_joints,
+  pairs_by_part,
+)
+from unik_jax.skeletons.layouts import LAYOUTS, get_layout
+
+
+@pytest.mark.parametrize(
+  ('joint', 'part'),
+  [
+    ('left_foot_index', 'leg'),
+    ('right_index', 'arm'),
+    ('left_hand_tip', 'arm'),
+    ('left_eye_outer', 'face'),
+    ('right_big_toe', 'leg'),
+    ('nose', None),
+    ('chest', None),
+  ],
+)
+def test_body_part_of_a_joint(joint, part):
+  assert body_part(joint) == part
+
+
+@pytest.mark.parametrize('name', sorted(LAYOUTS))
+def test_pairs_of_arms_and_legs_are_the_limbs_joints(name):
+  layout = LAYOUTS[name]
+  pairs = pairs_by_part(layout)
+  assert sorted(sum(pairs, [])) == sorted(layout.left_right)
+  limbs = [limb_joints(layout, f'left_{part}') for part in ('arm', 'leg')]
+  lefts = [sorted(left for left, _ in group) for group in pairs]
+  assert all(sorted(limb) in lefts for limb in limbs)
+
+
+@pytest.mark.parametrize('name', sorted(LAYOUTS))
+def test_sides_follow_the_joint_names(name):
+  layout = LAYOUTS[name]
+  sides = {'left': -1, 'right': 1}
+  expected = [sides.get(joint.split('_')[0], 0) for joint in layout.joints]
+  assert list(layout.sides) == expected
+
+
+def test_a_layout_without_limbs_has_none():
+  layout = get_layout('lcrnet_13')
+  assert limb_joints(layout, 'left_arm') == [7, 9, 11]
+  assert limb_joints(layout, 'left_wing') == []
+
+
+def test_box_and_diagonal_leave_out_missing_joints():
+  points = np.array([[[1.0, 2.0], [4.0, 6.0], [np.nan, np.nan]]])
+  low, high = bounding_box(points)
+  np.testing.assert_array_equal(low, [[1, 2]])
+  np.testing.assert_array_equal(high, [[4, 6]])
+  np.testing.assert_array_equal(body_diagonals(points), [5])
+
+
+def test_an_absent_person_has_no_box_and_no_size():
+  points = np.full((2, 3, 2), np.nan)
+  low, high = bounding_box(points, (0, 1))
+  assert np.isnan(low).all() and np.isnan(high).all()
+  np.testing.assert_array_equal(body_diagonals(points), [0, 0])

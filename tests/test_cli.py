@@ -1,0 +1,42 @@
+"""How commands end: one line for an expected error, none for Ctrl-C."""
+
+import pytest
+
+from unik_jax import cli
+from unik_jax.errors import UserError
+
+
+def exit_code(error, *options, **keywords):
+  """What the command exits with, if its body raises the error."""
+  with pytest.raises(SystemExit) as ended:
+    with cli.command(*options, **keywords):
+      raise error
+  return ended.value.code
+
+
+@pytest.mark.parametrize(
+  'error', [UserError('bad.npy: broken'), OSError('bad.npy: broken')]
+)
+def test_an_expected_error_is_one_line(error):
+  assert exit_code(error) == 'error: bad.npy: broken'
+
+
+def test_other_errors_keep_their_traceback():
+  with pytest.raises(RuntimeError), cli.command():
+    raise RuntimeError('a bug')
+
+
+def test_a_command_may_expect_other_errors():
+  code = exit_code(RuntimeError('disk full'), errors=(RuntimeError,))
+  assert code == 'error: disk full'
+
+
+def test_ctrl_c():
+  assert exit_code(KeyboardInterrupt()) == 130
+  assert exit_code(KeyboardInterrupt(), 'Stopped.') == 'Stopped.'
+
+
+def test_arguments_are_refused():
+  cli.refuse_arguments(['program'])
+  with pytest.raises(SystemExit, match="^error: unknown argument 'x'"):
+    cli.refuse_arguments(['program', 'x'])
