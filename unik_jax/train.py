@@ -111,10 +111,6 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     newest = stack.enter_context(
       Checkpoints(workdir / paths.CHECKPOINTS, config.keep)
     )
-    best_accuracy = read_best_accuracy(workdir, config.headline)
-    best = stack.enter_context(
-      BestCheckpoint(workdir / paths.BEST, best_accuracy)
-    )
     state = newest.restore_newest(target)
     resumed = state is not None
     if not resumed:
@@ -145,6 +141,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # ---- Evaluation between epochs ----
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
+    # Read now: the resumed `progress` has dropped metrics of later steps.
+    best_accuracy = read_best_accuracy(workdir, config.headline)
+    best = stack.enter_context(
+      BestCheckpoint(workdir / paths.BEST, best_accuracy)
+    )
     eval_part = 'val' if 'val' in clips else 'test'
     predictions = {}  # by split, of the newest evaluated state
 
