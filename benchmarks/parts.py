@@ -86,7 +86,8 @@ class Part(NamedTuple):
     A backward pass has twice the forward one's: by weights, and by inputs.
     """
     function, arguments = self.program('evaluation')
-    forward = 2 * costs._count(jax.make_jaxpr(function)(*arguments).jaxpr)
+    program = jax.make_jaxpr(function)(*arguments).jaxpr
+    forward = 2 * costs.count_jaxpr_macs(program)
     return forward * (3 if mode == 'training' else 1)
 
   def bytes(self, mode: str) -> int:

@@ -29,7 +29,7 @@ from unik_jax.models import network
 from unik_jax.official.state_dict import to_official
 from unik_jax.runtime import heap
 from unik_jax.step import make_init_state, make_train_step
-from unik_jax.tables.costs import multiply_accumulates
+from unik_jax.tables.costs import count_macs
 
 SGD = {'learning_rate': 0.1, 'weight_decay': 1e-4}
 
@@ -161,7 +161,7 @@ def main():
   seconds = timing.interleaved(calls, options.rounds)
   middle = {name: float(np.median(values)) for name, values in seconds.items()}
   peak = 2 * timing.peak_size() ** 3 / middle['product']
-  macs = multiply_accumulates(net, shape)
+  macs = count_macs(net, shape)
   rows, figures = [], {}
   for name in calls:
     if name in ('product', 'copy'):

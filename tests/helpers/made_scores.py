@@ -1,4 +1,4 @@
-"""Made-up answers of runs, for tests of what fuses them."""
+"""Made-up predictions of runs, for tests of their fusion."""
 
 import json
 
@@ -16,7 +16,10 @@ def softmax(logits):
 
 
 def make_scores(count=50, *, seed=0, right=1.0, prefix='clip', classes=CLASSES):
-  """Answers that are the better the larger `right` is; labels by the id."""
+  """Returns random predictions; the label's logit is `right` higher.
+
+  The label of clip i is i modulo the number of classes.
+  """
   rng = np.random.default_rng(seed)
   labels = np.arange(count, dtype=np.int32) % len(classes)
   logits = rng.normal(size=(count, len(classes)))
@@ -29,17 +32,18 @@ def make_scores(count=50, *, seed=0, right=1.0, prefix='clip', classes=CLASSES):
   )
 
 
-def shuffled(answers, seed=0):
-  order = np.random.default_rng(seed).permutation(len(answers.ids))
-  return answers._replace(
-    ids=answers.ids[order],
-    labels=answers.labels[order],
-    logits=answers.logits[order],
+def shuffled(made, seed=0):
+  """Returns the same predictions with the clips in another order."""
+  order = np.random.default_rng(seed).permutation(len(made.ids))
+  return made._replace(
+    ids=made.ids[order],
+    labels=made.labels[order],
+    logits=made.logits[order],
   )
 
 
 def write_run(folder, test, val=None, *, headline='top1', **data):
-  """A folder with what fusing reads of a run."""
+  """Writes the files of a run that a fusion reads."""
   config = default()
   config.headline = headline
   config.data.update(**{'val_split': 'validation', **data})
@@ -52,7 +56,7 @@ def write_run(folder, test, val=None, *, headline='top1', **data):
 
 
 def write_two(tmp_path):
-  """A joint run and a bone run, the clips of the latter in another order."""
+  """Writes a joint run and a bone run, with their clips in different orders."""
   return [
     write_run(
       tmp_path / stream,
@@ -64,5 +68,5 @@ def write_two(tmp_path):
   ]
 
 
-def answers_of(folder, part='test'):
-  return scores.read_scores(folder / 'scores' / f'{part}.npz')
+def scores_of(folder, split='test'):
+  return scores.read_scores(folder / 'scores' / f'{split}.npz')

@@ -1,1 +1,1 @@
-"""Fusion of the scores of several streams."""
+"""Command `python -m unik_jax.fuse`: combines predictions of several runs."""

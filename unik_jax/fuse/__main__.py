@@ -1,15 +1,15 @@
-"""Fuses runs of several streams of the same data into one answer per clip.
+"""Fuses runs of several streams of the same data into one prediction per clip.
 
   python -m unik_jax.fuse RUN RUN ... [--method=softmax|logits|tuned]
     [--headline=top1|mean_class|top5] [--weights=W,W,...]
     [--out=FILE.json] [--scores=FILE.npz]
 
-RUN is the --workdir of a run that has ended, or a file of scores. softmax sums
-the runs' softmax scores, as the paper does; logits sums their logits, as the
-official code does; tuned weighs softmax scores by what is best on clips held
-out of training, never on test clips. --weights gives them, one of each run, as
-they were tuned on other runs. --scores keeps the fusion's answers, so that they
-can be fused again. Intervals are of 95%, by bootstrap over clips.
+RUN is the --workdir of a finished run, or a file of scores. Methods:
+  softmax  sums softmax scores, as the paper does
+  logits   sums logits, as the official code does
+  tuned    sums softmax scores with the weights that are best on clips held out
+           of training (never test clips)
+Prints accuracies with 95% intervals, by bootstrap over clips.
 """
 
 import pathlib
@@ -19,65 +19,80 @@ from absl import app, flags
 from unik_jax import cli
 
 _METHOD = flags.DEFINE_enum(
-  'method', 'softmax', ['softmax', 'logits', 'tuned'], 'How runs are fused.'
+  'method',
+  'softmax',
+  ['softmax', 'logits', 'tuned'],
+  'How to combine the runs.',
 )
 _HEADLINE = flags.DEFINE_enum(
   'headline',
   None,
   ['top1', 'mean_class', 'top5'],
-  "What tuned weights are best by (default: the first run's headline).",
+  'Metric that tuned weights maximise (default: the headline of the first'
+  ' run).',
 )
 _WEIGHTS = flags.DEFINE_list(
-  'weights', [], 'A weight of each run, in their order (default: equal ones).'
+  'weights',
+  [],
+  'One weight for each run, in order (default: equal weights).',
 )
-_OUT = flags.DEFINE_string('out', None, 'Where figures go, as JSON.')
+_OUT = flags.DEFINE_string(
+  'out', None, 'JSON file to write the metrics to (default: none).'
+)
 _SCORES = flags.DEFINE_string(
-  'scores', None, "Where the fusion's answer to each clip goes, as .npz."
+  'scores',
+  None,
+  '.npz file to write the fused predictions to (default: none). It can be'
+  ' fused again.',
 )
 
 
 def main(argv):
-  # Imported here, so that --help answers at once.
-  from unik_jax.errors import UserError
-
   with cli.command():
+    # Imported here, so that --help answers at once.
+    from unik_jax.errors import UserError
     from unik_jax.fuse import fusion
     from unik_jax.run import scores
 
-    kept = _SCORES.value and pathlib.Path(_SCORES.value).expanduser()
-    if kept and kept.suffix != '.npz':
-      raise UserError(f'--scores={kept}: the name must end in .npz')
-    made = fusion.fuse_runs(
-      argv[1:], _METHOD.value, _HEADLINE.value or '', _weights()
+    scores_file = _SCORES.value and pathlib.Path(_SCORES.value).expanduser()
+    if scores_file and scores_file.suffix != '.npz':
+      raise UserError(
+        f'--scores: expected a name that ends in .npz, got {scores_file}'
+      )
+    fused = fusion.fuse_runs(
+      argv[1:], _METHOD.value, _HEADLINE.value or '', _parse_weights()
     )
-    show(made.table)
-    for note in made.notes:
+    print_table(fused.table)
+    for note in fused.notes:
       print(f'note: {note}')
     if _OUT.value:
-      fusion.write_table(_OUT.value, made.table)
-      print(f'Figures are in {_OUT.value}')
-    if kept:
-      scores.write_scores(kept, made.scores)
-      print(f'Scores are in {kept}')
+      fusion.write_table(_OUT.value, fused.table)
+      print(f'Wrote the metrics to {_OUT.value}')
+    if scores_file:
+      scores.write_scores(scores_file, fused.scores)
+      print(f'Wrote the scores to {scores_file}')
 
 
-def _weights():
+def _parse_weights():
   from unik_jax.errors import UserError
 
   try:
     return [float(weight) for weight in _WEIGHTS.value]
-  except ValueError as error:
-    raise UserError(f'--weights: {error}; give numbers, as in 1,0.5') from None
+  except ValueError:
+    raise UserError(
+      f'--weights: expected numbers, such as 1,0.5; got'
+      f' {",".join(_WEIGHTS.value)}'
+    ) from None
 
 
-def show(table):
-  """Prints the figures of each run, and of the fusion."""
+def print_table(table):
+  """Prints the metrics of each run and of the fusion."""
   rows = [('', 'stream', 'weight', 'top-1', 'mean class', 'top-5')]
   for run in table['runs']:
     weight = f'{run["weight"]:.2f}'
-    rows.append((run['run'], run['stream'] or '-', weight, *_figures(run)))
+    rows.append((run['run'], run['stream'] or '-', weight, *_cells(run)))
   name = f'fusion, {table["method"]}'
-  rows.append((name, '', '', *_figures(table['fusion'])))
+  rows.append((name, '', '', *_cells(table['fusion'])))
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
   for row in rows:
     cells = (f'{x:{width}}' for x, width in zip(row, widths, strict=True))
@@ -87,15 +102,14 @@ def show(table):
     f'{table["clips"]} clips{split}; % with 95% intervals, by bootstrap over'
     ' clips'
   )
-  if of_val := table.get('chosen_on'):
-    figure = 100 * of_val[table['headline']]
+  if val := table.get('chosen_on'):
     print(
-      f'Weights chosen on {of_val["clips"]} validation clips by'
-      f' {table["headline"]}, there {figure:.1f}%'
+      f'Weights tuned on {val["clips"]} validation clips by'
+      f' {table["headline"]}: {100 * val[table["headline"]]:.1f}% there'
     )
 
 
-def _figures(run):
+def _cells(run):
   for key in ('top1', 'mean_class', 'top5'):
     low, high = (100 * x for x in run['intervals'][key])
     yield f'{100 * run[key]:.1f} [{low:.1f}, {high:.1f}]'

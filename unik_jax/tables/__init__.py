@@ -1,1 +1,1 @@
-"""The paper's tables, run again: rows, runs, what they cost and came to."""
+"""Command `python -m unik_jax.tables`: runs the paper's tables again."""

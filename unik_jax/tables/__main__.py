@@ -1,13 +1,13 @@
-"""Runs the tables of the paper, and writes them beside its figures.
+"""Runs the paper's tables, and writes the results beside the paper's.
 
   python -m unik_jax.tables TABLE --dataset=NAME [--seeds=3] [--jobs=N]
     [--rows=ROW,ROW,...] [--workdir=runs/tables] [-- --config.key=value ...]
 
 TABLE is 1 (matrix, heads, window, dilation), 2 (from scratch and pre-trained)
-or 3 (joints and bones together). NAME is a dataset of configs/tables.py:
-msr_action3d and synthetic take hours on a CPU; the paper's must have been
-prepared (python -m unik_jax.prepare). What has been run is not run again; the
-same command goes on after a stop. The table is DIR/NAME/tableTABLE.md and .csv.
+or 3 (joints and bones fused). NAME is a dataset of configs/tables.py.
+msr_action3d and synthetic take hours on a CPU. The paper's datasets must be
+prepared first (python -m unik_jax.prepare). Finished runs are skipped, and the
+same command resumes after a stop. Writes DIR/NAME/tableTABLE.md and .csv.
 """
 
 import os
@@ -19,34 +19,42 @@ from absl import app, flags
 
 from unik_jax import cli
 
-_DATASET = flags.DEFINE_string('dataset', None, 'One of configs/tables.py.')
-_SEEDS = flags.DEFINE_integer('seeds', 3, 'How many, from 0.')
-_JOBS = flags.DEFINE_integer(
-  'jobs', 0, 'Runs at once (default: one for each GPU; 1 on a CPU).'
+_DATASET = flags.DEFINE_string(
+  'dataset', None, 'Dataset of configs/tables.py. Required.'
 )
-_ROWS = flags.DEFINE_list('rows', [], 'Some of the rows (default: all).')
-_WORKDIR = flags.DEFINE_string('workdir', 'runs/tables', 'Where runs go.')
+_SEEDS = flags.DEFINE_integer(
+  'seeds', 3, 'Number of seeds, which count from 0.'
+)
+_JOBS = flags.DEFINE_integer(
+  'jobs', 0, 'Runs at a time (default: one for each GPU; 1 on a CPU).'
+)
+_ROWS = flags.DEFINE_list(
+  'rows', [], 'Rows to run, keys of ROWS in tables/paper.py (default: all).'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', 'runs/tables', 'Folder for the runs and the table.'
+)
 _CONFIGS = flags.DEFINE_string(
-  'configs', 'configs/tables.py', 'The config file that has datasets and rows.'
+  'configs', 'configs/tables.py', 'Config file of the datasets and rows.'
 )
 flags.mark_flag_as_required('dataset')
 
 
 def main(argv):
-  # Runs have the accelerators to themselves.
+  # The accelerators are for the runs, which get the unchanged environment.
   environment = dict(os.environ)
   os.environ['JAX_PLATFORMS'] = 'cpu'
-  # Imported here, so that --help answers at once.
-  from unik_jax.data import registry
-  from unik_jax.runtime import atomic_files
-  from unik_jax.tables import markdown, plan, runner, summary
-  from unik_jax.tables.costs import costs
-  from unik_jax.tables.paper import TABLES
-
   table, *extra = argv[1:] or ['']
   folder = pathlib.Path(_WORKDIR.value).expanduser()
   with cli.command():
-    made = plan.make(
+    # Imported here, so that --help answers at once.
+    from unik_jax.data import registry
+    from unik_jax.runtime.atomic_files import atomic_write
+    from unik_jax.tables import markdown, plan, runner, summary
+    from unik_jax.tables.costs import measure_costs
+    from unik_jax.tables.paper import TABLES
+
+    planned = plan.make_plan(
       table,
       _DATASET.value,
       seeds=_SEEDS.value,
@@ -55,39 +63,35 @@ def main(argv):
       configs=_CONFIGS.value,
       extra=extra,
     )
-    shares = runner.slots(_JOBS.value)
-    configs = {row: runs[0][0].config for row, runs in made.rows.items()}
-    priced = {row: costs(config) for row, config in configs.items()}
-    datas = [training.config.data for training in made.trainings]
-    for name, place in {(data.name, data.data_dir) for data in datas}:
-      if not registry.open_prepared(name, place):
-        registry.prepare_dataset(name, place)
-    failed = runner.run_all(made.trainings, shares, environment=environment)
+    slots = runner.make_slots(_JOBS.value)
+    configs = {row: runs[0][0].config for row, runs in planned.rows.items()}
+    costs = {row: measure_costs(config) for row, config in configs.items()}
+    datas = [training.config.data for training in planned.trainings]
+    for name, data_dir in {(data.name, data.data_dir) for data in datas}:
+      if not registry.open_prepared(name, data_dir):
+        registry.prepare_dataset(name, data_dir)
+    failed = runner.run_all(planned.trainings, slots, environment=environment)
     headline = next(iter(configs.values())).headline
-    outcomes = summary.read(made, headline)
-    pairs = summary.pairs(TABLES[table], outcomes, headline)
-    text = markdown.markdown(
+    outcomes = summary.read_outcomes(planned, headline)
+    pairs = summary.compare_rows(TABLES[table], outcomes, headline)
+    text = markdown.format_markdown(
       table,
       TABLES[table],
       _DATASET.value,
       outcomes,
       pairs,
-      priced,
+      costs,
       headline=headline,
-      command=_command(),
+      command=shlex.join(['python', '-m', 'unik_jax.tables', *sys.argv[1:]]),
     )
     path = folder / _DATASET.value / f'table{table}.md'
-    with atomic_files.atomic_write(path) as part:
-      part.write_text(text)
-    with atomic_files.atomic_write(path.with_suffix('.csv')) as part:
-      part.write_text(markdown.as_csv(TABLES[table], outcomes, priced))
-    print(f'\n{text}\nThe table is in {path} and {path.with_suffix(".csv")}')
+    with atomic_write(path) as part:
+      part.write_text(text, encoding='utf-8')
+    with atomic_write(path.with_suffix('.csv')) as part:
+      part.write_text(markdown.format_csv(TABLES[table], outcomes, costs))
+    print(f'\n{text}\nWrote {path} and {path.with_suffix(".csv")}')
   if failed:
-    sys.exit(f'error: {len(failed)} runs failed, as said above')
-
-
-def _command():
-  return shlex.join(['python', '-m', 'unik_jax.tables', *sys.argv[1:]])
+    sys.exit(f'error: {len(failed)} runs failed; see above')
 
 
 if __name__ == '__main__':

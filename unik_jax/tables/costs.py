@@ -1,6 +1,7 @@
-"""What a network costs: parameters and multiply-accumulates."""
+"""Costs of a network: parameters and multiply-accumulates (MACs)."""
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,24 @@ from ml_collections import ConfigDict
 from unik_jax.models import network
 
 
-def costs(config: ConfigDict) -> tuple[int, int]:
-  """Trainable values, and multiply-accumulates of a forward pass of a clip.
+class Costs(NamedTuple):
+  """Costs of a network.
 
-  Those of matrix products and convolutions, by the frames that the network is
-  trained with and with all of its persons; papers that count two operations
-  for each print twice as much as this.
+  Attributes:
+    params: number of trainable values.
+    macs: multiply-accumulates of a forward pass of one clip.
+  """
+
+  params: int
+  macs: int
+
+
+def measure_costs(config: ConfigDict) -> Costs:
+  """Returns the costs of the network that a config describes.
+
+  The clip has the config's number of frames in training, and all persons are
+  present. MACs are those of matrix products and convolutions. Papers that
+  count a multiply and an add as two operations print twice as much.
 
   Args:
     config: an experiment whose data is fully described.
@@ -23,37 +36,42 @@ def costs(config: ConfigDict) -> tuple[int, int]:
   net, data = network.from_config(config), config.data
   layout = network.get_layout(data.joints or data.layout)
   shape = (data.persons, data.frames, layout.num_joints, data.channels)
-  return net.num_params(), multiply_accumulates(net, shape)
+  return Costs(net.num_params(), count_macs(net, shape))
 
 
-def multiply_accumulates(
-  net: network.Network, shape: tuple[int, int, int, int]
-) -> int:
-  """Those of a forward pass of one clip of this shape, (M, T, V, C)."""
+def count_macs(net: network.Network, shape: tuple[int, int, int, int]) -> int:
+  """Returns the multiply-accumulates of a forward pass of one clip.
 
-  def forward(params, stats, x):
-    return net.apply(params, stats, x, train=False)[0]
+  Args:
+    net: the network.
+    shape: (M, T, V, C) of the clip.
+  """
 
-  state = net.shapes
-  x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-  return _count(jax.make_jaxpr(forward)(*state, x).jaxpr)
+  def forward(params, stats, x_nmtvc):
+    return net.apply(params, stats, x_nmtvc, train=False)[0]
+
+  x_nmtvc = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+  return count_jaxpr_macs(jax.make_jaxpr(forward)(*net.shapes, x_nmtvc).jaxpr)
 
 
-def _count(jaxpr) -> int:
-  """Multiply-accumulates of a program, those within it included."""
+def count_jaxpr_macs(jaxpr: core.Jaxpr) -> int:
+  """Returns the multiply-accumulates of a program.
+
+  The programs inside it (of jit, custom gradients and so on) count once.
+  """
   total = 0
   for equation in jaxpr.eqns:
     shapes = [variable.aval.shape for variable in equation.invars]
-    out = math.prod(equation.outvars[0].aval.shape)
+    outputs = math.prod(equation.outvars[0].aval.shape)
     if equation.primitive.name == 'dot_general':
-      (summed, _), _ = equation.params['dimension_numbers']
-      total += out * math.prod(shapes[0][axis] for axis in summed)
+      (contracted, _), _ = equation.params['dimension_numbers']
+      total += outputs * math.prod(shapes[0][axis] for axis in contracted)
     elif equation.primitive.name == 'conv_general_dilated':
-      features = equation.params['dimension_numbers'].rhs_spec[0]
-      kernel = math.prod(shapes[1]) // shapes[1][features]
-      total += out * kernel
+      # Each output sums over the kernel's taps and input channels.
+      out_axis = equation.params['dimension_numbers'].rhs_spec[0]
+      total += outputs * (math.prod(shapes[1]) // shapes[1][out_axis])
     for value in equation.params.values():
       inner = getattr(value, 'jaxpr', value)
       if isinstance(inner, core.Jaxpr):
-        total += _count(inner)
+        total += count_jaxpr_macs(inner)
   return total

@@ -1,4 +1,4 @@
-"""A table as Markdown for people, and as CSV for programs."""
+"""A table of results as Markdown for readers, and as CSV for programs."""
 
 import csv
 import io
@@ -6,43 +6,45 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from unik_jax.run.progress import format_duration
+from unik_jax.tables.costs import Costs
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.summary import Outcome, Pair
 
 _SYNTHETIC = (
   'Synthetic data: a check of the code, and no evidence about real actions.'
 )
-_OTHER = (
-  "This dataset is not one of the paper's: its figures stand beside ours to"
-  ' compare the order of rows, not their height.'
+_NOT_IN_PAPER = (
+  "This dataset is not one of the paper's. Compare the order of the rows with"
+  ' the paper, not their values.'
 )
 _METRICS = {'top1': 'top-1', 'mean_class': 'mean class accuracy'}
+_MOST_COLUMNS = 4  # of the paper, if the dataset is not one of them
 
 
-def markdown(
+def format_markdown(
   name: str,
   table: Table,
   dataset: str,
   outcomes: Mapping[str, Outcome],
   pairs: Sequence[Pair],
-  costs: Mapping[str, tuple[int, int]],
+  costs: Mapping[str, Costs],
   *,
   headline: str,
   command: str,
 ) -> str:
-  """The table, what of it is separable, and how it came about.
+  """Returns the table, the separable pairs of rows, and how it was measured.
 
   Args:
-    name: of the table, as in TABLES.
-    table: of the paper.
-    dataset: that ours is on.
-    outcomes: of the rows that have one.
-    pairs: `outcome.pairs`.
-    costs: of each row, parameters and multiply-accumulates.
-    headline: the metric.
-    command: that makes the table.
+    name: the table's key in TABLES.
+    table: the paper's table.
+    dataset: dataset of the outcomes.
+    outcomes: results by row; a row without one gets a dash.
+    pairs: from `summary.compare_rows`.
+    costs: costs of each row to print.
+    headline: metric of the accuracies.
+    command: the command that makes the table.
   """
-  columns = _columns(table, dataset)
+  columns = _choose_columns(table, dataset)
   metric = _METRICS[headline]
   head = ['', f'{dataset}, {metric}, %', 'seeds']
   head += [f'paper: {table.columns[column]}' for column in columns]
@@ -51,133 +53,142 @@ def markdown(
   if dataset == 'synthetic':
     lines += [_SYNTHETIC, '']
   elif dataset not in table.columns:
-    lines += [_OTHER, '']
-  lines += [_line(head), _line(['---'] * len(head))]
+    lines += [_NOT_IN_PAPER, '']
+  lines += [_format_line(head), _format_line(['---'] * len(head))]
   for section in table.sections:
     rows = [row for row in section.rows if row in costs]
     if len(rows) < 2 and len(section.rows) > 1:
-      continue
-    lines.append(_line([f'*{section.title}*', *[''] * (len(head) - 1)]))
+      continue  # nothing is left to compare
+    title = [f'*{section.title}*', *[''] * (len(head) - 1)]
+    lines.append(_format_line(title))
     for row in rows:
-      lines.append(
-        _line(_cells(row, table, columns, outcomes.get(row), costs[row]))
-      )
-  lines += ['', *_verdicts(pairs)]
+      cells = _row_cells(row, table, columns, outcomes.get(row), costs[row])
+      lines.append(_format_line(cells))
+  lines += ['', *_format_pairs(pairs)]
   devices = ', '.join(dict.fromkeys(o.device for o in outcomes.values()))
   commits = ', '.join(dict.fromkeys(o.commit for o in outcomes.values()))
   lines += [
-    'Mean and deviation over seeds, each after its last epoch; nothing is'
-    ' chosen on the test split. Differences: 95% intervals of a bootstrap over'
-    ' test clips, paired, all seeds together; where one holds zero the rows are'
-    ' not separable. MACs: multiply-accumulates of a forward pass of one clip.'
-    ' Training: the median of the seeds, without compilation and evaluation.',
+    'Accuracy: mean and standard deviation over seeds, after the last epoch;'
+    ' nothing is chosen on the test split. Differences: 95% intervals by a'
+    ' paired bootstrap over test clips, all seeds together; two rows are not'
+    ' separable if the interval contains zero. MACs: multiply-accumulates of a'
+    ' forward pass of one clip. Training: median time of the seeds, without'
+    ' compilation and evaluation.',
     '',
-    f'`{command}`, on {devices or "nothing yet"}; commit {commits or "-"}.',
+    f'`{command}`, on {devices or "no device yet"}; commit {commits or "-"}.',
   ]
   return '\n'.join(lines) + '\n'
 
 
-def as_csv(
+def format_csv(
   table: Table,
   outcomes: Mapping[str, Outcome],
-  costs: Mapping[str, tuple[int, int]],
+  costs: Mapping[str, Costs],
 ) -> str:
-  """A line for each row: figures by seed, the paper's, and costs."""
+  """Returns one line for each row: accuracies, the paper's, and costs.
+
+  Args:
+    table: the paper's table.
+    outcomes: results by row; a row without one has empty cells.
+    costs: costs of each row to print.
+  """
   out = io.StringIO()
-  file = csv.writer(out, lineterminator='\n')
-  paper = [f'paper_{column}' for column in table.columns]
-  file.writerow(
-    ['row', 'mean', 'deviation', 'by_seed', *paper]
+  writer = csv.writer(out, lineterminator='\n')
+  paper_columns = [f'paper_{column}' for column in table.columns]
+  writer.writerow(
+    ['row', 'mean', 'deviation', 'by_seed', *paper_columns]
     + ['parameters', 'macs', 'training_seconds']
   )
-  none = [''] * len(paper)
+  unknown = [None] * len(paper_columns)
   for row, (params, macs) in costs.items():
-    theirs = ['' if x is None else x for x in table.figures.get(row, none)]
-    ours = ['', '', '']
-    seconds = ''
+    published = table.accuracies.get(row, unknown)
+    measured, seconds = ['', '', ''], ''
     if outcome := outcomes.get(row):
-      mean, deviation = _spread(outcome.figures)
-      by_seed = ' '.join(f'{x:.2f}' for x in outcome.figures)
-      ours = [f'{mean:.2f}', deviation and f'{deviation:.2f}', by_seed]
+      mean, deviation = _mean_and_deviation(outcome.accuracies)
+      by_seed = ' '.join(f'{x:.2f}' for x in outcome.accuracies)
+      measured = [f'{mean:.2f}', deviation and f'{deviation:.2f}', by_seed]
       seconds = f'{outcome.seconds:.1f}'
-    file.writerow([row, *ours, *theirs, params, macs, seconds])
+    published = ['' if x is None else x for x in published]
+    writer.writerow([row, *measured, *published, params, macs, seconds])
   return out.getvalue()
 
 
-def _columns(table, dataset):
-  """The paper's on that dataset; or all, but four at the most."""
-  return [dataset] if dataset in table.columns else list(table.columns)[:4]
+def _choose_columns(table, dataset):
+  """The paper's column of the dataset, or its first columns."""
+  if dataset in table.columns:
+    return [dataset]
+  return list(table.columns)[:_MOST_COLUMNS]
 
 
-def _cells(row, table, columns, outcome, cost):
-  label = ROWS[row].label + ', pre-trained' * bool(ROWS[row].pretrained)
-  ours, seeds, seconds = '-', '', ''
+def _row_cells(row, table, columns, outcome, costs):
+  accuracy, seeds, seconds = '-', '', ''
   if outcome:
-    mean, deviation = _spread(outcome.figures)
-    ours = f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else '')
-    seeds = ', '.join(f'{x:.1f}' for x in outcome.figures)
+    mean, deviation = _mean_and_deviation(outcome.accuracies)
+    accuracy = f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else '')
+    seeds = ', '.join(f'{x:.1f}' for x in outcome.accuracies)
     seconds = format_duration(outcome.seconds)
-  place = list(table.columns).index
-  theirs = table.figures.get(row, (None,) * len(table.columns))
-  shown = [theirs[place(column)] for column in columns]
-  params, macs = cost
+  unknown = (None,) * len(table.columns)
+  published = dict(
+    zip(table.columns, table.accuracies.get(row, unknown), strict=True)
+  )
   return [
-    label,
-    ours,
+    ROWS[row].name,
+    accuracy,
     seeds,
-    *('-' if figure is None else f'{figure:.1f}' for figure in shown),
-    f'{params:,}',
-    f'{macs / 1e9:.3g} G',
+    *(
+      '-' if published[column] is None else f'{published[column]:.1f}'
+      for column in columns
+    ),
+    f'{costs.params:,}',
+    f'{costs.macs / 1e9:.3g} G',
     seconds,
   ]
 
 
-def _spread(figures):
-  """Mean, and deviation; '' for that of one."""
-  deviation = statistics.stdev(figures) if len(figures) > 1 else ''
-  return statistics.fmean(figures), deviation
+def _mean_and_deviation(values):
+  """Mean and sample standard deviation; the latter is '' for one value."""
+  deviation = statistics.stdev(values) if len(values) > 1 else ''
+  return statistics.fmean(values), deviation
 
 
-def _verdicts(pairs):
-  """What may be said of the rows' order."""
-  lines = ['Separable:', ''] if any(pair.separable for pair in pairs) else []
-  for pair in pairs:
-    if pair.separable:
-      lines.append(
-        f'- {_name(pair.first)} above {_name(pair.second)} by {_gap(pair)};'
-        f' {_beside_the_paper(pair)}'
-      )
-  if lines:
+def _format_pairs(pairs):
+  """Lines that say which rows are separable, beside the paper's order."""
+  separable = [pair for pair in pairs if pair.separable]
+  lines = []
+  if separable:
+    lines += ['Separable:', '']
+    lines += [
+      f'- {ROWS[pair.first].name} above {ROWS[pair.second].name} by'
+      f' {_format_difference(pair)}; {_describe_paper(pair)}'
+      for pair in separable
+    ]
     lines.append('')
   unclear = [
-    f'{_name(pair.first)} and {_name(pair.second)} ({_gap(pair)})'
+    f'{ROWS[pair.first].name} and {ROWS[pair.second].name}'
+    f' ({_format_difference(pair)})'
     for pair in pairs
     if not pair.separable
   ]
-  return (
-    [*lines, f'Not separable: {"; ".join(unclear)}.', ''] if unclear else lines
-  )
+  if unclear:
+    lines += [f'Not separable: {"; ".join(unclear)}.', '']
+  return lines
 
 
-def _gap(pair):
+def _format_difference(pair):
   low, high = pair.interval
   return f'{pair.difference:.1f} [{low:.1f}, {high:.1f}]'
 
 
-def _beside_the_paper(pair):
+def _describe_paper(pair):
   if not pair.paper:
-    return 'the paper has no such pair'
-  shown = ', '.join(f'{x:+.1f}' for x in pair.paper)
+    return 'the paper does not compare them'
+  differences = ', '.join(f'{x:+.1f}' for x in pair.paper)
   if min(pair.paper) > 0:
-    return f'so in the paper ({shown})'
+    return f'same order in the paper ({differences})'
   if max(pair.paper) <= 0:
-    return f'**the other way round in the paper** ({shown})'
-  return f'the paper has both orders ({shown})'
+    return f'**opposite order in the paper** ({differences})'
+  return f'the paper has both orders ({differences})'
 
 
-def _name(row):
-  return ROWS[row].label + ', pre-trained' * bool(ROWS[row].pretrained)
-
-
-def _line(cells):
+def _format_line(cells):
   return f'| {" | ".join(cells)} |'

@@ -1,7 +1,8 @@
-"""The tables of the paper: their rows as settings, and its figures.
+"""Tables 1 to 3 of the paper: rows as model settings, published accuracies.
 
-Yang et al., BMVC 2021, Tables 1 to 3. A new row is a line in `ROWS`, and its
-name in a section of `TABLES`; a new dataset is one in configs/tables.py.
+Yang et al., "UNIK: A Unified Framework for Real-world Skeleton-based Action
+Recognition", BMVC 2021. To add a row, add a line to `ROWS` and its key to a
+section of `TABLES`. To add a dataset, add a line to configs/tables.py.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,26 +12,32 @@ from ml_collections import ConfigDict
 
 
 class Row(NamedTuple):
-  """A network, and how it starts.
+  """One row of a table: a model and its initial weights.
 
   Attributes:
-    label: as the table names it.
-    changes: to the model's settings; or a function of these that gives them.
-    pretrained: the row whose weights it starts from, as trained on the
-      dataset's source (configs/tables.py); '' for none.
+    label: its name in the table.
+    changes: changes to the model's settings, or a function that computes them
+      from these settings.
+    pretrained: the row whose weights it starts from, trained on the source of
+      the dataset (`SOURCES` in configs/tables.py); '' to train from scratch.
   """
 
   label: str
   changes: Mapping[str, Any] | Callable[[ConfigDict], Mapping[str, Any]] = {}
   pretrained: str = ''
 
+  @property
+  def name(self) -> str:
+    """The label, which tells pre-trained rows from those from scratch."""
+    return f'{self.label}, pre-trained' if self.pretrained else self.label
+
 
 class Section(NamedTuple):
-  """Rows that are compared with one another.
+  """Rows that are compared with each other.
 
   Attributes:
-    title: what they have in common.
-    rows: names in `ROWS`.
+    title: what the rows vary.
+    rows: keys of `ROWS`.
   """
 
   title: str
@@ -41,27 +48,29 @@ class Table(NamedTuple):
   """A table of the paper.
 
   Attributes:
-    title: what it is about.
-    streams: whose scores are summed for a figure, by dataset; '' for others.
-    sections: of it.
-    columns: the paper's, by dataset: their names.
-    figures: the paper's, in percent, by row: one for each column, None where
-      it has none.
+    title: its topic.
+    streams: dataset to the streams whose softmax scores are summed; '' holds
+      the streams of all other datasets.
+    sections: groups of rows.
+    columns: dataset to the heading of its column in the paper.
+    accuracies: row to the paper's accuracies in percent, one for each column;
+      None where the paper has none.
   """
 
   title: str
   streams: Mapping[str, tuple[str, ...]]
   sections: tuple[Section, ...]
   columns: Mapping[str, str]
-  figures: Mapping[str, tuple[float | None, ...]]
+  accuracies: Mapping[str, tuple[float | None, ...]]
 
 
 def _dilated(model: ConfigDict) -> dict[str, Any]:
-  """Dilations 1, 2, 3 in turn, from 1 again where the width changes.
+  """Dilations 1, 2, 3 in turn, restarting at 1 where the width changes.
 
-  The paper's pattern is unpublished. This one is a hybrid dilated convolution
-  (Wang et al., WACV 2018): distances without a common factor, so that no frame
-  is left out; and a block that drops frames has neighbouring taps.
+  The paper does not publish its pattern. This one follows hybrid dilated
+  convolution (Wang et al., WACV 2018): dilations without a common factor, so
+  that every frame is seen. Blocks with a stride change the width, so their
+  taps are adjacent frames.
   """
   from unik_jax.models.unik import WIDTHS
 
@@ -100,7 +109,7 @@ ROWS = {
   'unik_pretrained': Row('UNIK', {}, 'unik'),
 }
 
-_TWO = ('joint', 'bone')
+_JOINT_AND_BONE = ('joint', 'bone')
 _SMARTHOME = {
   'smarthome_cs': 'Smarthome CS',
   'smarthome_cv1': 'Smarthome CV1',
@@ -109,9 +118,9 @@ _SMARTHOME = {
 
 TABLES = {
   '1': Table(
-    'the matrix, heads, window and dilation',
-    {'': ('joint',)},
-    (
+    title='the matrix, heads, window and dilation',
+    streams={'': ('joint',)},
+    sections=(
       Section('Matrix (DM is UNIK)', ('fixed', 'agcn', 'unik')),
       Section(
         'Heads (N = 3 is UNIK)',
@@ -135,8 +144,8 @@ TABLES = {
         ('unik', 'init_paper', 'init_identity', 'init_graph', 'init_zeros'),
       ),
     ),
-    {'smarthome_cs': 'Smarthome CS', 'ntu60_xsub': 'NTU-60 CS'},
-    {
+    columns={'smarthome_cs': 'Smarthome CS', 'ntu60_xsub': 'NTU-60 CS'},
+    accuracies={
       'fixed': (50.4, 84.3),
       'agcn': (55.7, 86.1),
       'unik': (58.5, 87.3),
@@ -152,22 +161,22 @@ TABLES = {
     },
   ),
   '2': Table(
-    'from scratch, and pre-trained',
-    {
+    title='from scratch, and pre-trained',
+    streams={
       '': ('joint',),
-      'ntu60_17_xsub': _TWO,
-      'ntu60_17_xview': _TWO,
-      'ntu120_17_xsub': _TWO,
-      'ntu120_17_xset': _TWO,
+      'ntu60_17_xsub': _JOINT_AND_BONE,
+      'ntu60_17_xview': _JOINT_AND_BONE,
+      'ntu120_17_xsub': _JOINT_AND_BONE,
+      'ntu120_17_xset': _JOINT_AND_BONE,
     },
-    (
+    sections=(
       Section('From scratch', ('agcn', 'ms_g3d', 'unik')),
       Section(
         'Pre-trained',
         ('agcn_pretrained', 'ms_g3d_pretrained', 'unik_pretrained'),
       ),
     ),
-    {
+    columns={
       **_SMARTHOME,
       'penn': 'Penn Action',
       'ntu60_17_xsub': 'NTU-60 CS',
@@ -175,7 +184,7 @@ TABLES = {
       'ntu120_17_xsub': 'NTU-120 CS',
       'ntu120_17_xset': 'NTU-120 CSet',
     },
-    {
+    accuracies={
       'agcn': (55.7, 21.6, 53.3, 89.5, 84.2, 93.0, 78.2, 82.9),
       'ms_g3d': (55.9, 17.4, 56.7, 88.5, 86.0, 94.1, 80.2, 86.1),
       'unik': (58.9, 21.9, 58.7, 90.1, 85.1, 93.6, 79.1, 83.5),
@@ -185,15 +194,15 @@ TABLES = {
     },
   ),
   '3': Table(
-    'against others, joints and bones together',
-    {'': _TWO},
-    (
+    title='against others, joints and bones together',
+    streams={'': _JOINT_AND_BONE},
+    sections=(
       Section('From scratch', ('st_gcn', 'agcn', 'ms_g3d', 'unik')),
       Section('Pre-trained', ('unik_pretrained',)),
       Section("Since the paper: today's", ('aagcn', 'ctr_gcn', 'st_gcn_pp')),
     ),
-    {'posetics': 'Posetics', **_SMARTHOME, 'penn': 'Penn Action'},
-    {
+    columns={'posetics': 'Posetics', **_SMARTHOME, 'penn': 'Penn Action'},
+    accuracies={
       'st_gcn': (43.3, 53.8, 15.5, 51.1, 89.6),
       'agcn': (47.0, 60.9, 22.5, 53.5, 93.1),
       'ms_g3d': (47.1, 61.1, 17.5, 59.4, 92.7),
@@ -204,6 +213,6 @@ TABLES = {
 }
 
 
-def changes(row: Row, model: ConfigDict) -> Mapping[str, Any]:
-  """What a row changes in the settings of a model."""
+def model_changes(row: Row, model: ConfigDict) -> Mapping[str, Any]:
+  """Returns the changes that a row makes to a model's settings."""
   return row.changes(model) if callable(row.changes) else row.changes

@@ -1,4 +1,4 @@
-"""Which runs a table takes, and in which order."""
+"""The runs that a table needs, in an order that respects pre-training."""
 
 import importlib.util
 import pathlib
@@ -10,18 +10,19 @@ from ml_collections import ConfigDict, config_flags
 
 from unik_jax.config import check, check_same_experiment
 from unik_jax.errors import UserError, no_such_key
-from unik_jax.run.restore import CONFIG, read_config
+from unik_jax.run.paths import CONFIG
+from unik_jax.run.restore import read_config
 from unik_jax.tables.paper import ROWS, TABLES
 
 
 class Training(NamedTuple):
-  """A run of `unik_jax.main`.
+  """One run of `unik_jax.main`.
 
   Attributes:
     folder: its --workdir.
-    arguments: of the command, but for --workdir.
-    config: what these make.
-    needs: the folder of a run that must have ended before; None for none.
+    arguments: its other command-line arguments.
+    config: the config that these give.
+    needs: folder of the run that must finish first; None for none.
   """
 
   folder: pathlib.Path
@@ -31,18 +32,18 @@ class Training(NamedTuple):
 
 
 class Plan(NamedTuple):
-  """All of a table.
+  """All runs of a table.
 
   Attributes:
-    rows: for each row, for each seed, the run of each stream.
-    trainings: all of the runs, in an order that respects `needs`; each once.
+    rows: row to its runs, one list of streams for each seed.
+    trainings: all runs, each once; a run comes after the run that it needs.
   """
 
   rows: dict[str, list[list[Training]]]
   trainings: list[Training]
 
 
-def make(
+def make_plan(
   table: str,
   dataset: str,
   *,
@@ -52,86 +53,97 @@ def make(
   configs: str = 'configs/tables.py',
   extra: Sequence[str] = (),
 ) -> Plan:
-  """Plans a table's runs.
+  """Plans the runs of a table.
 
   Args:
     table: a key of TABLES.
-    dataset: one of those of the config file.
-    seeds: how many, from 0.
-    folder: where runs lie, as DATASET/ROW_STREAM_SEED.
-    rows: some of the table's; empty for all.
+    dataset: one of the config file's datasets.
+    seeds: number of seeds, which count from 0.
+    folder: parent of the runs' folders, DATASET/ROW_STREAM_SEED.
+    rows: rows to run; empty for all rows of the table.
     configs: the config file.
-    extra: arguments for each run, such as --config.epochs=2.
+    extra: arguments added to each run, such as --config.epochs=2.
 
   Raises:
-    UserError: no such table, dataset, row or argument; or a folder has a run
-      with other settings.
+    UserError: the table, dataset, a row or an argument is unknown, or a folder
+      holds a run with other settings.
   """
-  if table not in TABLES:
-    raise UserError(f'no table {table!r}; there are {", ".join(TABLES)}')
-  if seeds < 1:
-    raise UserError(f'--seeds={seeds}; one is the least')
-  known = dict.fromkeys(
-    row for section in TABLES[table].sections for row in section.rows
-  )
-  if unknown := [row for row in rows if row not in known]:
-    raise UserError(
-      f'--rows: table {table} has no row {", ".join(unknown)}; it has'
-      f' {", ".join(known)}'
-    )
+  _check_choice(table, rows, seeds)
   streams = TABLES[table].streams
   streams = streams.get(dataset, streams[''])
-  module = _load(configs)
+  module = _load_config_file(configs)
   sources = module.SOURCES
   if dataset not in sources:
     raise UserError(
-      f'--dataset={dataset!r} is none of {", ".join(sources)}; those are in'
-      f' {configs}'
+      f'--dataset: expected a dataset of {configs} ({", ".join(sources)}), got'
+      f' {dataset!r}'
     )
-  found: dict[pathlib.Path, Training] = {}
+  planned: dict[pathlib.Path, Training] = {}
 
-  def training(dataset, row, stream, seed):
-    where = folder / dataset / f'{row}_{stream}_{seed}'
-    if where in found:
-      return found[where]
+  def plan_training(dataset, row, stream, seed):
+    workdir = folder / dataset / f'{row}_{stream}_{seed}'
+    if workdir in planned:
+      return planned[workdir]
     variant = f'{dataset},{row},{stream}'
     changes = [f'--config.seed={seed}', *extra]
     needs = None
-    if first := ROWS[row].pretrained:
+    if source_row := ROWS[row].pretrained:
       if not sources[dataset]:
         raise UserError(
-          f'{dataset} has no dataset to pre-train with: leave out {row}, by'
-          ' --rows'
+          f'--rows: {dataset} has no dataset to pre-train on. Leave out {row}'
         )
-      # As the authors: one network, of joints, for all streams and seeds.
-      needs = training(sources[dataset], first, 'joint', 0).folder
+      # As the authors do: one network of joints serves all streams and seeds.
+      needs = plan_training(sources[dataset], source_row, 'joint', 0).folder
       changes.append(f'--config.init_from={needs}')
-    config = _change(module.get_config(variant), changes)
+    config = _apply_arguments(module.get_config(variant), changes)
     check(config)
-    if (where / CONFIG).exists():
+    if (workdir / CONFIG).exists():
       check_same_experiment(
-        config, read_config(where).to_dict(), str(where / CONFIG)
+        config, read_config(workdir).to_dict(), str(workdir / CONFIG)
       )
     arguments = (f'--config={configs}:{variant}', *changes)
-    found[where] = Training(where, arguments, config, needs)
-    return found[where]
+    planned[workdir] = Training(workdir, arguments, config, needs)
+    return planned[workdir]
 
-  chosen = {
+  by_row = {
     row: [
-      [training(dataset, row, stream, seed) for stream in streams]
+      [plan_training(dataset, row, stream, seed) for stream in streams]
       for seed in range(seeds)
     ]
-    for row in rows or known
+    for row in rows or _rows_of(table)
   }
-  return Plan(chosen, list(found.values()))
+  return Plan(by_row, list(planned.values()))
 
 
-def _load(path):
-  """A config file as a module."""
+def _check_choice(table, rows, seeds):
+  if table not in TABLES:
+    raise UserError(
+      f'TABLE: expected one of {", ".join(TABLES)}, got {table!r}'
+    )
+  if seeds < 1:
+    raise UserError(f'--seeds: expected at least 1, got {seeds}')
+  known = _rows_of(table)
+  if unknown := [row for row in rows if row not in known]:
+    raise UserError(
+      f'--rows: expected rows of table {table} ({", ".join(known)}), got'
+      f' {", ".join(unknown)}'
+    )
+
+
+def _rows_of(table):
+  """The rows of a table, each once."""
+  sections = TABLES[table].sections
+  return list(
+    dict.fromkeys(row for section in sections for row in section.rows)
+  )
+
+
+def _load_config_file(path):
+  """Imports a config file as a module."""
   if not pathlib.Path(path).exists():
     raise UserError(
-      f'{path}: no such file; start in the folder of the checkout, or name it'
-      ' with --configs'
+      f'{path}: no such file. Run the command in the folder of the checkout, or'
+      ' set --configs'
     )
   spec = importlib.util.spec_from_file_location('tables_config', path)
   module = importlib.util.module_from_spec(spec)
@@ -139,8 +151,8 @@ def _load(path):
   return module
 
 
-def _change(config, arguments):
-  """A config changed as `unik_jax.main` would change it."""
+def _apply_arguments(config, arguments):
+  """Changes a config by command-line arguments, as `unik_jax.main` does."""
   argv, values = ['tables', *arguments], flags.FlagValues()
   try:
     holder = config_flags.DEFINE_config_dict(
@@ -149,7 +161,7 @@ def _change(config, arguments):
     values(argv)
     return holder.value
   except (AttributeError, KeyError) as error:
-    text = no_such_key(error)
+    reason = no_such_key(error)
   except (flags.Error, ValueError) as error:
-    text = ' '.join(str(error).split())
-  raise UserError(f'{" ".join(arguments)}: {text}')
+    reason = ' '.join(str(error).split())
+  raise UserError(f'{" ".join(arguments)}: {reason}')

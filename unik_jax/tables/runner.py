@@ -1,4 +1,4 @@
-"""Several runs at once, each on its share of the machine."""
+"""Several runs at a time, each on its share of the machine."""
 
 import os
 import shutil
@@ -10,157 +10,176 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, NamedTuple
 
 from unik_jax.errors import UserError
+from unik_jax.run.paths import SUMMARY
 from unik_jax.run.progress import format_duration
 from unik_jax.runtime.signals import StopSignal
 from unik_jax.tables.plan import Training
 
 LOG = 'log.txt'
-_POLL = 0.2  # seconds
+_POLL_SECONDS = 0.2
 
 
 class Slot(NamedTuple):
-  """A share of the machine: some cores, or a GPU."""
+  """The share of the machine that one run uses.
+
+  Attributes:
+    cores: numbers of its CPU cores; empty where the system cannot pin them.
+    environment: variables that give it its GPU.
+  """
 
   cores: tuple[int, ...]
   environment: Mapping[str, str]
 
 
-def is_done(training: Training) -> bool:
-  """Whether a run has ended."""
-  return (training.folder / 'summary.json').exists()
+class _Process(NamedTuple):
+  """A run in progress; `start` is in seconds of the monotonic clock."""
+
+  training: Training
+  popen: subprocess.Popen
+  log: IO
+  start: float
 
 
-def slots(jobs: int) -> list[Slot]:
-  """Shares of this machine for a number of runs at once.
+def is_finished(folder: os.PathLike) -> bool:
+  """Returns whether the run in a folder has finished."""
+  return os.path.exists(os.path.join(folder, SUMMARY))
+
+
+def make_slots(jobs: int) -> list[Slot]:
+  """Divides this machine among runs.
 
   Args:
-    jobs: how many; 0 for one for each GPU, or one that has all cores.
+    jobs: runs at a time; 0 for one on each GPU, or one on all CPU cores.
 
   Raises:
-    UserError: more than there are cores.
+    UserError: there are more jobs than cores.
   """
-  gpus = _gpus()
+  gpus = _list_gpus()
   jobs = jobs or max(len(gpus), 1)
-  pins = hasattr(os, 'sched_getaffinity')
-  cores = sorted(os.sched_getaffinity(0)) if pins else range(os.cpu_count())
+  can_pin = hasattr(os, 'sched_getaffinity')
+  cores = sorted(os.sched_getaffinity(0)) if can_pin else range(os.cpu_count())
   if not 0 < jobs <= len(cores):
-    raise UserError(f'--jobs={jobs}: this machine has {len(cores)} cores')
-  out = []
+    raise UserError(
+      f'--jobs: expected 1 to {len(cores)}, the cores of this machine; got'
+      f' {jobs}'
+    )
+  slots = []
   for i in range(jobs):
     environment = {}
     if gpus:
       environment['CUDA_VISIBLE_DEVICES'] = gpus[i % len(gpus)]
-    if jobs > len(gpus) > 0:  # else the first takes all of the memory
+    if jobs > len(gpus) > 0:
+      # Runs share a GPU: the first would preallocate most of its memory.
       environment['XLA_PYTHON_CLIENT_PREALLOCATE'] = 'false'
-    out.append(Slot(tuple(cores[i::jobs]) if pins else (), environment))
-  return out
+    slots.append(Slot(tuple(cores[i::jobs]) if can_pin else (), environment))
+  return slots
 
 
 def run_all(
   trainings: Sequence[Training],
-  shares: Sequence[Slot],
+  slots: Sequence[Slot],
   *,
   environment: Mapping[str, str],
-  say: Callable[[str], None] = print,
+  report: Callable[[str], None] = print,
 ) -> list[Training]:
-  """Runs what has not ended; each goes on where it stopped.
+  """Runs all unfinished trainings; interrupted ones resume.
 
-  Ctrl-C and SIGTERM are passed on, so that the runs save their state. A run
-  that fails does not stop others, but for those that need it.
+  Passes Ctrl-C and SIGTERM on to the runs, so that they save their state. If a
+  run fails, only the runs that need it are left out.
 
   Args:
-    trainings: in an order that respects what they need.
-    shares: of the machine, one for each run at a time.
-    environment: of the runs, beside their share's.
-    say: takes a line for the person at the terminal.
+    trainings: each after the run that it needs.
+    slots: shares of the machine, one for each run at a time.
+    environment: variables of all runs; those of a slot are added.
+    report: prints a line of progress.
 
   Returns:
-    Those that have failed, or could not begin.
+    The trainings that failed, and those that could not start.
 
   Raises:
-    SystemExit: after such a signal, when the runs have stopped.
+    SystemExit: after a signal, when the runs have stopped.
   """
-  waiting = [t for t in trainings if not is_done(t)]
-  total, begun = len(waiting), time.monotonic()
-  say(f'{len(trainings) - total} of {len(trainings)} runs have ended before.')
-  active: dict[int, tuple[Training, subprocess.Popen, IO, float]] = {}
+  waiting = [t for t in trainings if not is_finished(t.folder)]
+  total, start = len(waiting), time.monotonic()
+  report(f'{len(trainings) - total} of {len(trainings)} runs are finished.')
+  active: dict[int, _Process] = {}
   failed: list[Training] = []
-  told = False
+  is_passed_on = False
   with StopSignal() as stop:
     try:
       while active or waiting and not stop.requested:
-        for place in set(range(len(shares))) - active.keys():
+        for i in set(range(len(slots))) - active.keys():
           ready = next((t for t in waiting if _is_ready(t)), None)
           if ready and not stop.requested:
             waiting.remove(ready)
-            active[place] = (ready, *_start(ready, shares[place], environment))
-        if stop.requested and not told:
-          told = True  # twice would stop them without saving
-          for _, process, *_ in active.values():
-            process.send_signal(signal.SIGTERM)
+            active[i] = _start(ready, slots[i], environment)
+        if stop.requested and not is_passed_on:
+          is_passed_on = True  # a second signal stops a run without saving
+          for process in active.values():
+            process.popen.send_signal(signal.SIGTERM)
         if not active and waiting and not stop.requested:
-          failed += waiting  # what they need has failed
+          failed += waiting  # the runs that these need have failed
           break
-        time.sleep(_POLL)
-        for place, (training, process, log, start) in list(active.items()):
-          if process.poll() is None:
-            continue
-          del active[place]
-          log.close()
-          words = (
-            f'{training.folder}, {format_duration(time.monotonic() - start)}'
-          )
-          if process.returncode == 0 and is_done(training):
+        time.sleep(_POLL_SECONDS)
+        ended = [i for i in active if active[i].popen.poll() is not None]
+        for process in map(active.pop, ended):
+          process.log.close()
+          training, status = process.training, process.popen.returncode
+          took = format_duration(time.monotonic() - process.start)
+          if status == 0 and is_finished(training.folder):
             left = len(waiting) + len(active)
-            pace = (time.monotonic() - begun) / (total - left - len(failed))
-            left_time = format_duration(pace * left)
-            say(f'ended: {words}; {left} left, about {left_time}')
+            pace = (time.monotonic() - start) / (total - left - len(failed))
+            report(
+              f'finished: {training.folder}, {took}; {left} left, about'
+              f' {format_duration(pace * left)}'
+            )
           elif not stop.requested:
             failed.append(training)
-            say(f'failed: {words}: {_last_line(training)}')
+            report(f'failed: {training.folder}, {took}: {_last_line(training)}')
     finally:
-      for _, process, log, _ in active.values():
-        process.kill()
-        log.close()
+      for process in active.values():
+        process.popen.kill()
+        process.log.close()
   if stop.requested:
-    say('Stopped; the same command goes on.')
+    report('Stopped. The same command resumes.')
     sys.exit(128 + stop.requested)
   return failed
 
 
 def _is_ready(training):
-  """Whether what a run needs has ended."""
-  return not training.needs or (training.needs / 'summary.json').exists()
+  """Whether the run that a training needs, if any, has finished."""
+  return not training.needs or is_finished(training.needs)
 
 
-def _start(training, share, environment):
+def _start(training, slot, environment):
   training.folder.mkdir(parents=True, exist_ok=True)
   log = (training.folder / LOG).open('a')
   command = [sys.executable, '-m', 'unik_jax.main', *training.arguments]
   command.append(f'--workdir={training.folder}')
-  process = subprocess.Popen(
+  popen = subprocess.Popen(
     command,
     stdout=log,
     stderr=subprocess.STDOUT,
     stdin=subprocess.DEVNULL,
-    env={**environment, **share.environment},
-    start_new_session=True,  # Ctrl-C comes from us, once
+    env={**environment, **slot.environment},
+    # The terminal's Ctrl-C does not reach it: `run_all` sends one signal.
+    start_new_session=True,
   )
-  if share.cores:  # before it starts threads, which are bound likewise
-    os.sched_setaffinity(process.pid, share.cores)
-  return process, log, time.monotonic()
+  if slot.cores:  # at once: threads inherit the cores when they start
+    os.sched_setaffinity(popen.pid, slot.cores)
+  return _Process(training, popen, log, time.monotonic())
 
 
 def _last_line(training):
-  """What a run said last, and where the rest is."""
+  """The last line that a run printed, and its log file."""
   file = training.folder / LOG
   lines = file.read_text(errors='replace').split('\n')
   lines = [line.strip() for line in lines if line.strip()]
-  return f'{lines[-1] if lines else "no word"} (all of it: {file})'
+  return f'{lines[-1] if lines else "no output"} (log: {file})'
 
 
-def _gpus():
-  """The GPUs that may be used, as CUDA_VISIBLE_DEVICES has them."""
+def _list_gpus():
+  """Names of the usable GPUs, as in CUDA_VISIBLE_DEVICES."""
   if 'CUDA_VISIBLE_DEVICES' in os.environ:
     return [g for g in os.environ['CUDA_VISIBLE_DEVICES'].split(',') if g]
   if shutil.which('nvidia-smi') is None:

@@ -1,35 +1,39 @@
-"""What the runs of a table came to, and which rows differ."""
+"""Results of a table's runs, and which rows differ significantly."""
 
 import itertools
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from unik_jax import metrics
-from unik_jax.fuse import fusion
 from unik_jax.run import scores
+from unik_jax.run.paths import CONFIG, METRICS, SUMMARY, scores_path
+from unik_jax.run.score_fusion import fuse_logits, read_finite_scores
+from unik_jax.runtime.json_files import read_json_table
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.plan import Plan
-from unik_jax.tables.runner import is_done
+from unik_jax.tables.runner import is_finished
+
+_REMEDY = 'remove the folder, and give the same command again'
 
 
 class Outcome(NamedTuple):
-  """A row's figures.
+  """Results of a row.
 
   Attributes:
-    figures: of each seed that has ended, in percent.
-    hits: (N,) how often a test clip was right: the share of seeds.
-    labels: (N,).
-    seconds: training took on a machine that did `jobs` such at once, without
-      compilation and evaluation: the median of seeds, all streams together.
-    device: of the runs.
-    commit: likewise; several where they are of several.
+    accuracies: of each finished seed, in percent.
+    hits: (N,) share of the seeds that predict a test clip's class.
+    labels: (N,) classes of the test clips.
+    seconds: training time without compilation and evaluation, with as many
+      runs at a time as there were. All streams together; median of the seeds.
+    device: devices of the runs, each once.
+    commit: commits of the runs, each once.
   """
 
-  figures: tuple[float, ...]
+  accuracies: tuple[float, ...]
   hits: np.ndarray
   labels: np.ndarray
   seconds: float
@@ -38,15 +42,15 @@ class Outcome(NamedTuple):
 
 
 class Pair(NamedTuple):
-  """Two rows compared.
+  """A comparison of two rows.
 
   Attributes:
-    first: the row that is better here.
-    second: the other.
-    difference: of their figures, in percent.
-    interval: of it, 95%: a bootstrap over test clips, paired, all seeds
-      together.
-    paper: the differences in the paper's columns.
+    first: the row with the higher accuracy here.
+    second: the other row.
+    difference: of their mean accuracies, in percent.
+    interval: 95% interval of the difference, by a paired bootstrap over test
+      clips with all seeds together.
+    paper: first minus second in each of the paper's columns that has both.
   """
 
   first: str
@@ -57,130 +61,151 @@ class Pair(NamedTuple):
 
   @property
   def separable(self) -> bool:
+    """Whether the interval excludes zero."""
     return self.interval[0] > 0
 
 
-def read(plan: Plan, headline: str) -> dict[str, Outcome]:
-  """Outcomes of the rows that have one.
+def read_outcomes(plan: Plan, headline: str) -> dict[str, Outcome]:
+  """Returns the outcome of each row that has a finished seed.
 
   Args:
-    plan: the runs; some may not have ended.
-    headline: 'top1' or 'mean_class', the metric that figures are of.
+    plan: the runs; some may be unfinished.
+    headline: metric of the accuracies, 'top1' or 'mean_class'.
 
   Raises:
-    UserError: scores cannot be read, or are of different clips.
+    UserError: files cannot be read, or runs tested different clips.
   """
-  found, names, owners = [], [], []
+  finished, row_names = [], []
   for row, seeds in plan.rows.items():
-    for streams in seeds:
-      if not all(map(is_done, streams)):
-        continue
-      folders = [training.folder for training in streams]
-      if len(folders) == 1:
-        found.append(scores.read_scores(folders[0] / 'scores' / 'test.npz'))
-      else:  # softmax scores summed, as in the paper
-        found.append(fusion.fuse_runs(folders).scores)
-      names.append(str(folders[0]))
-      owners.append((row, folders))
-  if not found:
+    for trainings in seeds:
+      folders = [training.folder for training in trainings]
+      if all(map(is_finished, folders)):
+        finished.append((folders, _read_seed(folders)))
+        row_names.append(row)
+  if not finished:
     return {}
-  rows: dict[str, list] = {}
-  aligned = scores.align_scores(found, names, 'run one of them again')
-  for (row, folders), answers in zip(owners, aligned, strict=True):
-    rows.setdefault(row, []).append((answers, folders))
-  return {row: _outcome(seeds, headline) for row, seeds in rows.items()}
+  # Rows are compared clip by clip, so that all must have the same order.
+  aligned = scores.align_scores(
+    [seed_scores for _, seed_scores in finished],
+    [str(folders[0]) for folders, _ in finished],
+    'run one of them again',
+  )
+  by_row: dict[str, list] = {}
+  for row, (folders, _), seed_scores in zip(
+    row_names, finished, aligned, strict=True
+  ):
+    by_row.setdefault(row, []).append((folders, seed_scores))
+  return {row: _summarize(seeds, headline) for row, seeds in by_row.items()}
 
 
-def pairs(
+def compare_rows(
   table: Table, outcomes: Mapping[str, Outcome], headline: str
 ) -> list[Pair]:
-  """All pairs of rows that the table compares.
-
-  Those of a section, and each pre-trained row with its like from scratch.
+  """Compares the rows of each section, and pre-trained rows with from scratch.
 
   Args:
     table: of the paper.
-    outcomes: of its rows; others are left out.
-    headline: as in `read`.
+    outcomes: results by row; rows without one are left out.
+    headline: as in `read_outcomes`.
   """
-  named = dict.fromkeys(
+  names = dict.fromkeys(
     pair
     for section in table.sections
     for pair in itertools.combinations(section.rows, 2)
   )
   for row in outcomes:
     if (scratch := ROWS[row].pretrained) in outcomes:
-      named[row, scratch] = None
+      names[row, scratch] = None
   return [
-    _pair(table, outcomes, headline, *pair)
-    for pair in named
+    _compare(table, outcomes, headline, *pair)
+    for pair in names
     if set(pair) <= outcomes.keys()
   ]
 
 
-def _outcome(seeds, headline):
-  hits = np.stack(
-    [metrics.hits_in_top(s.logits, s.labels, 1) for s, _ in seeds]
+def _read_seed(folders):
+  """Test predictions of a seed; softmax scores of streams are averaged."""
+  if len(folders) == 1:
+    return scores.read_scores(scores_path(folders[0], 'test'))
+  streams = scores.align_scores(
+    [read_finite_scores(scores_path(folder, 'test')) for folder in folders],
+    list(map(str, folders)),
   )
-  summaries = [metrics.summarize(s.logits, s.labels) for s, _ in seeds]
-  folders = [folder for _, streams in seeds for folder in streams]
-  about = [json.loads((f / 'summary.json').read_text()) for f in folders]
+  equal = [1 / len(streams)] * len(streams)
+  fused = fuse_logits([stream.logits for stream in streams], equal)
+  return streams[0]._replace(logits=fused)
+
+
+def _summarize(seeds, headline):
+  """The outcome of a row from (folders, scores) of each seed."""
+  hits = [metrics.hits_in_top(s.logits, s.labels, 1) for _, s in seeds]
+  summaries = [metrics.summarize(s.logits, s.labels) for _, s in seeds]
+  runs = [
+    read_json_table(folder / SUMMARY, _REMEDY)
+    for folders, _ in seeds
+    for folder in folders
+  ]
   return Outcome(
-    figures=tuple(100 * summary[headline] for summary in summaries),
-    hits=hits.mean(0),
-    labels=seeds[0][0].labels,
+    accuracies=tuple(100 * summary[headline] for summary in summaries),
+    hits=np.stack(hits).mean(0),
+    labels=seeds[0][1].labels,
     seconds=statistics.median(
-      sum(map(_seconds, streams)) for _, streams in seeds
+      sum(map(_training_seconds, folders)) for folders, _ in seeds
     ),
-    device=_several(a['device'] for a in about),
-    commit=_several(a['commit'] or 'unknown' for a in about),
+    device=_join_unique(run['device'] for run in runs),
+    commit=_join_unique(run['commit'] or 'unknown' for run in runs),
   )
 
 
-def _pair(table, outcomes, headline, first, second):
-  ours = {row: np.mean(outcomes[row].figures) for row in (first, second)}
-  if ours[first] < ours[second]:
+def _compare(table, outcomes, headline, first, second):
+  means = {row: np.mean(outcomes[row].accuracies) for row in (first, second)}
+  if means[first] < means[second]:
     first, second = second, first
   better, worse = outcomes[first], outcomes[second]
+  # Paired: both rows predict the same clips, so that clips that are hard for
+  # both widen no interval.
   low, high = metrics.interval(
     better.hits - worse.hits,
     better.labels,
     mean_class=headline == 'mean_class',
     rounds=10000,
   )
-  none = (None,) * len(table.columns)
-  theirs = (table.figures.get(row, none) for row in (first, second))
+  unknown = (None,) * len(table.columns)
+  published = (table.accuracies.get(row, unknown) for row in (first, second))
   return Pair(
     first,
     second,
-    float(ours[first] - ours[second]),
+    float(means[first] - means[second]),
     (100 * low, 100 * high),
     tuple(
       round(a - b, 1)
-      for a, b in zip(*theirs, strict=True)
+      for a, b in zip(*published, strict=True)
       if a is not None and b is not None
     ),
   )
 
 
-def _seconds(folder) -> float:
-  """That the steps of a run took, from the speeds it recorded."""
-  total, last = 0.0, 0
-  config = json.loads((folder / 'config.json').read_text())
-  lines = (folder / 'metrics.jsonl').read_text().splitlines()
-  unmeasured = 0
+def _training_seconds(folder) -> float:
+  """Time of a run's training steps, from the speeds that it recorded.
+
+  The line after compilation has no speed. Its steps count at the mean pace of
+  the others.
+  """
+  batch_size = read_json_table(folder / CONFIG, _REMEDY)['batch_size']
+  lines = (folder / METRICS).read_text().splitlines()
+  seconds, last_step, steps_without_speed = 0.0, 0, 0
   for line in map(json.loads, lines):
-    if 'lr' not in line:
+    if 'lr' not in line:  # an evaluation
       continue
-    steps = line['step'] - last
-    last = line['step']
+    steps = line['step'] - last_step
+    last_step = line['step']
     if 'clips_per_s' in line:
-      total += steps * config['batch_size'] / line['clips_per_s']
+      seconds += steps * batch_size / line['clips_per_s']
     else:
-      unmeasured += steps
-  measured = last - unmeasured
-  return total * last / measured if measured else float('nan')
+      steps_without_speed += steps
+  measured = last_step - steps_without_speed
+  return seconds * last_step / measured if measured else float('nan')
 
 
-def _several(values: Sequence[str]) -> str:
+def _join_unique(values: Iterable[str]) -> str:
   return ', '.join(dict.fromkeys(values))

@@ -1,0 +1,114 @@
+"""The paper's tables as data, the runs that they need, and what these cost."""
+
+import json
+import pathlib
+
+import pytest
+from helpers.made_plan import make_plan
+
+from unik_jax.config import default
+from unik_jax.errors import UserError
+from unik_jax.models import network
+from unik_jax.tables.costs import measure_costs
+from unik_jax.tables.paper import ROWS, TABLES
+
+
+@pytest.mark.parametrize('table', TABLES)
+def test_every_row_describes_a_network(table):
+  plan = make_plan(table, seeds=1)
+  for row, ((first, *_),) in plan.rows.items():
+    assert network.from_config(first.config).num_params() > 1000, row
+
+
+@pytest.mark.parametrize('table', TABLES)
+def test_accuracies_fit_the_rows_and_columns(table):
+  table = TABLES[table]
+  rows = {row for section in table.sections for row in section.rows}
+  assert table.accuracies.keys() <= rows <= ROWS.keys()
+  for accuracies in table.accuracies.values():
+    assert len(accuracies) == len(table.columns)
+
+
+def test_rows_change_the_model_only():
+  plan = make_plan(seeds=1)
+  models = {row: runs[0][0].config.model for row, runs in plan.rows.items()}
+  assert models['fixed'].matrix == 'fixed'
+  assert models['agcn'].name == 'agcn'
+  assert models['heads_12'].num_heads == 12
+  assert models['window_9'].tau == 9
+  assert models['dilated'].dilations == (1, 2, 1, 2, 1, 2)
+  assert models['init_zeros'].dependency_init == 'zeros'
+  (published,) = make_plan(dataset='smarthome_cs', seeds=1).rows['dilated']
+  assert published[0].config.model.dilations == (1, 2, 3, 1, 1, 2, 3, 1, 2, 3)
+  recipes = [
+    {**runs[0][0].config.to_dict(), 'model': None}
+    for runs in plan.rows.values()
+  ]
+  assert all(recipe == recipes[0] for recipe in recipes)
+
+
+def test_rows_that_tables_share_are_run_once():
+  one, two = make_plan('1'), make_plan('2')
+  shared = {t.folder for t in one.trainings} & {t.folder for t in two.trainings}
+  names = {f'{row}_joint_{seed}' for row in ('agcn', 'unik') for seed in (0, 1)}
+  assert {folder.name for folder in shared} == names
+  assert len({t.folder for t in two.trainings}) == len(two.trainings)
+
+
+def test_pretraining_comes_first_and_once():
+  plan = make_plan('2', rows=['unik_pretrained'])
+  first, *rest = plan.trainings
+  assert first.folder == pathlib.Path('runs/synthetic/unik_joint_0')
+  assert [training.needs for training in rest] == [first.folder] * 2
+  assert rest[0].config.init_from == str(first.folder)
+  assert rest[1].config.seed == 1
+
+
+def test_table_3_has_two_streams():
+  plan = make_plan('3', rows=['st_gcn'], seeds=1)
+  streams = [t.config.data.stream for t in plan.rows['st_gcn'][0]]
+  assert streams == ['joint', 'bone']
+
+
+@pytest.mark.parametrize(
+  'options, words',
+  [
+    ({'table': '4'}, "TABLE: .*'4'"),
+    ({'dataset': 'kinetics'}, "--dataset: .*'kinetics'"),
+    ({'rows': ['heads_2']}, '--rows: .*heads_2'),
+    ({'seeds': 0}, '--seeds: .*0'),
+    ({'extra': ['--config.epoch=2']}, 'epoch.*"epochs"'),
+    ({'extra': ['--config.epochs=two']}, "epochs=two.* 'two'"),
+    ({'extra': ['--config.epochs=0']}, 'config.epochs.*0'),
+    ({'table': '3', 'dataset': 'posetics'}, '--rows: .*unik_pretrained'),
+  ],
+)
+def test_a_plan_that_cannot_run_is_refused(options, words):
+  with pytest.raises(UserError, match=words):
+    make_plan(**options)
+
+
+def test_a_folder_with_other_settings_is_refused(tmp_path):
+  plan = make_plan(rows=['unik'], folder=tmp_path, seeds=1)
+  (training,) = plan.trainings
+  training.folder.mkdir(parents=True)
+  settings = training.config.to_dict() | {'epochs': 7}
+  (training.folder / 'config.json').write_text(json.dumps(settings))
+  with pytest.raises(UserError, match='epochs.*7.*20'):
+    make_plan(rows=['unik'], folder=tmp_path, seeds=1)
+
+
+@pytest.mark.parametrize(
+  'options, frames, billion_macs',
+  [
+    # shared/reference/numbers.md.
+    ({'layout': 'ntu_25', 'channels': 3, 'num_classes': 60}, 100, 6.47),
+    ({'layout': 'unik_17', 'channels': 2, 'num_classes': 31}, 400, 17.3),
+  ],
+)
+def test_published_costs(options, frames, billion_macs):
+  config = default()
+  config.data.update(persons=2, frames=frames, **options)
+  costs = measure_costs(config)
+  assert costs.macs / 1e9 == pytest.approx(billion_macs, rel=3e-3)
+  assert costs.params == network.from_config(config).num_params()

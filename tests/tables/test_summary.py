@@ -1,0 +1,158 @@
+"""Results of rows, their differences, and the tables written from them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from helpers.made_plan import make_plan
+
+from unik_jax.run import scores
+from unik_jax.tables import markdown, summary
+from unik_jax.tables.costs import Costs
+from unik_jax.tables.paper import TABLES
+
+
+def write_run(training, right, classes=4, seconds=6.0):
+  """Writes a finished run; `right` (N,) says which predictions are right."""
+  folder = training.folder
+  (folder / 'scores').mkdir(parents=True)
+  labels = np.arange(len(right)) % classes
+  predictions = np.where(right, labels, (labels + 1) % classes)
+  scores.write_scores(
+    folder / 'scores' / 'test.npz',
+    scores.Scores(
+      ids=np.array([f'clip{i}' for i in range(len(right))]),
+      labels=labels,
+      logits=5.0 * np.eye(classes)[predictions],
+      classes=np.array([f'class{i}' for i in range(classes)]),
+    ),
+  )
+  results = {'device': '1 x chip', 'commit': 'abc'}
+  (folder / 'summary.json').write_text(json.dumps(results))
+  (folder / 'config.json').write_text(json.dumps(training.config.to_dict()))
+  batch = training.config.batch_size
+  lines = [
+    {'step': 10, 'lr': 0.1},  # no speed: the step was compiled
+    {'step': 30, 'lr': 0.1, 'clips_per_s': 30 * batch / seconds},
+    {'step': 30, 'test/top1': 0.5},
+  ]
+  text = '\n'.join(map(json.dumps, lines))
+  (folder / 'metrics.jsonl').write_text(text + '\n')
+
+
+@pytest.fixture
+def finished(tmp_path):
+  """(plan, hits of row 'unik'): three rows of 200 clips, two seeds each."""
+  plan = make_plan(rows=['fixed', 'agcn', 'unik'], folder=tmp_path)
+  rng = np.random.default_rng(0)
+  unik = rng.random((2, 200)) < 0.8
+  agcn = unik.copy()
+  for before, after in zip(unik, agcn, strict=True):
+    for kind in (before, ~before):  # as many clips gained as lost
+      after[rng.choice(np.flatnonzero(kind), 8, replace=False)] ^= True
+  for row, right in (
+    ('unik', unik),
+    ('fixed', unik & (rng.random((2, 200)) < 0.7)),
+    ('agcn', agcn),
+  ):
+    for seed, (training,) in enumerate(plan.rows[row]):
+      write_run(training, right[seed])
+  return plan, unik
+
+
+def test_accuracies_and_intervals_match_plain_numpy(finished):
+  plan, unik = finished
+  outcomes = summary.read_outcomes(plan, 'top1')
+  np.testing.assert_allclose(
+    outcomes['unik'].accuracies, 100 * unik.mean(1), rtol=1e-9
+  )
+  assert outcomes['unik'].seconds == pytest.approx(6.0)
+  pairs = {
+    frozenset((p.first, p.second)): p
+    for p in summary.compare_rows(TABLES['1'], outcomes, 'top1')
+  }
+  pair = pairs[frozenset(('unik', 'fixed'))]
+  gap = outcomes['unik'].hits - outcomes['fixed'].hits
+  rng = np.random.default_rng(1)
+  draws = [rng.choice(gap, len(gap)).mean() for _ in range(4000)]
+  low, high = 100 * np.quantile(draws, [0.025, 0.975])
+  assert pair.first == 'unik' and pair.separable
+  assert pair.difference == pytest.approx(100 * gap.mean())
+  assert pair.interval == pytest.approx((low, high), abs=0.7)
+  assert pair.paper == (8.1, 3.0)
+  assert not pairs[frozenset(('unik', 'agcn'))].separable
+
+
+def test_streams_of_a_seed_are_fused(tmp_path):
+  """Each stream alone is right for half of the clips, and sure of these."""
+  plan = make_plan('3', rows=['unik'], folder=tmp_path, seeds=1)
+  joint, bone = plan.rows['unik'][0]
+  for training, right in ((joint, [True, False]), (bone, [False, True])):
+    write_run(training, np.tile(right, 4))
+    file = training.folder / 'scores' / 'test.npz'
+    run_scores = scores.read_scores(file)
+    sure = np.where(np.tile(right, 4), 1.0, 0.1)[:, None]
+    scores.write_scores(
+      file, run_scores._replace(logits=run_scores.logits * sure)
+    )
+  outcomes = summary.read_outcomes(plan, 'top1')
+  assert outcomes['unik'].accuracies == (100.0,)
+  assert outcomes['unik'].seconds == pytest.approx(12.0)
+
+
+def format_table(plan, outcomes, pairs, dataset='msr_action3d'):
+  return markdown.format_markdown(
+    '1',
+    TABLES['1'],
+    dataset,
+    outcomes,
+    pairs,
+    {row: Costs(1234, 5_670_000_000) for row in plan.rows},
+    headline='top1',
+    command='command',
+  )
+
+
+def test_the_table_names_separable_rows(finished):
+  plan, _ = finished
+  outcomes = summary.read_outcomes(plan, 'top1')
+  pairs = summary.compare_rows(TABLES['1'], outcomes, 'top1')
+  text = format_table(plan, outcomes, pairs)
+  (line,) = [x for x in text.splitlines() if x.startswith('| UNIK')]
+  mean = np.mean(outcomes['unik'].accuracies)
+  assert f'| {mean:.1f} ± ' in line
+  assert '| 58.5 | 87.3 | 1,234 | 5.67 G | 0:06 |' in line
+  separable = text.split('Separable:')[1]
+  assert '- UNIK above FM, the graph fixed by' in separable
+  assert 'same order in the paper (+8.1, +3.0)' in separable
+  assert 'Not separable: ' in text and '2s-AGCN and UNIK' in text
+  assert "not one of the paper's" in text
+  assert 'a check of the code' in format_table(
+    plan, outcomes, pairs, 'synthetic'
+  )
+
+
+def test_the_table_marks_the_opposite_order():
+  pair = summary.Pair('fixed', 'unik', 3.0, (1.0, 5.0), (-8.1, -3.0))
+  text = format_table(make_plan(rows=['fixed', 'unik']), {}, [pair])
+  assert '**opposite order in the paper** (-8.1, -3.0)' in text
+
+
+def test_csv_has_a_line_for_each_row(finished):
+  plan, unik = finished
+  outcomes = summary.read_outcomes(plan, 'top1')
+  costs = {row: Costs(1234, 567) for row in plan.rows}
+  text = markdown.format_csv(TABLES['1'], outcomes, costs)
+  lines = {line['row']: line for line in csv.DictReader(text.splitlines())}
+  assert lines.keys() == {'fixed', 'agcn', 'unik'}
+  mean = 100 * unik.mean()
+  assert float(lines['unik']['mean']) == pytest.approx(mean, abs=0.01)
+  assert lines['fixed']['paper_smarthome_cs'] == '50.4'
+  assert lines['unik']['macs'] == '567'
+
+
+def test_a_row_without_runs_has_a_dash(tmp_path):
+  plan = make_plan(rows=['fixed', 'unik'], folder=tmp_path)
+  assert summary.read_outcomes(plan, 'top1') == {}
+  assert '| UNIK | - |' in format_table(plan, {}, [])
