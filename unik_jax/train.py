@@ -121,12 +121,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         weights = net.init(jax.random.key(config.seed))
       state = jax.jit(init_state, out_shardings=shardings)(*weights)
     step = int(state.step)
-    progress = Progress(
-      workdir,
-      total=total_steps,
-      start=step,
-      batch_size=config.batch_size,
-      tensorboard=config.tensorboard,
+    progress = stack.enter_context(
+      Progress(
+        workdir,
+        total=total_steps,
+        start=step,
+        batch_size=config.batch_size,
+        tensorboard=config.tensorboard,
+      )
     )
     progress.print_line(
       f'{config.data.name}: {len(train_clips)} clips to train,'

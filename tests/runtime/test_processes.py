@@ -111,7 +111,7 @@ def test_two_are_as_one_and_go_on_from_it(two, synthetic_dir, tmp_path):
   shutil.rmtree(workdir / 'checkpoints' / '12')
   (workdir / 'summary.json').unlink()
   again, _ = finish(start(workdir, synthetic_dir, 2))
-  assert 'Going on from step 6 of 12.' in again
+  assert 'Resuming from step 6 of 12.' in again
   compare()
 
 
@@ -135,7 +135,7 @@ def test_one_killed_and_all_started_again(two, synthetic_dir, tmp_path):
   held = {'data.on_device': 'float32'}
   for folder, count, more in ((workdir, 2, {}), (alone, 1, held)):
     again, *_ = finish(start(folder, synthetic_dir, count, **more))
-    assert 'Going on from step 6 of 12.' in again
+    assert 'Resuming from step 6 of 12.' in again
   whole, mended = restore.load_run(two), restore.load_run(workdir)
   # What two processes saved, one goes on with, its clips on its devices.
   (ours, answers), (theirs, expected) = figures(alone), figures(two)
