@@ -11,7 +11,7 @@ import time
 import jax
 import numpy as np
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.export import stablehlo
 from unik_jax.models import network
 from unik_jax.run import restore
@@ -32,7 +32,7 @@ CASES = (
 
 def make_run(model, data):
   """A UNIK of initial weights."""
-  config = default()
+  config = default_config()
   config.model.update(model)
   config.data.update(name='none', layout='unik_17', channels=2, **data)
   net = network.from_config(config)

@@ -67,7 +67,7 @@ def main():
       make_train_step(net, optimizer),
       donate_argnums=0,
       in_shardings=(shardings, sharding.batch_sharding(mesh)),
-      out_shardings=(shardings, sharding.replicated(mesh)),
+      out_shardings=(shardings, sharding.replicated_sharding(mesh)),
     )
     compiled = step.lower(
       abstract,

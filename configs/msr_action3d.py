@@ -15,13 +15,13 @@ Variants, as in `configs/msr_action3d.py:modern`:
     --config.data.sampling=uniform --config.data.rotate=0.6.
 """
 
-from unik_jax.config import check_variant, default
+from unik_jax.config import check_variant, default_config
 
 
 def get_config(variant='official'):
   """The network and the data are the same in all variants but `modern`'s."""
   check_variant(variant, ('official', 'modern', 'tune'))
-  config = default()
+  config = default_config()
   config.batch_size = 16
   config.data.update(
     name='msr_action3d',

@@ -13,13 +13,13 @@ Variants, one word of each line, as in `configs/ntu120.py:17_joints,bone`:
     (:3d and :25_joints) with --config.save_official=... writes, or any
     --config.init_from=FILE; 3 heads throughout
   official (default): the authors' recipe and pre-processing
-  modern: `unik_jax.recipes.modern`, on tracks by body instead of by slot
+  modern: `unik_jax.recipes.apply_modern`, on tracks by body instead of by slot
 
 Not run here: the data is given out on request.
 """
 
 from unik_jax import recipes
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
 GROUPS = {
@@ -33,11 +33,11 @@ GROUPS = {
 
 def get_config(variant=''):
   """60 epochs on tracks repeated to 300 frames, not augmented."""
-  choice = choose(variant, GROUPS)
+  choice = parse_variant(variant, GROUPS)
   protocol, stream = choice['protocol'], choice['stream']
   all_joints = choice['joints'] == '25_joints'
   pretrained = choice['start'] == 'pretrained'
-  config = default()
+  config = default_config()
   config.epochs = 60
   config.batch_size = 32
   config.data.update(
@@ -59,7 +59,7 @@ def get_config(variant=''):
   if all_joints and not pretrained:
     config.model.num_heads = 12  # as in the published file
   if choice['recipe'] == 'modern':
-    recipes.modern(config)
+    recipes.apply_modern(config)
     config.data.name = 'ntu_rgbd/ntu120'
   if pretrained:
     source = 'posetics_25' if all_joints else 'posetics_3d'

@@ -13,13 +13,13 @@ Variants, one word of each line, as in `configs/ntu60.py:17_joints,bone`:
     (:3d and :25_joints) with --config.save_official=... writes, or any
     --config.init_from=FILE; 3 heads throughout
   official (default): the authors' recipe and pre-processing
-  modern: `unik_jax.recipes.modern`, on tracks by body instead of by slot
+  modern: `unik_jax.recipes.apply_modern`, on tracks by body instead of by slot
 
 Not run here: the data is given out on request.
 """
 
 from unik_jax import recipes
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
 GROUPS = {
@@ -33,11 +33,11 @@ GROUPS = {
 
 def get_config(variant=''):
   """50 epochs on tracks repeated to 300 frames, not augmented."""
-  choice = choose(variant, GROUPS)
+  choice = parse_variant(variant, GROUPS)
   protocol, stream = choice['protocol'], choice['stream']
   all_joints = choice['joints'] == '25_joints'
   pretrained = choice['start'] == 'pretrained'
-  config = default()
+  config = default_config()
   config.epochs = 50
   config.batch_size = 32
   config.data.update(
@@ -60,7 +60,7 @@ def get_config(variant=''):
     # The published files have 4 heads for joints and 12 for bones.
     config.model.num_heads = 12 if 'bone' in stream else 4
   if choice['recipe'] == 'modern':
-    recipes.modern(config)
+    recipes.apply_modern(config)
     config.data.name = 'ntu_rgbd/ntu60'
   if pretrained:
     source = 'posetics_25' if all_joints else 'posetics_3d'

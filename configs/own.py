@@ -11,7 +11,7 @@ thousands of clips, use the full network:
 --config.model.widths="(64, 64, 64, 64, 128, 128, 128, 256, 256, 256)".
 """
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 
 
@@ -27,7 +27,7 @@ def get_config(name=''):
       f'{name!r}: only the name of your dataset is due here, as in'
       f' --config=configs/own.py:{name.rpartition("/")[2]}'
     )
-  config = default()
+  config = default_config()
   config.epochs = 60
   config.batch_size = 16
   config.label_smoothing = 0.1

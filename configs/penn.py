@@ -10,13 +10,13 @@ Variants, one word of each line, as in `configs/penn.py:bone,pretrained`:
     configs/posetics.py with --config.save_official=... writes, or any
     --config.init_from=FILE; the 13 joints are mapped to 17 for it
   official (default): the authors' yaml files
-  modern: `unik_jax.recipes.modern`
+  modern: `unik_jax.recipes.apply_modern`
 
 Not run here: LCR-Net's poses are not public.
 """
 
 from unik_jax import recipes
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
 GROUPS = {
@@ -29,8 +29,8 @@ GROUPS = {
 
 def get_config(variant=''):
   """30 epochs of random 150-frame crops of tracks repeated to 700 frames."""
-  choice = choose(variant, GROUPS)
-  config = default()
+  choice = parse_variant(variant, GROUPS)
+  config = default_config()
   config.epochs = 30
   config.batch_size = 8
   config.eval_batch_size = 16
@@ -54,7 +54,7 @@ def get_config(variant=''):
       name='penn_action/annotations', layout='penn_13', persons=1
     )
   if choice['recipe'] == 'modern':
-    recipes.modern(config)
+    recipes.apply_modern(config)
   if choice['start'] == 'pretrained':
     config.update(init_from='runs/posetics/weights.npz', init_head='new')
     if choice['data'] == '13_joints':

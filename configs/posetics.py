@@ -8,7 +8,7 @@ Variants, one word of each line, as in `configs/posetics.py:3d,bone`:
   joint (default), bone, joint_motion, bone_motion
   official (default): train_joint.yaml and test_joint.yaml of the authors. In
     3-D, of which they say nothing, it is normalised as they do with NTU
-  modern: `unik_jax.recipes.modern`
+  modern: `unik_jax.recipes.apply_modern`
 
 To fine-tune from it, add --config.save_official=runs/posetics/weights.npz; it
 is where the `pretrained` variants of other configs look. Not run here: the
@@ -16,7 +16,7 @@ data is given out on request.
 """
 
 from unik_jax import recipes
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
 GROUPS = {
@@ -28,8 +28,8 @@ GROUPS = {
 
 def get_config(variant=''):
   """65 epochs of random 150-frame crops; 300 frames to test."""
-  choice = choose(variant, GROUPS)
-  config = default()
+  choice = parse_variant(variant, GROUPS)
+  config = default_config()
   config.epochs = 65
   config.batch_size = 64
   config.data.update(
@@ -53,5 +53,5 @@ def get_config(variant=''):
   if choice['data'] == '25_joints':
     config.data.joints = 'ntu_25'
   if choice['recipe'] == 'modern':
-    recipes.modern(config)
+    recipes.apply_modern(config)
   return config

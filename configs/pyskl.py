@@ -8,12 +8,12 @@ The first word is the file's name without .pkl. After it, in any order:
   val (default; test for split1 to split3), test: the split to test on
   joint (default), bone, joint_motion, bone_motion
 
-The recipe is `unik_jax.recipes.modern`; layout, classes, persons and channels
-are those of the file. Not run here on the published files.
+The recipe is `unik_jax.recipes.apply_modern`. Layout, classes, persons and
+channels are those of the file. Not run here on the published files.
 """
 
 from unik_jax import recipes
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 from unik_jax.errors import UserError
 
@@ -31,13 +31,13 @@ def get_config(variant=''):
     raise UserError(
       'name the file, without .pkl, as in --config=configs/pyskl.py:ntu60_hrnet'
     )
-  choice = choose(words, GROUPS)
+  choice = parse_variant(words, GROUPS)
   protocol, part = choice['protocol'], choice['part']
   prefix = '' if protocol == 'none' else f'{protocol}_'
   if part == 'auto':
     part = 'test' if protocol.startswith('split') else 'val'
-  config = default()
-  recipes.modern(config)
+  config = default_config()
+  recipes.apply_modern(config)
   config.data.update(
     name=f'pyskl/{name}',
     layout='',

@@ -12,7 +12,7 @@ Variants, one word of each line, as in `configs/smarthome.py:cv2,bone`:
     official weights among them
   official (default): the authors' yaml files; tested on all 4000 frames,
     which costs 173 billion multiply-adds a clip
-  modern: `unik_jax.recipes.modern`
+  modern: `unik_jax.recipes.apply_modern`
 
 The headline is the mean of the classes' accuracies. Not run here: the data is
 given out on request. In cv2 we train on cameras 1 3 4 6 7, as the dataset says;
@@ -20,7 +20,7 @@ the authors' script compares these numbers with the subject instead.
 """
 
 from unik_jax import recipes
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data.formats.smarthome import CLASSES_19, CV_REPEATS
 from unik_jax.data.streams import STREAMS
 
@@ -35,9 +35,9 @@ GROUPS = {
 
 def get_config(variant=''):
   """Random 400-frame crops of tracks repeated to 4000 frames."""
-  choice = choose(variant, GROUPS)
+  choice = parse_variant(variant, GROUPS)
   protocol = choice['protocol']
-  config = default()
+  config = default_config()
   config.headline = 'mean_class'
   config.batch_size = 16
   config.eval_batch_size = 4
@@ -76,7 +76,7 @@ def get_config(variant=''):
   if choice['data'] == '3d':
     config.data.update(name='toyota_smarthome/3d', channels=3, normalize='unik')
   if choice['recipe'] == 'modern':
-    recipes.modern(config)
+    recipes.apply_modern(config)
   if choice['start'] == 'pretrained':
     source = 'posetics' if choice['data'] == '2d' else 'posetics_3d'
     config.update(init_from=f'runs/{source}/weights.npz', init_head='new')

@@ -8,13 +8,13 @@ network, as `configs/synthetic.py:full`: 94.8% (94.4%) after its 12 epochs, in
 14 minutes with other work on the cores.
 """
 
-from unik_jax.config import check_variant, default
+from unik_jax.config import check_variant, default_config
 
 
 def get_config(variant='quick'):
   """Six blocks, a quarter as wide as the paper's ten, to train in minutes."""
   check_variant(variant, ('quick', 'full'))
-  config = default()
+  config = default_config()
   config.epochs = 12
   config.batch_size = 32
   config.eval_batch_size = 96

@@ -15,7 +15,7 @@ of each line, as in `configs/transfer.py:probe,one_subject`:
 What came of it: docs/transfer.md.
 """
 
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 
 GROUPS = {
   'start': ('pretrain', 'scratch', 'finetune', 'probe'),
@@ -25,8 +25,8 @@ GROUPS = {
 
 def get_config(variant=''):
   """One network and one way of looking at clips for all; last epoch."""
-  choice = choose(variant, GROUPS)
-  config = default()
+  choice = parse_variant(variant, GROUPS)
+  config = default_config()
   config.model.update(
     widths=(16, 16, 32, 32, 64, 64),
     strides=(1, 1, 2, 1, 2, 1),

@@ -35,7 +35,7 @@ def read(folder, start, subjects):
   hits, curves = [], []
   for run in sorted(folder.glob(f'{start}{subjects}_[0-9]')):
     last = scores.read_scores(run / 'scores' / 'test.npz')
-    hits.append(metrics.hits_in_top(last.logits, last.labels, 1))
+    hits.append(metrics.top_k_hits(last.logits, last.labels, 1))
     lines = map(json.loads, (run / 'metrics.jsonl').read_text().splitlines())
     lines = [line for line in lines if 'test/top1' in line]
     curves.append({line['step']: line['test/top1'] for line in lines})
@@ -54,7 +54,7 @@ def main(folder):
       scratch = hits if start == 'scratch' else scratch
       # Paired: the same clips, all seeds together.
       gain = hits.mean(0) - scratch.mean(0)
-      low, high = metrics.interval(gain, np.zeros(len(gain), int))
+      low, high = metrics.bootstrap_interval(gain, np.zeros(len(gain), int))
       print(
         f'{title:14} {name:13} {finals.mean():5.1f} ± {finals.std(ddof=1):.1f}'
         f'  ({", ".join(f"{value:.1f}" for value in finals)})'

@@ -9,7 +9,7 @@ import pytest
 from helpers.configs import FOLDER, load, module
 
 from unik_jax import metrics, train, transfer
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data import registry
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
@@ -77,7 +77,7 @@ def published(joints, channels, classes, heads):
 @pytest.mark.parametrize('case', list(cases()))
 def test_resolves(case):
   config = load(case)
-  known = default().to_dict()
+  known = default_config().to_dict()
 
   def check(tree, known):
     assert tree.keys() == known.keys()
@@ -110,7 +110,7 @@ def test_resolves(case):
   else:
     assert count(tuple(options.items())) == published(*shape)
   # No other option of the model than those counted here.
-  plain = default().model.to_dict() | {'num_heads': model.num_heads}
+  plain = default_config().model.to_dict() | {'num_heads': model.num_heads}
   assert model.to_dict() == plain
 
 
@@ -289,11 +289,11 @@ def test_splits_of_pickles(variant, splits):
 
 def test_choose():
   groups = {'a': ('x', 'y'), 'b': ('u', 'v_w')}
-  assert choose('', groups) == {'a': 'x', 'b': 'u'}
-  assert choose('v_w', groups) == {'a': 'x', 'b': 'v_w'}
-  assert choose('v_w,y', groups) == {'a': 'y', 'b': 'v_w'}
+  assert parse_variant('', groups) == {'a': 'x', 'b': 'u'}
+  assert parse_variant('v_w', groups) == {'a': 'x', 'b': 'v_w'}
+  assert parse_variant('v_w,y', groups) == {'a': 'y', 'b': 'v_w'}
   with pytest.raises(UserError, match="both 'x' and 'y'"):
-    choose('x,y', groups)
+    parse_variant('x,y', groups)
 
 
 @pytest.mark.parametrize('name', ['posetics', 'msr_action3d', 'ntu60'])

@@ -17,19 +17,19 @@ def answers(n=400, classes=4, seed=0):
 def test_of_equal_scores_the_first_class_counts():
   logits = np.zeros((1, 7))
   for label in range(7):
-    got = metrics.summarize(logits, np.array([label]))
+    got = metrics.compute_metrics(logits, np.array([label]))
     assert (got['top1'], got['top5']) == (label < 1, label < 5)
 
 
 def test_the_interval_is_that_of_the_binomial():
   logits, labels = answers()
   hits = logits.argmax(1) == labels
-  low, high = metrics.interval(hits, labels)
+  low, high = metrics.bootstrap_interval(hits, labels)
   p = hits.mean()
   spread = 1.96 * np.sqrt(p * (1 - p) / len(hits))
   assert low == pytest.approx(p - spread, abs=0.01)
   assert high == pytest.approx(p + spread, abs=0.01)
-  assert metrics.interval(np.ones(9, bool), labels[:9]) == [1, 1]
+  assert metrics.bootstrap_interval(np.ones(9, bool), labels[:9]) == [1, 1]
 
 
 def test_the_interval_of_the_mean_over_classes():
@@ -37,7 +37,7 @@ def test_the_interval_of_the_mean_over_classes():
   rng = np.random.default_rng(0)
   labels = np.repeat([0, 1], [40, 400])
   hits = rng.random(440) < np.where(labels, 0.9, 0.5)
-  low, high = metrics.interval(hits, labels, mean_class=True)
+  low, high = metrics.bootstrap_interval(hits, labels, mean_class=True)
   rates = [hits[labels == c].mean() for c in (0, 1)]
   variance = sum(p * (1 - p) / n for p, n in zip(rates, (40, 400), strict=True))
   spread = 1.96 * np.sqrt(variance) / 2
@@ -47,8 +47,8 @@ def test_the_interval_of_the_mean_over_classes():
 
 def test_intervals_hold_the_figures():
   logits, labels = answers(60, 9)
-  figures = metrics.summarize(logits, labels)
-  for name, (low, high) in metrics.intervals(logits, labels).items():
+  figures = metrics.compute_metrics(logits, labels)
+  for name, (low, high) in metrics.bootstrap_intervals(logits, labels).items():
     assert low < figures[name] < high
 
 

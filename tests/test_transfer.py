@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unik_jax import train, transfer
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models import network
 from unik_jax.official import tensor_files
@@ -16,7 +16,7 @@ from unik_jax.skeletons.layouts import get_layout
 
 
 def make_config(**data):
-  config = default()
+  config = default_config()
   config.epochs = 1
   config.batch_size = config.eval_batch_size = 8
   config.model.update(widths=(8, 8), strides=(1, 2))

@@ -1,6 +1,6 @@
 """Every setting of an experiment, with its default and what it means.
 
-A file in configs/ starts from `default` and changes what it needs.
+A file in configs/ starts from `default_config` and changes what it needs.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from unik_jax.errors import UserError
 
 
-def default() -> ConfigDict:
+def default_config() -> ConfigDict:
   """The settings that all experiments share; an experiment must set `data`.
 
   Locked, so that an experiment cannot set a key that nothing reads.
@@ -161,7 +161,7 @@ _WORDS = {
 }
 
 
-def check(config: ConfigDict) -> None:
+def check_config(config: ConfigDict) -> None:
   """Raises a UserError for the first setting that is out of its range."""
   flat = _flat(config.to_dict())
   for key, least in _LEAST.items():
@@ -213,7 +213,9 @@ def check_variant(variant: str, known: Iterable[str]) -> None:
     )
 
 
-def choose(variant: str, groups: dict[str, Iterable[str]]) -> dict[str, str]:
+def parse_variant(
+  variant: str, groups: dict[str, Iterable[str]]
+) -> dict[str, str]:
   """Reads a variant such as 'cv1,bone', one word from each of some groups.
 
   Args:
@@ -274,7 +276,8 @@ def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
   """
   # A run from before there was a setting was one of its default.
   new, old = (
-    _flat(default().to_dict()) | _flat(t) for t in (config.to_dict(), before)
+    _flat(default_config().to_dict()) | _flat(t)
+    for t in (config.to_dict(), before)
   )
   different = [
     f'  {key}: {old.get(key)!r} there, {new.get(key)!r} here'

@@ -13,7 +13,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from unik_jax import cli
-from unik_jax.errors import no_such_key
+from unik_jax.errors import describe_missing_key
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The experiment: configs/NAME.py, or configs/NAME.py:VARIANT.'
@@ -35,7 +35,7 @@ def _parse(argv):
     rest = flags.FLAGS(argv)
     _CONFIG.value.get('seed')  # raises here if the config file failed to load
   except (AttributeError, KeyError) as error:
-    sys.exit(f'error: {no_such_key(error)}')
+    sys.exit(f'error: {describe_missing_key(error)}')
   except (flags.Error, OSError) as error:
     # ml_collections quotes the config file's traceback. Its last line is the
     # error.
@@ -51,21 +51,21 @@ def main(argv):
   from jax.errors import JaxRuntimeError
 
   from unik_jax import train
-  from unik_jax.runtime import compile_cache, heap, sharding
+  from unik_jax.runtime import compile_cache, distributed, heap
 
   # asyncio logs a failed checkpoint many times; `Checkpoints` logs it once.
   getLogger('asyncio').disabled = True
-  compile_cache.enable()
+  compile_cache.enable_compile_cache()
   with cli.command():
     try:
       if _MULTIHOST.value:
-        sharding.connect()
+        distributed.connect_processes()
       heap.keep_freed_memory()
       train.run(_CONFIG.value, _WORKDIR.value)
     except JaxRuntimeError as error:
       if not _MULTIHOST.value:
         raise
-      sharding.abandon(error)
+      distributed.abandon_run(error)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,8 @@ import re
 
 import tensorflow_datasets as tfds
 
-from unik_jax.data.builder import ClipBuilder, fingerprint_files
+from unik_jax.data import raw_files
+from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import pyskl
 from unik_jax.errors import UserError
@@ -81,7 +82,8 @@ class Builder(ClipBuilder):
   @classmethod
   def fingerprint(cls, name, folder):
     del cls  # other files in the folder are other datasets
-    return fingerprint_files(folder, folder.glob(f'{glob.escape(name)}.pkl'))
+    paths = folder.glob(f'{glob.escape(name)}.pkl')
+    return raw_files.fingerprint_files(folder, paths)
 
   def _info(self):
     found = self.builder_config.annotations

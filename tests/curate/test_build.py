@@ -280,10 +280,10 @@ def test_a_deleted_clip_is_refined_again(folder):
 
 
 def test_without_matplotlib_there_is_no_page(folder, monkeypatch):
-  for name in ('unik_jax.curate.report', 'unik_jax.report.charts'):
+  for name in ('unik_jax.curate.report', 'unik_jax.html.charts'):
     monkeypatch.delitem(sys.modules, name, raising=False)
   monkeypatch.delattr('unik_jax.curate.report', raising=False)
-  monkeypatch.delattr('unik_jax.report.charts', raising=False)
+  monkeypatch.delattr('unik_jax.html.charts', raising=False)
   monkeypatch.setitem(sys.modules, 'matplotlib.style', None)
   log = []
   build.build_dataset(fixtures.make_plan(folder, test=0.3), 1, log.append)

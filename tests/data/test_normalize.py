@@ -327,5 +327,5 @@ def test_clean_of_a_single_point():
 
 @pytest.mark.parametrize('channels', [1, 4, 5])
 def test_clean_of_other_channels_is_refused(channels):
-  with pytest.raises(UserError, match=f'clean.* {channels} channels.*set'):
+  with pytest.raises(UserError, match=f'clean.* {channels} channels.*data'):
     clean(np.ones((1, 2, 25, channels), np.float32))

@@ -80,9 +80,9 @@ def test_more_than_fits_is_refused(monkeypatch):
   from unik_jax.data import on_device
   from unik_jax.errors import UserError
 
-  monkeypatch.setattr(on_device, '_room', lambda mesh: 1000.0)
+  monkeypatch.setattr(on_device, '_available_bytes', lambda mesh: 1000.0)
   mesh = sharding.make_mesh((-1, 1), jax.devices()[:1])
-  with pytest.raises(UserError, match='do not fit.*int16'):
+  with pytest.raises(UserError, match='on_device.*GiB.*int16'):
     MeshBatches(
       make_records(9), make_config(on_device='float32'), mesh, train=True
     )

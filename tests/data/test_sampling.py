@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers.properties import quick
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unik_jax.data.sampling import (
   SAMPLERS,
@@ -9,6 +12,7 @@ from unik_jax.data.sampling import (
   crop_window,
   get_sampler,
   round_length,
+  split_times,
   take_frames,
 )
 from unik_jax.errors import UserError
@@ -160,9 +164,9 @@ def test_ways_of_testing_a_clip_several_times():
   for sampling in ('linear', 'uniform'):
     with pytest.raises(UserError, match=f'test_crops is 3.*{sampling}'):
       check_views(sampling, 1, 3)
-  with pytest.raises(UserError, match='one of them at 1'):
+  with pytest.raises(UserError, match='test_crops is 3.*test_clips.* got 2'):
     check_views('crop', 2, 3)
-  with pytest.raises(UserError, match='whole clips'):
+  with pytest.raises(UserError, match='test_crops is 3.*test_frames.* got -1'):
     check_views('crop', 1, 3, -1)
 
 
@@ -177,3 +181,77 @@ def test_unknown_sampler():
   with pytest.raises(UserError, match='data.sampling.*cubic') as error:
     get_sampler('cubic')
   assert all(name in str(error.value) for name in SAMPLERS)
+
+
+# Properties
+
+lengths = st.integers(1, 300)
+frame_counts = st.integers(1, 100)
+seeds = st.none() | st.integers(0, 2**32 - 1)
+
+
+def sample(name, length, frames, seed):
+  rng = None if seed is None else np.random.default_rng(seed)
+  return get_sampler(name)(length, frames, rng)
+
+
+@pytest.mark.parametrize('name', SAMPLERS)
+@quick
+@given(length=lengths, frames=frame_counts, seed=seeds)
+def test_times_are_as_many_as_asked_and_repeatable(name, length, frames, seed):
+  times = sample(name, length, frames, seed)
+  assert times.shape == (frames,)
+  np.testing.assert_array_equal(times, sample(name, length, frames, seed))
+
+
+@pytest.mark.parametrize('name', ['repeat', 'linear', 'uniform'])
+@quick
+@given(length=lengths, frames=frame_counts, seed=seeds)
+def test_times_are_inside_the_clip(name, length, frames, seed):
+  times = sample(name, length, frames, seed)
+  assert times.min() >= 0 and times.max() <= length - 1
+  if name != 'repeat' or frames <= length:
+    assert (np.diff(times) >= 0).all()
+
+
+@quick
+@given(length=lengths, frames=frame_counts, seed=seeds)
+def test_crop_is_a_window_with_all_frames_that_fit(length, frames, seed):
+  times = sample('crop', length, frames, seed)
+  assert (np.diff(times) == 1).all()
+  inside = (times >= 0) & (times < length)
+  assert inside.sum() == min(length, frames)
+
+
+@pytest.mark.parametrize('name', SAMPLERS)
+@quick
+@given(length=lengths, frames=frame_counts, seed=seeds)
+def test_split_times_add_up(name, length, frames, seed):
+  times = sample(name, length, frames, seed)
+  before, after, part, inside = split_times(times, length)
+  for index in (before, after):
+    assert index.min() >= 0 and index.max() < length
+  assert ((part >= 0) & (part < 1)).all()
+  np.testing.assert_allclose((before + part)[inside], times[inside], rtol=1e-12)
+  assert ((after == before + 1) | (before == length - 1))[inside].all()
+  outside = (times < 0) | (times > length - 1)
+  np.testing.assert_array_equal(inside, ~outside)
+
+
+@quick
+@given(length=lengths, frames=frame_counts, count=st.integers(1, 6))
+def test_windows_are_inside_the_clip(length, frames, count):
+  windows = [crop_window(length, frames, i, count) for i in range(count)]
+  for start, size in windows:
+    assert 0 <= start <= start + size <= length
+    assert size == (length if count == 1 else min(length, frames))
+  assert windows == sorted(windows)
+  assert windows[0][0] == 0 and sum(windows[-1]) == length
+
+
+@quick
+@given(length=st.integers(1, 10**6))
+def test_a_rounded_length_stays(length):
+  rounded = round_length(length)
+  assert length <= rounded < 2 * length or length == rounded == 1
+  assert round_length(rounded) == rounded

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers.properties import clips, layouts, quick
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unik_jax.data.streams import STREAMS, get_stream
 from unik_jax.errors import UserError
@@ -86,3 +89,43 @@ def test_unknown_stream():
   with pytest.raises(UserError, match='data.stream.*bones') as error:
     get_stream('bones')
   assert all(name in str(error.value) for name in STREAMS)
+
+
+# Properties, over layouts with random trees of bones
+
+trees = layouts().flatmap(
+  lambda layout: st.tuples(st.just(layout), clips(layout.num_joints))
+)
+
+
+@quick
+@given(tree=trees)
+def test_bone_plus_parent_is_the_joint(tree):
+  layout, clip = tree
+  bones = get_stream('bone')(clip, layout)
+  for child, parent in layout.bone_indices:
+    np.testing.assert_array_equal(
+      bones[:, :, child] + clip[:, :, parent], clip[:, :, child]
+    )
+  root = clip[:, :, layout.root] * layout.root_keeps_position
+  np.testing.assert_array_equal(bones[:, :, layout.root], root)
+
+
+@quick
+@given(tree=trees)
+def test_motion_adds_up_to_the_joints(tree):
+  layout, clip = tree
+  motion = get_stream('joint_motion')(clip, layout)
+  assert not motion[:, -1].any()
+  again = clip[:, :1] + np.cumsum(motion, 1) - motion
+  np.testing.assert_array_equal(again, clip)
+
+
+@quick
+@given(tree=trees)
+def test_bone_motion_is_the_bones_of_the_motion(tree):
+  layout, clip = tree
+  motion = get_stream('joint_motion')(clip, layout)
+  np.testing.assert_array_equal(
+    get_stream('bone_motion')(clip, layout), get_stream('bone')(motion, layout)
+  )

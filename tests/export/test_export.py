@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import made_run
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.export import stablehlo
@@ -22,7 +22,7 @@ from unik_jax.skeletons.layouts import get_layout
 
 
 def make_config(**model):
-  config = default()
+  config = default_config()
   config.model.update(widths=(4, 8), strides=(1, 2))
   config.model.update(model)
   config.data.update(

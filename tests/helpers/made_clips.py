@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 
 RANDOM = {
   'sampling': 'uniform',
@@ -30,7 +30,7 @@ def make_records(count, *, persons=1, frames=(3, 9), channels=4):
 
 
 def make_config(**settings):
-  data = default().data
+  data = default_config().data
   data.update(layout='msr_20', num_classes=20, persons=1, frames=6, threads=1)
   data.update(**settings)
   return data

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import pytest
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
@@ -31,7 +31,7 @@ CURVES = (
 
 def write_run(folder, answers, data_dir, **data):
   """A folder as a run leaves it that has ended with these scores."""
-  config = default()
+  config = default_config()
   config.data.update(
     name='synthetic_skeletons/unik_17_2d',
     data_dir=str(data_dir),
@@ -116,7 +116,7 @@ class Page(html.parser.HTMLParser):
 @pytest.fixture(scope='module')
 def run(synthetic_dir, tmp_path_factory):
   """(folder, scores) of a run on 60 real clips, about half of them right."""
-  config = default().data
+  config = default_config().data
   config.update(
     name='synthetic_skeletons/unik_17_2d',
     data_dir=str(synthetic_dir),
@@ -140,7 +140,7 @@ def run(synthetic_dir, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def page(run):
-  made = build.make(run[0], run[0] / 'report.html')
+  made = build.write_report(run[0], run[0] / 'report.html')
   assert made.missing == ''
   return Page(made.path.read_text())
 
@@ -260,7 +260,7 @@ def test_confusions(run, page):
     for column, count in found.items():
       shown[row, int(column)] = count
   np.testing.assert_array_equal(shown, counts)
-  pairs = mistakes.confused_pairs(counts, 1000)
+  pairs = mistakes.list_confused_pairs(counts, 1000)
   assert len(pairs) == np.count_nonzero(counts - np.diag(np.diag(counts)))
   assert [p[2] for p in pairs] == sorted((p[2] for p in pairs), reverse=True)
   for truth, answer, clips, total in pairs:
@@ -284,7 +284,7 @@ def test_the_most_wrong_clips_are_shown(run, page):
   expected = [i for _, i in sorted(wrong, reverse=True)][:12]
   captions = [e.text for e in page.all('figcaption')]
   assert len(expected) == len(captions) == len(page.all('canvas')) == 12
-  config = contents.read(folder).config.data
+  config = contents.read_contents(folder).config.data
   clips = PreparedSplit(config, 'test')
   data = page.data
   for place, i in enumerate(expected):
@@ -317,7 +317,7 @@ def test_bodies_in_space_stand_upright(layout):
   track = synthetic.read_episode(clip.source, layout=layout, channels=3)
   track = np.asarray(getattr(track, 'keypoints', track))
   layout = get_layout(layout)
-  flat = animation.flatten(track, layout)
+  flat = animation.flatten_clip(track, layout)
   frames = np.array(flat['frames'])[:, 0].reshape(-1, layout.num_joints, 2)
   head, foot, hip = (
     frames[:, layout.index(j), 1] for j in ('head', 'left_ankle', 'left_hip')
@@ -336,14 +336,16 @@ def test_long_clips_are_thinned_and_the_absent_left_out():
   clip[:, 370:] = 0
   clip[0, :, 5] = 0
   clip[2, :100] = 0
-  flat = animation.flatten(clip, get_layout('unik_17'))
+  flat = animation.flatten_clip(clip, get_layout('unik_17'))
   frames = np.array(flat['frames'])
   assert frames.shape == (100, 2, 34)
   assert flat['seconds'] == pytest.approx(350 / 30, abs=0.01)
   frames = frames.reshape(100, 2, 17, 2)
   assert (frames[:, 0, 5] == -1).all() and (frames[:, 0, 6] >= 0).all()
   assert (frames[0, 1] == -1).all() and (frames[-1, 1] >= 0).all()
-  assert animation.flatten(clip[1:2], get_layout('unik_17'))['frames'] == []
+  assert (
+    animation.flatten_clip(clip[1:2], get_layout('unik_17'))['frames'] == []
+  )
 
 
 def test_names_cannot_break_the_page(run, tmp_path):
@@ -360,7 +362,7 @@ def test_names_cannot_break_the_page(run, tmp_path):
   ids = [f'{name}<i>{k}' for k, name in enumerate(answers.ids)]
   hostile = answers._replace(classes=np.array(names), ids=np.array(ids))
   folder = write_run(tmp_path / '<u>run', hostile, tmp_path / '<s>')
-  made = build.make(folder, tmp_path / 'page.html')
+  made = build.write_report(folder, tmp_path / 'page.html')
   assert 'not prepared' in made.missing
   page = Page(made.path.read_text())
   assert len(page.all('script')) == 2
@@ -376,7 +378,7 @@ def test_names_cannot_break_the_page(run, tmp_path):
 
 def test_without_the_dataset_the_report_says_so(run, tmp_path):
   folder, _ = run
-  made = build.make(folder, tmp_path / 'page.html', tmp_path)
+  made = build.write_report(folder, tmp_path / 'page.html', tmp_path)
   assert 'unik_jax.prepare' in made.missing
   page = Page(made.path.read_text())
   assert not page.all('canvas') and len(page.all('figcaption')) == 12
@@ -389,7 +391,7 @@ def test_another_dataset_than_that_of_the_scores(
   _, answers = run
   ids = np.array([f'other_{i}' for i in range(60)])
   folder = write_run(tmp_path / 'run', answers._replace(ids=ids), synthetic_dir)
-  made = build.make(folder, tmp_path / 'page.html')
+  made = build.write_report(folder, tmp_path / 'page.html')
   assert 'other_' in made.missing and 'eval_only' in made.missing
   # Clips in another order than the scores' are found by their names.
   turned = scores.Scores(
@@ -399,7 +401,7 @@ def test_another_dataset_than_that_of_the_scores(
     answers.classes,
   )
   folder = write_run(tmp_path / 'turned', turned, synthetic_dir)
-  made = build.make(folder, tmp_path / 'turned.html')
+  made = build.write_report(folder, tmp_path / 'turned.html')
   assert made.missing == ''
   one, other = (
     Page((p).read_text()).data['clips']
@@ -410,7 +412,8 @@ def test_another_dataset_than_that_of_the_scores(
 
 def test_the_same_run_gives_the_same_page(run, tmp_path):
   one, other = (
-    build.make(run[0], tmp_path / name).path.read_bytes() for name in 'ab'
+    build.write_report(run[0], tmp_path / name).path.read_bytes()
+    for name in 'ab'
   )
   assert one == other
   assert len(one) < 1e6
@@ -418,14 +421,14 @@ def test_the_same_run_gives_the_same_page(run, tmp_path):
 
 def test_epochs_of_evaluations_follow_from_those_of_batches():
   lines = [json.loads(line) for line in CURVES.splitlines()]
-  assert contents.series(lines, 'test/top1') == ([2.0], [0.375])
-  assert contents.series(lines, 'loss') == ([1.5, 2.0], [3.0, 2.5])
-  assert contents.series(lines, 'val/loss') == ([], [])
+  assert contents.get_series(lines, 'test/top1') == ([2.0], [0.375])
+  assert contents.get_series(lines, 'loss') == ([1.5, 2.0], [3.0, 2.5])
+  assert contents.get_series(lines, 'val/loss') == ([], [])
 
 
 def test_a_later_evaluation_is_noted(run, tmp_path):
   folder, answers = run
-  found = contents.read(folder)
+  found = contents.read_contents(folder)
   assert found.notes  # its summary.json has a loss of 0
   other = write_run(tmp_path / 'run', answers, tmp_path)
   summary = json.loads((other / 'summary.json').read_text())
@@ -434,7 +437,7 @@ def test_a_later_evaluation_is_noted(run, tmp_path):
   kept = {k: [0.125, 0.875] for k in ('top1', 'top5', 'mean_class')}
   summary['test'] = {'clips': 60, 'loss': loss, 'intervals': kept}
   (other / 'summary.json').write_text(json.dumps(summary))
-  found = contents.read(other)
+  found = contents.read_contents(other)
   assert not found.notes and found.intervals == kept
 
 
@@ -450,7 +453,7 @@ def test_robustness_curves(run, tmp_path):
   }
   folder = write_run(tmp_path / 'run', run[1], tmp_path)
   (folder / 'robustness.json').write_text(json.dumps(table))
-  text = build.make(folder, tmp_path / 'page.html').path.read_text()
+  text = build.write_report(folder, tmp_path / 'page.html').path.read_text()
   names = [
     e.attributes['aria-label'] for e in Page(text).all('svg', role='img')
   ]
@@ -472,22 +475,22 @@ def test_robustness_curves(run, tmp_path):
     )
   del points[1]['top5']
   (folder / 'robustness.json').write_text(json.dumps(table))
-  with pytest.raises(UserError, match="robustness.json: not as.*'top5'"):
-    build.make(folder, tmp_path / 'page.html')
+  with pytest.raises(UserError, match="robustness.json.*'top5'"):
+    build.write_report(folder, tmp_path / 'page.html')
 
 
 @pytest.mark.parametrize(
   'file, text, words',
   [
-    ('summary.json', None, 'has not ended.*unik_jax.main'),
+    ('summary.json', None, 'no summary.json.*unik_jax.main'),
     ('scores/test.npz', None, 'test.npz: no such file.*The command'),
     ('config.json', None, 'config.json: no such file'),
     ('config.json', '{', 'config.json: not JSON'),
-    ('summary.json', '{"test"', 'summary.json: cannot be read'),
-    ('summary.json', '[]', 'summary.json: a table is due'),
-    ('summary.json', '{}', 'summary.json: it has no figures'),
-    ('data.json', '{', 'data.json: cannot be read'),
-    ('robustness.json', '{', 'robustness.json: cannot be read'),
+    ('summary.json', '{"test"', 'summary.json: not JSON'),
+    ('summary.json', '[]', 'summary.json.*list'),
+    ('summary.json', '{}', 'summary.json.*"test"'),
+    ('data.json', '{', 'data.json: not JSON'),
+    ('robustness.json', '{', 'robustness.json: not JSON'),
     ('metrics.jsonl', CURVES + '{"st', 'metrics.jsonl, line 4'),
     ('scores/test.npz', 'PK', 'test.npz: cannot be read.*The command'),
   ],
@@ -498,7 +501,7 @@ def test_what_is_missing_or_broken_is_named(run, tmp_path, file, text, words):
   if text is not None:
     (folder / file).write_text(text)
   with pytest.raises(UserError, match=words):
-    build.make(folder, tmp_path / 'page.html')
+    build.write_report(folder, tmp_path / 'page.html')
   assert not (tmp_path / 'page.html').exists()
 
 

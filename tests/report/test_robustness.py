@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from unik_jax import evaluate, optim
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.sampling import SAMPLERS
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
-from unik_jax.report import robustness
+from unik_jax.report import damage, robustness
 from unik_jax.run import restore
 from unik_jax.run.checkpoints import Checkpoints
 from unik_jax.run.workdir import claim_workdir
@@ -51,10 +51,10 @@ HIDDEN = [3, 8, 9]
 @pytest.mark.parametrize(
   'damage, options',
   [
-    (robustness.drop_joints, {}),
-    (robustness.drop_frames, {}),
-    (robustness.hide_joints, {'joints': HIDDEN}),
-    (robustness.add_noise, {}),
+    (damage.drop_joints, {}),
+    (damage.drop_frames, {}),
+    (damage.hide_joints, {'joints': HIDDEN}),
+    (damage.add_noise, {}),
   ],
 )
 def test_damage_is_repeatable_and_leaves_its_input_alone(damage, options):
@@ -72,24 +72,24 @@ def test_damage_is_repeatable_and_leaves_its_input_alone(damage, options):
 @pytest.mark.parametrize('share, count', [(0.1, 2), (0.5, 8), (1.0, 17)])
 def test_joints_are_dropped_from_each_frame(share, count):
   clip = make_clip()
-  gone = missing(robustness.drop_joints(clip, share, rng_of(0)), clip)
+  gone = missing(damage.drop_joints(clip, share, rng_of(0)), clip)
   np.testing.assert_array_equal(gone.sum(-1), np.full((2, 20), count))
   if count < 17:  # others in each frame and of each person
     assert len({tuple(row) for row in gone.reshape(-1, 17)}) > 30
-  less = missing(robustness.drop_joints(clip, share / 2, rng_of(0)), clip)
+  less = missing(damage.drop_joints(clip, share / 2, rng_of(0)), clip)
   assert not (less & ~gone).any()
 
 
 @pytest.mark.parametrize('share, count', [(0.1, 2), (0.5, 10), (1.0, 20)])
 def test_frames_are_dropped_for_all_persons(share, count):
   clip = make_clip()
-  gone = missing(robustness.drop_frames(clip, share, rng_of(0)), clip)
+  gone = missing(damage.drop_frames(clip, share, rng_of(0)), clip)
   frames = gone[0, :, 0]
   assert frames.sum() == count
   np.testing.assert_array_equal(
     gone, np.broadcast_to(frames[:, None], gone.shape)
   )
-  less = missing(robustness.drop_frames(clip, share / 2, rng_of(0)), clip)
+  less = missing(damage.drop_frames(clip, share / 2, rng_of(0)), clip)
   assert not (less & ~gone).any()
 
 
@@ -99,7 +99,7 @@ def test_joints_are_hidden_for_a_stretch(share, count):
   starts = set()
   for seed in range(30):
     gone = missing(
-      robustness.hide_joints(clip, share, rng_of(seed), joints=HIDDEN), clip
+      damage.hide_joints(clip, share, rng_of(seed), joints=HIDDEN), clip
     )
     assert not np.delete(gone, HIDDEN, 2).any()
     for person in gone:
@@ -108,7 +108,7 @@ def test_joints_are_hidden_for_a_stretch(share, count):
       assert times[0] == list(range(times[0][0], times[0][0] + count))
       starts.add(times[0][0])
     less = missing(
-      robustness.hide_joints(clip, share / 2, rng_of(seed), joints=HIDDEN), clip
+      damage.hide_joints(clip, share / 2, rng_of(seed), joints=HIDDEN), clip
     )
     assert not (less & ~gone).any()
   assert len(starts) > 10 or count == 20
@@ -120,7 +120,7 @@ def test_noise_is_in_units_of_the_body():
   clip[2] = 0  # nobody
   clip[0, ::3, 5] = 0  # a joint that is lost now and then
   clip[0, 7] = 0  # a frame without anybody
-  out = robustness.add_noise(clip, 0.05, rng_of(0))
+  out = damage.add_noise(clip, 0.05, rng_of(0))
   np.testing.assert_array_equal(out.any(-1), clip.any(-1))
   assert not out[2].any()
   for person in (0, 1):
@@ -139,7 +139,7 @@ def test_noise_is_in_units_of_the_body():
 def test_noise_leaves_confidence_alone():
   clip = make_clip(channels=3)
   clip[:, :, 4, :2] = 0  # missing, whatever its confidence
-  out = robustness.add_noise(clip, 0.1, rng_of(0), coordinates=2)
+  out = damage.add_noise(clip, 0.1, rng_of(0), coordinates=2)
   np.testing.assert_array_equal(out[..., 2], clip[..., 2])
   assert not out[:, :, 4, :2].any()
   assert (np.delete(out, 4, 2)[..., :2] != np.delete(clip, 4, 2)[..., :2]).all()
@@ -195,7 +195,7 @@ def make_records(count, joints=25, channels=3):
 
 
 def make_data(**settings):
-  data = default().data
+  data = default_config().data
   data.update(layout='ntu_25', num_classes=20, persons=2, frames=16)
   data.update(**settings)
   return data
@@ -204,10 +204,10 @@ def make_data(**settings):
 def damaged(records, name, strength, seed=0, **settings):
   data = make_data(**settings)
   layout = get_layout(data.layout)
-  return robustness.Damaged(records, data, layout, name, strength, seed)
+  return damage.DamagedClips(records, data, layout, name, strength, seed)
 
 
-@pytest.mark.parametrize('name', robustness.DAMAGES)
+@pytest.mark.parametrize('name', damage.DAMAGES)
 def test_index_and_seed_decide(name):
   records = make_records(3)
   records[1]['keypoints'] = records[0]['keypoints']
@@ -259,7 +259,7 @@ def test_whatever_is_lost_no_preset_fails(preset, sampling, settings):
 
 @pytest.fixture(scope='module')
 def config(synthetic_dir):
-  config = default()
+  config = default_config()
   config.eval_batch_size = 8
   config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
@@ -285,7 +285,7 @@ def folder(config, tmp_path_factory):
   clips = PreparedSplit(config.data, config.data.test_split)
   restore.write_data_json(folder, clips.info, clips.class_names)
   net = network.from_config(config)
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(0)))
   with Checkpoints(folder / 'checkpoints', 1) as saved:
     saved.save(7, state, wait=True)
@@ -321,12 +321,12 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
 
   monkeypatch.setattr(robustness.evaluate.Evaluator, 'step', counting)
   told = []
-  found = robustness.curves(
+  found = robustness.measure_clips(
     run,
     clips,
     seed=3,
     strengths={'frames': (1.0, 0.5), 'left_arm': (0.5,)},
-    tell=told.append,
+    log=told.append,
   )
   assert len(traced) == 1  # compiled once for all strengths
   assert len(told) == 4 and told[0].startswith('undamaged 0: top1')
@@ -359,10 +359,8 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
     }
 
   half, arm = {}, limb_joints(get_layout('unik_17'), 'left_arm')
-  half['frames'] = lambda x, rng: robustness.drop_frames(x, 0.5, rng)
-  half['left_arm'] = lambda x, rng: robustness.hide_joints(
-    x, 0.5, rng, joints=arm
-  )
+  half['frames'] = lambda x, rng: damage.drop_frames(x, 0.5, rng)
+  half['left_arm'] = lambda x, rng: damage.hide_joints(x, 0.5, rng, joints=arm)
   whole = expected(lambda x, rng: x)
   for name, curve in found['curves'].items():
     strengths = [point.pop('strength') for point in curve]
@@ -376,10 +374,10 @@ def test_curves_are_those_of_clips_damaged_by_hand(config, folder, monkeypatch):
 
 
 def test_a_run_is_measured_on_its_test_split(folder):
-  found = robustness.measure(folder)
+  found = robustness.measure_run(folder)
   assert json.loads((folder / 'robustness.json').read_text()) == found
   assert (found['clips'], found['split'], found['step']) == (21, 'test[:21]', 0)
-  assert list(found['curves']) == list(robustness.DAMAGES)
+  assert list(found['curves']) == list(damage.DAMAGES)
   for curve in found['curves'].values():
     assert len(curve) >= 4 and curve[0] == found['curves']['joints'][0]
     assert all(0 <= point['top1'] <= point['top5'] <= 1 for point in curve)
@@ -387,14 +385,14 @@ def test_a_run_is_measured_on_its_test_split(folder):
 
 def test_what_is_missing_is_named(folder, tmp_path):
   with pytest.raises(UserError, match='unik_jax.prepare'):
-    robustness.measure(folder, tmp_path)
+    robustness.measure_run(folder, tmp_path)
   with pytest.raises(UserError, match='config.json'):
-    robustness.measure(tmp_path)
+    robustness.measure_run(tmp_path)
   run = restore.load_run(folder)
-  with pytest.raises(UserError, match='no clips'):
-    robustness.curves(run, [])
-  with pytest.raises(UserError, match="'fog'; use some of joints"):
-    robustness.curves(run, make_records(1), strengths={'fog': (1,)})
+  with pytest.raises(UserError, match="split 'test'"):
+    robustness.measure_clips(run, [])
+  with pytest.raises(UserError, match="joints.*'fog'"):
+    robustness.measure_clips(run, make_records(1), strengths={'fog': (1,)})
 
 
 def test_a_layout_without_limbs_has_no_curve_of_them(config, folder):
@@ -403,7 +401,7 @@ def test_a_layout_without_limbs_has_no_curve_of_them(config, folder):
   bones = tuple((joint, joints[0]) for joint in joints[1:])
   layout = type(run.data_layout)('points', joints, bones, joints[0])
   clips = PreparedSplit(config.data, config.data.test_split)
-  found = robustness.curves(
+  found = robustness.measure_clips(
     run._replace(data_layout=layout),
     [clips[i] for i in range(8)],
     strengths={'joints': (0.5,), 'left_leg': (1.0,)},

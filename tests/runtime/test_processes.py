@@ -19,7 +19,7 @@ import pytest
 
 from unik_jax.errors import UserError
 from unik_jax.run import restore, scores
-from unik_jax.runtime.sharding import connect
+from unik_jax.runtime.distributed import connect_processes
 
 ROOT = pathlib.Path(__file__).parents[2]
 SETTINGS = {
@@ -153,4 +153,4 @@ def test_others_that_are_not_described(monkeypatch):
   for name in ('COORDINATOR_ADDRESS', 'NUM_PROCESSES', 'PROCESS_ID'):
     monkeypatch.delenv(f'JAX_{name}', raising=False)
   with pytest.raises(UserError, match='Set JAX_COORDINATOR_ADDRESS'):
-    connect()
+    connect_processes()

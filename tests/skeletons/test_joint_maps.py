@@ -4,6 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from helpers.properties import clips, layouts, quick
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unik_jax.errors import UserError
 from unik_jax.skeletons import joint_maps
@@ -147,3 +150,73 @@ def test_layouts_without_a_joint_in_common():
   )
   with pytest.raises(UserError, match='no joint in common'):
     joint_maps.find_nearest(get_layout('msr_20'), other)
+
+
+# Properties
+
+
+def maps(source, target):
+  try:
+    joint_maps.map_weights(source, target)
+  except UserError:
+    return False
+  return True
+
+
+pairs = [
+  (source, target)
+  for source in LAYOUTS.values()
+  for target in LAYOUTS.values()
+  if maps(source, target)
+]
+
+
+@pytest.mark.parametrize(
+  'source, target', pairs, ids=[f'{a.name}-{b.name}' for a, b in pairs]
+)
+def test_weights_sum_to_one_and_keep_counterparts(source, target):
+  weights = joint_maps.map_weights(source, target)
+  assert weights.shape == (target.num_joints, source.num_joints)
+  np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-6)
+  nearest = joint_maps.find_nearest(source, target)
+  for j, other in enumerate(joint_maps.find_counterparts(source, target)):
+    if other is not None:
+      assert nearest[j] == other
+    if target.joints[j] in source.joints and source.name == target.name:
+      assert weights[j, j] == 1
+
+
+@quick
+@given(clip=clips(UNIK.num_joints))
+def test_any_17_joints_come_back_from_25(clip):
+  mapped = joint_maps.convert_clip(clip, UNIK, NTU)
+  np.testing.assert_array_equal(
+    joint_maps.convert_clip(mapped, NTU, UNIK), clip
+  )
+
+
+@quick
+@given(data=st.data(), layout=layouts())
+def test_another_order_of_the_joints_and_back(data, layout):
+  clip = data.draw(clips(layout.num_joints))
+  order = data.draw(st.permutations(range(layout.num_joints)))
+  shuffled = dataclasses.replace(
+    layout, name='shuffled', joints=tuple(layout.joints[j] for j in order)
+  )
+  mapped = joint_maps.convert_clip(clip, layout, shuffled)
+  np.testing.assert_array_equal(mapped, clip[:, :, order])
+  np.testing.assert_array_equal(
+    joint_maps.convert_clip(mapped, shuffled, layout), clip
+  )
+  assert joint_maps.find_nearest(layout, shuffled) == list(order)
+
+
+@quick
+@given(clip=clips(UNIK.num_joints, least=1), data=st.data())
+def test_missing_joints_take_along_what_is_derived_from_them(clip, data):
+  missing = data.draw(st.integers(0, UNIK.num_joints - 1))
+  clip[:, :, missing] = 0
+  mapped = joint_maps.convert_clip(clip, UNIK, NTU)
+  derived = joint_maps.map_weights(UNIK, NTU)[:, missing] != 0
+  assert not mapped[:, :, derived].any()
+  assert mapped[:, :, ~derived].any(-1).all()

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from helpers.numpy_unik import softmax
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.visualize import analysis
 
@@ -32,7 +32,7 @@ def made_up_record(persons=2, frames=16):
 
 def toy():
   """Settings of two persons' data, and the kernel of a linear network."""
-  data = default().data
+  data = default_config().data
   data.update(
     layout='unik_17', persons=2, channels=2, sampling='uniform', frames=16
   )

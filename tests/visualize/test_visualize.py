@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from unik_jax import optim
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
@@ -19,15 +19,16 @@ from unik_jax.models import network
 from unik_jax.run import paths, restore
 from unik_jax.run.checkpoints import Checkpoints
 from unik_jax.run.workdir import claim_workdir
+from unik_jax.skeletons import projection
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, get_layout
 from unik_jax.step import make_init_state
-from unik_jax.visualize import analysis, animation, drawing, figures, projection
+from unik_jax.visualize import analysis, animation, drawing, figures, poses
 
 LAYOUT = get_layout('unik_17')
 
 
 def tiny(data_dir):
-  config = default()
+  config = default_config()
   config.seed = 3
   config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
@@ -51,7 +52,7 @@ def write_run(folder, config, change):
   clips = PreparedSplit(config.data, config.data.test_split)
   restore.write_data_json(folder, clips.info, clips.class_names)
   net = network.from_config(config)
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_init_state(optimizer))(
     *net.init(jax.random.key(config.seed))
   )
@@ -190,7 +191,7 @@ def test_a_dataset_that_is_not_there(run, tmp_path):
 
 def test_images_are_turned_upright_and_missing_joints_left_out():
   poses = np.array([[[[1.0, 2.0], [0.0, 0.0]]]])
-  points = projection.to_screen(poses, LAYOUT)
+  points = projection.project_poses(poses, LAYOUT)
   np.testing.assert_array_equal(points[0, 0, 0], [1, -2])
   assert np.isnan(points[0, 0, 1]).all()
 
@@ -198,7 +199,7 @@ def test_images_are_turned_upright_and_missing_joints_left_out():
 @pytest.mark.parametrize('up', [(0, 1, 0), (0, -1, 0), (0, 0, 1), (1, 0, 0)])
 def test_people_in_space_stand_upright_and_face_us(up):
   """Whichever axis is up, and wherever they face."""
-  flat = projection.standing(LAYOUT)
+  flat = poses.make_standing_pose(LAYOUT)
   body = np.pad(flat, ((0, 0), (0, 1)))  # x to the left, y up, z forwards
   body[LAYOUT.index('nose'), 2] = 0.1
   up = np.array(up, float)
@@ -206,7 +207,7 @@ def test_people_in_space_stand_upright_and_face_us(up):
     side = np.roll(up, 1)
     left = np.cos(angle) * side + np.sin(angle) * np.cross(up, side)
     axes = np.stack([left, up, np.cross(left, up)])
-    (points,) = projection.to_screen(
+    (points,) = projection.project_poses(
       (body @ axes + [3, 4, 5])[None, None], LAYOUT
     )[0]
     at = dict(zip(LAYOUT.joints, points, strict=True))
@@ -221,22 +222,22 @@ def test_people_in_space_stand_upright_and_face_us(up):
 
 def test_shoulders_that_do_not_tell_which_way_is_left():
   """The first frame in which they do counts; without one, any view will do."""
-  body = np.pad(projection.standing(LAYOUT), ((0, 0), (0, 1)))
+  body = np.pad(poses.make_standing_pose(LAYOUT), ((0, 0), (0, 1)))
   at = LAYOUT.index
   left, right = at(LAYOUT.across[0]), at(LAYOUT.across[1])
   clip = np.tile(body + [3, 4, 5], (1, 3, 1, 1))
   clip[0, 0, left] = clip[0, 0, right]  # they coincide
   clip[0, 1, left] = clip[0, 1, right] + [0, 0.3, 0]  # one above the other
-  points = projection.to_screen(clip, LAYOUT)
+  points = projection.project_poses(clip, LAYOUT)
   assert np.isfinite(points).all()
-  alone = projection.to_screen(clip[:, 2:], LAYOUT)
+  alone = projection.project_poses(clip[:, 2:], LAYOUT)
   np.testing.assert_allclose(points[:, 2:], alone, rtol=1e-12)
-  lost = projection.to_screen(clip[:, :2], LAYOUT)
+  lost = projection.project_poses(clip[:, :2], LAYOUT)
   assert np.isfinite(lost).all() and np.ptp(lost[..., 0]) > 0.1
 
 
 def test_a_neutral_pose_for_the_layouts_that_it_fits():
-  found = {n: projection.standing(LAYOUTS[n]) for n in sorted(BUILT_IN)}
+  found = {n: poses.make_standing_pose(LAYOUTS[n]) for n in sorted(BUILT_IN)}
   assert {n for n, pose in found.items() if pose is not None} >= {
     'ntu_25',
     'unik_17',
@@ -258,7 +259,9 @@ def test_the_clearest_pose_is_whole_and_spread_out():
   points[0, 0] *= 5
   points[0, 0, 2] = np.nan
   points[0, 1] *= 2
-  np.testing.assert_array_equal(projection.clearest(points), points[0, 1])
+  np.testing.assert_array_equal(
+    poses.select_clearest_pose(points), points[0, 1]
+  )
 
 
 # Pictures
@@ -273,7 +276,7 @@ def test_lines_are_the_largest_weights_between_joints():
     LAYOUT,
     'title',
     'subtitle',
-    projection.standing(LAYOUT),
+    poses.make_standing_pose(LAYOUT),
     strongest=2,
   )
   lines = figure.axes[0].patches

@@ -119,8 +119,8 @@ def read_bodies(
     )
   clip, confidence = parsed.keypoints, parsed.confidence
   if parsed.is_open and clip.shape[-1] == 3 and estimator.confidence is None:
-    # Three channels without a description: two coordinates and a confidence,
-    # since poses in space are refused here.
+    # Curation takes poses in the image only, so the third of three undescribed
+    # channels must be a confidence.
     confidence = True
   clip = people.without_missing(clip, confidence, own_layout, where)
   clip = _image_poses(clip, confidence, parsed, where)
@@ -193,8 +193,8 @@ def _place_frames(clip, data, first_frame, where):
   """Returns AlphaPose's frames at the positions that their names give.
 
   `alphapose.parse` starts with the first named frame, and removes the step if
-  only every second or third frame was processed. Other estimators' files do
-  not, so frames would not line up.
+  only every second or third frame was processed. Files of other estimators have
+  all frames, and must line up.
   """
   names = {body['image_id'] for body in data}
   numbers = [

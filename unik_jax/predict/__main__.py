@@ -54,7 +54,7 @@ def main(argv):
   # Imported here, so that --help answers at once.
   from unik_jax.runtime import compile_cache
 
-  compile_cache.enable()
+  compile_cache.enable_compile_cache()
   with cli.command():
     try:
       _stream(argv[1:]) if _STREAM.value else _files(argv[1:])

@@ -9,7 +9,8 @@ from scipy.special import softmax
 
 from unik_jax.errors import UserError
 from unik_jax.run.restore import Run
-from unik_jax.visualize import analysis, animation, drawing, projection
+from unik_jax.skeletons import projection
+from unik_jax.visualize import analysis, animation, drawing, poses
 
 _AXES = 'rows: joints taken; columns: joints made of them'
 
@@ -64,7 +65,7 @@ def matrices(
   )
   drawing.save(figure, path)
   yield str(path)
-  pose = projection.standing(run.network_layout)
+  pose = poses.make_standing_pose(run.network_layout)
   if pose is None and record is None:
     yield (
       'note: no lines on skeletons, for want of a pose of layout'
@@ -174,7 +175,7 @@ def clip(
   true = _class(run, record['label'])
   frames = animation.clip(
     path,
-    projection.to_screen(found.poses, found.layout),
+    projection.project_poses(found.poses, found.layout),
     found.importance,
     found.layout,
     title=f'Answer: {sure}',
@@ -191,7 +192,9 @@ def clip(
 def clip_pose(run: Run, record: dict) -> np.ndarray:
   """The clearest pose (V, 2) of a clip, as drawn."""
   points = analysis.poses(analysis.one_view(run.config.data), record)
-  return projection.clearest(projection.to_screen(points, run.network_layout))
+  return poses.select_clearest_pose(
+    projection.project_poses(points, run.network_layout)
+  )
 
 
 def _choose(blocks, count):

@@ -315,9 +315,7 @@ def test_a_clip_in_both_splits(tmp_path):
   labels['zzzzzzzzzzz'] = labels['valvalval01']
   path.write_text(json.dumps(labels))
   put('kinetics_val/zzzzzzzzzzz.json', '{}')(tmp_path / 'raw')
-  with pytest.raises(
-    UserError, match='(?s)val/zzz.*is there twice.*train.*test'
-  ):
+  with pytest.raises(UserError, match='(?s)val/zzz.*occurs twice.*train.*test'):
     prepare(tmp_path)
 
 

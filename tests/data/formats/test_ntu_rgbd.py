@@ -295,11 +295,11 @@ WRONG = {
   'not UTF-8': (odd_bytes, 'not UTF-8'),
   'there twice': (
     put(FINE, f'{NTU_60[0]}.skeleton'),
-    f"{NTU_60[0]}.skeleton: clip '{NTU_60[0]}' is there twice",
+    f"{NTU_60[0]}.skeleton: clip '{NTU_60[0]}' occurs twice",
   ),
   'in a folder and an archive': (
     put_archive(f'a/{NTU_60[0]}.skeleton'),
-    f"clip '{NTU_60[0]}' is there twice",
+    f"clip '{NTU_60[0]}' occurs twice",
   ),
   'zip slip': (put_archive(f'../{ONE}'), r'more.zip: member .*\.\./.* leads'),
   'broken archive': (break_archive, 'more.zip: cannot be read'),

@@ -134,7 +134,7 @@ WRONG_POSES = {
   ),
   'odd name': (put('{}', 'a1.json'), 'a1.json: name is not the number'),
   'name not UTF-8': (odd_bytes, 'not UTF-8'),
-  'there twice': (put('{}', '0001.json'), "'0001' is there twice"),
+  'there twice': (put('{}', '0001.json'), "'0001' occurs twice"),
   'zip slip': (slip, 'more.zip: member .*leads out'),
   'truncated': (put(HALF, JSON), f'{JSON}: cut short'),
   'no frames': (put('{"frames": []}', JSON), f'{JSON}: no frames'),

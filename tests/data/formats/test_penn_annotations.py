@@ -164,7 +164,7 @@ WRONG_ANNOTATIONS = {
   ),
   'no size': (put_mat(dimensions=[[0, 481, 4]]), f'{MAT}: dimensions are'),
   'odd name': (put(mat(), 'labels/a.mat'), 'a.mat: name is not the number'),
-  'there twice': (put(mat(), '0001.mat'), "'0001' is there twice"),
+  'there twice': (put(mat(), '0001.mat'), "'0001' occurs twice"),
 }
 
 

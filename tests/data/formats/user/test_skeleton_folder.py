@@ -278,7 +278,7 @@ BAD_SETTINGS = {
   'parts': ('name: mine\njoints: a b', "layout.yaml: .* needs 'bones'"),
   'circle': (
     'name: mine\njoints: a b c\nbones: b<c c<b\ncenter: a',
-    'layout.yaml.*circle',
+    'layout.yaml.*cycle',
   ),
   'taken': (
     'name: coco_17\njoints: a b\nbones: b<a\ncenter: a',

@@ -1,7 +1,8 @@
-"""Writes clips as array_record files that TFDS reads, each clip once.
+"""Writes records into array_record shards that TFDS reads.
 
-TFDS's own writer collects a split in memory or, beyond 1 GB, needs TensorFlow.
-Here shards are written as the clips come, and several splits may share them.
+TFDS's own writer collects a whole split in memory or, beyond 1 GB, needs
+TensorFlow. This writer appends records as they come, and lets several splits
+share shards, so that each clip is written once.
 """
 
 import collections
@@ -17,10 +18,12 @@ _SHARD_BYTES = 256 << 20
 
 
 class ShardWriter:
-  """Appends records to shards of a folder, by group.
+  """Appends records to shards, separately for each group.
+
+  A group is the records that belong to the same splits.
 
   Args:
-    folder: where the files go.
+    folder: of the shards.
     features: of a record.
   """
 
@@ -30,11 +33,11 @@ class ShardWriter:
     self._serializer = example_serializer.ExampleSerializer(
       features.get_serialized_info()
     )
-    self._writers = {}  # of the group's shard that is being written
+    self._writers = {}  # by group: the writer of its last shard
     self._shards = collections.defaultdict(list)  # [path, records, bytes]
 
   def write(self, group: Any, record: dict) -> None:
-    """Adds a record to a group."""
+    """Appends a record to a group."""
     data = self._serializer.serialize_example(
       self._features.encode_example(record)
     )
@@ -43,8 +46,8 @@ class ShardWriter:
       self._close(group)
       number = sum(map(len, self._shards.values()))
       shards.append([self._folder / f'shard-{number}.tmp', 0, 0])
-      # Groups of one, so that shuffled reading touches one record a time; and
-      # the fastest level, since the next ones make coordinates no smaller.
+      # One record per chunk, so that shuffled reading decompresses no others.
+      # Higher compression levels do not make coordinates smaller.
       self._writers[group] = array_record_module.ArrayRecordWriter(
         os.fspath(shards[-1][0]), 'group_size:1,zstd:1'
       )
@@ -61,21 +64,21 @@ class ShardWriter:
     splits: dict[str, list[Any]],
     template: tfds.core.ShardedFileTemplate,
   ) -> list[tfds.core.SplitInfo]:
-    """Gives the shards the names under which TFDS looks for a split's.
+    """Closes the shards and renames them to the file names of their splits.
 
-    A shard that belongs to several splits is a file for the first of them,
-    and for the others a symbolic link to that file, beside it.
+    A shard that belongs to several splits is a file of the first one. The
+    others get a symbolic link to it.
 
     Args:
-      splits: the groups of each split.
+      splits: maps each split to its groups.
       template: of the file names, without a split.
 
     Returns:
-      What TFDS is to know of each split, empty ones left out.
+      The SplitInfo of each split that has records.
     """
     for group in list(self._writers):
       self._close(group)
-    named = {}
+    renamed = {}  # temporary path: final path
     infos = []
     for split, groups in splits.items():
       shards = [shard for group in groups for shard in self._shards[group]]
@@ -85,10 +88,10 @@ class ShardWriter:
       paths = of_split.sharded_filepaths(len(shards))
       for (path, _, _), target in zip(shards, paths, strict=True):
         target = self._folder / target.name
-        if path in named:
-          target.symlink_to(named[path].name)
+        if path in renamed:
+          target.symlink_to(renamed[path].name)
         else:
-          named[path] = path.rename(target)
+          renamed[path] = path.rename(target)
       infos.append(
         tfds.core.SplitInfo(
           name=split,

@@ -1,7 +1,7 @@
-"""The charts of a report, as SVG that stands in the page itself.
+"""Charts as inline SVG, drawn by matplotlib.
 
-Text stays text, in the page's own font, so it can be read aloud, copied and
-searched for.
+Text stays text in the page's font, so that it can be read aloud, copied and
+searched.
 """
 
 import io
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from unik_jax.errors import UserError
 
@@ -22,7 +23,7 @@ try:
   from matplotlib.figure import Figure
 except ImportError:
   raise UserError(
-    "charts need matplotlib: pip install 'unik_jax[plot]'"
+    "charts need matplotlib; pip install 'unik_jax[plot]'"
   ) from None
 
 INK, MUTED, LINE = '#1d2733', '#5b6875', '#dfe4ea'
@@ -31,8 +32,8 @@ PALE = '#8fb2d1'
 
 _STYLE = {
   'svg.fonttype': 'none',
-  'svg.hashsalt': 'unik_jax',  # the same page for the same run
-  'text.parse_math': False,  # a class may have a dollar in its name
+  'svg.hashsalt': 'unik_jax',  # a run's page is reproducible
+  'text.parse_math': False,  # a class name may contain a dollar
   'font.size': 9,
   'text.color': INK,
   'axes.titlesize': 9.5,
@@ -55,32 +56,32 @@ _STYLE = {
   'legend.fontsize': 8.5,
 }
 _SHADES = ('#ffffff', '#cfdeec', '#7fa6c9', BLUE, '#12324f')
-_FEW = 14  # classes whose cells have room for a number
-SOME = 80  # classes whose names have room beside the picture
+_MAX_NUMBERED = 14  # classes; with more, a cell has no room for its number
+MAX_NAMED = 80  # classes; with more, the axes show labels, not names
 
 Series = tuple[str, Sequence[float], Sequence[float]]  # name, x, y
 
 
-def lines(
+def draw_lines(
   title: str,
   series: Sequence[Series],
   *,
   x: str,
   percent: bool = False,
-  shares: bool = False,
-  base: float | None = None,
+  percent_x: bool = False,
+  baseline: float | None = None,
   size: tuple[float, float] = (3.6, 2.6),
-) -> str:
-  """Lines in one chart; of several, each with its name in the legend.
+) -> Markup:
+  """Returns a line chart, with a legend if it has several lines.
 
   Args:
-    title: what is on the vertical axis.
-    series: (name, x, y) each; a few points are marked.
-    x: what is on the horizontal axis.
-    percent: whether values are fractions, to be shown as percentages.
-    shares: likewise of what is on the horizontal axis.
-    base: where to draw a dashed line.
-    size: width and height, in inches.
+    title: what the vertical axis shows.
+    series: (name, x, y) of each line. Lines of few points get markers.
+    x: what the horizontal axis shows.
+    percent: whether y are fractions, shown as percentages.
+    percent_x: the same for x.
+    baseline: y of a dashed line; None for none.
+    size: width and height in inches.
   """
   with matplotlib.style.context(('default', _STYLE)):
     figure = Figure(size, layout='constrained')
@@ -90,14 +91,15 @@ def lines(
       series, itertools.cycle((BLUE, ORANGE, GREEN, MUTED)), strict=False
     ):
       marker = 'o' if len(xs) <= 20 else None
-      xs = np.multiply(xs, 100 if shares else 1)
+      xs = np.multiply(xs, 100 if percent_x else 1)
       ys = np.multiply(ys, 100 if percent else 1)
       axes.plot(
         xs, ys, color=color, label=name, marker=marker, ms=3.5, clip_on=False
       )
-    if base is not None:
-      axes.axhline(base * (100 if percent else 1), color=MUTED, lw=1, ls='--')
-    if shares:
+    if baseline is not None:
+      y = baseline * (100 if percent else 1)
+      axes.axhline(y, color=MUTED, lw=1, ls='--')
+    if percent_x:
       axes.xaxis.set_major_formatter('{x:g}%')
     axes.set_xlim(left=0)
     if percent:
@@ -111,22 +113,22 @@ def lines(
     return _svg(figure, title)
 
 
-def bars(
+def draw_histogram(
   title: str,
   counts: Sequence[float],
   *,
   x: str,
   top: float = 1.0,
   size: tuple[float, float] = (3.6, 2.6),
-) -> str:
-  """A histogram.
+) -> Markup:
+  """Returns a histogram.
 
   Args:
     title: what is counted.
-    counts: of bins of the same width, from 0 to `top`.
-    x: what is on the horizontal axis.
+    counts: of bins of equal width, from 0 to `top`.
+    x: what the horizontal axis shows.
     top: where the last bin ends.
-    size: width and height, in inches.
+    size: width and height in inches.
   """
   width = top / len(counts)
   middle = width * (np.arange(len(counts)) + 0.5)
@@ -140,21 +142,24 @@ def bars(
     return _svg(figure, title)
 
 
-def reliability(calibration: dict[str, Any], bins: int = 15) -> str:
-  """How often answers are right against how sure the model was of them.
+def draw_reliability(calibration: dict[str, Any], bins: int = 15) -> Markup:
+  """Returns a reliability diagram: accuracy against predicted probability.
 
   Args:
-    calibration: of `metrics.calibration`.
+    calibration: from `metrics.calibration`.
     bins: as given there.
   """
-  sure, clips = (np.array(calibration[k]) for k in ('confidence', 'clips'))
-  right = 100 * np.array(calibration['accuracy'])
-  middle = 100 * (np.floor(np.minimum(sure, 1 - 1e-9) * bins) + 0.5) / bins
+  confidence = np.array(calibration['confidence'])
+  clips = np.array(calibration['clips'])
+  accuracy = 100 * np.array(calibration['accuracy'])
+  # Empty bins are left out, so a bin is found by its mean confidence.
+  bin_index = np.floor(np.minimum(confidence, 1 - 1e-9) * bins)
+  middle = 100 * (bin_index + 0.5) / bins
   width = 100 / bins
   with matplotlib.style.context(('default', _STYLE)):
     figure = Figure((3.6, 3.8), layout='constrained')
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(4, 1))
-    top.bar(middle, right, width, color=PALE, edgecolor='white', lw=1)
+    top.bar(middle, accuracy, width, color=PALE, edgecolor='white', lw=1)
     top.plot((0, 100), (0, 100), color=INK, ls='--', lw=1)
     top.set(title='Right, of the answers this sure', ylim=(0, 103))
     top.yaxis.set_major_formatter('{x:g}%')
@@ -166,12 +171,12 @@ def reliability(calibration: dict[str, Any], bins: int = 15) -> str:
     return _svg(figure, 'Reliability diagram')
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
-  """The confusion matrix, each row as shares of the true class's clips.
+def draw_confusion(counts: np.ndarray, classes: Sequence[str]) -> Markup:
+  """Returns the confusion matrix, each row as shares of the class's clips.
 
   Args:
-    counts: (K, K), by true class and answer.
-    classes: (K,) names. With many, their places in the list stand instead.
+    counts: (K, K) clips by true class and prediction.
+    classes: (K,) names. With more than MAX_NAMED, axes show labels instead.
   """
   total = counts.sum(1, keepdims=True)
   shares = 100 * counts / np.maximum(total, 1)
@@ -183,22 +188,22 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
     picture = axes.imshow(
       shares,
       cmap=LinearSegmentedColormap.from_list('report', _SHADES),
-      norm=PowerNorm(0.6, 0, 100),  # so that rare answers are seen too
+      norm=PowerNorm(0.6, 0, 100),  # makes rare predictions visible
       interpolation='none',
     )
     axes.set(xlabel='Answer', ylabel='True class')
     axes.spines[:].set_visible(True)
-    if size <= SOME:
+    if size <= MAX_NAMED:
       names = [_short(name) for name in classes]
-      room = 0.7 * inches * 72 / size  # points, for a row
-      font = {'fontsize': min(8.5, 0.75 * room)}
+      row_points = 0.7 * inches * 72 / size  # height of a row
+      font = {'fontsize': min(8.5, 0.75 * row_points)}
       axes.set_yticks(range(size), names, **font)
-      turn = {'rotation': 55, 'ha': 'right', 'rotation_mode': 'anchor'}
-      axes.set_xticks(range(size), names, **font, **turn)
+      slanted = {'rotation': 55, 'ha': 'right', 'rotation_mode': 'anchor'}
+      axes.set_xticks(range(size), names, **font, **slanted)
       axes.tick_params(length=0)
     else:
       axes.locator_params(integer=True, nbins=12)
-    if size <= _FEW:
+    if size <= _MAX_NUMBERED:
       for row, column in np.argwhere(counts):
         share = shares[row, column]
         axes.text(
@@ -217,21 +222,21 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def _short(name, most=24):
-  """A name that fits beside an axis, of characters that XML has."""
+  """Shortens a name to fit beside an axis; XML has no control characters."""
   name = ''.join(c if c.isprintable() else ' ' for c in name)
   return name if len(name) <= most else name[: most - 1] + '…'
 
 
-def _svg(figure, label, kind=''):
-  """A figure as an <svg> element for the inside of a page.
+def _svg(figure, label, css_class=''):
+  """Returns a figure as an <svg> element for use inside a page.
 
-  What a file of its own needs is dropped: the DOCTYPE, name spaces and
-  metadata, which hold addresses, and a style that would reach the whole page.
-  Ids get a prefix, since a page has several charts.
+  Drops what only a file of its own needs: the DOCTYPE, namespaces and metadata
+  (they hold web addresses), and a <style> that would apply to the whole page.
+  Prefixes ids, which must be unique in a page of several charts.
   """
   file = io.StringIO()
   with warnings.catch_warnings():
-    # Text is drawn by the browser, which has more fonts.
+    # The browser draws the text, and it has more fonts.
     warnings.filterwarnings('ignore', 'Glyph .* missing')
     figure.savefig(
       file,
@@ -253,12 +258,12 @@ def _svg(figure, label, kind=''):
   width, height = root.attrib['viewBox'].split()[2:]
   root.attrib = {
     'viewBox': root.attrib['viewBox'],
-    'class': f'chart {kind}'.strip(),
+    'class': f'chart {css_class}'.strip(),
     'style': f'max-width: {float(width) * 4 / 3:.0f}px',
     'role': 'img',
     'aria-label': label,
   }
-  return ET.tostring(root, encoding='unicode')
+  return Markup(ET.tostring(root, encoding='unicode'))
 
 
 def _local(name):
