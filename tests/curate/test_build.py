@@ -97,9 +97,7 @@ def test_the_report(curation):
   assert json.loads((root / 'out/report.json').read_text()) == figures
   assert sum(figures['body_share']) == 18
   assert figures['frames'] == 18 * 40
-  assert [expert['name'] for expert in figures['experts']] == [
-    *fixtures.ESTIMATORS
-  ]
+  assert [row['name'] for row in figures['experts']] == [*fixtures.ESTIMATORS]
   joints = {row['joint']: row for row in figures['joints']}
   assert joints['head']['before'] > 0.3  # the files for AlphaPose lack ears
   assert joints['left_knee']['after'] < joints['left_knee']['before']

@@ -1,4 +1,4 @@
-"""Gaps in tracks: what is filled, and what stays empty."""
+"""Missing joints and empty frames."""
 
 import itertools
 
@@ -12,20 +12,20 @@ from unik_jax.data import gaps
 
 def test_gaps_in_linear_movement_are_filled_exactly():
   start, speed = np.random.default_rng(0).normal(size=(2, 2, 1, 25, 3))
-  whole = start + np.arange(12)[:, None, None] * speed
-  seen = np.random.default_rng(1).random((2, 12, 25)) < 0.4
-  filled = gaps.interpolate_gaps(whole * seen[..., None])
-  # Between a joint's first and last sight, and nowhere else.
-  inside = np.zeros_like(seen)
+  complete = start + np.arange(12)[:, None, None] * speed
+  present = np.random.default_rng(1).random((2, 12, 25)) < 0.4
+  filled = gaps.interpolate_gaps(complete * present[..., None])
+  # Only between a joint's first and last present frame.
+  inside = np.zeros_like(present)
   for m, v in np.ndindex(2, 25):
-    if (frames := np.flatnonzero(seen[m, :, v])).size:
+    if (frames := np.flatnonzero(present[m, :, v])).size:
       inside[m, frames[0] : frames[-1] + 1, v] = True
-  assert inside.sum() > seen.sum() + 50
-  np.testing.assert_allclose(filled, whole * inside[..., None], atol=1e-13)
-  np.testing.assert_array_equal(filled[seen], whole[seen])
+  assert inside.sum() > present.sum() + 50
+  np.testing.assert_allclose(filled, complete * inside[..., None], atol=1e-13)
+  np.testing.assert_array_equal(filled[present], complete[present])
 
 
-def test_gaps_are_filled_as_np_interp_does():
+def test_gaps_are_filled_like_np_interp():
   rng = np.random.default_rng(0)
   clip = rng.normal(size=(3, 30, 7, 2)).astype(np.float32)
   clip *= rng.random((3, 30, 7, 1)) < 0.3
@@ -39,14 +39,14 @@ def test_gaps_are_filled_as_np_interp_does():
     np.testing.assert_allclose(filled[m, :, v, c], expected, atol=1e-6)
 
 
-def test_no_gaps_nothing_changes():
+def test_without_gaps_nothing_changes():
   clip = np.random.default_rng(0).normal(size=(2, 4, 25, 3))
   clip[0, 0, 3] = clip[1, -2:] = clip[0, 1, 7, 0] = 0
   np.testing.assert_array_equal(gaps.interpolate_gaps(clip), clip)
   np.testing.assert_array_equal(gaps.interpolate_gaps(clip[:, :1]), clip[:, :1])
 
 
-def test_seen_frames():
+def test_occupied_frames():
   clip = np.ones((2, 9, 5, 3))
   assert gaps.occupied_frames(clip) == slice(0, 9)
   clip[:, [0, 4, 7, 8]] = clip[0, :3] = clip[1, 6] = 0
@@ -54,7 +54,7 @@ def test_seen_frames():
   assert gaps.occupied_frames(0 * clip) == slice(0, 9)
 
 
-# Properties: every second frame or so is missing.
+# Properties, with about half of the joints missing
 
 gappy_clips = st.tuples(
   clips(3, most_frames=12, least=1), st.integers(0, 2**32 - 1)
@@ -93,7 +93,7 @@ def test_only_gaps_are_filled_and_with_values_between_their_ends(clip):
 
 @quick
 @given(clip=gappy_clips)
-def test_interpolation_knows_no_direction_of_time(clip):
+def test_interpolation_is_the_same_backwards_in_time(clip):
   backwards = gaps.interpolate_gaps(clip[:, ::-1])
   np.testing.assert_allclose(
     backwards[:, ::-1], gaps.interpolate_gaps(clip), rtol=1e-12
@@ -103,7 +103,9 @@ def test_interpolation_knows_no_direction_of_time(clip):
 @quick
 @given(clip=gappy_clips)
 def test_only_empty_frames_are_outside_the_occupied_ones(clip):
-  kept = gaps.occupied_frames(clip)
+  occupied = gaps.occupied_frames(clip)
   if clip.any():
-    assert clip[:, kept.start].any() and clip[:, kept.stop - 1].any()
-  assert not clip[:, : kept.start].any() and not clip[:, kept.stop :].any()
+    assert clip[:, occupied.start].any() and clip[:, occupied.stop - 1].any()
+  assert (
+    not clip[:, : occupied.start].any() and not clip[:, occupied.stop :].any()
+  )

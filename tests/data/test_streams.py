@@ -1,4 +1,4 @@
-"""Streams against loops over joints and frames."""
+"""Streams, against loops over joints and frames."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def loop_bones(clip, layout):
     c, p = layout.joints.index(child), layout.joints.index(parent)
     for m, t in np.ndindex(clip.shape[:2]):
       out[m, t, c] = clip[m, t, c] - clip[m, t, p]
-  if layout.name == 'unik_17':  # its published script skips joint 1, the head
+  if layout.name == 'unik_17':  # the published script skips joint 1, the head
     out[:, :, 0] = clip[:, :, 0]
   return out
 
@@ -59,7 +59,7 @@ def test_matches_the_loops(stream, frames, name):
 
 
 def test_a_hand_worked_example():
-  """OpenPose's right wrist moves by (1, 2) while its elbow stays."""
+  """The right wrist moves by (1, 2), the elbow does not."""
   layout = get_layout('openpose_18')
   clip = np.zeros((1, 2, 18, 2), np.float32)
   clip[:, :, 3] = 5, 5  # elbow
@@ -73,7 +73,7 @@ def test_a_hand_worked_example():
 
 
 @every_layout
-def test_bones_do_not_know_where_the_body_is(name):
+def test_bones_do_not_depend_on_the_body_position(name):
   layout = get_layout(name)
   clip = make_clip(layout).astype(np.float64)
   shift = np.array([3.0, -2.0, 7.0])

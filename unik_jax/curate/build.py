@@ -226,5 +226,5 @@ def _write_layout(folder: pathlib.Path, layout, persons):
   if layout.name not in BUILT_IN:
     del table['layout']
     table |= layout.to_dict()
-  with atomic_files.atomic_write(folder / settings.NAME) as part:
+  with atomic_files.atomic_write(folder / settings.FILE_NAME) as part:
     part.write_text(yaml.safe_dump(table, sort_keys=False))

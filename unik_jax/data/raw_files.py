@@ -16,7 +16,7 @@ from typing import Any
 
 from unik_jax.errors import UserError
 
-FETCH_AGAIN = 'extract or download it again'
+FETCH_AGAIN = 'Extract or download it again'
 _MAX_BYTES = 1 << 30  # of a member; a larger one is an error or an attack
 _LOCAL_HEADER = 30  # bytes before a member's name
 
@@ -93,7 +93,7 @@ def _read_member(path, member):
 
 def _unreadable(where, error):
   reason = str(error) or type(error).__name__
-  return UserError(f'{where}: cannot be read ({reason}); {FETCH_AGAIN}')
+  return UserError(f'{where}: cannot be read ({reason}). {FETCH_AGAIN}')
 
 
 def find_files(
@@ -228,7 +228,7 @@ def decode_text(content: bytes, where: str) -> str:
     return content.decode('utf-8-sig')
   except UnicodeDecodeError as error:
     raise UserError(
-      f'{where}: byte {error.start} is not UTF-8 text; {FETCH_AGAIN}'
+      f'{where}: byte {error.start} is not UTF-8 text. {FETCH_AGAIN}'
     ) from None
 
 
@@ -253,13 +253,13 @@ def parse_json(content: bytes, where: str, **options) -> Any:
   except json.JSONDecodeError as error:
     raise UserError(
       f'{where}: cut short or not JSON, at line {error.lineno}, column'
-      f' {error.colno} ({error.msg}); {FETCH_AGAIN}'
+      f' {error.colno} ({error.msg}). {FETCH_AGAIN}'
     ) from None
   except ValueError:  # int() refuses more than 4,300 digits
     raise UserError(
-      f'{where}: an integer of thousands of digits; {FETCH_AGAIN}'
+      f'{where}: an integer of thousands of digits. {FETCH_AGAIN}'
     ) from None
   except RecursionError:
     raise UserError(
-      f'{where}: lists nested without end; {FETCH_AGAIN}'
+      f'{where}: lists nested without end. {FETCH_AGAIN}'
     ) from None

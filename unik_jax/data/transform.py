@@ -26,6 +26,19 @@ def frames_to_test(config: ml_collections.ConfigDict) -> int:
   return config.test_frames or config.frames
 
 
+def input_frames(config: ml_collections.ConfigDict) -> int:
+  """Returns the number of frames in a network's input at test time.
+
+  A network that is tested on whole clips has no fixed number; then this is the
+  number that it was trained on.
+
+  Args:
+    config: the `data` part of a config.
+  """
+  frames = frames_to_test(config)
+  return config.frames if frames == WHOLE_CLIP else frames
+
+
 class Transform:
   """Maps (record, rng) to one row of a batch.
 

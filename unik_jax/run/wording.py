@@ -68,18 +68,6 @@ def describe_settings(
   return ', '.join(phrases) or ('none' if keys else 'default settings')
 
 
-def input_frames(data: ConfigDict) -> int:
-  """Returns the number of frames of the network's input at test time.
-
-  A network tested on whole clips (`test_frames=-1`) takes any number. This is
-  then the number it was trained on.
-
-  Args:
-    data: the `data` part of a config.
-  """
-  return data.test_frames if data.test_frames > 0 else data.frames
-
-
 def preprocessing_steps(data: ConfigDict) -> list[dict[str, Any]]:
   """Lists what `unik_jax.data.transform.Transform` does to a clip at test time.
 
@@ -93,7 +81,9 @@ def preprocessing_steps(data: ConfigDict) -> list[dict[str, Any]]:
   sample = {
     'step': 'sample frames',
     'sampling': data.sampling,
-    'frames': input_frames(data),
+    # A network tested on whole clips (-1) takes any number of frames. Then it
+    # is the number in training.
+    'frames': data.test_frames if data.test_frames > 0 else data.frames,
   }
   for key, what in (
     ('test_clips', 'random samplings of a clip'),

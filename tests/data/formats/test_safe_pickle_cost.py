@@ -1,4 +1,4 @@
-"""Pickles, small ones, that would take much memory or time."""
+"""Small pickles that would use much memory or time are refused."""
 
 import struct
 
@@ -10,15 +10,18 @@ from unik_jax.errors import UserError
 
 
 def text(value):
+  """Returns the instruction for a text."""
   return b'X' + struct.pack('<I', len(value)) + value.encode()
 
 
 def long(value):
+  """Returns the instruction for an integer."""
   size = value.bit_length() // 8 + 1
   return b'\x8a' + bytes([size]) + value.to_bytes(size, 'little', signed=True)
 
 
 def array(shape, dtype, values):
+  """Returns the instructions for an array; its values are instructions."""
   return (
     b'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0tC\x01btR'
     b'(K\x01('
@@ -32,6 +35,7 @@ def array(shape, dtype, values):
 
 
 def called(function, arguments):
+  """Returns the instructions for a call of a built-in function."""
   return b'cbuiltins\n' + function.encode() + b'\n' + arguments + b'R'
 
 
@@ -39,7 +43,7 @@ NOTHING = array((3 * 10**8, 0), 'f8', b'C\0')
 DOUBLED = b')' + b'2\x86' * 40  # (x, x), 40 levels deep
 BEFORE, AFTER = array((1,), 'O8', b']@a').split(b'@')
 MANY = b'(' + b'N' * 10_000 + b'lq\x010'
-MERSENNE = (1 << 61) - 1  # of which all multiples have the same hash
+MERSENNE = (1 << 61) - 1  # all its multiples have the same hash
 
 COSTLY = {
   'rows of nothing': (NOTHING, 'a huge array of nothing'),
@@ -98,7 +102,10 @@ COSTLY = {
     'a huge integer as a key',
   ),
   'a huge key': (b'}' + long(1 << 400) + b'Ns', 'a huge integer as a key'),
-  'no characters': (array((1,), 'U1', b'C\4' + b'\xff' * 4), 'no characters'),
+  'no characters': (
+    array((1,), 'U1', b'C\4' + b'\xff' * 4),
+    'invalid characters',
+  ),
 }
 
 
@@ -111,13 +118,13 @@ def test_costly_pickles_are_refused_at_once(tmp_path, case):
     safe_pickle.load_pickle(path)
 
 
-def test_what_is_deep_is_read_and_freed(tmp_path):
+def test_deeply_nested_lists_are_read_and_freed(tmp_path):
   path = tmp_path / 'a.pkl'
   path.write_bytes(b']' * 100_000 + b'a' * 99_999 + b'.')
   assert len(safe_pickle.load_pickle(path)) == 1
 
 
-def test_what_is_shown_is_short():
+def test_descriptions_are_short():
   doubled = ()
   for _ in range(40):
     doubled = (doubled, doubled)

@@ -1,4 +1,4 @@
-"""A reader that worker processes can import, for test_builder.py."""
+"""A clip reader that worker processes can import, for test_builder.py."""
 
 import os
 
@@ -9,7 +9,7 @@ from unik_jax.errors import UserError
 
 
 def keypoints(name: str) -> np.ndarray:
-  """(1, T, 17, 2), T from 1 to 5, which tell the clip."""
+  """Returns (1, T, 17, 2), T from 1 to 5; different for each name."""
   number = int(name.removeprefix('clip'))
   frames = 1 + number % 5
   clip = np.arange(1, frames * 17 * 2 + 1, dtype=np.float32)
@@ -17,7 +17,7 @@ def keypoints(name: str) -> np.ndarray:
 
 
 def read(name: str) -> Recording:
-  """The clip of a name such as clip7; others are bad, or left out."""
+  """Reads a name such as clip7; raises for names bad... and out..."""
   if name.startswith('bad'):
     raise UserError(f'{name}: bad')
   if name.startswith('out'):

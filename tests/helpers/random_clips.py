@@ -1,4 +1,4 @@
-"""Made-up clips, and settings that suit them."""
+"""Random records and configs for them."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ RANDOM = {
 
 
 def make_records(count, *, persons=1, frames=(3, 9), channels=4):
-  """Clips in the 20 joints of MSR-Action3D; a label tells which clip it is."""
+  """Records in the layout msr_20. The label is the index of the record."""
   rng = np.random.default_rng(0)
   return [
     {
@@ -30,6 +30,7 @@ def make_records(count, *, persons=1, frames=(3, 9), channels=4):
 
 
 def make_config(**settings):
+  """Returns a `data` config for such records."""
   data = default_config().data
   data.update(layout='msr_20', num_classes=20, persons=1, frames=6, threads=1)
   data.update(**settings)
