@@ -161,10 +161,10 @@ def draw_reliability(calibration: dict[str, Any], bins: int = 15) -> Markup:
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(4, 1))
     top.bar(middle, accuracy, width, color=PALE, edgecolor='white', lw=1)
     top.plot((0, 100), (0, 100), color=INK, ls='--', lw=1)
-    top.set(title='Right, of the answers this sure', ylim=(0, 103))
+    top.set(title='Accuracy', ylim=(0, 103))
     top.yaxis.set_major_formatter('{x:g}%')
     bottom.bar(middle, clips, width, color=PALE, edgecolor='white', lw=1)
-    bottom.set(title='Clips', xlabel='Probability of the answer')
+    bottom.set(title='Clips', xlabel='Probability of the prediction')
     bottom.xaxis.set_major_formatter('{x:g}%')
     bottom.set_xlim(0, 100)
     bottom.locator_params(axis='y', nbins=2)
@@ -191,7 +191,7 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str]) -> Markup:
       norm=PowerNorm(0.6, 0, 100),  # makes rare predictions visible
       interpolation='none',
     )
-    axes.set(xlabel='Answer', ylabel='True class')
+    axes.set(xlabel='Prediction', ylabel='True class')
     axes.spines[:].set_visible(True)
     if size <= MAX_NAMED:
       names = [_short(name) for name in classes]

@@ -74,8 +74,8 @@ def read_contents(folder: pathlib.Path) -> Contents:
   )
   if not is_current:
     notes.append(
-      'The scores are of a later evaluation than summary.json; the figures'
-      ' here are those of the scores.'
+      'The scores are from a later evaluation than summary.json; the figures'
+      ' here are computed from the scores.'
     )
   intervals = stored.get('intervals') if is_current else None
   return Contents(

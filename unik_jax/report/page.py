@@ -14,7 +14,7 @@ _PAIRS = 20  # confused pairs to list
 
 _SPLITS = {
   'test': 'Test, last epoch',
-  'test_of_best': 'Test, the best epoch on validation',
+  'test_of_best': 'Test, best epoch on validation',
   'val': 'Validation, last epoch',
 }
 _CLASS_COLUMNS = (
@@ -22,8 +22,8 @@ _CLASS_COLUMNS = (
   Column('Class', 'heading'),
   Column('Accuracy', 'share'),
   Column('Clips', 'number', 'descending'),
-  Column('Most frequent wrong answer'),
-  Column('Clips so answered', 'number', 'descending'),
+  Column('Most confused with'),
+  Column('Clips confused', 'number', 'descending'),
 )
 # Each robustness chart: title, horizontal axis, and the curves in it.
 _DAMAGES = (
@@ -118,7 +118,7 @@ def _headline_figures(contents):
   clips = f'{contents.figures["clips"]:,}'
   return [
     *figures,
-    Figure(clips, 'test clips', 'intervals by bootstrap over them'),
+    Figure(clips, 'test clips', 'intervals by bootstrap over clips'),
   ]
 
 
@@ -172,8 +172,8 @@ def _calibration(contents):
   )
   return [
     ('Expected calibration error', format_percent(bins['ece'])),
-    ('Mean probability of an answer', format_percent(confidence)),
-    ('Answers that are right', format_percent(accuracy)),
+    ('Mean probability of a prediction', format_percent(confidence)),
+    ('Correct predictions', format_percent(accuracy)),
   ]
 
 
@@ -231,6 +231,6 @@ def _robustness(contents):
   lead = (
     f'{metric[0].upper() + metric[1:]} when the clips are damaged, on'
     f' {measured["clips"]:,} clips, with the weights of step'
-    f' {measured["step"]:,}. Dashed: the clips as they are.'
+    f' {measured["step"]:,}. Dashed: undamaged clips.'
   )
   return {'lead': lead, 'charts': drawn}

@@ -1,4 +1,4 @@
-// Tables: a click on a heading sorts, another one turns the order round.
+// Tables: a click on a heading sorts, another click reverses the order.
 for (const head of document.querySelectorAll('th[data-sort]')) {
   const button = head.querySelector('button');
   button.addEventListener('click', () => {
@@ -16,7 +16,7 @@ for (const head of document.querySelectorAll('th[data-sort]')) {
       return text === '' || isNaN(text) ? text : Number(text);
     };
     const compare = (a, b) => {
-      // What has no value comes last, in either order.
+      // A cell without a value comes last in either order.
       if (a === '' || b === '') return (a === '') - (b === '');
       return sign * (typeof a === 'number' && typeof b === 'number'
         ? a - b : String(a).localeCompare(String(b)));

@@ -1,6 +1,6 @@
 const data = JSON.parse(document.getElementById('data').textContent);
 
-// The confusion matrix: the cell under the pointer, in words.
+// Confusion matrix: describes the cell under the pointer.
 const matrix = document.querySelector('.confusion image');
 if (matrix) {
   const readout = document.getElementById('readout');
@@ -20,7 +20,7 @@ if (matrix) {
   chart.addEventListener('click', show);
 }
 
-// The skeletons.
+// Skeletons: plays each clip on its canvas.
 const COLORS = { '-1': '#2a6191', 0: '#1d2733', 1: '#b8571b' };
 const MARGIN = 0.07;
 
@@ -66,7 +66,7 @@ if (canvases.length) {
   const render = () => canvases.forEach((canvas) => {
     const clip = data.clips[canvas.dataset.clip];
     if (!clip.frames.length) return;
-    // Half a second of rest at the end.
+    // Pauses for half a second at the end.
     const share = clock % (clip.seconds + 0.5) / clip.seconds;
     const index = Math.floor(share * clip.frames.length);
     draw(canvas, clip.frames[Math.min(index, clip.frames.length - 1)]);
