@@ -66,7 +66,7 @@ def test_groups_that_do_not_divide():
 def test_parts_that_do_not_divide_are_refused_at_once():
   config = default_config()
   config.batch_size, config.accumulate, config.model.norm_groups = 24, 2, 8
-  with pytest.raises(UserError, match='2 x 8 parts'):
+  with pytest.raises(UserError, match='batch_size: .* 2 x 8, got 24'):
     check_config(config)
   config.model.norm_groups = 6
   check_config(config)

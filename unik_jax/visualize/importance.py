@@ -122,7 +122,7 @@ def compute_occlusion_importance(
   """Returns how far the predicted probability falls without each joint.
 
   A joint of a person is set to zeros in the recorded keypoints, as trackers
-  write a missing one. The clip then takes the whole way through the loader.
+  write a missing one. The clip then passes through the complete loader.
 
   Args:
     logits_of: maps (N, M, T, V, C) to (N, K), in JAX.
