@@ -58,11 +58,6 @@ EXCEPTIONS = {
   'unik_jax': {'predict'},
 }
 
-# Violations that are not mended yet: (module, imported module). Only shrinks.
-_NOT_YET = {
-  ('unik_jax.run.card', 'unik_jax.export.stablehlo'),
-}
-
 
 @functools.cache
 def modules():
@@ -119,7 +114,7 @@ def violations():
 
 
 def test_each_module_imports_only_what_its_layer_may():
-  found = set(violations()) - _NOT_YET
+  found = set(violations())
   assert not found, '\n' + '\n'.join(
     f'{name} imports {imported}; {part(name)} may use only'
     f' {", ".join(sorted(EXCEPTIONS.get(name, LAYERS[part(name)])))}'

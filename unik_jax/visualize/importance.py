@@ -72,7 +72,7 @@ def explain_prediction(
     x = Transform(data, train=False)(record)['x']
     logits, importance = compute_gradient_importance(logits_of, x)
     return Explanation(
-      logits, importance, sample_poses(data, record), run.layout
+      logits, importance, sample_poses(data, record), run.network_layout
     )
   logits, importance = compute_occlusion_importance(
     logits_of, data, record, windows=windows
