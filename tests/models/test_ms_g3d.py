@@ -57,8 +57,9 @@ def matrices(hops, scales):
   out = np.zeros((scales, *hops.shape))
   for k, u, p in np.ndindex(out.shape):
     joined = (hops == k) | (hops == 0) & np.eye(len(hops), dtype=bool)
-    degrees = joined.sum(0)
-    out[k, u, p] = joined[u, p] / np.sqrt(degrees[u] * degrees[p])
+    # D^-1/2 in float32, as in the official code.
+    root = np.float64(np.float32(joined.sum(0)) ** np.float32(-0.5))
+    out[k, u, p] = root[u] * joined[u, p] * root[p]
   return np.float32(out)
 
 
