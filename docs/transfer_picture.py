@@ -5,7 +5,7 @@ interval by bootstrap over clips.
 
   python docs/transfer_picture.py runs/transfer
 
-needs matplotlib, and the runs that docs/transfer.md lists, in folders
+needs matplotlib, and the runs that docs/results.md lists, in folders
 VARIANT_SEED, such as finetune_0 and probe_one_subject_2.
 """
 
