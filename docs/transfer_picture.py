@@ -34,7 +34,7 @@ def read(folder, start, subjects):
   """(seeds, clips) which are right at last, and top-1 by step and seed."""
   hits, curves = [], []
   for run in sorted(folder.glob(f'{start}{subjects}_[0-9]')):
-    last = scores.read(run / 'scores' / 'test.npz')
+    last = scores.read_scores(run / 'scores' / 'test.npz')
     hits.append(metrics.hits_in_top(last.logits, last.labels, 1))
     lines = map(json.loads, (run / 'metrics.jsonl').read_text().splitlines())
     lines = [line for line in lines if 'test/top1' in line]

@@ -71,7 +71,6 @@ _NOT_YET = {
   ('unik_jax.models.unik', 'unik_jax.official.state_dict'),
   ('unik_jax.models.unik', 'unik_jax.official.unik'),
   ('unik_jax.report.animation', 'unik_jax.visualize.projection'),
-  ('unik_jax.run.card', 'unik_jax.export.stablehlo'),
 }
 
 

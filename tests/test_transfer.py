@@ -8,8 +8,9 @@ from unik_jax import train, transfer
 from unik_jax.config import default
 from unik_jax.errors import UserError
 from unik_jax.models import network
+from unik_jax.official import tensor_files
 from unik_jax.official.state_dict import to_official
-from unik_jax.run import checkpoints, restore
+from unik_jax.run import restore
 from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
 
@@ -36,7 +37,7 @@ def make_config(**data):
 
 
 def make_weights(config, seed=0):
-  """Random values of a config's network, as `transfer.read` gives them."""
+  """Returns random weights of a config's network."""
   net = network.from_config(config)
   rng = np.random.default_rng(seed)
   params, stats = jax.tree.map(
@@ -65,7 +66,7 @@ def run(synthetic_dir, tmp_path_factory):
 def test_the_same_data_loads_all_but_the_classifier():
   source = make_weights(make_config())
   config = make_config(num_classes=7)
-  got = transfer.start(source, config, head=False)
+  got = transfer.adapt_weights(source, config, head=False)
   fresh, _ = network.from_config(config).init(jax.random.key(0))
   for name, value in source.values['params'].items():
     want = fresh[name] if name == 'head' else value
@@ -74,7 +75,7 @@ def test_the_same_data_loads_all_but_the_classifier():
     np.testing.assert_array_equal, got.batch_stats, source.values['batch_stats']
   )
   assert 'new: the classifier, of 7 classes' in got.report[-1]
-  whole = transfer.start(source, make_config(), head=True)
+  whole = transfer.adapt_weights(source, make_config(), head=True)
   jax.tree.map(
     np.testing.assert_array_equal, whole.params, source.values['params']
   )
@@ -89,7 +90,7 @@ def test_other_joints_persons_and_channels(way, tau):
   after.init_joints = way
   before.model.tau = after.model.tau = tau
   source = make_weights(before)
-  got = transfer.start(source, after, head=False)
+  got = transfer.adapt_weights(source, after, head=False)
   fresh, fresh_stats = network.from_config(after).init(jax.random.key(0))
 
   joints = get_layout('msr_20').joints
@@ -161,7 +162,7 @@ def test_doubled_joints_are_mixed_as_before():
   for config in (before, after):
     config.model.attention = False
   source = make_weights(before)
-  got = transfer.start(source, after, head=False)
+  got = transfer.adapt_weights(source, after, head=False)
   x = np.random.default_rng(1).normal(size=(2, 1, 16, 17, 2))
   origin = find_nearest(get_layout('unik_17'), get_layout('ntu_25'))
 
@@ -193,7 +194,7 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   train.run(config, tmp_path / 'next')
   step = f'{run}/checkpoints/{restore.load_run(run).step}'
   assert f'Started from {step}' in capsys.readouterr().out
-  assert restore.read_started(tmp_path / 'next') == step
+  assert restore.read_started_from(tmp_path / 'next') == step
   old, new = restore.load_run(run), restore.load_run(tmp_path / 'next')
   assert new.classes == ['drink', 'sit_down', 'lunge']
   assert new.params['head']['bias'].shape == (3,)
@@ -241,7 +242,9 @@ def test_a_linear_probe_changes_the_classifier_alone(
       np.testing.assert_array_equal, new.params[name], old.params[name]
     )
   jax.tree.map(np.testing.assert_array_equal, new.batch_stats, old.batch_stats)
-  start = transfer.start(transfer.read(config), config, head=False)
+  start = transfer.adapt_weights(
+    transfer.read_weights(config), config, head=False
+  )
   for name in ('kernel', 'bias'):
     assert (new.params['head'][name] != start.params['head'][name]).any()
 
@@ -269,29 +272,29 @@ def test_state_dicts_of_other_joints(tmp_path):
   before = make_config(layout='ntu_25', channels=3, num_classes=60, persons=2)
   source = make_weights(before)
   tensors = to_official(source.net.abstract, *source.values.values())
-  checkpoints.write_tensors(tmp_path / 'ntu.npz', tensors)
+  tensor_files.write_tensors(tmp_path / 'ntu.npz', tensors)
   config = make_config()
   config.init_from = str(tmp_path / 'ntu.npz')
-  got = transfer.read(config)
+  got = transfer.read_weights(config)
   assert (got.layout.name, got.persons) == ('ntu_25', 2)
   assert got.channels == ('x', 'y', 'z')
   one, other = (
-    transfer.start(weights, config, head=False).params
+    transfer.adapt_weights(weights, config, head=False).params
     for weights in (got, source)
   )
   jax.tree.map(np.testing.assert_array_equal, one, other)
 
   twenty = make_weights(make_config(layout='msr_20'))
   tensors = to_official(twenty.net.abstract, *twenty.values.values())
-  checkpoints.write_tensors(tmp_path / 'twenty.npz', tensors)
+  tensor_files.write_tensors(tmp_path / 'twenty.npz', tensors)
   config.init_from = str(tmp_path / 'twenty.npz')
   with pytest.raises(UserError, match='init_layout: kinect_20 or msr_20'):
-    transfer.read(config)
+    transfer.read_weights(config)
   config.init_layout = 'msr_20'
-  assert transfer.read(config).layout.name == 'msr_20'
+  assert transfer.read_weights(config).layout.name == 'msr_20'
   config.init_layout = 'ntu_25'
   with pytest.raises(UserError, match='of 20 joints.* of 25'):
-    transfer.read(config)
+    transfer.read_weights(config)
 
 
 def test_what_cannot_be_started_from(run, tmp_path):
@@ -299,7 +302,7 @@ def test_what_cannot_be_started_from(run, tmp_path):
   config.init_from = str(run)
   config.model.num_heads = 6
   with pytest.raises(UserError, match=r'--config.model.num_heads=3 \(here 6'):
-    transfer.read(config)
+    transfer.read_weights(config)
   for key, value in (('tune', 'head'), ('init_joints', 'data')):
     config = make_config()
     config[key] = value
@@ -308,18 +311,18 @@ def test_what_cannot_be_started_from(run, tmp_path):
   config = make_config()
   config.init_from = str(tmp_path / 'none')
   with pytest.raises(UserError, match='no such run or file'):
-    transfer.read(config)
+    transfer.read_weights(config)
   config.init_from = str(tmp_path)
   with pytest.raises(UserError, match='no such file; name the --workdir'):
-    transfer.read(config)
+    transfer.read_weights(config)
   (tmp_path / 'config.json').write_text('{"seeed": 1}')
   with pytest.raises(UserError, match='not the settings of a run'):
-    transfer.read(config)
+    transfer.read_weights(config)
   for name in ('kernel.txt', 'none.npz'):
     config.init_from = str(tmp_path / name)
     with pytest.raises(UserError, match=name):
-      transfer.read(config)
-  checkpoints.write_tensors(tmp_path / 'a.npz', {'a': np.zeros(3)})
+      transfer.read_weights(config)
+  tensor_files.write_tensors(tmp_path / 'a.npz', {'a': np.zeros(3)})
   config.init_from = str(tmp_path / 'a.npz')
   with pytest.raises(UserError, match='not a state dict of this model'):
-    transfer.read(config)
+    transfer.read_weights(config)

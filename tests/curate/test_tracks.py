@@ -4,107 +4,111 @@ import pytest
 from unik_jax.curate import simulation, tracks
 
 
-def person(seed, shift=(0, 0), frames=120):
+def simulate_person(seed, shift=(0, 0), frames=120):
   rng = np.random.default_rng(seed)
-  truth = simulation.motion(rng, 'salute', frames)
+  truth = simulation.generate_motion(rng, 'salute', frames)
   truth += np.array(shift) - truth.mean((0, 1)) + (600, 350)
-  return simulation.experts(truth, rng)
+  return simulation.simulate_estimators(truth, rng)
 
 
-def shuffled(persons, slots=3, seed=0):
-  """Bodies of each expert, in any order in each frame."""
+def shuffle_rows(persons, rows=3, seed=0):
+  """Returns each estimator's bodies, their rows in random order per frame."""
   rng = np.random.default_rng(seed)
   count, length = persons[0].shape[:2]
-  out = np.zeros((count, slots, length, 17, 3))
+  out = np.zeros((count, rows, length, 17, 3))
   for n in range(count):
     for t in range(length):
-      order = rng.permutation(slots)
+      order = rng.permutation(rows)
       for m, each in enumerate(persons):
         out[n, order[m], t] = each[n, t]
   return list(out)
 
 
-def test_one_person_in_any_slot():
-  who = person(0)
-  found = tracks.follow(shuffled([who]))
-  np.testing.assert_array_equal(found, who[None])
+def test_one_person_in_any_row():
+  person = simulate_person(0)
+  tracked = tracks.track_persons(shuffle_rows([person]))
+  np.testing.assert_array_equal(tracked, person[None])
 
 
-def test_the_quick_look_says_as_the_matching_does(monkeypatch):
-  bodies = shuffled([person(3)])
-  quick = tracks.follow(bodies)
-  monkeypatch.setattr(tracks, '_is_one', lambda bodies: False)
-  np.testing.assert_array_equal(tracks.follow(bodies), quick)
+def test_the_shortcut_for_one_person_matches_the_full_matching(monkeypatch):
+  bodies = shuffle_rows([simulate_person(3)])
+  quick = tracks.track_persons(bodies)
+  monkeypatch.setattr(tracks, '_is_single_person', lambda bodies: False)
+  np.testing.assert_array_equal(tracks.track_persons(bodies), quick)
 
 
-def test_two_persons_who_swap_slots_between_frames_and_experts():
-  left, right = person(1, (-150, 0)), person(2, (150, 20))
-  found = tracks.follow(shuffled([left, right]), persons=2)
-  assert found.shape == (2, 3, 120, 17, 3)
-  if not np.array_equal(found[0], left):
-    found = found[::-1]
-  np.testing.assert_array_equal(found[0], left)
-  np.testing.assert_array_equal(found[1], right)
+def test_two_persons_in_rows_that_change():
+  left, right = simulate_person(1, (-150, 0)), simulate_person(2, (150, 20))
+  tracked = tracks.track_persons(shuffle_rows([left, right]), persons=2)
+  assert tracked.shape == (2, 3, 120, 17, 3)
+  if not np.array_equal(tracked[0], left):
+    tracked = tracked[::-1]
+  np.testing.assert_array_equal(tracked[0], left)
+  np.testing.assert_array_equal(tracked[1], right)
 
 
-def test_persons_who_pass_one_another_keep_their_motion():
+def test_persons_who_pass_each_other_are_not_confused():
   frames = 80
   at = np.linspace(-300, 300, frames)[:, None, None] * (1, 0)
   rng = np.random.default_rng(0)
   pose = rng.uniform(-60, 60, (17, 2))
-  # 70 pixels below the other one, a third of a body.
+  # 70 pixels below the other person, a third of a body.
   a = np.concatenate([600 + pose + at, np.ones((frames, 17, 1))], -1)
   b = np.concatenate([600 + pose - at + (0, 70), a[..., 2:]], -1)
-  found = tracks.follow(shuffled([a[None], b[None]], 2), 2)
-  steps = np.abs(np.diff(found[..., 0], axis=2)).max()
+  tracked = tracks.track_persons(shuffle_rows([a[None], b[None]], 2), 2)
+  steps = np.abs(np.diff(tracked[..., 0], axis=2)).max()
   assert steps == pytest.approx(600 / 79)
 
 
-def test_the_most_seen_are_kept():
-  first, second, third = person(1, (-400, 0)), person(2), person(3, (400, 0))
+def test_the_most_seen_persons_are_kept():
+  first, second = simulate_person(1, (-400, 0)), simulate_person(2)
+  third = simulate_person(3, (400, 0))
   third[:, 60:] = 0
   second[:, 90:] = 0
-  found = tracks.follow(shuffled([third, second, first]), persons=2)
-  np.testing.assert_array_equal(found, np.stack([first, second]))
+  tracked = tracks.track_persons(
+    shuffle_rows([third, second, first]), persons=2
+  )
+  np.testing.assert_array_equal(tracked, np.stack([first, second]))
 
 
 @pytest.mark.parametrize('away', [30, 80])
-def test_a_person_leaves_and_comes_back(away):
-  who, other = person(1, frames=200), person(2, (400, 0), frames=200)
-  who[:, 60 : 60 + away] = 0
-  alone = tracks.follow(shuffled([who]))
-  np.testing.assert_array_equal(alone, who[None])
-  found = tracks.follow(shuffled([who, other]))
-  np.testing.assert_array_equal(found, np.stack([other, who]))
+def test_a_person_leaves_and_returns(away):
+  person = simulate_person(1, frames=200)
+  other = simulate_person(2, (400, 0), frames=200)
+  person[:, 60 : 60 + away] = 0
+  alone = tracks.track_persons(shuffle_rows([person]))
+  np.testing.assert_array_equal(alone, person[None])
+  tracked = tracks.track_persons(shuffle_rows([person, other]))
+  np.testing.assert_array_equal(tracked, np.stack([other, person]))
 
 
-def test_a_person_who_comes_back_elsewhere_has_the_same_row():
-  who = person(1, frames=200)
-  who[:, 90:120] = 0
-  who[:, 120:, :, 0] += 500 * who[:, 120:].any(-1)
-  found = tracks.follow(shuffled([who]))
-  np.testing.assert_array_equal(found, who[None])
+def test_a_person_who_returns_elsewhere_reuses_the_row():
+  person = simulate_person(1, frames=200)
+  person[:, 90:120] = 0
+  person[:, 120:, :, 0] += 500 * person[:, 120:].any(-1)
+  tracked = tracks.track_persons(shuffle_rows([person]))
+  np.testing.assert_array_equal(tracked, person[None])
 
 
-def test_a_body_seen_at_a_wrong_place_for_a_moment_is_nobody():
-  who = person(1)
-  moved = who.copy()
+def test_a_body_of_a_few_frames_is_dropped():
+  person = simulate_person(1)
+  moved = person.copy()
   moved[0, 50:53, :, 0] += 700 * moved[0, 50:53].any(-1)
-  found = tracks.follow(shuffled([moved]))
-  who[0, 50:53] = 0
-  np.testing.assert_array_equal(found, who[None])
+  tracked = tracks.track_persons(shuffle_rows([moved]))
+  person[0, 50:53] = 0
+  np.testing.assert_array_equal(tracked, person[None])
 
 
-def test_a_person_found_twice_by_one_expert_is_one():
-  who = person(1)
-  twice = who.copy()
+def test_a_person_found_twice_by_one_estimator_is_one():
+  person = simulate_person(1)
+  twice = person.copy()
   twice[1:] = 0
   twice[0, ..., :2] += 1.5 * twice[0, ..., :2].any(-1, keepdims=True)
-  found = tracks.follow(shuffled([who, twice], 2))
-  assert len(found) == 1
-  np.testing.assert_array_equal(found[0, 1:], who[1:])
+  tracked = tracks.track_persons(shuffle_rows([person, twice], 2))
+  assert len(tracked) == 1
+  np.testing.assert_array_equal(tracked[0, 1:], person[1:])
 
 
-def test_nobody():
+def test_no_bodies():
   nothing = [np.zeros((2, 30, 17, 3)), np.zeros((0, 30, 17, 3))]
-  assert tracks.follow(nothing).shape == (0, 2, 30, 17, 3)
+  assert tracks.track_persons(nothing).shape == (0, 2, 30, 17, 3)

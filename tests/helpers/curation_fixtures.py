@@ -1,4 +1,4 @@
-"""What the tests of curation share: files of made-up experts."""
+"""Files of three simulated estimators, for the tests of curation."""
 
 import json
 
@@ -9,19 +9,19 @@ from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import get_layout
 
 UNIK = get_layout('unik_17')
-EXPERTS = ('alphapose', 'arrays', 'lcrnet')
+ESTIMATORS = ('alphapose', 'arrays', 'lcrnet')
 
 
-def observed(seed, action='salute', frames=None):
-  """Of three experts, (3, T, 17, 3), and the truth (T, 17, 2)."""
+def simulate_poses(seed, action='salute', frames=None):
+  """Returns three estimators' poses (3, T, 17, 3), and the truth (T, 17, 2)."""
   rng = np.random.default_rng(seed)
-  truth = simulation.motion(rng, action, frames)
-  return simulation.experts(truth, rng), truth
+  truth = simulation.generate_motion(rng, action, frames)
+  return simulation.simulate_estimators(truth, rng), truth
 
 
-def alphapose(poses):
-  """Of poses of layout 'unik_17', in the 17 joints of COCO."""
-  poses = coco(poses)
+def to_alphapose(poses):
+  """Returns poses of layout 'unik_17' as AlphaPose's JSON, in COCO's joints."""
+  poses = to_coco(poses)
   return [
     {
       'image_id': f'{t}.jpg',
@@ -34,7 +34,8 @@ def alphapose(poses):
   ]
 
 
-def lcrnet(poses):
+def to_lcrnet(poses):
+  """Returns poses of layout 'unik_17' as LCR-Net's JSON."""
   joints = [UNIK.index(joint) for joint in get_layout('lcrnet_13').joints]
   return {
     'frames': [
@@ -44,31 +45,31 @@ def lcrnet(poses):
   }
 
 
-def coco(poses):
-  """(T, 17, 3) of layout 'coco_17', as far as the 17 of UNIK have it."""
+def to_coco(poses):
+  """Returns poses of layout 'unik_17' in 'coco_17', (T, 17, 3)."""
   clip = joint_maps.convert_clip(
     poses[None], UNIK, get_layout('coco_17'), confidence=True, partial=True
   )
   return clip[0]
 
 
-def put(root, name, poses):
-  """Files of three experts for a video: two of JSON, one array."""
-  for expert in EXPERTS:
-    (root / expert / name).parent.mkdir(parents=True, exist_ok=True)
-  whole, arrays, frames = poses
+def write_video(root, name, poses):
+  """Writes three estimators' files of a video: two of JSON, one array."""
+  for estimator in ESTIMATORS:
+    (root / estimator / name).parent.mkdir(parents=True, exist_ok=True)
+  alphapose, arrays, lcrnet = poses
   path = root / 'alphapose' / f'{name}.json'
-  path.write_text(json.dumps(alphapose(whole)))
+  path.write_text(json.dumps(to_alphapose(alphapose)))
   np.savez(root / 'arrays' / f'{name}.npz', np.float32(arrays))
   path = root / 'lcrnet' / f'{name}.json'
-  path.write_text(json.dumps(lcrnet(frames)))
-  stated = 'layout: unik_17\nconfidence: true\n'
-  (root / 'arrays' / 'layout.yaml').write_text(stated)
+  path.write_text(json.dumps(to_lcrnet(lcrnet)))
+  layout = 'layout: unik_17\nconfidence: true\n'
+  (root / 'arrays' / 'layout.yaml').write_text(layout)
 
 
-def folders(root):
-  return [str(root / expert) for expert in EXPERTS]
+def estimator_folders(root):
+  return [str(root / estimator) for estimator in ESTIMATORS]
 
 
-def plan(root, **options):
-  return planning.plan(folders(root), root / 'out', **options)
+def make_plan(root, **options):
+  return planning.make_plan(estimator_folders(root), root / 'out', **options)

@@ -83,7 +83,7 @@ def test_answers_are_those_of_the_evaluation(
   config.eval_only = True
   config.data.test_clips = test_clips
   train.run(config, run_dir)
-  stored = scores.read(run_dir / 'scores' / 'test.npz')
+  stored = scores.read_scores(run_dir / 'scores' / 'test.npz')
 
   model = unik_jax.load(run_dir)
   model.run.config.data.test_clips = test_clips
@@ -339,7 +339,7 @@ def test_files_of_other_joints_say_which(model, tmp_path):
   for path in (folder, table):
     source = recordings.Source(str(path))
     with pytest.raises(UserError, match='trained on.*--layout=openpose_25'):
-      inputs.read(source, model.run.source, False, persons=1)
+      inputs.read(source, model.run.data_layout, False, persons=1)
     layout = inputs.layout_of(model, 'openpose_25')
     ones = inputs.records(model, [source], layout=layout, stated=True)
     (answer,) = model.answer(ones, layout=layout)

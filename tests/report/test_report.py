@@ -52,7 +52,7 @@ def write_run(folder, answers, data_dir, **data):
     'test': {'clips': len(answers.ids), 'loss': 0.0},
   }
   (folder / 'summary.json').write_text(json.dumps(summary))
-  scores.write(folder / 'scores' / 'test.npz', answers)
+  scores.write_scores(folder / 'scores' / 'test.npz', answers)
   return folder
 
 

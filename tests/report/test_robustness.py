@@ -17,10 +17,10 @@ from unik_jax.models import network
 from unik_jax.report import robustness
 from unik_jax.run import restore
 from unik_jax.run.checkpoints import Checkpoints
-from unik_jax.run.workdir import claim
+from unik_jax.run.workdir import claim_workdir
 from unik_jax.skeletons.body import limb_joints
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, get_layout
-from unik_jax.step import make_begin
+from unik_jax.step import make_init_state
 
 LIMBS = ('left_arm', 'right_arm', 'left_leg', 'right_leg')
 
@@ -281,12 +281,12 @@ def config(synthetic_dir):
 def folder(config, tmp_path_factory):
   """An untrained run."""
   folder = tmp_path_factory.mktemp('run')
-  claim(folder, config)
+  claim_workdir(folder, config)
   clips = PreparedSplit(config.data, config.data.test_split)
-  restore.write_data(folder, clips.info, clips.class_names)
+  restore.write_data_json(folder, clips.info, clips.class_names)
   net = network.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
-  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
+  state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(0)))
   with Checkpoints(folder / 'checkpoints', 1) as saved:
     saved.save(7, state, wait=True)
   return folder
@@ -401,10 +401,10 @@ def test_a_layout_without_limbs_has_no_curve_of_them(config, folder):
   run = restore.load_run(folder)
   joints = tuple(f'point_{i}' for i in range(17))
   bones = tuple((joint, joints[0]) for joint in joints[1:])
-  layout = type(run.source)('points', joints, bones, joints[0])
+  layout = type(run.data_layout)('points', joints, bones, joints[0])
   clips = PreparedSplit(config.data, config.data.test_split)
   found = robustness.curves(
-    run._replace(source=layout),
+    run._replace(data_layout=layout),
     [clips[i] for i in range(8)],
     strengths={'joints': (0.5,), 'left_leg': (1.0,)},
   )

@@ -79,7 +79,9 @@ def figures(workdir):
   """The losses of a run, and its answers to the test clips."""
   text = (workdir / 'metrics.jsonl').read_text()
   losses = [json.loads(x).get('loss') for x in text.splitlines()]
-  return [x for x in losses if x], scores.read(workdir / 'scores' / 'test.npz')
+  return [x for x in losses if x], scores.read_scores(
+    workdir / 'scores' / 'test.npz'
+  )
 
 
 @pytest.fixture(scope='module')

@@ -39,6 +39,25 @@ def test_pairs_of_arms_and_legs_are_the_limbs_joints(name):
   assert all(sorted(limb) in lefts for limb in limbs)
 
 
+def test_pairs_by_part_of_two_layouts():
+  unik = LAYOUTS['unik_17']
+  names = {
+    tuple(sorted(unik.joints[a].removeprefix('left_') for a, _ in group))
+    for group in pairs_by_part(unik)
+  }
+  assert names == {('elbow', 'shoulder', 'wrist'), ('ankle', 'hip', 'knee')}
+  mediapipe = LAYOUTS['mediapipe_33']
+  groups = pairs_by_part(mediapipe)
+  assert sum(map(len, groups)) == 16
+  group_of = {
+    mediapipe.joints[a]: n for n, g in enumerate(groups) for a, _ in g
+  }
+  assert group_of['left_foot_index'] == group_of['left_hip']
+  assert group_of['left_heel'] == group_of['left_hip']
+  assert group_of['left_index'] == group_of['left_shoulder']
+  assert group_of['left_index'] != group_of['left_hip']
+
+
 @pytest.mark.parametrize('name', sorted(LAYOUTS))
 def test_sides_follow_the_joint_names(name):
   layout = LAYOUTS[name]

@@ -16,11 +16,11 @@ from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
-from unik_jax.run import restore
+from unik_jax.run import paths, restore
 from unik_jax.run.checkpoints import Checkpoints
-from unik_jax.run.workdir import claim
+from unik_jax.run.workdir import claim_workdir
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, get_layout
-from unik_jax.step import make_begin
+from unik_jax.step import make_init_state
 from unik_jax.visualize import analysis, animation, drawing, figures, projection
 
 LAYOUT = get_layout('unik_17')
@@ -47,12 +47,14 @@ def tiny(data_dir):
 
 def write_run(folder, config, change):
   """A run's folder, its weights the initial ones plus `change`."""
-  claim(folder, config)
+  claim_workdir(folder, config)
   clips = PreparedSplit(config.data, config.data.test_split)
-  restore.write_data(folder, clips.info, clips.class_names)
+  restore.write_data_json(folder, clips.info, clips.class_names)
   net = network.from_config(config)
   _, optimizer = optim.from_config(config, steps_per_epoch=1)
-  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(config.seed)))
+  state = jax.jit(make_init_state(optimizer))(
+    *net.init(jax.random.key(config.seed))
+  )
   before = jax.device_get(state.params)
   state.params = jax.tree.map(lambda a: a + change, state.params)
   with Checkpoints(folder / 'checkpoints', 1) as saved:
@@ -105,7 +107,9 @@ def test_a_run_that_started_from_another(run, tmp_path):
   write_run(tmp_path / 'second', config, 0.5)
   second = restore.load_run(tmp_path / 'second')
   steps = pathlib.Path(config.init_from) / 'checkpoints'
-  restore.write_started(second.folder, restore.newest(config.init_from))
+  restore.write_started_from(
+    second.folder, restore.find_checkpoint(config.init_from)
+  )
 
   def check(words, change):
     before, where = analysis.first_dependencies(second)
@@ -120,7 +124,7 @@ def test_a_run_that_started_from_another(run, tmp_path):
   check('step 5', 0)
   shutil.rmtree(steps / '5')
   check('step 7 (as it is now; the run started from step 5)', 0.3)
-  (second.folder / restore.STARTED).unlink()
+  (second.folder / paths.STARTED_FROM).unlink()
   check('step 7 (as it is now; the run started from an unknown one)', 0.3)
   shutil.rmtree(config.init_from)
   lines = list(figures.matrices(second, tmp_path / 'out'))

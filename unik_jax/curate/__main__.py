@@ -1,13 +1,14 @@
-"""Makes a dataset of skeletons of what pose estimators see in videos.
+"""Builds a dataset of skeletons from several pose estimators' output.
 
   python -m unik_jax.curate --experts=DIR,DIR,DIR --out=DIR
     [--labels=FILE.csv] [--label_map=kinetics_320]
 
-A DIR holds one estimator's output, a file for each video (OpenPose, AlphaPose,
-LCR-Net, COCO, MMPose, MediaPipe, arrays): LABEL/VIDEO.json, or in any folder
-where a table has columns video and label. Persons are followed, experts
-aggregated, gaps filled, and clips with a body in too few frames dropped. The
-same command goes on where it was stopped. See docs/curation.md.
+Each DIR holds one estimator's output, one entry for each video (OpenPose,
+AlphaPose, LCR-Net, COCO, MMPose, MediaPipe, arrays): LABEL/VIDEO.json, or in
+any folder if a table with columns video and label is given. Persons are
+tracked, estimators aggregated, short gaps filled, and clips dropped that show a
+body in too few frames. The same command resumes after a stop. See
+docs/curation.md.
 """
 
 from absl import app, flags
@@ -15,57 +16,69 @@ from absl import app, flags
 from unik_jax import cli
 
 _EXPERTS = flags.DEFINE_list(
-  'experts', [], 'Folders, one for each pose estimator.'
+  'experts', [], "Folders of the estimators' output, comma-separated."
 )
-_OUT = flags.DEFINE_string('out', None, 'Where dataset and report go.')
+_OUT = flags.DEFINE_string('out', None, 'Output folder.')
 _LABELS = flags.DEFINE_string(
-  'labels', None, 'A table: video, label [, source, split, width, height].'
+  'labels', None, 'Table of videos, CSV or JSON (default: class folders).'
 )
 _LABEL_MAP = flags.DEFINE_string(
-  'label_map', None, 'Merges labels: a YAML file, or kinetics_320.'
+  'label_map', None, 'YAML file that merges labels, or kinetics_320.'
 )
 _UNLISTED = flags.DEFINE_enum(
   'unlisted',
   'error',
   ['error', 'keep', 'drop'],
-  'What becomes of a label that the map does not have.',
+  'What to do with a label that the label map lacks (default error).',
 )
 _LAYOUT = flags.DEFINE_string(
-  'layout', None, "Of the clips (default: the experts' own, or unik_17)."
+  'layout', None, "Joint layout (default: the estimators' own, or unik_17)."
 )
 _METHOD = flags.DEFINE_enum(
-  'method', 'robust', ['robust', 'sst_a'], 'Of aggregation; see the docs.'
+  'method', 'robust', ['robust', 'sst_a'], 'Aggregation (default robust).'
 )
-_PERSONS = flags.DEFINE_integer('persons', 2, 'Kept in a clip at most.', 1)
+_PERSONS = flags.DEFINE_integer(
+  'persons', 2, 'Largest number of persons in a clip (default 2).', 1
+)
 _SHARE = flags.DEFINE_float(
-  'share', 0.5, 'Of its frames, in which a clip needs a body.', 0, 1
+  'share', 0.5, 'Minimum share of frames with a body (default 0.5).', 0, 1
 )
-_GAP = flags.DEFINE_integer('gap', 10, 'Frames of a gap that is filled.', 0)
+_GAP = flags.DEFINE_integer(
+  'gap', 10, 'Longest gap to fill, in frames (default 10).', 0
+)
 _WINDOW = flags.DEFINE_integer(
-  'window', 7, 'Frames that smoothing looks at, an odd number; 0: none.', 0
+  'window', 7, 'Smoothing window in frames, odd; 0: none (default 7).', 0
 )
 _GAMMA = flags.DEFINE_float(
-  'gamma', 0.06, "SST-A's least confidence of a frame.", 0, 1
+  'gamma', 0.06, 'Minimum frame confidence of SST-A (default 0.06).', 0, 1
 )
 _LEAST = flags.DEFINE_integer(
-  'least_experts', 2, 'Who must have a video for it to be kept.', 1
+  'least_experts', 2, 'Minimum number of estimators per video (default 2).', 1
 )
-_APART = flags.DEFINE_float(
-  'frames_apart', 0.05, 'By which share experts may differ in length.', 0, 1
+_FRAMES_APART = flags.DEFINE_float(
+  'frames_apart',
+  0.05,
+  'Tolerated share of missing frames (default .05).',
+  0,
+  1,
 )
 _SIZE = flags.DEFINE_list(
-  'image_size', [], "Width and height in pixels, for MediaPipe's fractions."
+  'image_size', [], 'Width and height in pixels, needed for MediaPipe.'
 )
 _FIRST = flags.DEFINE_integer(
-  'first_frame', 0, 'The number of the first frame, for AlphaPose.', 0
+  'first_frame', 0, "Number of AlphaPose's first frame (default 0).", 0
 )
-_TEST = flags.DEFINE_float('test', 0.1, 'Share of sources to test with.', 0, 1)
-_VAL = flags.DEFINE_float('val', 0.0, 'Share to validate with.', 0, 1)
+_TEST = flags.DEFINE_float(
+  'test', 0.1, 'Share of source videos for testing (default 0.1).', 0, 1
+)
+_VAL = flags.DEFINE_float(
+  'val', 0.0, 'Share of source videos for validation (default 0).', 0, 1
+)
 _SKIP_BAD = flags.DEFINE_boolean(
-  'skip_bad', False, 'Go on without bad files, and list them in the report.'
+  'skip_bad', False, 'Skip bad files and list them in the report.'
 )
 _WORKERS = flags.DEFINE_integer(
-  'workers', None, 'Processes (default: one a core).', 1
+  'workers', None, 'Number of processes (default: one per core).', 1
 )
 flags.mark_flag_as_required('out')
 
@@ -77,7 +90,7 @@ def main(argv):
     from unik_jax.curate import build, planning, refinement
     from unik_jax.predict import inputs
 
-    plan = planning.plan(
+    plan = planning.make_plan(
       _EXPERTS.value,
       _OUT.value,
       table=_LABELS.value,
@@ -87,12 +100,12 @@ def main(argv):
       options=refinement.Options(
         method=_METHOD.value,
         persons=_PERSONS.value,
-        share=_SHARE.value,
+        min_share=_SHARE.value,
         gap=_GAP.value,
         window=_WINDOW.value,
         gamma=_GAMMA.value,
-        apart=_APART.value,
-        least=_LEAST.value,
+        frame_tolerance=_FRAMES_APART.value,
+        min_estimators=_LEAST.value,
       ),
       image_size=inputs.size_of(_SIZE.value) if _SIZE.value else None,
       first_frame=_FIRST.value,
@@ -100,7 +113,7 @@ def main(argv):
       test=_TEST.value,
       val=_VAL.value,
     )
-    build.make(plan, _WORKERS.value, print)
+    build.build_dataset(plan, _WORKERS.value, print)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,8 @@
-"""How far poses are from the truth: MPJPE and PCK.
+"""Pose accuracy against ground truth: MPJPE and PCK.
 
-A joint that the truth does not have counts nowhere.
+Joints that are missing in the ground truth are ignored.
+
+Shape legend: T frames, V joints, D coordinates.
 """
 
 import numpy as np
@@ -9,13 +11,13 @@ from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import Layout
 
 
-def distances(poses: np.ndarray, truth: np.ndarray) -> np.ndarray:
-  """(..., V) between joints; NaN where either is missing.
+def joint_distances(poses: np.ndarray, truth: np.ndarray) -> np.ndarray:
+  """Returns the distances (..., V) between joints, NaN where one is missing.
 
   Args:
-    poses: (..., V, D), zeros or NaN where missing; any channels beyond the
-      truth's are left aside.
-    truth: (..., V, D) of two or three coordinates.
+    poses: (..., V, D), zeros or NaN where missing. Channels beyond those of the
+      ground truth, such as a confidence, are ignored.
+    truth: (..., V, D) with two or three coordinates.
 
   Raises:
     UserError: shapes differ.
@@ -23,19 +25,19 @@ def distances(poses: np.ndarray, truth: np.ndarray) -> np.ndarray:
   dims = truth.shape[-1]
   if poses.shape[:-1] != truth.shape[:-1] or poses.shape[-1] < dims:
     raise UserError(
-      f'poses of shape {poses.shape} cannot be compared with truth of shape'
-      f' {truth.shape}; both need the same frames and joints'
+      f'poses: expected the frames and joints of the ground truth, shape'
+      f' {truth.shape}; got shape {poses.shape}. Cut or convert one of the two'
     )
   poses = poses[..., :dims]
   known = poses.any(-1) & truth.any(-1)
-  apart = np.linalg.norm(np.float64(poses) - truth, axis=-1)
-  return np.where(known, apart, np.nan)
+  distance = np.linalg.norm(np.float64(poses) - truth, axis=-1)
+  return np.where(known, distance, np.nan)
 
 
 def mpjpe(
   poses: np.ndarray, truth: np.ndarray, scale: np.ndarray | None = None
 ) -> float:
-  """The mean per-joint position error, over joints that both have.
+  """Returns the mean per-joint position error, over joints that both have.
 
     mean over frames and joints of |pose - truth| / scale
 
@@ -44,20 +46,20 @@ def mpjpe(
   Args:
     poses: (T, V, D), zeros or NaN where missing.
     truth: (T, V, D).
-    scale: (T,) lengths to divide by; by default 1, so that the error is in the
-      units of the truth.
+    scale: (T,) lengths to divide by (default: 1, an error in the units of the
+      ground truth).
 
   Returns:
-    NaN where there is nothing to compare.
+    The error; NaN if there is nothing to compare.
 
   Raises:
-    UserError: as `distances`.
+    UserError: shapes differ.
   """
-  apart = distances(poses, truth)
+  distance = joint_distances(poses, truth)
   if scale is not None:
-    apart = apart / np.where(scale > 0, scale, np.nan)[:, None]
-  known = np.isfinite(apart)
-  return float(apart[known].mean()) if known.any() else float('nan')
+    distance = distance / np.where(scale > 0, scale, np.nan)[:, None]
+  known = np.isfinite(distance)
+  return float(distance[known].mean()) if known.any() else float('nan')
 
 
 def pck(
@@ -66,51 +68,51 @@ def pck(
   scale: np.ndarray,
   threshold: float = 0.2,
 ) -> float:
-  """The percentage of correct keypoints, as a fraction.
+  """Returns the percentage of correct keypoints, as a fraction.
 
     share of the truth's joints with |pose - truth| <= threshold scale
 
-  A joint that the poses miss is not correct. Yang and Ramanan, "Articulated
-  Human Detection with Flexible Mixtures of Parts", TPAMI 2013; with the torso
-  for scale as in Sapp and Taskar, "MODEC", CVPR 2013.
+  A joint that is missing in the poses is wrong. Yang and Ramanan, "Articulated
+  Human Detection with Flexible Mixtures of Parts", TPAMI 2013; scaled by the
+  torso as in Sapp and Taskar, "MODEC", CVPR 2013.
 
   Args:
     poses: (T, V, D), zeros or NaN where missing.
     truth: (T, V, D).
-    scale: (T,) such as of `length`.
-    threshold: by how much of it a joint may be off.
+    scale: (T,) lengths, as from `segment_lengths`.
+    threshold: largest distance of a correct joint, in units of `scale`.
 
   Returns:
-    NaN where the truth has no joint.
+    From 0 to 1; NaN if the ground truth has no joint.
 
   Raises:
-    UserError: as `distances`.
+    UserError: shapes differ.
   """
-  apart = distances(poses, truth)
+  distance = joint_distances(poses, truth)
   known = np.isfinite(truth).all(-1) & truth.any(-1)
   known &= np.isfinite(scale)[:, None]
   with np.errstate(invalid='ignore'):
-    right = apart <= threshold * scale[:, None]
-  return float(right[known].mean()) if known.any() else float('nan')
+    correct = distance <= threshold * scale[:, None]
+  return float(correct[known].mean()) if known.any() else float('nan')
 
 
-def length(
+def segment_lengths(
   poses: np.ndarray,
   layout: Layout,
   ends: tuple[str, str] = ('left_shoulder', 'right_hip'),
 ) -> np.ndarray:
-  """(T,) distance between two joints, by default across the torso.
+  """Returns the distance (T,) of two joints, by default across the torso.
 
   Args:
     poses: (T, V, D), zeros or NaN where missing.
-    layout: of the joints.
-    ends: names of the two.
+    layout: joint layout.
+    ends: names of the two joints.
 
   Returns:
-    NaN where one of them is missing.
+    (T,), NaN where one of the joints is missing.
 
   Raises:
     UserError: the layout has no such joint.
   """
   a, b = (poses[:, layout.index(joint)] for joint in ends)
-  return distances(a[:, None], b[:, None])[:, 0]
+  return joint_distances(a[:, None], b[:, None])[:, 0]

@@ -1,120 +1,123 @@
-"""A whole folder of videos, by all cores, in a way that can be gone on with.
+"""Builds a dataset from a whole folder of videos, on all cores, resumable.
 
 OUT/dataset/            what `skeleton_folder` reads
   clips/VIDEO.npz         keypoints (M, T, V, 3), image_size
   manifest.csv            file, label, split, id
   layout.yaml
-OUT/records.jsonl       a line for each video, written as it is done
+OUT/records.jsonl       one line for each video, written when it is done
 OUT/report.json, OUT/report.html
 """
 
 import contextlib
 import csv
 import functools
-import json
-import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import tqdm
 import yaml
 
-from unik_jax.curate import jobs, planning, splitting, tallies
+from unik_jax.curate import (
+  clip_writer,
+  planning,
+  records,
+  splitting,
+  summary,
+)
 from unik_jax.curate.planning import Plan
 from unik_jax.data.formats.user import settings
 from unik_jax.errors import UserError
 from unik_jax.runtime import atomic_files
+from unik_jax.runtime.json_files import write_json_table
 from unik_jax.runtime.pool import ordered_map
 from unik_jax.skeletons.layouts import BUILT_IN
 
-RECORDS = 'records.jsonl'
 REPORT = 'report.json'
-_WORTH_WORKERS = 16  # clips; fewer are done before processes have started
+_WORTH_WORKERS = 16  # clips; fewer are refined before processes have started
 
 
-def make(
+def build_dataset(
   plan: Plan,
   workers: int | None = None,
-  tell: Callable[[str], None] = lambda line: None,
+  log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-  """Everything: clips, the dataset's list, and the report.
+  """Writes the clips, the dataset's files and the report.
 
   Args:
-    plan: what is to be made.
-    workers: as for `run`.
-    tell: told what was noticed, and what came of it.
+    plan: what to build.
+    workers: as in `refine_videos`.
+    log: receives notes and results as lines of text.
 
   Returns:
-    The figures of `tallying.tally`.
+    The figures of `summary.summarize_records`.
 
   Raises:
-    UserError: as `run` and `write_dataset`.
+    UserError: as in `refine_videos` and `write_dataset_files`.
   """
   for note in plan.notes:
-    tell(f'note: {note}')
+    log(f'note: {note}')
   try:
     from unik_jax.curate import report
-  except UserError as error:  # of matplotlib, told before long work
+  except UserError as error:  # no matplotlib; logged before the long work
     report = None
-    tell(f'note: no page will be made, as {error}')
-  known = marks(plan)
-  if before := run(plan, known, workers):
-    tell(f'{before:,} of {len(plan.videos):,} videos were done before.')
-  splits, notes = write_dataset(plan, known)
-  found = tallies.tally(plan, records(plan, known), splits)
-  found['notes'] += notes
-  for note in found['notes'][len(plan.notes) :]:
-    tell(f'note: {note}')
-  with atomic_files.atomic_write(plan.out / REPORT) as part:
-    part.write_text(json.dumps(found, indent=1) + '\n')
-  clips = found['clips']
-  tell(f'{clips["kept"]:,} clips kept, {clips["dropped"]:,} dropped.')
-  for kind, count in found['dropped'].items():
-    example = next(c for c in found['dropped_clips'] if c['kind'] == kind)
-    tell(f'  {count:,}: {kind}, as {example["video"]}: {example["reason"]}')
-  if bad := found['bad_files']:
-    tell(f'{len(bad):,} bad files left out, the first: {bad[0]["reason"]}')
-  places = [plan.out / REPORT]
+    log(f'note: no report.html will be written, as {error}')
+  fingerprints = records.video_fingerprints(plan)
+  if done := refine_videos(plan, fingerprints, workers):
+    log(f'{done:,} of {len(plan.videos):,} videos were done before.')
+  splits, notes = write_dataset_files(plan, fingerprints)
+  figures = summary.summarize_records(
+    plan, records.read_records(plan, fingerprints), splits
+  )
+  figures['notes'] += notes
+  for note in figures['notes'][len(plan.notes) :]:
+    log(f'note: {note}')
+  write_json_table(plan.out / REPORT, figures)
+  _log_results(figures, log)
+  pages = [plan.out / REPORT]
   if report:
-    places.append(report.write_page(plan, found, splits))
-  tell('The report is in ' + ' and '.join(map(str, places)))
-  return found
+    pages.append(report.write_page(plan, figures, splits))
+  log('The report is in ' + ' and '.join(map(str, pages)))
+  return figures
 
 
-def marks(plan: Plan) -> list[str | None]:
-  """What `working.fingerprint` says of each video; None of those left out."""
-  return [
-    None if name is None else jobs.fingerprint(plan.work, video)
-    for video, name in zip(plan.videos, plan.classes, strict=True)
-  ]
+def _log_results(figures, log):
+  clips = figures['clips']
+  log(f'{clips["kept"]:,} clips kept, {clips["dropped"]:,} dropped.')
+  for kind, count in figures['dropped'].items():
+    example = next(c for c in figures['dropped_clips'] if c['kind'] == kind)
+    log(f'  {count:,}: {kind}, as {example["video"]}: {example["reason"]}')
+  if bad := figures['bad_files']:
+    log(f'{len(bad):,} bad files skipped, the first: {bad[0]["reason"]}')
 
 
-def run(plan: Plan, known: list[str | None], workers: int | None = None) -> int:
-  """Refines all videos that are not done yet.
+def refine_videos(
+  plan: Plan, fingerprints: list[str | None], workers: int | None = None
+) -> int:
+  """Refines all videos that are not done yet, and records each one.
 
   Args:
-    plan: what is to be made.
-    known: of `marks`.
-    workers: processes; None for as many as there are cores.
+    plan: what to refine.
+    fingerprints: from `records.video_fingerprints`.
+    workers: number of processes (default: one per core).
 
   Returns:
-    How many were done before.
+    The number of videos that were done before.
 
   Raises:
-    UserError: a bad file, with how to go on; what is done stays done.
+    UserError: a bad file, with how to skip it. Finished videos stay done.
   """
-  path = plan.out / RECORDS
+  path = plan.out / records.RECORDS
   _make_folder(plan.out)
-  # Of each record what counts alone: there may be a hundred thousand.
+  # Only what `_is_done` needs of each record: there may be a hundred thousand.
   done = {
     record['video']: (record['print'], bool(record['bad']), 'reason' in record)
-    for record in _lines(path)
+    for record in records.read_lines(path)
   }
   items = [
     (video, mark)
-    for video, mark in zip(plan.videos, known, strict=True)
+    for video, mark in zip(plan.videos, fingerprints, strict=True)
     if mark is not None
   ]
   todo = [
@@ -130,21 +133,20 @@ def run(plan: Plan, known: list[str | None], workers: int | None = None) -> int:
     delay=1,
     mininterval=1 if sys.stderr.isatty() else 30,
   )
-  with progress:
-    results = ordered_map(
-      functools.partial(jobs.make, plan.work),
-      todo,
-      count=len(todo),
-      worth=_WORTH_WORKERS,
-      workers=workers,
-    )
-    with contextlib.closing(results):
-      try:
-        for _, result in results:
-          _append(path, result())
-          progress.update()
-      except ChildProcessError as error:
-        raise UserError(f'{error}. The same command resumes.') from None
+  results = ordered_map(
+    functools.partial(clip_writer.write_clip, plan.setup),
+    todo,
+    count=len(todo),
+    worth=_WORTH_WORKERS,
+    workers=workers,
+  )
+  with progress, contextlib.closing(results):
+    try:
+      for _, result in results:
+        records.append_record(path, result())
+        progress.update()
+    except ChildProcessError as error:
+      raise UserError(f'{error}. The same command resumes.') from None
   return len(items) - len(todo)
 
 
@@ -153,117 +155,76 @@ def _make_folder(path):
     path.mkdir(parents=True, exist_ok=True)
   except OSError as error:
     raise UserError(
-      f'{path} cannot be made ({error.strerror or error}); {atomic_files.ROOM}'
-    ) from error
-
-
-def _is_done(plan, video, mark, record):
-  before, is_bad, is_dropped = record or (None, False, False)
-  if before != mark or (is_bad and not plan.work.skip_bad):
-    return False  # a bad file is read again, so that it is told
-  return is_dropped or jobs.clip_path(plan.work, video).exists()
-
-
-def _append(path, record):
-  """Adds a line: a kill leaves one that is broken, which the next one ends."""
-  try:
-    with path.open('a') as file:
-      file.write('\n' * _is_broken(path) + json.dumps(record) + '\n')
-  except OSError as error:
-    raise UserError(
-      f'{path} cannot be written ({error.strerror or error});'
+      f'{path}: cannot be created ({error.strerror or error});'
       f' {atomic_files.ROOM}'
     ) from error
 
 
-def _is_broken(path):
-  """Whether the last line has no end."""
-  with path.open('rb') as file:
-    if not file.seek(0, os.SEEK_END):
-      return False
-    file.seek(-1, os.SEEK_END)
-    return file.read() != b'\n'
+def _is_done(plan, video, mark, record):
+  """Whether a video's record is valid, and its clip exists if it is kept."""
+  old_mark, has_bad_file, is_dropped = record or (None, False, False)
+  if old_mark != mark:
+    return False
+  if has_bad_file and not plan.setup.skip_bad:
+    return False  # reads the bad file again, to report its error
+  return is_dropped or clip_writer.clip_path(plan.setup, video).exists()
 
 
-def _lines(path: pathlib.Path) -> Iterator[dict[str, Any]]:
-  """The records in a file, later ones of a video last; broken lines are not."""
-  if not path.exists():
-    return
-  with path.open() as file:
-    for line in file:
-      with contextlib.suppress(ValueError):  # cut short by a kill
-        record = json.loads(line)
-        if (
-          isinstance(record, dict)
-          and {'video', 'print', 'bad'} <= record.keys()
-        ):
-          yield record
-
-
-def records(
-  plan: Plan, known: list[str | None]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-  """(number of the video, its record) of all that is done, one at a time."""
-  numbers = {video.name: n for n, video in enumerate(plan.videos)}
-  found = set()
-  for record in _lines(plan.out / RECORDS):
-    n = numbers.get(record['video'])
-    if n is not None and n not in found and known[n] == record['print']:
-      found.add(n)
-      yield n, record
-
-
-def write_dataset(
-  plan: Plan, known: list[str | None]
+def write_dataset_files(
+  plan: Plan, fingerprints: list[str | None]
 ) -> tuple[dict[str, str], list[str]]:
-  """The list of kept clips, so that `skeleton_folder` reads the folder.
+  """Writes manifest.csv and layout.yaml, for `skeleton_folder` to read.
 
   Args:
-    plan: of which all is done.
-    known: of `marks`.
+    plan: whose videos are all done.
+    fingerprints: from `records.video_fingerprints`.
 
   Returns:
-    The split of each kept video, by its name, and what was noticed.
+    The split of each kept video by its name, and notes for the user.
 
   Raises:
-    UserError: too few are left for two splits.
+    UserError: no clip was kept, or too few sources for two splits.
   """
   persons = {
     n: record['persons']
-    for n, record in records(plan, known)
+    for n, record in records.read_records(plan, fingerprints)
     if 'reason' not in record
   }
   kept = sorted(persons)
   if not kept:
     raise UserError(
-      f'{plan.out / RECORDS}: none of {len(plan.videos):,} clips was kept; it'
-      ' has the reason for each'
+      f'{plan.out / records.RECORDS}: expected clips that are kept, got none of'
+      f' {len(plan.videos):,}. Read `reason` there'
     )
-  chosen = [plan.videos[n] for n in kept]
+  videos = [plan.videos[n] for n in kept]
   classes = [plan.classes[n] for n in kept]
-  splits, notes = [video.split for video in chosen], []
+  splits, notes = [video.split for video in videos], []
   if not splits[0]:
-    sources = [video.source for video in chosen]
-    splits, notes = splitting.divide(
+    sources = [video.source for video in videos]
+    splits, notes = splitting.split_clips(
       list(zip(sources, classes, strict=True)), plan.test, plan.val
     )
-  root = plan.out / planning.CLIPS
+  folder = plan.out / planning.CLIPS
   rows = [
-    (f'{root.name}/{v.name}.npz', label, split, v.name)
-    for v, label, split in zip(chosen, classes, splits, strict=True)
+    (f'{folder.name}/{v.name}.npz', label, split, v.name)
+    for v, label, split in zip(videos, classes, splits, strict=True)
   ]
-  with atomic_files.atomic_write(root.parent / 'manifest.csv') as part:
+  with atomic_files.atomic_write(folder.parent / 'manifest.csv') as part:
     with part.open('w', newline='', encoding='utf-8') as file:
       csv.writer(file).writerows([('file', 'label', 'split', 'id'), *rows])
-  stated = {
-    'layout': plan.work.layout.name,
+  _write_layout(folder.parent, plan.setup.layout, max(persons.values()))
+  return {v.name: s for v, s in zip(videos, splits, strict=True)}, notes
+
+
+def _write_layout(folder: pathlib.Path, layout, persons):
+  table = {
+    'layout': layout.name,
     'units': 'pixels',
-    'persons': max(persons.values()),
+    'persons': persons,
     'confidence': True,
   }
-  if plan.work.layout.name not in BUILT_IN:
-    del stated['layout']
-    stated |= plan.work.layout.to_dict()
-  with atomic_files.atomic_write(root.parent / settings.NAME) as part:
-    part.write_text(yaml.safe_dump(stated, sort_keys=False))
-  return {v.name: s for v, s in zip(chosen, splits, strict=True)}, notes
+  if layout.name not in BUILT_IN:
+    del table['layout']
+    table |= layout.to_dict()
+  with atomic_files.atomic_write(folder / settings.NAME) as part:
+    part.write_text(yaml.safe_dump(table, sort_keys=False))

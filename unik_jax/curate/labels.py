@@ -1,12 +1,13 @@
-"""Labels merged into classes, by a map in YAML.
+"""Label maps: YAML files that merge labels into classes.
 
-  merge:                       a class, and the labels that become it
+  merge:                       a class, and the labels that become this class
     making food: [making a cake, making pizza, making sushi]
-  keep: [washing feet, washing hair]      labels that are classes as they are
+  keep: [washing feet, washing hair]      labels that stay unchanged
 
-The paper merges the 400 of Kinetics into 320 by what the body does, so that
-"making cakes", "making sushi" and "making pizza" are one. Its list is not
-published; `kinetics_320.yaml` is a suggestion of ours.
+Posetics merges the 400 labels of Kinetics into 320 classes by body motion, so
+that "making cakes", "making sushi" and "making pizza" are one class (Yang et
+al., "UNIK", BMVC 2021, section 4). The authors' list is not published;
+`kinetics_320.yaml` is a suggestion by this project.
 """
 
 import difflib
@@ -23,14 +24,15 @@ KINETICS = 'kinetics_320'
 _UNLISTED = ('error', 'keep', 'drop')
 
 
-def read(path: str | os.PathLike) -> dict[str, str]:
-  """The class of each label.
+def read_label_map(path: str | os.PathLike) -> dict[str, str]:
+  """Returns the class of each label in a label map.
 
   Args:
     path: of the YAML file, or 'kinetics_320'.
 
   Raises:
-    UserError: it cannot be read, is not of the form, or has a label twice.
+    UserError: the file cannot be read or is malformed, or a label is in two
+      classes.
   """
   if str(path) == KINETICS:
     folder = importlib.resources.files(__package__)
@@ -42,63 +44,75 @@ def read(path: str | os.PathLike) -> dict[str, str]:
   except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
     raise UserError(f'{path}: cannot be read: {error}') from None
   if not isinstance(table, dict) or not table.keys() <= {'merge', 'keep'}:
+    keys = sorted(map(str, table)) if isinstance(table, dict) else table
     raise UserError(
-      f'{path}: keys merge and keep are due, as in `merge: {{making food:'
-      ' [making pizza, making sushi]}}` and `keep: [washing feet]`'
+      f'{path}: expected the keys merge and keep, got {keys!r}. Write'
+      ' `merge: {making food: [making pizza, making sushi]}` and'
+      ' `keep: [washing feet]`'
     )
-  merged, kept = table.get('merge') or {}, table.get('keep') or []
-  if not isinstance(merged, dict) or not isinstance(kept, list):
-    raise UserError(f'{path}: merge is a table of classes, and keep a list')
+  merged, unchanged = table.get('merge') or {}, table.get('keep') or []
+  for key, value, form in (
+    ('merge', merged, dict),
+    ('keep', unchanged, list),
+  ):
+    if not isinstance(value, form):
+      kind = 'a table of classes' if form is dict else 'a list of labels'
+      raise UserError(f'{path}, {key}: expected {kind}, got {value!r}')
   classes = {}
-  for name, labels in [*merged.items(), *((label, [label]) for label in kept)]:
+  for name, labels in [*merged.items(), *((x, [x]) for x in unchanged)]:
     if not isinstance(labels, list):
-      raise UserError(f'{path}: class {name!r} needs a list of labels')
+      raise UserError(
+        f'{path}, class {name!r}: expected a list of labels, got {labels!r}'
+      )
     for label in (name, *labels):
-      # YAML takes yes, no, on, off and 12 for something else.
+      # YAML reads yes, no, on, off and 12 as booleans and a number.
       if not isinstance(label, str) or not label.strip():
         raise UserError(
-          f'{path}: {label!r} (class {name!r}) is no text; quote it'
+          f'{path}, class {name!r}: expected text, got {label!r}. Put it in'
+          ' quotes'
         )
     for label in labels:
       if label in classes:
         raise UserError(
-          f'{path}: label {label!r} is in class {classes[label]!r} and in'
-          f' {name!r}; leave it in one of them'
+          f'{path}: label {label!r} is in the classes {classes[label]!r} and'
+          f' {name!r}. Remove it from one of them'
         )
       classes[label] = name
   if not classes:
-    raise UserError(f'{path}: no label in it')
+    raise UserError(f'{path}: expected at least one label, got none')
   return classes
 
 
-def merge(
+def merge_labels(
   labels: Iterable[tuple[str, str]],
   classes: dict[str, str],
-  where: str,
+  map_name: str,
   unlisted: str = 'error',
 ) -> list[str | None]:
-  """The class of each label, None for one that is dropped.
+  """Returns the class of each label, None for a label that is dropped.
 
   Args:
-    labels: (label, the place that has it) each.
-    classes: of `read`.
-    where: the map, to be named in errors.
-    unlisted: what becomes of a label that the map does not have: 'error',
-      'keep' as a class of its own, or 'drop'.
+    labels: pairs (label, place of the label for errors).
+    classes: from `read_label_map`.
+    map_name: name of the label map for errors.
+    unlisted: what to do with a label that the map lacks: 'error', 'keep' it as
+      a class, or 'drop' its clips.
 
   Raises:
-    UserError: a label that the map does not have, with the nearest ones.
+    UserError: the map lacks a label, and `unlisted` is 'error'.
   """
   if unlisted not in _UNLISTED:
-    raise UserError(f'unlisted: {unlisted!r}; use one of {_UNLISTED}')
-  out = []
+    raise UserError(
+      f'unlisted: expected one of {", ".join(_UNLISTED)}; got {unlisted!r}'
+    )
+  merged = []
   for label, place in labels:
     if label not in classes and unlisted == 'error':
       near = difflib.get_close_matches(label, classes, 1, 0.7)
       raise UserError(
-        f'{place}: label {label!r} is not in {where}'
+        f'{place}: label {label!r} is not in {map_name}'
         + (f', which has {near[0]!r}' if near else '')
-        + '; add it there, or go on with --unlisted=keep or --unlisted=drop'
+        + '. Add it there, or use --unlisted=keep or --unlisted=drop'
       )
-    out.append(classes.get(label, label if unlisted == 'keep' else None))
-  return out
+    merged.append(classes.get(label, label if unlisted == 'keep' else None))
+  return merged

@@ -1,4 +1,4 @@
-"""What is to be curated, checked before long work."""
+"""Plans: everything to curate, checked before the long work starts."""
 
 import dataclasses
 import os
@@ -6,31 +6,32 @@ import pathlib
 from collections.abc import Sequence
 
 from unik_jax.curate import aggregation, labels, splitting, videos
-from unik_jax.curate import estimators as reading
-from unik_jax.curate.jobs import Work
+from unik_jax.curate.bodies import common_layout
+from unik_jax.curate.clip_writer import Setup
+from unik_jax.curate.estimators import Estimator, open_estimator
 from unik_jax.curate.refinement import METHODS, Options
 from unik_jax.curate.videos import Video
 from unik_jax.errors import UserError
-from unik_jax.skeletons.layouts import get_layout
+from unik_jax.skeletons.layouts import Layout, get_layout
 
-CLIPS = os.path.join('dataset', 'clips')  # below the folder of everything
-_TRIED = 20  # files of an expert that may be bad before its layout is known
+CLIPS = os.path.join('dataset', 'clips')  # below the output folder
+_LAYOUT_SAMPLES = 20  # files per estimator to try before its layout is known
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """What is to be made, checked before long work.
+  """Everything to curate.
 
   Attributes:
-    work: what is the same for all videos.
-    videos: in the order of their names.
-    classes: of each video, None where its label is dropped.
-    out: the folder of everything.
-    test, val: shares of sources, where no table gives splits.
-    notes: what the user should know.
+    setup: settings shared by all videos.
+    videos: sorted by name.
+    classes: each video's class, None if its label is dropped.
+    out: output folder.
+    test, val: shares of sources, used if no table gives splits.
+    notes: for the user.
   """
 
-  work: Work
+  setup: Setup
   videos: list[Video]
   classes: list[str | None]
   out: pathlib.Path
@@ -39,7 +40,7 @@ class Plan:
   notes: tuple[str, ...]
 
 
-def plan(
+def make_plan(
   folders: Sequence[str],
   out: str | os.PathLike,
   *,
@@ -54,88 +55,106 @@ def plan(
   test: float = 0.1,
   val: float = 0.0,
 ) -> Plan:
-  """All that can be checked without reading every video.
+  """Checks everything that can be checked without reading each video.
 
   Args:
-    folders: of the experts' output.
-    out: where everything goes.
-    table: of labels, as for `videos.find`.
-    label_map: as for `labels.read`; None to leave labels as they are.
-    unlisted: as for `labels.merge`.
-    layout: name of that which clips are to have; None for
-      `experts.common_layout`.
+    folders: estimators' output, one folder for each.
+    out: output folder.
+    table: of labels, as in `videos.list_videos`.
+    label_map: as in `labels.read_label_map`; None to leave labels unchanged.
+    unlisted: as in `labels.merge_labels`.
+    layout: name of the clips' joint layout (default:
+      `bodies.common_layout`).
     options: how clips are refined.
-    image_size: as for `videos.find`.
-    first_frame: as for `experts.read`.
-    skip_bad: whether an expert's bad file is left out.
-    test: share of source videos to test with.
-    val: likewise to validate with.
+    image_size: as in `videos.list_videos`.
+    first_frame: as in `bodies.read_bodies`.
+    skip_bad: whether to skip an estimator's bad file.
+    test: share of source videos for testing.
+    val: share of source videos for validation.
 
   Raises:
-    UserError: what cannot be.
+    UserError: an argument, a folder, a table or a label map is invalid.
   """
   options = options or Options()
   if not folders:
-    raise UserError('no expert; name folders with --experts=DIR,DIR,DIR')
+    raise UserError(
+      '--experts: expected a folder for each estimator, got none. Use'
+      ' --experts=DIR,DIR,DIR'
+    )
   if len({os.path.realpath(folder) for folder in folders}) < len(folders):
-    raise UserError('--experts: a folder is named twice')
-  options = _checked(options, len(folders))
+    raise UserError(
+      f'--experts={",".join(map(str, folders))}: expected different folders,'
+      ' got one of them twice'
+    )
+  options = _check_options(options, len(folders))
   splitting.check_shares(test, val)
   out = pathlib.Path(out).expanduser()
-  experts = [reading.open_expert(folder) for folder in folders]
-  found, notes = videos.find(experts, table, image_size)
-  classes = [video.label for video in found]
+  estimators = [open_estimator(folder) for folder in folders]
+  listed, notes = videos.list_videos(estimators, table, image_size)
+  classes: list[str | None] = [video.label for video in listed]
   if label_map:
-    classes = labels.merge(
-      [(video.label, video.where) for video in found],
-      labels.read(label_map),
+    classes = labels.merge_labels(
+      [(video.label, video.where) for video in listed],
+      labels.read_label_map(label_map),
       str(label_map),
       unlisted,
     )
   names = sorted(set(classes) - {None})
   if len(names) < 2:
     raise UserError(
-      f'{table or folders[0]}: fewer than two classes, {names}; a dataset'
-      ' has at least two'
+      f'{table or folders[0]}: expected at least two classes, got {names}'
     )
-  splitting.check([(v.source, v.split) for v in found if v.split])
-  joints = get_layout(layout) if layout else _common(experts, found)
+  splitting.check_sources([(v.source, v.split) for v in listed if v.split])
+  joints = (
+    get_layout(layout) if layout else _find_common_layout(estimators, listed)
+  )
   for joint in aggregation.COMPARED:
-    joints.index(joint)  # refuses a layout without it
-  work = Work(
-    experts=tuple(experts),
+    joints.index(joint)  # raises a UserError if the layout lacks it
+  setup = Setup(
+    estimators=tuple(estimators),
     layout=joints,
     options=options,
     first_frame=first_frame,
     skip_bad=skip_bad,
     folder=str(out / CLIPS),
   )
-  return Plan(work, found, classes, out, test, val, tuple(notes))
+  return Plan(setup, listed, classes, out, test, val, tuple(notes))
 
 
-def _checked(options, count):
+def _check_options(options, count):
+  """Returns the options with `min_estimators` limited to the estimators."""
   if options.method not in METHODS:
-    raise UserError(f'--method={options.method}; use one of {METHODS}')
+    raise UserError(
+      f'--method: expected one of {", ".join(METHODS)}; got {options.method!r}'
+    )
   if options.method == 'sst_a' and count != 3:
     raise UserError(
-      f'--method=sst_a is of three experts, not of {count}; use robust'
+      f'--method=sst_a: expected three estimators, got {count}. Use'
+      ' --method=robust'
     )
-  least = 3 if options.method == 'sst_a' else min(options.least, count)
-  if not 0 <= options.share <= 1:
-    raise UserError(f'--share={options.share:g}; it is from 0 to 1')
+  if not 0 <= options.min_share <= 1:
+    raise UserError(
+      f'--share: expected a share from 0 to 1, got {options.min_share:g}'
+    )
   if options.window and (options.window % 2 == 0 or options.window < 3):
     raise UserError(
-      f'--window={options.window}; an odd number from 3 is due, or 0 for none'
+      f'--window: expected an odd number of at least 3, or 0 for no smoothing;'
+      f' got {options.window}'
     )
-  return dataclasses.replace(options, least=least)
+  required = 3 if options.method == 'sst_a' else options.min_estimators
+  return dataclasses.replace(options, min_estimators=min(required, count))
 
 
-def _common(experts, found):
-  """The layout of clips, by one file of each expert."""
+def _find_common_layout(
+  estimators: list[Estimator], listed: list[Video]
+) -> Layout:
+  """Returns `bodies.common_layout` from a few files of each estimator."""
   entries = []
-  for n, expert in enumerate(experts):
-    own = [video.entries[n] for video in found if video.entries[n]][:_TRIED]
+  for n, estimator in enumerate(estimators):
+    own = [video.entries[n] for video in listed if video.entries[n]]
     if not own:
-      raise UserError(f'{expert.folder}: none of the videos that are listed')
-    entries.append(own)
-  return reading.common_layout(experts, entries)
+      raise UserError(
+        f'{estimator.folder}: expected some of the listed videos, got none'
+      )
+    entries.append(own[:_LAYOUT_SAMPLES])
+  return common_layout(estimators, entries)

@@ -1,16 +1,23 @@
-"""From what several experts see in a video to one refined clip."""
+"""Refinement: all estimators' bodies in a video become one clip.
+
+Persons are tracked, aggregated and smoothed. A clip is dropped if it does not
+show a body often enough.
+
+Shape legend: N estimators, M persons, T frames, V joints.
+"""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from unik_jax.curate import aggregation, reference, smoothing, tracks
+from unik_jax.curate import aggregation, pose_statistics, smoothing, tracks
 from unik_jax.skeletons.layouts import Layout
 
 METHODS = ('robust', 'sst_a')
 BINS = 20  # of histograms, from 0 to 1
-_SHIFTED = 0.93  # times as far: a frame later fits better than one earlier
+# Largest ratio of distances, one direction to the other, that shows a shift.
+_SHIFT_RATIO = 0.93
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,208 +26,246 @@ class Options:
 
   Attributes:
     method: 'robust', or 'sst_a' as published.
-    persons: M at most.
-    share: of its frames, in which a body must be seen for a clip to be kept.
-    gap: frames that a joint may be missing for to be filled in.
-    window: frames that smoothing looks at, an odd number; 0 for none.
-    gamma: of SST-A: the least confidence of a frame.
-    apart: by which share of its frames experts may differ about how many a
-      video has.
-    least: how many experts there must be.
+    persons: largest number of persons in a clip, M.
+    min_share: smallest share of frames with a body for a clip to be kept.
+    gap: longest gap to fill, in frames.
+    window: number of frames for smoothing, odd; 0 for none.
+    gamma: lowest frame confidence, for SST-A.
+    frame_tolerance: largest difference between the estimators' numbers of
+      frames, as a share of the largest.
+    min_estimators: smallest number of estimators that must have a video.
   """
 
   method: str = 'robust'
   persons: int = 2
-  share: float = 0.5
+  min_share: float = 0.5
   gap: int = smoothing.GAP
   window: int = smoothing.WINDOW
   gamma: float = aggregation.GAMMA
-  apart: float = 0.05
-  least: int = 2
+  frame_tolerance: float = 0.05
+  min_estimators: int = 2
 
 
 class Dropped(Exception):
-  """A clip that is not kept; the message says why, `kind` in a word or two."""
+  """Raised for a clip that is not kept. The message is the reason.
 
-  def __init__(self, kind: str, message: str, share: float | None = None):
+  Attributes:
+    kind: reason in one or two words.
+    body_share: share of frames with a body, None if unknown.
+    notes: of `clip_writer.refine_video`, added there.
+  """
+
+  def __init__(self, kind: str, message: str, body_share: float | None = None):
     super().__init__(message)
     self.kind = kind
-    self.share = share  # of frames with a body, where it is known
+    self.body_share = body_share
+    self.notes: dict[str, Any] = {}
 
 
 class Refined(NamedTuple):
-  """A clip that came of it.
+  """A refined clip.
 
   Attributes:
     clip: (M, T, V, 3).
-    before: (M, N, T, V, 3) what the experts see of these persons.
-    figures: for the report, as `figures` has them.
+    tracks: (M, N, T, V, 3) the same persons as each estimator sees them.
+    figures: what `clip_figures` returns, with the clip's `share`.
   """
 
   clip: np.ndarray
-  before: np.ndarray
-  figures: dict
+  tracks: np.ndarray
+  figures: dict[str, Any]
 
 
-def padded(
-  bodies: list[np.ndarray], whole: list[bool], names: list[str], apart: float
+def pad_to_longest(
+  bodies: list[np.ndarray],
+  has_all_frames: list[bool],
+  names: list[str],
+  tolerance: float,
 ) -> list[np.ndarray]:
-  """All experts' bodies with as many frames as the longest has.
+  """Pads all estimators' bodies with zeros to the longest one's frames.
 
   Args:
-    bodies: of each expert, (M_n, T_n, V, 3).
-    whole: of each, whether its file tells how many frames the video has.
-    names: of the experts.
-    apart: by which share of the longest the others may be shorter.
+    bodies: for each estimator, (M_n, T_n, V, 3).
+    has_all_frames: whether each file covers all frames of the video. If not, it
+      may be shorter by any number of frames.
+    names: of the estimators, for errors.
+    tolerance: largest difference, as a share of the longest. One frame is
+      always allowed.
 
   Raises:
-    Dropped: they differ by more, or nobody is seen by anyone.
+    Dropped: the numbers of frames differ by more, or no frame shows a body.
   """
   lengths = [each.shape[1] for each in bodies]
   longest = max(lengths)
-  told = [n for n, known in zip(lengths, whole, strict=True) if known]
-  if told and longest - min(told) > max(apart * longest, 1):
+  known = [n for n, whole in zip(lengths, has_all_frames, strict=True) if whole]
+  if known and longest - min(known) > max(tolerance * longest, 1):
     each = (f'{k} {n}' for k, n in zip(names, lengths, strict=True))
     raise Dropped(
       'frame count',
-      f'experts disagree on how many frames there are: {", ".join(each)}; are'
-      ' they of the same video, and is none cut short?',
+      f'estimators differ in the number of frames: {", ".join(each)}; check'
+      ' that all files are of the same video, and complete',
     )
   if not any(each.any() for each in bodies):
-    raise Dropped('nobody', f'nobody is seen in any of {longest} frames', 0.0)
+    raise Dropped('nobody', f'no body in any of {longest} frames', 0.0)
   return [
     np.pad(each, ((0, 0), (0, longest - each.shape[1]), (0, 0), (0, 0)))
     for each in bodies
   ]
 
 
-def refine(
+def refine_clip(
   bodies: list[np.ndarray], layout: Layout, options: Options
 ) -> Refined:
-  """One clip.
+  """Tracks, aggregates and smooths the persons of one video.
 
   Args:
-    bodies: of each expert, (M_n, T, V, 3), zeros where missing; see `padded`.
-    layout: of the joints.
-    options: how.
+    bodies: for each estimator, (M_n, T, V, 3), zeros where missing; padded by
+      `pad_to_longest`.
+    layout: joint layout.
+    options: how to refine.
 
   Raises:
-    Dropped: units differ, nobody is followed, or a body is seen in too few
-      frames.
+    Dropped: units differ, no person can be tracked, or too few frames show a
+      body.
   """
   _check_units(bodies)
-  between = max(tracks.BETWEEN, options.gap + 1)
-  before = tracks.follow(bodies, options.persons, between)
-  if not len(before):
-    raise Dropped('nobody', 'nobody is seen for more than a moment', 0.0)
-  made, frames = [], []
-  for experts in before:
-    points = reference.points_of(experts)
-    if options.method == 'sst_a':
-      pose, sure = aggregation.sst_a(experts, layout, options.gamma)
-      there = pose.any(-1) & (sure > 0)[:, None]
-      sure_of = np.broadcast_to(sure[:, None, None], (*pose.shape[:2], 1))
-      pose = np.concatenate([pose, sure_of], -1) * there[..., None]
-    else:
-      pose = aggregation.robust(experts, layout)
-      marked = np.where(pose.any(-1, keepdims=True), pose, np.nan)
-      sure = aggregation.frame_confidence(points, marked[..., :2], layout)
-    made.append(pose)
-    frames.append(sure)
-  made = np.stack(made)
-  possible = before.any((0, 1, 2, 4))  # joints that anyone can tell
-  seen = made.any(-1)
-  bodily = seen[..., possible].mean(-1) >= 0.5
-  share = float(bodily.any(0).mean())
-  if share < options.share:
+  # A filled gap must not join two persons in one row.
+  min_break = max(tracks.MIN_BREAK, options.gap + 1)
+  persons = tracks.track_persons(bodies, options.persons, min_break)
+  if not len(persons):
+    raise Dropped('nobody', 'no body for more than a few frames', 0.0)
+  aggregates, frame_confidences = [], []
+  for poses in persons:
+    aggregate, frame_confidence = _aggregate(poses, layout, options)
+    aggregates.append(aggregate)
+    frame_confidences.append(frame_confidence)
+  aggregates = np.stack(aggregates)
+  # A body is half of the joints that any estimator has in this clip: some
+  # layouts have joints that no estimator gives.
+  available = persons.any((0, 1, 2, 4))
+  present = aggregates.any(-1)
+  has_body = present[..., available].mean(-1) >= 0.5
+  share = float(has_body.any(0).mean())
+  if share < options.min_share:
     raise Dropped(
-      'share',
-      f'a body is seen in {share:.0%} of {seen.shape[1]} frames',
-      share,
+      'share', f'a body in {share:.0%} of {present.shape[1]} frames', share
     )
-  clip = smoothing.smooth(
-    smoothing.fill_short(made, options.gap), options.window
+  clip = smoothing.smooth_clip(
+    smoothing.fill_short_gaps(aggregates, options.gap), options.window
   )
-  return Refined(
-    clip, before, figures(before, made, clip, frames) | {'share': share}
+  figures = clip_figures(persons, aggregates, clip, frame_confidences)
+  return Refined(clip, persons, figures | {'share': share})
+
+
+def _aggregate(poses, layout, options):
+  """Returns (T, V, 3) and (T,): one person's aggregate, frame confidences."""
+  if options.method == 'sst_a':
+    points, frame_confidence = aggregation.aggregate_sst_a(
+      poses, layout, options.gamma
+    )
+    # SST-A has no confidence for each joint: each takes its frame's. A frame
+    # below gamma is not used, as in the paper, so its joints are missing.
+    keep = points.any(-1) & (frame_confidence > 0)[:, None]
+    confidence = np.broadcast_to(
+      frame_confidence[:, None, None], (*points.shape[:2], 1)
+    )
+    aggregate = np.concatenate([points, confidence], -1) * keep[..., None]
+    return aggregate, frame_confidence
+  aggregate = aggregation.aggregate_robust(poses, layout)
+  marked = np.where(aggregate.any(-1, keepdims=True), aggregate, np.nan)
+  frame_confidence = aggregation.frame_confidence(
+    pose_statistics.visible_points(poses), marked[..., :2], layout
   )
+  return aggregate, frame_confidence
 
 
 def _check_units(bodies):
-  """Pixels and fractions of an image are told apart by bodies' sizes."""
+  """Drops a video whose bodies are in pixels and in fractions of the image."""
   sizes = [
-    reference.body_size(reference.points_of(each))
+    pose_statistics.body_size(pose_statistics.visible_points(each))
     for each in bodies
     if each.any()
   ]
   if max(sizes) > 8 * min(sizes):
     raise Dropped(
       'units',
-      'bodies are of sizes '
+      'estimators differ in the size of bodies: '
       + ', '.join(f'{size:.3g}' for size in sizes)
-      + ' by the experts; are all in pixels of the same video?',
+      + '; check that all coordinates are pixels of the same video',
     )
 
 
-def figures(
-  before: np.ndarray,
-  made: np.ndarray,
+def clip_figures(
+  persons: np.ndarray,
+  aggregates: np.ndarray,
   clip: np.ndarray,
-  frames: list[np.ndarray],
-) -> dict:
-  """What a clip adds to the report.
+  frame_confidences: list[np.ndarray],
+) -> dict[str, Any]:
+  """Returns a clip's figures for the report.
 
   Args:
-    before: (M, N, T, V, 3).
-    made: (M, T, V, 3) the aggregate.
-    clip: (M, T, V, 3) the same with gaps filled, smoothed.
-    frames: of each person, (T,) the confidence of frames.
+    persons: (M, N, T, V, 3) as each estimator sees them.
+    aggregates: (M, T, V, 3).
+    clip: (M, T, V, 3) the aggregates with gaps filled, smoothed.
+    frame_confidences: for each person, (T,).
 
   Returns:
-    `persons` and `frames`; of joints, by joint, `bodies` (in how many of these
-    the following is counted), `missing_before`, `missing_made` and
-    `missing_after`; histograms `joint_confidence` and `frame_confidence`; of
-    each expert, `seen`, the share of the persons' frames in which it has them,
-    `apart`, its median distance to the aggregate in sizes of the body, and
-    `shift`, 1 or -1 where it seems to be a frame late or early, else 0.
+    `persons`, `frames`: M and T.
+    `bodies`: number of bodies, frames in which an estimator sees a person.
+    `expert_bodies`: same, counted once for each estimator that sees it.
+    `missing_before`: by joint, how often it is missing in `expert_bodies`.
+    `missing_made`, `missing_after`: same in the `bodies` of the aggregates and
+      of the clip.
+    `joint_confidence`, `frame_confidence`: histograms of `BINS` bins.
+    `seen`: for each estimator, share of `bodies` that it sees.
+    `apart`: for each estimator, median distance to the aggregate in body sizes.
+    `shift`: for each estimator, 1 if it seems to be one frame late, -1 if one
+      frame early, else 0.
   """
-  there = before.any((1, 3, 4))  # (M, T): anyone sees them
-  by_expert = before.any((3, 4)).swapaxes(1, 2)[there]  # (.., N)
-  joints = before.any(-1).swapaxes(1, 2)[there]  # (.., N, V)
-  points = reference.points_of(before)
-  target = reference.points_of(made)[:, None]
-  size = reference.body_size(points)
-  apart = _median_apart(points, target) / size
-  late = _median_apart(points[:, :, 1:], target[:, :, :-1]) / size
-  early = _median_apart(points[:, :, :-1], target[:, :, 1:]) / size
-  # The aggregate is of the expert too, so that neither need be nearer than
-  # it; but without a shift, both are as far.
-  shift = np.select([late < _SHIFTED * early, early < _SHIFTED * late], [1, -1])
-  seen = made.any(-1)
-  sure = np.concatenate(
-    [each[body] for each, body in zip(frames, there, strict=True)]
+  is_seen = persons.any((1, 3, 4))  # (M, T)
+  by_estimator = persons.any((3, 4)).swapaxes(1, 2)[is_seen]  # (bodies, N)
+  joints = persons.any(-1).swapaxes(1, 2)[is_seen]  # (bodies, N, V)
+  points = pose_statistics.visible_points(persons)
+  target = pose_statistics.visible_points(aggregates)[:, None]
+  size = pose_statistics.body_size(points)
+  distance = _median_distance(points, target) / size
+  late = _median_distance(points[:, :, 1:], target[:, :, :-1]) / size
+  early = _median_distance(points[:, :, :-1], target[:, :, 1:]) / size
+  # The estimator is part of the aggregate, which pulls `distance` down, so a
+  # shift need not be nearer than no shift. Without a shift, however, both
+  # directions are equally far.
+  shift = np.select(
+    [late < _SHIFT_RATIO * early, early < _SHIFT_RATIO * late], [1, -1]
   )
+  present = aggregates.any(-1)
+  confidence = np.concatenate(
+    [
+      each[frames]
+      for each, frames in zip(frame_confidences, is_seen, strict=True)
+    ]
+  )
+  is_missing = ~clip.any(-1) & is_seen[..., None]
   return {
     'persons': len(clip),
     'frames': clip.shape[1],
-    'bodies': int(there.sum()),
-    'expert_bodies': int(by_expert.sum()),
-    'missing_before': (~joints & by_expert[..., None]).sum((0, 1)).tolist(),
-    'missing_made': (~seen & there[..., None]).sum((0, 1)).tolist(),
-    'missing_after': (~clip.any(-1) & there[..., None]).sum((0, 1)).tolist(),
-    'joint_confidence': _histogram(made[..., 2][seen]),
-    'frame_confidence': _histogram(sure),
-    'seen': by_expert.mean(0).round(4).tolist(),
-    'apart': apart.round(5).tolist(),
+    'bodies': int(is_seen.sum()),
+    'expert_bodies': int(by_estimator.sum()),
+    'missing_before': (~joints & by_estimator[..., None]).sum((0, 1)).tolist(),
+    'missing_made': (~present & is_seen[..., None]).sum((0, 1)).tolist(),
+    'missing_after': is_missing.sum((0, 1)).tolist(),
+    'joint_confidence': _histogram(aggregates[..., 2][present]),
+    'frame_confidence': _histogram(confidence),
+    'seen': by_estimator.mean(0).round(4).tolist(),
+    'apart': distance.round(5).tolist(),
     'shift': shift.tolist(),
   }
 
 
-def _median_apart(points, target):
-  """(N,) the median distance of joints (M, N, T, V, 2) to the aggregate's."""
-  apart = np.linalg.norm(points - target, axis=-1)
-  apart = np.moveaxis(apart, 1, 0).reshape(points.shape[1], -1)
-  return np.nan_to_num(reference.median(apart), nan=0)
+def _median_distance(points, target):
+  """Returns (N,): median distance of joints (M, N, T, V, 2) to the target."""
+  distance = np.linalg.norm(points - target, axis=-1)
+  distance = np.moveaxis(distance, 1, 0).reshape(points.shape[1], -1)
+  return np.nan_to_num(pose_statistics.nan_median(distance), nan=0)
 
 
 def _histogram(values):

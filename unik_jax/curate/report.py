@@ -4,7 +4,7 @@ import pathlib
 from html import escape
 from typing import Any
 
-from unik_jax.curate import jobs, sheet, splitting
+from unik_jax.curate import clip_writer, sheet, splitting
 from unik_jax.curate.planning import Plan
 from unik_jax.report import charts, shell
 from unik_jax.report.shell import percent, section
@@ -29,7 +29,7 @@ def write_page(
 
   Args:
     plan: what was made.
-    found: of `tallying.tally`.
+    found: of `summary.summarize_records`.
     splits: of each kept video, by its name.
   """
   clips = found['clips']
@@ -87,19 +87,19 @@ def _header(title, found):
 
 def _contact_sheet(plan, splits):
   """Clips by the hash of their names, which no one has chosen."""
-  names = sorted(splits, key=splitting.place)[:SHOWN]
+  names = sorted(splits, key=splitting.hash_position)[:SHOWN]
   videos = {video.name: n for n, video in enumerate(plan.videos)}
   figures = []
   for name in sorted(names):
     n = videos[name]
-    made, notes = jobs.refined(plan.work, plan.videos[n])
+    made, notes = clip_writer.refine_video(plan.setup, plan.videos[n])
     key = ''.join(
       f'<i style="background:{sheet.EXPERTS[i % len(sheet.EXPERTS)]}"></i>'
-      f'{escape(plan.work.experts[e].name)}'
+      f'{escape(plan.setup.estimators[e].name)}'
       for i, e in enumerate(notes['experts'])
     )
     label = f'Skeletons of {name} before and after'
-    drawn = sheet.strip(made.before, made.clip, plan.work.layout, label)
+    drawn = sheet.strip(made.tracks, made.clip, plan.setup.layout, label)
     figures.append(
       f'<figure>{drawn}<figcaption><b>{escape(plan.classes[n])}</b>'
       f' <span class="quiet">{escape(name)}</span>'

@@ -4,7 +4,7 @@ from html import escape
 
 import numpy as np
 
-from unik_jax.curate import reference
+from unik_jax.curate import pose_statistics
 from unik_jax.skeletons.body import bounding_box
 from unik_jax.skeletons.layouts import Layout
 
@@ -33,7 +33,10 @@ def strip(
   if not len(seen):
     return ''
   moments = seen[np.linspace(0, len(seen) - 1, MOMENTS).round().astype(int)]
-  raw, made = reference.points_of(before), reference.points_of(clip)
+  raw, made = (
+    pose_statistics.visible_points(before),
+    pose_statistics.visible_points(clip),
+  )
   raw = raw.swapaxes(0, 1)  # by expert
   bones = layout.bone_indices
   size = 1.15 * max(

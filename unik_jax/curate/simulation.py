@@ -1,11 +1,12 @@
-"""Made-up pose estimators, whose errors are known because we make them.
+"""Simulated pose estimators, with errors of known kind and rate.
 
-Errors are of the kinds that Ronchi and Perona find ("Benchmarking and Error
-Diagnosis in Multi-Instance Pose Estimation", ICCV 2017): jitter around the
-joint, misses far from it, inversions of left and right; with a bias of each
-expert's own (annotators differ on where a hip is) and drop-outs. Errors last
-for some frames, as they do in videos, and experts fail together where a frame
-is hard.
+Errors are of the kinds in Ronchi and Perona, "Benchmarking and Error Diagnosis
+in Multi-Instance Pose Estimation", ICCV 2017: jitter around the joint, misses
+far from it, inversions of left and right. Each estimator also has a bias
+(annotators differ on where a hip is) and drop-outs. Errors last for several
+frames, as in videos, and all estimators fail more often in hard frames.
+
+Shape legend: N estimators, T frames, V joints.
 """
 
 import dataclasses
@@ -18,63 +19,66 @@ from unik_jax.skeletons.body import pairs_by_part
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 LAYOUT = 'unik_17'
-IMAGE = (1280, 720)
-_LASTING = 0.6  # how much of a slow error is still there a frame later
-_HARD, _HARDER = 0.15, 3.0  # share of hard frames, and how much more goes wrong
-_OUT = ('elbow', 'wrist', 'knee', 'ankle')  # worse located than the trunk
+IMAGE = (1280, 720)  # width and height in pixels
+_SLOW_DECAY = 0.6  # correlation of a slow error with that of the next frame
+_HARD_SHARE, _HARD_FACTOR = 0.15, 3.0  # of frames; of rates in those frames
+_LIMBS = ('elbow', 'wrist', 'knee', 'ankle')  # worse located than the trunk
+_LIMB_FACTOR = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Expert:
-  """How often, and by how much, an estimator errs.
+class ErrorModel:
+  """Rates and sizes of an estimator's errors.
 
-  Lengths are of the torso (left shoulder to right hip, some 55 cm), rates of
-  all frames, or of all joints in all frames.
+  Sizes are standard deviations in torso lengths (left shoulder to right hip,
+  about 55 cm). Rates are shares of all frames, or of all joints in all frames.
 
   Attributes:
-    bias: deviation of a joint's constant offset.
-    jitter: deviation of its error in a frame.
-    outliers: rate of joints that are far off.
-    far: deviation of those.
-    swaps: rate of frames with arms or legs swapped.
-    lost_joints: rate of joints that are missing.
-    lost_frames: rate of frames in which nobody is found.
-    sure: usual confidence, before the errors lower it.
+    bias: size of a joint's constant offset.
+    jitter: size of a joint's error in each frame.
+    outliers: rate of outlier joints.
+    outlier_size: size of an outlier's offset.
+    swaps: rate of frames with arms swapped, and of frames with legs swapped.
+    lost_joints: rate of missing joints.
+    lost_frames: rate of frames without a body.
+    confidence: mean confidence of a joint without error.
   """
 
   bias: float
   jitter: float
   outliers: float
-  far: float
+  outlier_size: float
   swaps: float
   lost_joints: float
   lost_frames: float
-  sure: float
+  confidence: float
 
 
-# Three that differ as published ones do: the last one locates joints less well
-# but loses few, the first two lose some.
-EXPERTS = (
-  Expert(0.03, 0.045, 0.015, 0.6, 0.02, 0.04, 0.02, 0.85),
-  Expert(0.035, 0.055, 0.02, 0.6, 0.03, 0.05, 0.03, 0.75),
-  Expert(0.05, 0.07, 0.03, 0.6, 0.05, 0.02, 0.01, 0.8),
+# Published estimators differ in this way: the first two are more precise, the
+# last one misses fewer joints.
+ESTIMATORS = (
+  ErrorModel(0.03, 0.045, 0.015, 0.6, 0.02, 0.04, 0.02, 0.85),
+  ErrorModel(0.035, 0.055, 0.02, 0.6, 0.03, 0.05, 0.03, 0.75),
+  ErrorModel(0.05, 0.07, 0.03, 0.6, 0.05, 0.02, 0.01, 0.8),
 )
+# Mean duration of an error, in frames.
 _MEAN_FRAMES = {'outliers': 2, 'swaps': 5, 'lost_joints': 4, 'lost_frames': 3}
 
 
-def motion(
+def generate_motion(
   rng: np.random.Generator, action: str | None = None, frames: int | None = None
 ) -> np.ndarray:
-  """One synthetic person's true joints in an image of `IMAGE` pixels.
+  """Returns the true joints of one synthetic person in an image.
 
   Args:
-    rng: chooses person, performance and camera.
-    action: of `synthetic.LABELS`; None to choose one.
-    frames: T; None for the 32 to 80 frames (at 20 a second) of a performance,
-      which else goes to and fro.
+    rng: draws the person, the performance and the camera.
+    action: one of `synthetic.LABELS` (default: drawn).
+    frames: T (default: the 32 to 80 frames of one performance, at 20 frames a
+      second). A longer motion plays the performance forwards and backwards.
 
   Returns:
-    (T, 17, 2) pixels, y downwards, of layout 'unik_17'.
+    (T, 17, 2) pixels, y downwards, in layout 'unik_17' and an image of `IMAGE`
+    pixels.
   """
   clip = synthetic.generate_clip(
     action or synthetic.LABELS[rng.integers(len(synthetic.LABELS))],
@@ -86,43 +90,47 @@ def motion(
     noise=False,
   )[0]
   if frames is not None:
-    there = np.arange(len(clip))
-    period = np.concatenate([there, there[-2:0:-1]])
+    order = np.arange(len(clip))
+    period = np.concatenate([order, order[-2:0:-1]])
     clip = clip[np.resize(period, frames)]
   width, height = IMAGE
   return clip.astype(np.float64) * (width / 2) + (width / 2, height / 2)
 
 
-def hardness(frames: int, rng: np.random.Generator) -> np.ndarray:
-  """(T,) by how much more goes wrong in a frame than on average."""
-  hard = _episodes((frames,), np.full(frames, _HARD), 10, rng)
-  level = np.where(hard, _HARDER, 1.0)
-  return level / (1 + _HARD * (_HARDER - 1))
+def draw_difficulty(frames: int, rng: np.random.Generator) -> np.ndarray:
+  """Returns (T,) factors on all error rates, with mean 1.
+
+  Hard frames come in episodes of 10 frames on average.
+  """
+  is_hard = _draw_episodes((frames,), np.full(frames, _HARD_SHARE), 10, rng)
+  factor = np.where(is_hard, _HARD_FACTOR, 1.0)
+  return factor / (1 + _HARD_SHARE * (_HARD_FACTOR - 1))
 
 
-def observe(
+def simulate_estimator(
   truth: np.ndarray,
-  expert: Expert,
+  model: ErrorModel,
   rng: np.random.Generator,
-  hard: np.ndarray | None = None,
+  difficulty: np.ndarray | None = None,
   layout: Layout | None = None,
 ) -> np.ndarray:
-  """What an expert makes of the truth.
+  """Returns one estimator's poses for known true joints.
 
   Args:
     truth: (T, V, 2).
-    expert: its errors.
-    rng: all that is random.
-    hard: (T,) of `hardness`, the same for all experts of a clip.
-    layout: of the joints, by default 'unik_17'.
+    model: the estimator's errors.
+    rng: draws the errors.
+    difficulty: (T,) from `draw_difficulty`, the same for all estimators of a
+      clip (default: 1 everywhere).
+    layout: joint layout (default: 'unik_17').
 
   Returns:
-    (T, V, 3): x, y and a confidence, which is lower where joints are off but
-    does not tell outliers for certain; zeros where missing.
+    (T, V, 3): x, y, confidence; zeros where missing. Confidence falls with the
+    error, with noise, so it does not reveal every outlier.
   """
   layout = layout or get_layout(LAYOUT)
   length, count, _ = truth.shape
-  hard = np.ones(length) if hard is None else hard
+  difficulty = np.ones(length) if difficulty is None else difficulty
   torso = np.median(
     np.linalg.norm(
       truth[:, layout.index('left_shoulder')]
@@ -131,71 +139,87 @@ def observe(
     )
   )
 
-  def episodes(name, *shape):
-    rate = getattr(expert, name) * hard
-    return _episodes(shape, rate, _MEAN_FRAMES[name], rng)
+  def draw_errors(kind, *shape):
+    rate = getattr(model, kind) * difficulty
+    return _draw_episodes(shape, rate, _MEAN_FRAMES[kind], rng)
 
   poses = truth.copy()
   for pairs in pairs_by_part(layout):
-    mixed_up = episodes('swaps', length)
-    poses[mixed_up] = swaps.swap(poses[mixed_up], pairs)
-  worse = np.array([1.5 if j.endswith(_OUT) else 1.0 for j in layout.joints])
-  error = _slow((length, count, 2), rng) * expert.jitter * worse[:, None]
-  error += rng.normal(0, expert.bias, (count, 2))
-  off = episodes('outliers', length, count)
-  error += off[..., None] * _held(off, rng) * expert.far
+    is_swapped = draw_errors('swaps', length)
+    poses[is_swapped] = swaps.swap_sides(poses[is_swapped], pairs)
+  factor = np.array(
+    [_LIMB_FACTOR if j.endswith(_LIMBS) else 1.0 for j in layout.joints]
+  )
+  error = _draw_jitter((length, count, 2), rng) * model.jitter * factor[:, None]
+  error += rng.normal(0, model.bias, (count, 2))
+  is_outlier = draw_errors('outliers', length, count)
+  offset = _draw_lasting_offsets(is_outlier, rng)
+  error += is_outlier[..., None] * offset * model.outlier_size
   poses += torso * error
-  sure = expert.sure - 0.8 * np.linalg.norm(error, axis=-1)
-  sure = np.clip(sure + rng.normal(0, 0.1, sure.shape), 0.05, 1)
-  lost = episodes('lost_joints', length, count)
-  lost |= episodes('lost_frames', length)[:, None]
+  # A joint of a swapped limb keeps its confidence: estimators do not notice.
+  confidence = model.confidence - 0.8 * np.linalg.norm(error, axis=-1)
+  confidence += rng.normal(0, 0.1, confidence.shape)
+  confidence = np.clip(confidence, 0.05, 1)
+  lost = draw_errors('lost_joints', length, count)
+  lost |= draw_errors('lost_frames', length)[:, None]
   return np.where(
-    lost[..., None], 0, np.concatenate([poses, sure[..., None]], -1)
+    lost[..., None], 0, np.concatenate([poses, confidence[..., None]], -1)
   )
 
 
-def experts(
+def simulate_estimators(
   truth: np.ndarray,
   rng: np.random.Generator,
-  of: tuple[Expert, ...] = EXPERTS,
+  models: tuple[ErrorModel, ...] = ESTIMATORS,
 ) -> np.ndarray:
-  """(N, T, V, 3): what several experts make of the truth (T, V, 2)."""
-  hard = hardness(len(truth), rng)
-  return np.stack([observe(truth, one, rng, hard) for one in of])
+  """Returns the poses (N, T, V, 3) of several estimators.
+
+  Args:
+    truth: (T, V, 2).
+    rng: draws the hard frames, which all estimators share, and the errors.
+    models: each estimator's errors.
+  """
+  difficulty = draw_difficulty(len(truth), rng)
+  return np.stack(
+    [simulate_estimator(truth, model, rng, difficulty) for model in models]
+  )
 
 
-def _episodes(shape, rate, mean, rng):
-  """Whether something lasting is under way: (T, ...) bool.
+def _draw_episodes(shape, rate, mean_frames, rng):
+  """Returns (T, ...) bool: whether an episode is under way.
 
-  A chain with two states, of which the second lasts `mean` frames on average
-  and holds for the share `rate` (T,) of the time.
+  A Markov chain with two states. An episode lasts `mean_frames` on average, and
+  episodes cover the share `rate` (T,) of the time.
   """
   rate = np.minimum(rate, 0.9).reshape(-1, *(1,) * (len(shape) - 1))
-  begin = np.minimum(rate / (mean * (1 - rate)), 1)
+  # Stationarity: rate / mean_frames episodes end per frame, as many begin.
+  begin = np.minimum(rate / (mean_frames * (1 - rate)), 1)
   draws = rng.random(shape)
   state = np.zeros(shape, bool)
-  now = draws[0] < rate[0]
-  state[0] = now
+  current = draws[0] < rate[0]
+  state[0] = current
   for t in range(1, shape[0]):
-    now = np.where(now, draws[t] >= 1 / mean, draws[t] < begin[t])
-    state[t] = now
+    current = np.where(
+      current, draws[t] >= 1 / mean_frames, draws[t] < begin[t]
+    )
+    state[t] = current
   return state
 
 
-def _slow(shape, rng):
-  """Noise of deviation 1, half of it lasting for some frames."""
+def _draw_jitter(shape, rng):
+  """Returns noise of variance 1; half of the variance is slow (an AR(1))."""
   fast = rng.normal(size=shape)
   slow = rng.normal(size=shape)
-  fresh = np.sqrt(1 - _LASTING**2)
+  innovation = np.sqrt(1 - _SLOW_DECAY**2)  # keeps the variance at 1
   for t in range(1, shape[0]):
-    slow[t] = _LASTING * slow[t - 1] + fresh * slow[t]
+    slow[t] = _SLOW_DECAY * slow[t - 1] + innovation * slow[t]
   return np.sqrt(0.5) * (fast + slow)
 
 
-def _held(off, rng):
-  """(T, V, 2) offsets of deviation 1 that stay while an episode lasts."""
-  offset = rng.normal(size=(*off.shape, 2))
-  for t in range(1, len(off)):
-    going_on = (off[t] & off[t - 1])[:, None]
-    offset[t] = np.where(going_on, offset[t - 1], offset[t])
+def _draw_lasting_offsets(is_outlier, rng):
+  """Returns (T, V, 2) offsets of variance 1, constant in an episode."""
+  offset = rng.normal(size=(*is_outlier.shape, 2))
+  for t in range(1, len(is_outlier)):
+    continues = (is_outlier[t] & is_outlier[t - 1])[:, None]
+    offset[t] = np.where(continues, offset[t - 1], offset[t])
   return offset

@@ -1,8 +1,10 @@
-"""Short gaps filled, and jitter taken out of what is there.
+"""Filling short gaps, and smoothing jitter.
 
-Savitzky and Golay's filter, scipy's: a polynomial fitted to the frames around
-each one. All frames of a clip are known, so that nothing lags behind, as it
-would with a filter for live use such as the One-Euro filter.
+The smoother is scipy's Savitzky-Golay filter: a polynomial fitted to the frames
+around each frame. It needs the frames after the current one. Curation has them,
+so it avoids the lag of a live filter such as One-Euro.
+
+Shape legend: M persons, T frames, V joints.
 """
 
 import numpy as np
@@ -11,40 +13,42 @@ from scipy import signal
 from unik_jax.data import gaps
 
 GAP = 10  # frames, a third of a second
-WINDOW = 7
+WINDOW = 7  # frames
 ORDER = 2
-_UNSURE = 0.5  # of the confidence of what a gap lies between
+_FILLED_CONFIDENCE = 0.5  # relative to the interpolated confidence
 
 
-def fill_short(clip: np.ndarray, most: int = GAP) -> np.ndarray:
-  """Joints that are lost for a few frames, as of `data.gaps.interpolate_gaps`.
+def fill_short_gaps(clip: np.ndarray, max_gap: int = GAP) -> np.ndarray:
+  """Interpolates joints that are missing for a few frames.
+
+  Same as `data.gaps.interpolate_gaps`, but leaves long gaps.
 
   Args:
     clip: (M, T, V, 3), zeros where missing.
-    most: how many frames a gap may have; a longer one stays.
+    max_gap: longest gap to fill, in frames.
 
   Returns:
-    (M, T, V, 3). A filled joint is half as sure as those around it.
+    (M, T, V, 3). A filled joint has half of the interpolated confidence.
   """
   filled = gaps.interpolate_gaps(clip)
-  new = filled.any(-1) & ~clip.any(-1)
-  new &= _run_lengths(new) <= most
-  filled[..., 2] *= _UNSURE
-  return np.where(new[..., None], filled, clip)
+  is_filled = filled.any(-1) & ~clip.any(-1)
+  is_filled &= _run_lengths(is_filled) <= max_gap
+  filled[..., 2] *= _FILLED_CONFIDENCE
+  return np.where(is_filled[..., None], filled, clip)
 
 
-def smooth(
+def smooth_clip(
   clip: np.ndarray, window: int = WINDOW, order: int = ORDER
 ) -> np.ndarray:
-  """Coordinates with less jitter; confidences and missing joints stay.
+  """Smooths coordinates; confidences and missing joints stay unchanged.
 
-  Each joint is filtered between the frames in which it is missing; where it is
-  there for fewer frames than the window, it stays as it is.
+  The filter never crosses a gap: each run of frames in which a joint is present
+  is filtered alone. A run shorter than the window stays unchanged.
 
   Args:
     clip: (M, T, V, 3), zeros where missing.
-    window: frames, an odd number; less than 3 for no smoothing.
-    order: of the polynomial, less than the window.
+    window: number of frames, odd; below 3 for no smoothing.
+    order: order of the polynomial, less than the window.
 
   Returns:
     (M, T, V, 3).
@@ -52,13 +56,18 @@ def smooth(
   if window < 3:
     return clip
   out = clip.copy()
-  seen = clip.any(-1)
-  whole = seen.all(1)  # (M, V): most joints, filtered at one stroke
+  present = clip.any(-1)
+  has_no_gap = present.all(1)  # (M, V)
+  # Most joints have no gap, and are filtered in one call: a call per joint
+  # would take most of the time.
   if clip.shape[1] >= window:
-    tracks = clip.swapaxes(1, 2)[whole][..., :2]
-    out.swapaxes(1, 2)[whole, :, :2] = _filter(tracks, window, order)
-  for m, v in np.argwhere(~whole & seen.any(1)):
-    edges = np.flatnonzero(np.diff(seen[m, :, v], prepend=False, append=False))
+    tracks = clip.swapaxes(1, 2)[has_no_gap][..., :2]
+    out.swapaxes(1, 2)[has_no_gap, :, :2] = _filter(tracks, window, order)
+  for m, v in np.argwhere(~has_no_gap & present.any(1)):
+    # Frames at which the joint appears or disappears, in turn.
+    edges = np.flatnonzero(
+      np.diff(present[m, :, v], prepend=False, append=False)
+    )
     for start, end in edges.reshape(-1, 2):
       if end - start >= window:
         run = clip[m, start:end, v, :2]
@@ -73,9 +82,10 @@ def _filter(tracks, window, order):
 
 
 def _run_lengths(flags):
-  """(M, T, V): for each frame that is set, how many are set in its run."""
+  """Returns (M, T, V): the length of each true flag's run in time, else 0."""
   length = flags.shape[1]
   time = np.arange(length)[:, None]
+  # The nearest false flags before and after each frame bound its run.
   before = np.maximum.accumulate(np.where(flags, -1, time), 1)
   after = np.where(flags, length, time)[:, ::-1]
   after = np.minimum.accumulate(after, 1)[:, ::-1]

@@ -1,7 +1,7 @@
-"""Splits by source video: no source is in two of them.
+"""Splits by source video: all clips of a source are in one split.
 
-Which split a source is in follows from its name alone, by a hash: it stays
-there whatever else is added, and on every machine.
+A source's split depends only on a hash of its name. It does not change when
+other sources are added, and is the same on every machine.
 """
 
 import collections
@@ -11,85 +11,86 @@ from collections.abc import Sequence
 from unik_jax.errors import UserError
 
 
-def place(source: str) -> float:
-  """Where a source stands between 0 and 1, by the SHA-256 of its name."""
+def hash_position(source: str) -> float:
+  """Returns a source's position from 0 to 1: the SHA-256 hash of its name."""
   digest = hashlib.sha256(source.encode()).digest()
   return int.from_bytes(digest[:8], 'big') / 2**64
 
 
-def divide(
+def split_clips(
   clips: Sequence[tuple[str, str]], test: float = 0.1, val: float = 0.0
 ) -> tuple[list[str], list[str]]:
-  """The split of each clip, and what was noticed.
+  """Returns the split of each clip, and notes for the user.
 
-  Sources below `test` are for testing, the next `val` for validation, the rest
-  to train on. A class that so has nothing to train on gets its source of the
-  highest place; where nothing is left to test with, the lowest of those that
-  can be spared.
+  Sources with a position below `test` are for testing, the next `val` for
+  validation, the rest for training. Two exceptions: a class without a training
+  source gets its source of highest position; if no source is left for testing,
+  the source of lowest position moves that is no class's only training source.
 
   Args:
-    clips: (source, class) each.
-    test: share of sources.
-    val: likewise.
+    clips: pairs (source, class).
+    test: share of sources for testing.
+    val: share of sources for validation.
 
   Returns:
-    'train', 'val' or 'test' each, and notes.
+    'train', 'val' or 'test' for each clip, and notes.
 
   Raises:
-    UserError: shares that make no sense, or too few sources to test with any.
+    UserError: invalid shares, or too few sources for a test split.
   """
   check_shares(test, val)
   sources = collections.defaultdict(set)  # of each class
   for source, name in clips:
     sources[name].add(source)
-  places = {source: place(source) for source, _ in clips}
+  positions = {source: hash_position(source) for source, _ in clips}
   split = {
     source: 'test' if at < test else 'val' if at < test + val else 'train'
-    for source, at in places.items()
+    for source, at in positions.items()
   }
   notes = []
   for name, members in sorted(sources.items()):
     if all(split[source] != 'train' for source in members):
-      moved = max(members, key=places.get)
+      moved = max(members, key=positions.get)
       split[moved] = 'train'
       notes.append(
-        f'class {name!r}: {moved} goes to train, or nothing would be there'
+        f'class {name!r}: {moved} moved to train, which had no clip of it'
       )
   if 'test' not in split.values():
-    split = _spare(split, sources, places)
+    split = _move_one_to_test(split, sources, positions)
   return [split[source] for source, _ in clips], notes
 
 
 def check_shares(test: float, val: float) -> None:
-  """A UserError of shares that make no sense."""
+  """Raises a UserError if nothing is left for testing or training."""
   if not (0 < test and 0 <= val and test + val < 1):
     raise UserError(
-      f'shares of {test:g} to test and {val:g} to validate; both are from 0 to'
-      ' 1, and something is left to train on'
+      f'--test={test:g}, --val={val:g}: expected a test share above 0, a'
+      ' validation share of at least 0, and a sum below 1'
     )
 
 
-def check(clips: Sequence[tuple[str, str]]) -> None:
-  """Refuses splits, as given, that share a source.
+def check_sources(clips: Sequence[tuple[str, str]]) -> None:
+  """Raises a UserError if two given splits share a source.
 
   Args:
-    clips: (source, split) each.
-
-  Raises:
-    UserError: with the source.
+    clips: pairs (source, split).
   """
-  of = {}
+  splits = {}
   for source, split in clips:
-    if of.setdefault(source, split) != split:
+    if splits.setdefault(source, split) != split:
       raise UserError(
-        f'clips of source {source!r} are in splits {of[source]} and {split};'
-        ' put them all into one, or leave the column split out'
+        f'source {source!r}: expected its clips in one split, got'
+        f' {splits[source]} and {split}. Put them in one split, or remove the'
+        ' column split'
       )
 
 
-def _spare(split, sources, places):
-  """With one source to test with, of which no class has but that to train."""
-  for source in sorted(places, key=places.get):
+def _move_one_to_test(split, sources, positions):
+  """Returns the splits with one source moved to test.
+
+  Each class keeps a training source.
+  """
+  for source in sorted(positions, key=positions.get):
     others = [
       any(split[other] == 'train' for other in members - {source})
       for members in sources.values()
@@ -97,6 +98,7 @@ def _spare(split, sources, places):
     if all(others):
       return split | {source: 'test'}
   raise UserError(
-    f'{len(places)} source videos are too few to test with one: each class'
-    ' needs one to train on; add videos, or give splits in --labels'
+    f'expected enough source videos for a training source of each class and a'
+    f' test source, got {len(positions)}. Add videos, or give splits in'
+    ' --labels'
   )

@@ -1,166 +1,192 @@
-"""Who is who: bodies followed through time, and from expert to expert.
+"""Tracks of persons, through time and across estimators.
 
-Experts list the bodies of a frame in any order. Here a body is given to the
-person whose body was nearest in the frames before or, in the same frame, by
-the experts before: Hungarian matching on the mean distance of joints (scipy's
-solver), within a gate.
+Estimators list the bodies of a frame in any order. Each body is assigned to the
+person whose last pose is nearest, by Hungarian matching (scipy's solver) on the
+mean distance of joints, within a gate. Poses come from the frames before and
+from the estimators already matched in the same frame.
+
+Shape legend: N estimators, M persons or bodies, T frames, V joints.
 """
 
 import numpy as np
 from scipy import optimize
 
-from unik_jax.curate import reference
+from unik_jax.curate import pose_statistics
 from unik_jax.skeletons.body import body_diagonals
 
-# Of the body's size, how far joints may be on average from where they were;
-# more by a share for each frame since, up to a body's size.
-_GATE, _GROWTH, _MOST = 0.35, 0.03, 1.0
-_MEMORY = 60  # frames after which nobody is waited for
-_SAME = 0.12  # of the body's size: two bodies of one expert that are one
-_CRUMB = 5  # frames; who is seen in fewer is none
-BETWEEN = 12  # frames at least from one person to the next in a row
+# The gate: largest mean distance of joints to a person's last pose, in body
+# sizes. It grows by `_GROWTH` for each frame in which the person is not seen.
+_GATE, _GROWTH, _MAX_GATE = 0.35, 0.03, 1.0
+_MEMORY = 60  # frames after which a person who is not seen is forgotten
+_DUPLICATE = 0.12  # body sizes; an estimator's nearer bodies are one person
+_MIN_FRAMES = 5  # persons seen in fewer frames are dropped
+MIN_BREAK = 12  # frames between two persons in one row
 
 
-def follow(
-  bodies: list[np.ndarray], persons: int = 2, between: int = BETWEEN
+def track_persons(
+  bodies: list[np.ndarray], persons: int = 2, min_break: int = MIN_BREAK
 ) -> np.ndarray:
-  """The bodies of all experts by person, who is most seen first.
+  """Returns the bodies of all estimators sorted by person, most seen first.
 
-  A person who is lost for 60 frames and comes back is, as far as anybody can
-  tell from joints, somebody new; they are put in the same row, if nobody else
-  is there.
+  A person who reappears after more than 60 frames cannot be recognised by
+  joints, and becomes a new person. A new person reuses a row whose last person
+  has left, if there is one.
 
   Args:
-    bodies: of each expert, (M_n, T, V, 3) zeros where missing; in which row a
-      body stands means nothing.
-    persons: M, how many rows are kept at most.
-    between: frames at least from one person to the next in a row, more than
-      gaps that are filled.
+    bodies: for each estimator, (M_n, T, V, 3), zeros where missing. The row of
+      a body has no meaning.
+    persons: largest number of rows, M.
+    min_break: fewest frames between two persons in one row. Must exceed the
+      longest gap that is filled later, or the two persons would be joined.
 
   Returns:
-    (M, N, T, V, 3) zeros where missing, M from 0.
+    (M, N, T, V, 3), zeros where missing; M may be 0.
   """
-  if _is_one(bodies):
-    alone = np.stack([_only(each) for each in bodies])
-    return alone[None][: int(alone.any())]
-  points = [reference.points_of(each) for each in bodies]
-  return _rows(bodies, _numbers(points), persons, between)
+  if _is_single_person(bodies):
+    single = np.stack([_only_bodies(each) for each in bodies])
+    return single[None][: int(single.any())]
+  points = [pose_statistics.visible_points(each) for each in bodies]
+  return _assign_rows(bodies, _match_persons(points), persons, min_break)
 
 
-def _only(each):
-  """(T, V, 3) of (M, T, V, 3): each frame's one body, whatever its row."""
-  if not len(each):
-    return np.zeros(each.shape[1:])
-  row = each.any((2, 3)).argmax(0)
-  return each[row, np.arange(each.shape[1])]
+def _only_bodies(bodies):
+  """Returns (T, V, 3) of (M, T, V, 3): the one body of each frame."""
+  if not len(bodies):
+    return np.zeros(bodies.shape[1:])
+  row = bodies.any((2, 3)).argmax(0)
+  return bodies[row, np.arange(bodies.shape[1])]
 
 
-def _is_one(bodies):
-  """Whether all that is seen is one person, at a look without any matching."""
-  seen = [each.any((2, 3)) for each in bodies]
-  if any(each.sum(0).max(initial=0) > 1 for each in seen):
+def _is_single_person(bodies):
+  """Whether all bodies are one person's.
+
+  A cheap test that spares most videos the loop over frames in
+  `_match_persons`. It is strict: in doubt, the loop decides.
+  """
+  present = [each.any((2, 3)) for each in bodies]
+  if any(each.sum(0).max(initial=0) > 1 for each in present):
     return False
-  only = np.stack([reference.points_of(_only(each)) for each in bodies])
-  middle = reference.around(only, 1)
-  there = np.flatnonzero(np.isfinite(middle[..., 0]).any(-1))
-  if not len(there):
+  points = np.stack(
+    [pose_statistics.visible_points(_only_bodies(each)) for each in bodies]
+  )
+  median = pose_statistics.local_median(points, 1)
+  frames = np.flatnonzero(np.isfinite(median[..., 0]).any(-1))
+  if not len(frames):
     return True
-  gate = _GATE * reference.body_size(middle)
-  apart = reference.median(np.linalg.norm(only - middle, axis=-1))
-  steps = np.linalg.norm(np.diff(middle[there], axis=0), axis=-1)
-  step = reference.median(steps) / (1 + _GROWTH * (np.diff(there) - 1))
-  far = (apart > gate).any() or (step > gate).any() or np.isnan(step).any()
-  return not far and (np.diff(there) <= _MEMORY).all()
+  gate = _GATE * pose_statistics.body_size(median)
+  # All estimators must agree in each frame, and the body must not jump.
+  distance = pose_statistics.nan_median(
+    np.linalg.norm(points - median, axis=-1)
+  )
+  steps = np.linalg.norm(np.diff(median[frames], axis=0), axis=-1)
+  steps = pose_statistics.nan_median(steps)
+  steps = steps / (1 + _GROWTH * (np.diff(frames) - 1))
+  if (distance > gate).any() or (steps > gate).any() or np.isnan(steps).any():
+    return False
+  return (np.diff(frames) <= _MEMORY).all()
 
 
-def _numbers(points):
-  """Of each expert (M_n, T): the number of the person that a body is of."""
+def _match_persons(points):
+  """Returns, for each estimator, (M_n, T): the person number of each body.
+
+  -1 where there is no body, or a duplicate.
+  """
   numbers = [np.full(each.shape[:2], -1) for each in points]
   sizes = [body_diagonals(each) for each in points]
-  pose, size, when = [], [], []  # of each person, as last seen
+  # By person: last pose, its size, and the last frame before the current one.
+  last_pose, last_size, last_frame = [], [], []
   for t in range(points[0].shape[1]):
-    now = {}  # person: their bodies in this frame
-    for each, number, large in zip(points, numbers, sizes, strict=True):
-      slots = np.flatnonzero(np.isfinite(each[:, t, :, 0]).any(-1))
-      if not len(slots):
+    current = {}  # person: bodies in this frame
+    for each, number, size in zip(points, numbers, sizes, strict=True):
+      rows = np.flatnonzero(np.isfinite(each[:, t, :, 0]).any(-1))
+      if not len(rows):
         continue
-      found = each[slots, t]
-      known = [p for p, seen in enumerate(when) if t - seen <= _MEMORY]
-      poses = [pose[p] for p in known]
-      apart = _distances(poses, found)
-      limit = np.array(
-        [size[p] * min(_GATE + _GROWTH * (t - when[p]), _MOST) for p in known]
+      poses = each[rows, t]
+      known = [p for p, frame in enumerate(last_frame) if t - frame <= _MEMORY]
+      distance = _mean_distances([last_pose[p] for p in known], poses)
+      gates = np.array(
+        [
+          last_size[p] * min(_GATE + _GROWTH * (t - last_frame[p]), _MAX_GATE)
+          for p in known
+        ]
       )
-      for row, column in _matched(apart, limit.reshape(-1, 1)):
-        person = known[row]
-        number[slots[column], t] = person
-        now.setdefault(person, []).append(found[column])
-        pose[person] = _middle(now[person], pose[person])
-        size[person] = large[slots[column], t]
-      for column in np.flatnonzero(number[slots, t] < 0):
-        near = _distances([pose[p] for p in now], found[column][None])
-        if (near[:, 0] < _SAME * large[slots[column], t]).any():
-          continue  # found twice by this expert
-        number[slots[column], t] = len(pose)
-        now[len(pose)] = [found[column]]
-        pose.append(found[column])
-        size.append(large[slots[column], t])
-        when.append(t)
-    for person in now:
-      when[person] = t
+      for index, body in _match(distance, gates.reshape(-1, 1)):
+        person = known[index]
+        number[rows[body], t] = person
+        current.setdefault(person, []).append(poses[body])
+        # The median over the estimators so far: the next estimator is compared
+        # with this frame's pose, not with the frame before.
+        last_pose[person] = _merge_poses(current[person], last_pose[person])
+        last_size[person] = size[rows[body], t]
+      for body in np.flatnonzero(number[rows, t] < 0):
+        distance = _mean_distances(
+          [last_pose[p] for p in current], poses[body][None]
+        )
+        if (distance[:, 0] < _DUPLICATE * size[rows[body], t]).any():
+          continue  # this estimator found the person twice
+        number[rows[body], t] = len(last_pose)
+        current[len(last_pose)] = [poses[body]]
+        last_pose.append(poses[body])
+        last_size.append(size[rows[body], t])
+        last_frame.append(t)
+    for person in current:
+      last_frame[person] = t
   return numbers
 
 
-def _middle(found, before):
-  """(V, 2): the median of some bodies; where it has no joint, the old one."""
-  middle = (
-    found[0] if len(found) == 1 else reference.median(np.stack(found, -1))
-  )
-  return np.where(np.isfinite(middle), middle, before)
+def _merge_poses(poses, previous):
+  """Returns (V, 2): the poses' median; the previous pose where it is NaN."""
+  if len(poses) == 1:
+    median = poses[0]
+  else:
+    median = pose_statistics.nan_median(np.stack(poses, -1))
+  return np.where(np.isfinite(median), median, previous)
 
 
-def _distances(poses, found):
-  """(P, B): mean distance over the joints that both have; inf without any."""
-  if not poses:
-    return np.zeros((0, len(found)))
-  apart = np.linalg.norm(np.stack(poses)[:, None] - found, axis=-1)
-  known = np.isfinite(apart)
-  total = np.where(known, apart, 0).sum(-1)
+def _mean_distances(persons, bodies):
+  """Returns (P, B): mean distance over the joints that both have, else inf."""
+  if not persons:
+    return np.zeros((0, len(bodies)))
+  distance = np.linalg.norm(np.stack(persons)[:, None] - bodies, axis=-1)
+  known = np.isfinite(distance)
+  total = np.where(known, distance, 0).sum(-1)
   return np.where(known.any(-1), total / np.maximum(known.sum(-1), 1), np.inf)
 
 
-def _matched(apart, limit):
-  """Pairs (person, body) that belong together."""
-  fits = apart <= limit
-  if not fits.any():
+def _match(distance, gates):
+  """Returns pairs (person, body) within the gates, of least total distance."""
+  is_inside = distance <= gates
+  if not is_inside.any():
     return []
-  if apart.shape == (1, 1):
+  if distance.shape == (1, 1):
     return [(0, 0)]
-  # What does not fit costs more than all that could fit together.
-  cost = np.where(fits, apart, 1e3 * (limit.max() + 1))
+  # The solver matches as many as it can. A pair outside its gate costs more
+  # than all pairs inside together, and is removed afterwards.
+  cost = np.where(is_inside, distance, 1e3 * (gates.max() + 1))
   pairs = zip(*optimize.linear_sum_assignment(cost), strict=True)
-  return [pair for pair in pairs if fits[pair]]
+  return [pair for pair in pairs if is_inside[pair]]
 
 
-def _rows(bodies, numbers, persons, between):
-  """Persons put in rows, those who are most seen first."""
+def _assign_rows(bodies, numbers, persons, min_break):
+  """Returns (M, N, T, V, 3): persons in rows, those most seen first."""
   length, joints = bodies[0].shape[1:3]
   count = 1 + max(each.max(initial=-1) for each in numbers)
+  # Summed confidence: many frames, many joints, many estimators.
   strength, frames = np.zeros(count), np.zeros((count, length), bool)
   for each, number in zip(bodies, numbers, strict=True):
-    slot, t = np.nonzero(number >= 0)
-    person = number[slot, t]
-    np.add.at(strength, person, each[slot, t, :, 2].sum(-1))
+    row, t = np.nonzero(number >= 0)
+    person = number[row, t]
+    np.add.at(strength, person, each[row, t, :, 2].sum(-1))
     frames[person, t] = True
-  crumb = min(_CRUMB, length)
-  rows = []  # (persons, the frames that they take up)
+  min_frames = min(_MIN_FRAMES, length)
+  rows = []  # (persons in the row, frames that they occupy)
   for person in np.argsort(-strength, kind='stable'):
-    taken = frames[person]
-    if taken.sum() < crumb:
+    is_seen = frames[person]
+    if is_seen.sum() < min_frames:
       continue
-    start, end = np.flatnonzero(taken)[[0, -1]]
-    room = slice(max(start - between, 0), end + between + 1)
-    free = [row for row in rows if not row[1][room].any()]
+    start, end = np.flatnonzero(is_seen)[[0, -1]]
+    needed = slice(max(start - min_break, 0), end + min_break + 1)
+    free = [row for row in rows if not row[1][needed].any()]
     if free:
       free[0][0].append(person)
     elif len(rows) < persons:
@@ -170,8 +196,8 @@ def _rows(bodies, numbers, persons, between):
       continue
     free[0][1][start : end + 1] = True
   out = np.zeros((len(rows), len(bodies), length, joints, 3))
-  for m, (people, _) in enumerate(rows):
+  for m, (members, _) in enumerate(rows):
     for n, (each, number) in enumerate(zip(bodies, numbers, strict=True)):
-      slot, t = np.nonzero(np.isin(number, people))
-      out[m, n, t] = each[slot, t]
+      row, t = np.nonzero(np.isin(number, members))
+      out[m, n, t] = each[row, t]
   return out

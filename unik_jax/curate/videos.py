@@ -1,9 +1,10 @@
-"""Which videos there are, of what class, and cut from which source.
+"""The list of videos, with label, source and split.
 
-Either a table says so, CSV or JSON, with columns video and label, and where
-one likes source, split, width and height; or the experts' folders do: LABEL/
-VIDEO, or SPLIT/LABEL/VIDEO with train, val and test. Clips that were cut from
-one video have that for their source, so that no source is in two splits.
+The list comes from a CSV or JSON table with columns video and label, and
+optionally source, split, width and height. Without a table it comes from the
+estimators' folders: LABEL/VIDEO, or SPLIT/LABEL/VIDEO with train, val and test.
+Clips that were cut from one video have this video as their source, so that all
+of them go to one split.
 """
 
 import dataclasses
@@ -13,8 +14,7 @@ import pathlib
 import re
 import unicodedata
 
-from unik_jax.curate import estimators as reading
-from unik_jax.curate.estimators import Expert
+from unik_jax.curate.estimators import Estimator, find_videos
 from unik_jax.data.formats.user import entries, manifest, people, recordings
 from unik_jax.errors import UserError
 
@@ -22,22 +22,22 @@ _COLUMNS = ('video', 'label', 'source', 'split', 'width', 'height')
 _VIDEO = re.compile(
   '[.](avi|flv|m4v|mkv|mov|mp4|mpe?g|ogv|ts|webm|wmv)', re.IGNORECASE
 )
-# Kinetics' clips are called YOUTUBEID_000010_000020 by their seconds.
+# Kinetics names clips YOUTUBEID_000010_000020, with start and end in seconds.
 _SECONDS = re.compile(r'(.+?)_\d{6}_\d{6}')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Video:
-  """A video as it is listed.
+  """A listed video.
 
   Attributes:
-    name: its path below an expert's folder, without suffix.
-    entries: of each expert, None where one has none.
-    label: as it is given, before labels are merged.
-    source: of what it was cut from.
-    split: 'train', 'val' or 'test'; '' where nothing says.
-    image_size: (width, height) in pixels, where it is known.
-    where: the place that lists it, to be named in errors.
+    name: path below an estimator's folder, without suffix.
+    entries: each estimator's file or folder, None where it has none.
+    label: as given, before labels are merged.
+    source: name of the video that it was cut from.
+    split: 'train', 'val' or 'test'; '' if not given.
+    image_size: (width, height) in pixels, None if unknown.
+    where: place that lists it, for errors.
   """
 
   name: str
@@ -49,41 +49,41 @@ class Video:
   where: str
 
 
-def find(
-  experts: list[Expert],
+def list_videos(
+  estimators: list[Estimator],
   table: str | os.PathLike | None = None,
   image_size: tuple[int, int] | None = None,
 ) -> tuple[list[Video], list[str]]:
-  """All videos in the order of their names, and what was noticed.
+  """Returns all videos sorted by name, and notes for the user.
 
   Args:
-    experts: whose output there is.
-    table: of the labels; None where folders say them.
-    image_size: of all videos, where the table does not say.
+    estimators: whose output is listed.
+    table: of labels; None to take labels from folders.
+    image_size: (width, height) of videos for which the table gives none.
 
   Raises:
-    UserError: a table that makes no sense, a video without a label, no video
-      that both the table and an expert have, or labels that differ by case
-      alone.
+    UserError: the table is malformed, a video has no label, no video is both in
+      the table and in an estimator's folder, or two labels differ only in case
+      or spaces.
   """
-  found = [reading.find(expert) for expert in experts]
+  found = [find_videos(each) for each in estimators]
   names = sorted(set().union(*found))
   notes = [
-    f'{expert.folder}: has {len(each):,} of {len(names):,} videos'
-    for expert, each in zip(experts, found, strict=True)
+    f'{estimator.folder}: has {len(each):,} of {len(names):,} videos'
+    for estimator, each in zip(estimators, found, strict=True)
     if len(each) < len(names)
   ]
-  listed = _from_table(table) if table else _from_tree(names, experts)
-  both = [name for name in names if name in listed]
-  if not both:
+  listed = _list_table(table) if table else _list_folders(names, estimators)
+  in_both = [name for name in names if name in listed]
+  if not in_both:
     raise UserError(
-      f'{table}: none of its {len(listed):,} videos is among those of the'
-      f' experts, such as {names[0]!r}; names are paths below an expert'
-      "'s folder, without suffix"
+      f'{table}: expected videos of the estimators, such as {names[0]!r}; none'
+      f' of the {len(listed):,} listed ones is. Write paths below an'
+      " estimator's folder, without suffix"
     )
-  if count := len(names) - len(both):
-    other = next(name for name in names if name not in listed)
-    notes.append(f'{count:,} videos are not in {table}, such as {other}')
+  if count := len(names) - len(in_both):
+    example = next(name for name in names if name not in listed)
+    notes.append(f'{count:,} videos are not in {table}, such as {example}')
   videos = []
   for name in sorted(listed):
     row, where = listed[name]
@@ -103,74 +103,77 @@ def find(
 
 
 def source_of(name: str) -> str:
-  """What a clip was cut from, by its name.
+  """Returns the name of the video that a clip was cut from.
 
-  Folders do not count: the same name in two class folders may be one video.
+  Folders are ignored: files of one name in two class folders may be cut from
+  one video.
   """
   base = name.rpartition('/')[2]
-  found = _SECONDS.fullmatch(base)
-  return found[1] if found else base
+  match = _SECONDS.fullmatch(base)
+  return match[1] if match else base
 
 
-def _from_tree(names, experts):
+def _list_folders(names, estimators):
+  """Maps each name to its row and place, as `_list_table` does."""
   listed = {}
-  tops = {name.partition('/')[0].lower() for name in names}
-  with_splits = tops <= entries.SPLITS.keys()
+  top_folders = {name.partition('/')[0].lower() for name in names}
+  has_splits = top_folders <= entries.SPLITS.keys()
   for name in names:
     split, rest = '', name
-    if with_splits:
+    if has_splits:
       top, _, rest = name.partition('/')
       split = entries.SPLITS[top.lower()]
     label, _, rest = rest.partition('/')
     if not rest:
       raise UserError(
-        f'{experts[0].folder}: video {name!r} is in no class folder; put all'
-        ' into LABEL/ folders, or list them in a table and name it with'
+        f'{estimators[0].folder}: expected LABEL/VIDEO, got {name!r} in no'
+        ' class folder. Move it into one, or list all videos in a table:'
         ' --labels=FILE.csv (columns video, label)'
       )
     listed[name] = ({'label': label, 'split': split}, name)
   return listed
 
 
-def _from_table(table):
+def _list_table(table):
+  """Maps each name in a table to its row and place."""
   path = pathlib.Path(table).expanduser()
   if not path.is_file():
-    raise UserError(f'{path}: no such file; --labels names a table of videos')
+    raise UserError(f'--labels: expected a table of videos, got no file {path}')
   rows, columns = manifest.rows_of(path)
   for column in _COLUMNS[:2]:
     if column not in columns:
       raise UserError(
-        f'{path}: no column {column!r}; needed are video, label, possible'
-        f' {", ".join(_COLUMNS[2:])}; it has: {", ".join(columns)}'
+        f'{path}: expected the columns video and label (optional:'
+        f' {", ".join(_COLUMNS[2:])}), got {", ".join(columns)}'
       )
   listed = {}
   for where, row in rows:
     row = {key: str(row.get(key) or '').strip() for key in _COLUMNS}
     for key in _COLUMNS[:2]:
       if not row[key]:
-        raise UserError(f'{where}: no {key}')
+        raise UserError(f'{where}, {key}: expected text, got nothing')
     name = os.path.normpath(row['video'].replace('\\', '/'))
     if suffix := _VIDEO.fullmatch(os.path.splitext(name)[1]):
       name = name.removesuffix(suffix[0])
     if name in listed:
       raise UserError(
-        f'{where}: video {name!r} is listed already, in {listed[name][1]};'
-        ' remove one of the two'
+        f'{where}: video {name!r} is also in {listed[name][1]}. Remove one of'
+        ' the two'
       )
     split = row['split'].lower()
     if split and split not in entries.SPLITS:
       raise UserError(
-        f'{where}: unknown split {row["split"]!r}; use train, val or test'
+        f'{where}, split: expected train, val or test; got {row["split"]!r}'
       )
     row['split'] = entries.SPLITS.get(split, '')
     sizes = [_number(row[key], key, where) for key in ('width', 'height')]
     row['image_size'] = people.image_size(sizes, where)
     listed[name] = (row, where)
-  some = [where for row, where in listed.values() if not row['split']]
-  if 0 < len(some) < len(listed):
+  without = [where for row, where in listed.values() if not row['split']]
+  if 0 < len(without) < len(listed):
     raise UserError(
-      f'{some[0]}: no split, while other videos have one; give it for all, or'
-      ' leave the column split out'
+      f'{without[0]}, split: expected a split, as other videos have one; got'
+      ' nothing. Give all videos a split, or remove the column'
     )
   return listed
 
@@ -179,19 +182,23 @@ def _number(text, key, where):
   try:
     return float(text) if text else None
   except ValueError:
-    raise UserError(f'{where}: {key} is {text!r}, no number') from None
+    raise UserError(
+      f'{where}, {key}: expected a number, got {text!r}'
+    ) from None
 
 
 def _check_spelling(videos):
-  def plain(video):
+  """Refuses labels that differ only in case, spaces or Unicode form."""
+
+  def normalize(video):
     text = unicodedata.normalize('NFC', video.label)
     return ' '.join(text.casefold().split())
 
-  for _, same in itertools.groupby(sorted(videos, key=plain), plain):
+  for _, same in itertools.groupby(sorted(videos, key=normalize), normalize):
     same = list(same)
     other = [video for video in same if video.label != same[0].label]
     if other:
       raise UserError(
         f'{other[0].where}: label {other[0].label!r}, but in {same[0].where}'
-        f' {same[0].label!r}; write both the same way'
+        f' {same[0].label!r}. Write both the same way'
       )

@@ -138,13 +138,13 @@ class Predictor:
         what the model's joints are made of.
     """
     if layout is None:
-      layout = self.run.source
+      layout = self.run.data_layout
     if isinstance(layout, str):
       layout = get_layout(layout)
     if layout not in self._data:
       layouts.register_layout(layout)
       data = self.run.config.data.copy_and_resolve_references()
-      data.layout, data.joints = layout.name, self.run.layout.name
+      data.layout, data.joints = layout.name, self.run.network_layout.name
       Transform(data, train=False)  # refuses what does not fit
       self._data[layout] = data
     return layout

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from unik_jax import metrics
 from unik_jax.errors import UserError
 from unik_jax.report import robustness
-from unik_jax.run import restore, scores
+from unik_jax.run import paths, restore, scores
 
 SUMMARY, METRICS = 'summary.json', 'metrics.jsonl'
 
@@ -63,10 +63,10 @@ def read(folder: pathlib.Path) -> Contents:
   """
   config = restore.read_config(folder)
   summary = _read_summary(folder)
-  answers = scores.read(folder / 'scores' / 'test.npz')
+  answers = scores.read_scores(folder / 'scores' / 'test.npz')
   if not len(answers.ids):
     raise UserError(f'{folder / "scores" / "test.npz"}: no clip in it')
-  about = folder / restore.DATA
+  about = folder / paths.DATA
   dataset = read_json(about).get('dataset') if about.exists() else None
   curves = folder / METRICS
   damaged = folder / robustness.FILE

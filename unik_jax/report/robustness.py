@@ -252,11 +252,13 @@ def curves(
   found = {}
   for name in DAMAGES:
     limbs = name not in ('joints', 'frames', 'noise')
-    if name not in strengths or (limbs and not limb_joints(run.source, name)):
+    if name not in strengths or (
+      limbs and not limb_joints(run.data_layout, name)
+    ):
       continue
     found[name] = [dict(undamaged)]
     for strength in sorted(set(strengths[name]) - {0}):
-      damaged = Damaged(clips, data, run.source, name, strength, seed)
+      damaged = Damaged(clips, data, run.data_layout, name, strength, seed)
       found[name].append(accuracies(damaged, strength))
       say(name, found[name][-1])
   return {

@@ -114,7 +114,9 @@ def dependencies(run: Run) -> list[np.ndarray]:
   several frames is folded (`over_frames`).
   """
   blocks = run.net.mixing(run.params, run.batch_stats)
-  return [over_frames(b.dependency, run.layout.num_joints) for b in blocks]
+  return [
+    over_frames(b.dependency, run.network_layout.num_joints) for b in blocks
+  ]
 
 
 def first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
@@ -131,17 +133,17 @@ def first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
   config, net = run.config, run.net
   began = config.copy_and_resolve_references()
   if config.init_from:
-    recorded = pathlib.Path(restore.read_started(run.folder))
+    recorded = pathlib.Path(restore.read_started_from(run.folder))
     there = recorded.name and recorded.exists()
     began.init_from = str(
-      recorded if there else restore.newest(config.init_from)
+      recorded if there else restore.find_checkpoint(config.init_from)
     )
-  source = transfer.read(began)
+  source = transfer.read_weights(began)
   if source is None:
     blocks = net.mixing(*net.init(jax.random.key(config.seed)))
     where = f'initial values of seed {config.seed}'
   else:
-    started = transfer.start(source, config, head=False)
+    started = transfer.adapt_weights(source, config, head=False)
     blocks = net.mixing(started.params, started.batch_stats)
     where = f'weights of {config.init_from}'
     if pathlib.Path(source.where).is_dir():
@@ -149,7 +151,7 @@ def first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
       if not there:
         first = f'step {recorded.name}' if recorded.name else 'an unknown one'
         where += f' (as it is now; the run started from {first})'
-  joints = run.layout.num_joints
+  joints = run.network_layout.num_joints
   return [over_frames(b.dependency, joints) for b in blocks], where
 
 
@@ -180,7 +182,7 @@ def attention(run: Run, record: dict) -> list[np.ndarray]:
   blocks = jax.jit(run.net.mixing)(run.params, run.batch_stats, x[None])
   return [
     over_frames(
-      np.asarray(b.attention[0])[there].mean(0), run.layout.num_joints
+      np.asarray(b.attention[0])[there].mean(0), run.network_layout.num_joints
     )
     for b in blocks
   ]
@@ -231,7 +233,9 @@ def explain(
   if method == 'gradient':
     x = Transform(data, train=False)(record)['x']
     logits, importance = gradient_times_input(logits_of, x)
-    return Explained(logits, importance, poses(data, record), run.layout)
+    return Explained(
+      logits, importance, poses(data, record), run.network_layout
+    )
   logits, importance = occlusion(logits_of, data, record, windows=windows)
   data = data.copy_and_resolve_references()
   data.joints = ''  # what is hidden are the joints that the clip comes with

@@ -60,15 +60,16 @@ def matrices(
   title = 'Dependency matrices'
   path = folder / 'dependency_matrices.png'
   figure = drawing.matrices(
-    rows, columns, run.layout, title, f'{subtitle}; {_AXES}'
+    rows, columns, run.network_layout, title, f'{subtitle}; {_AXES}'
   )
   drawing.save(figure, path)
   yield str(path)
-  pose = projection.standing(run.layout)
+  pose = projection.standing(run.network_layout)
   if pose is None and record is None:
     yield (
       'note: no lines on skeletons, for want of a pose of layout'
-      f" {run.layout.name!r}; with --what=matrices,attention it is the clip's"
+      f' {run.network_layout.name!r}; with --what=matrices,attention it is'
+      " the clip's"
     )
     return
   if pose is None:
@@ -77,7 +78,7 @@ def matrices(
   figure = drawing.skeletons(
     rows,
     columns,
-    run.layout,
+    run.network_layout,
     title,
     f'{subtitle}; the {strongest} largest between joints',
     pose,
@@ -122,7 +123,7 @@ def attention(
   stem = folder / f'{_stem(record)}_attention'
   path = stem.with_name(stem.name + '_matrices.png')
   figure = drawing.matrices(
-    rows, columns, run.layout, title, f'{subtitle}; {_AXES}'
+    rows, columns, run.network_layout, title, f'{subtitle}; {_AXES}'
   )
   drawing.save(figure, path)
   yield str(path)
@@ -130,7 +131,7 @@ def attention(
   figure = drawing.skeletons(
     rows,
     columns,
-    run.layout,
+    run.network_layout,
     title,
     f'{subtitle}; the {strongest} largest between joints',
     clip_pose(run, record),
@@ -190,7 +191,7 @@ def clip(
 def clip_pose(run: Run, record: dict) -> np.ndarray:
   """The clearest pose (V, 2) of a clip, as drawn."""
   points = analysis.poses(analysis.one_view(run.config.data), record)
-  return projection.clearest(projection.to_screen(points, run.layout))
+  return projection.clearest(projection.to_screen(points, run.network_layout))
 
 
 def _choose(blocks, count):
