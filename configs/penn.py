@@ -2,21 +2,23 @@
 
   python -m unik_jax.main --config=configs/penn.py --workdir=runs/penn
 
-Variants, one word of each line, as in `configs/penn.py:bone,pretrained`:
-  17_joints (default): by LCR-Net, as in the paper
+Variants, at most one word of each line, as in
+`configs/penn.py:bone,pretrained`:
+  17_joints (default): poses of LCR-Net, as in the paper
   13_joints: the dataset's own annotations
   joint (default), bone, joint_motion, bone_motion
-  scratch (default), pretrained: from runs/posetics/weights.npz, which
-    configs/posetics.py with --config.save_official=... writes, or any
-    --config.init_from=FILE; the 13 joints are mapped to 17 for it
+  scratch (default)
+  pretrained: fine-tune runs/posetics/weights.npz, which configs/posetics.py
+    writes with --config.save_official=FILE; --config.init_from=FILE names
+    another file; 13 joints are mapped to 17
   official (default): the authors' yaml files
-  modern: `unik_jax.recipes.modern`
+  modern: `unik_jax.recipes.apply_modern`
 
-Not run here: LCR-Net's poses are not public.
+Not measured: LCR-Net's poses are not public.
 """
 
 from unik_jax import recipes
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
 GROUPS = {
@@ -28,9 +30,9 @@ GROUPS = {
 
 
 def get_config(variant=''):
-  """30 epochs of random 150-frame crops of tracks repeated to 700 frames."""
-  choice = choose(variant, GROUPS)
-  config = default()
+  """Returns 30 epochs of 150-frame crops of tracks repeated to 700 frames."""
+  choice = parse_variant(variant, GROUPS)
+  config = default_config()
   config.epochs = 30
   config.batch_size = 8
   config.eval_batch_size = 16
@@ -54,7 +56,7 @@ def get_config(variant=''):
       name='penn_action/annotations', layout='penn_13', persons=1
     )
   if choice['recipe'] == 'modern':
-    recipes.modern(config)
+    recipes.apply_modern(config)
   if choice['start'] == 'pretrained':
     config.update(init_from='runs/posetics/weights.npz', init_head='new')
     if choice['data'] == '13_joints':

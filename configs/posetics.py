@@ -1,22 +1,25 @@
 """UNIK on Posetics: pre-training on 320 real-world actions.
 
-  python -m unik_jax.main --config=configs/posetics.py --workdir=runs/posetics
+  python -m unik_jax.main --config=configs/posetics.py --workdir=runs/posetics \
+    --config.save_official=runs/posetics/weights.npz
 
-Variants, one word of each line, as in `configs/posetics.py:3d,bone`:
-  2d (default), 3d (for transfer to NTU RGB+D's 17 main joints), 25_joints
-    (3-D too, hands and feet made from the limbs: for all of NTU's joints)
+The `pretrained` variants of other configs read the weights from there.
+
+Variants, at most one word of each line, as in `configs/posetics.py:3d,bone`:
+  2d (default)
+  3d: for transfer to the 17 main joints of NTU RGB+D
+  25_joints: 3-D, with hands and feet derived from the limbs, for transfer to
+    all joints of NTU RGB+D
   joint (default), bone, joint_motion, bone_motion
-  official (default): train_joint.yaml and test_joint.yaml of the authors. In
-    3-D, of which they say nothing, it is normalised as they do with NTU
-  modern: `unik_jax.recipes.modern`
+  official (default): the authors' train_joint.yaml and test_joint.yaml; 3-D,
+    which these do not cover, is normalised like their NTU RGB+D
+  modern: `unik_jax.recipes.apply_modern`
 
-To fine-tune from it, add --config.save_official=runs/posetics/weights.npz; it
-is where the `pretrained` variants of other configs look. Not run here: the
-data is given out on request.
+Not measured: the dataset is available on request only.
 """
 
 from unik_jax import recipes
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
 GROUPS = {
@@ -27,9 +30,9 @@ GROUPS = {
 
 
 def get_config(variant=''):
-  """65 epochs of random 150-frame crops; 300 frames to test."""
-  choice = choose(variant, GROUPS)
-  config = default()
+  """Returns 65 epochs of random 150-frame crops; evaluation takes 300."""
+  choice = parse_variant(variant, GROUPS)
+  config = default_config()
   config.epochs = 65
   config.batch_size = 64
   config.data.update(
@@ -53,5 +56,5 @@ def get_config(variant=''):
   if choice['data'] == '25_joints':
     config.data.joints = 'ntu_25'
   if choice['recipe'] == 'modern':
-    recipes.modern(config)
+    recipes.apply_modern(config)
   return config

@@ -27,7 +27,7 @@ with hardware and time: docs/results.md.
 import pathlib
 import runpy
 
-from unik_jax.config import choose, default
+from unik_jax.config import default_config, parse_variant
 from unik_jax.tables.paper import ROWS, model_changes
 
 # Dataset to its config ('' for a narrow network), and to the dataset that
@@ -53,7 +53,7 @@ GROUPS = {'dataset': DATASETS, 'row': ROWS, 'stream': ('joint', 'bone')}
 
 def get_config(variant=''):
   """Returns a row's config; a dataset's rows share the recipe and frames."""
-  words = choose(variant, GROUPS)
+  words = parse_variant(variant, GROUPS)
   name, row = words['dataset'], ROWS[words['row']]
   published, _ = DATASETS[name]
   if published:
@@ -77,7 +77,7 @@ def _load_config(published):
 
 def _make_narrow_config(name):
   """Returns a quarter of the paper's widths and 32 frames, for two cores."""
-  config = default()
+  config = default_config()
   config.model.update(
     widths=(16, 16, 32, 32, 64, 64),
     strides=(1, 1, 2, 1, 2, 1),

@@ -1,12 +1,11 @@
-"""Draws docs/transfer.png, and prints its figures as a table.
-
-Last in a row is what a way gains on training from scratch, with the 95%
-interval by bootstrap over clips.
+"""Draws docs/transfer.png and prints its figures as a table.
 
   python docs/transfer_picture.py runs/transfer
 
-needs matplotlib, and the runs that docs/results.md lists, in folders
-VARIANT_SEED, such as finetune_0 and probe_one_subject_2.
+It needs matplotlib, and the runs that docs/results.md lists, in folders
+VARIANT_SEED, such as finetune_0 and probe_one_subject_2. The last column of the
+table is the gain over training from scratch, with its 95% interval by bootstrap
+over clips.
 """
 
 import json
@@ -20,7 +19,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
 from unik_jax import metrics
-from unik_jax.run import scores
+from unik_jax.run import paths, scores
 
 STARTS = {
   'scratch': ('from scratch', '#9aa5b1'),
@@ -30,13 +29,18 @@ STARTS = {
 SUBJECTS = {'': 'five subjects', '_one_subject': 'one subject'}
 
 
-def read(folder, start, subjects):
-  """(seeds, clips) which are right at last, and top-1 by step and seed."""
+def read_runs(folder, start, subjects):
+  """Reads the runs of one variant, one run per seed.
+
+  Returns:
+    Whether each clip is correct at the end (seeds, clips), the steps (S,),
+    and top-1 accuracy (seeds, S).
+  """
   hits, curves = [], []
   for run in sorted(folder.glob(f'{start}{subjects}_[0-9]')):
-    last = scores.read_scores(run / 'scores' / 'test.npz')
-    hits.append(metrics.hits_in_top(last.logits, last.labels, 1))
-    lines = map(json.loads, (run / 'metrics.jsonl').read_text().splitlines())
+    last = scores.read_scores(paths.scores_path(run, 'test'))
+    hits.append(metrics.top_k_hits(last.logits, last.labels, 1))
+    lines = map(json.loads, (run / paths.METRICS).read_text().splitlines())
     lines = [line for line in lines if 'test/top1' in line]
     curves.append({line['step']: line['test/top1'] for line in lines})
   steps = sorted(set.intersection(*map(set, curves)))
@@ -49,12 +53,12 @@ def main(folder):
   for axis, (subjects, title) in zip(axes, SUBJECTS.items(), strict=True):
     scratch = None
     for start, (name, color) in STARTS.items():
-      hits, steps, points = read(folder, start, subjects)
+      hits, steps, points = read_runs(folder, start, subjects)
       finals = 100 * hits.mean(1)
       scratch = hits if start == 'scratch' else scratch
-      # Paired: the same clips, all seeds together.
+      # Paired by clip; the seeds of a variant are averaged.
       gain = hits.mean(0) - scratch.mean(0)
-      low, high = metrics.interval(gain, np.zeros(len(gain), int))
+      low, high = metrics.bootstrap_interval(gain, np.zeros(len(gain), int))
       print(
         f'{title:14} {name:13} {finals.mean():5.1f} ± {finals.std(ddof=1):.1f}'
         f'  ({", ".join(f"{value:.1f}" for value in finals)})'

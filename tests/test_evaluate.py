@@ -38,7 +38,7 @@ def test_metrics(size):
   answers = Evaluator(Fake())(None, None, batches(logits, labels, size))
   np.testing.assert_array_equal(answers[0], logits)
   np.testing.assert_array_equal(answers[1], labels)
-  got = metrics.summarize(*answers)
+  got = metrics.compute_metrics(*answers)
 
   best = logits.argmax(-1)
   wide = np.float64(logits)
@@ -70,7 +70,7 @@ def test_probabilities_of_several_samplings_are_averaged():
     'clip': np.arange(6),
   }
   answers = Evaluator(Fake())(None, None, [batch])
-  got = metrics.summarize(*answers)
+  got = metrics.compute_metrics(*answers)
   wide = np.exp(np.float64(logits))
   probabilities = (wide / wide.sum(-1, keepdims=True)).mean(1)
   expected = -np.log(probabilities[np.arange(6), labels]).mean()

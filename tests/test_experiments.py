@@ -9,17 +9,12 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers.configs import load
-from helpers.fixtures import (
-  ANN,
-  BEN,
-  make_frames,
-  make_lcrnet,
-  skeleton_text,
-  write_msr_fixture,
-)
+from helpers.configs import load_config
+from helpers.lcrnet import make_lcrnet_clip
+from helpers.msr_action3d import write_msr_files
+from helpers.ntu import ANN, BEN, make_frames, skeleton_text
 from helpers.penn import write_poses
-from helpers.pyskl import annotation
+from helpers.pyskl import make_annotation
 
 from unik_jax import train
 from unik_jax.data.formats import smarthome
@@ -32,7 +27,7 @@ def write_posetics(folder):
     for i in range(count):
       video = f'{letter * 10}{i}'
       path = folder / f'posetics_{part}' / f'{video}_000001_000011.json'
-      path.write_text(json.dumps(make_lcrnet((1, 2, 2, 1), seed=i)))
+      path.write_text(json.dumps(make_lcrnet_clip((1, 2, 2, 1), seed=i)))
       labels[video] = {'label_index': 99 * i, 'has_skeleton': True}
     path = folder / f'posetics_{part}_label.json'
     path.write_text(json.dumps(labels))
@@ -44,12 +39,12 @@ def write_smarthome(folder):
   for camera in (1, 2):
     for i, action in enumerate(smarthome.CLASSES_19[::4]):
       path = folder / f'{action}_p02_r00_v01_c{camera:02}_pose3d.json'
-      path.write_text(json.dumps(make_lcrnet((2, 1, 2), seed=i)))
+      path.write_text(json.dumps(make_lcrnet_clip((2, 1, 2), seed=i)))
 
 
 def write_penn(folder):
   clips = {
-    f'{i:04}': (i, 1 if i < 5 else -1, make_lcrnet((1, 2, 1), seed=i))
+    f'{i:04}': (i, 1 if i < 5 else -1, make_lcrnet_clip((1, 2, 1), seed=i))
     for i in range(1, 8)
   }
   write_poses(folder, clips)
@@ -82,7 +77,7 @@ def write_pyskl(folder):
   folder.mkdir()
   names = [f'clip{i}' for i in range(7)]
   annotations = [
-    annotation(name, i % 3, (1 + i % 2, 5, 17, 2), seed=i)
+    make_annotation(name, i % 3, (1 + i % 2, 5, 17, 2), seed=i)
     for i, name in enumerate(names)
   ]
   splits = {'xsub_train': names[:4], 'xsub_val': names[4:]}
@@ -91,7 +86,7 @@ def write_pyskl(folder):
 
 
 EXPERIMENTS = {
-  'msr_action3d:modern': write_msr_fixture,
+  'msr_action3d:modern': write_msr_files,
   'posetics:25_joints,bone_motion': write_posetics,
   'smarthome:cv1,joint_motion': write_smarthome,
   'penn': write_penn,
@@ -105,7 +100,7 @@ EXPERIMENTS = {
 @pytest.mark.parametrize('case', EXPERIMENTS)
 def test_two_steps(case, tmp_path):
   EXPERIMENTS[case](tmp_path / 'raw')
-  config = load(case)
+  config = load_config(case)
   config.update(epochs=1, batch_size=2, eval_batch_size=2, mesh=(1, 8))
   config.model.update(widths=(4, 4), strides=(1, 2))
   config.optim.warmup_epochs = 0

@@ -48,7 +48,8 @@ def test_compiled_programs_are_kept(monkeypatch, tmp_path):
   monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
   program = (
-    'from unik_jax.runtime import compile_cache; compile_cache.enable();'
+    'from unik_jax.runtime.compile_cache import enable_compile_cache;'
+    ' enable_compile_cache();'
     ' import jax; print(jax.config.jax_compilation_cache_dir)'
   )
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from unik_jax import metrics, train
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
 from unik_jax.models import network
@@ -26,7 +26,7 @@ from unik_jax.run.progress import Progress
 @pytest.fixture
 def config(synthetic_dir):
   """Two epochs of six steps; test and validation sets that fill no batch."""
-  config = default()
+  config = default_config()
   config.epochs = 2
   config.batch_size = config.eval_batch_size = 8
   config.eval_every = 1
@@ -112,7 +112,7 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
 
   # The answers for each clip are kept.
   kept = scores.read_scores(straight / 'scores' / 'test.npz')
-  figures_of = metrics.summarize(kept.logits, kept.labels)
+  figures_of = metrics.compute_metrics(kept.logits, kept.labels)
   assert figures_of['top1'] == summary['test']['top1']
   assert len(set(kept.ids)) == 21 and kept.classes.tolist() == [
     *synthetic.LABELS
@@ -388,10 +388,10 @@ def test_workdirs_that_cannot_be_used(config, tmp_path):
     ('data.num_classes', 21, 'num_classes'),
     ('data.channels', 3, 'channels'),
     ('data.rotate', 0.3, '3-D'),
-    ('batch_size', 12, 'does not divide'),
+    ('batch_size', 12, 'batch_size.*got 12'),
     ('batch_size', 64, 'smaller one.*--config.batch_size=8'),
     ('eval_batch_size', 12, 'eval_batch_size'),
-    ('mesh', (3, 2), '8 devices'),
+    ('mesh', (3, 2), r'mesh: .* 8, got \(3, 2\)'),
     ('model.dtype', 'float16', 'bfloat16'),
     ('optim.name', 'adam', 'adamw'),
     ('optim.schedule', 'linear', 'cosine'),

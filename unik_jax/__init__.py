@@ -10,22 +10,22 @@ __version__ = '0.1.0'
 
 
 def load(path: str | os.PathLike) -> 'Predictor':
-  """Opens a trained model, to answer for clips of one's own.
+  """Opens a trained model for prediction.
 
     model = unik_jax.load('runs/mine')
     model.predict(keypoints)[0].label
 
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for
-      the best on validation; or one of its `checkpoints/STEP`.
+      the best on validation clips; or one of its `checkpoints/STEP`.
 
   Returns:
     A `unik_jax.predict.predictor.Predictor`.
 
   Raises:
-    UserError: no run there, or its files cannot be read.
+    UserError: there is no run, or its files cannot be read.
   """
-  # Imported here, so that importing unik_jax takes no time.
-  from unik_jax.predict import predictor
+  # Imported here, so that `import unik_jax` stays fast.
+  from unik_jax.predict.predictor import load_predictor
 
-  return predictor.load(path)
+  return load_predictor(path)

@@ -1,12 +1,12 @@
-"""What a user can mend, and is told without a traceback."""
+"""Errors caused by input, shown without a traceback."""
 
 
 class UserError(ValueError):
-  """Bad input. The message names the file, the place in it and the remedy."""
+  """Bad input. The message names the file, the place in it and the fix."""
 
 
-def no_such_key(error: Exception) -> str:
-  """What ml_collections says of a setting that a config does not have."""
+def describe_missing_key(error: Exception) -> str:
+  """Returns ml_collections' text about a key that a config does not have."""
   while error.args and isinstance(error.args[0], Exception):
     error = error.args[0]
   return f'the config has no key {" ".join(str(error.args[0]).split())}'

@@ -45,7 +45,7 @@ class Evaluator:
     self._absent: dict[int, np.ndarray] = {}  # features by number of frames
     step, options = self.step, {}
     if mesh:
-      options['out_shardings'] = sharding.replicated(mesh)
+      options['out_shardings'] = sharding.replicated_sharding(mesh)
       if self._skips_absent:
         # Each device works alone: their clips have different absent persons,
         # so their loops run different numbers of times.
@@ -190,7 +190,7 @@ def run(
     UserError: no checkpoint, or a file cannot be written.
   """
   # ---- State ----
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
   abstract = jax.eval_shape(init_state, *net.shapes)
   shardings = sharding.state_shardings(abstract, mesh)
@@ -209,7 +209,7 @@ def run(
 
   # ---- Results ----
   logits, labels = SplitPredictor(config, net, mesh, clips)(state, 'test')
-  results = summarize_with_intervals(logits, labels)
+  results = metrics_with_intervals(logits, labels)
   writer = ResultsWriter(workdir, config, clips['test'], net.num_params(), step)
   # scores/test.npz stays that of the run's own weights and test clips.
   is_own = not initial and not tests_other_clips(config, start.stored)
@@ -220,13 +220,13 @@ def run(
   return writer.write_summary(paths.EVALUATION, step=step, test=results)
 
 
-def summarize_with_intervals(
+def metrics_with_intervals(
   logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, Any]:
-  """Returns `metrics.summarize`, with `metrics.intervals` as `intervals`."""
+  """Returns a split's metrics, with their 95% intervals as `intervals`."""
   return {
-    **metrics.summarize(logits, labels),
-    'intervals': metrics.intervals(logits, labels),
+    **metrics.compute_metrics(logits, labels),
+    'intervals': metrics.bootstrap_intervals(logits, labels),
   }
 
 
@@ -244,7 +244,7 @@ def print_metrics(
     headline: one of `metrics.HEADLINES`.
     step: optimizer steps taken.
     part: name of the split, such as 'val'.
-    results: from `metrics.summarize`, with `intervals` if known.
+    results: from `metrics.compute_metrics`, with `intervals` if known.
   """
   numbers = {k: results[k] for k in ('loss', *metrics.HEADLINES, 'clips')}
   progress.record(step, {f'{part}/{k}': v for k, v in numbers.items()})

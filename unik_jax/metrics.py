@@ -1,6 +1,6 @@
-"""What a split's answers are worth: accuracies, their spread, calibration.
+"""Metrics of a split: accuracies, bootstrap intervals, calibration.
 
-Plain functions of logits (N, K) and labels (N,), in numpy; each of the N clips
+Plain numpy functions of logits (N, K) and labels (N,). Each of the N clips
 counts once.
 """
 
@@ -12,18 +12,18 @@ import scipy.special
 HEADLINES = ('top1', 'mean_class', 'top5')
 
 
-def summarize(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-  """Metrics of a split.
+def compute_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+  """Computes the metrics of a split.
 
   Args:
     logits: (N, K).
-    labels: (N,).
+    labels: (N,) class indices.
 
   Returns:
-    `clips`, mean `loss`, and as fractions `top1`, `top5`, `mean_class` (mean
-    of the accuracies of the classes that occur) and `per_class` (None where a
-    class does not occur); `confusion` (true class, predicted class) as nested
-    lists.
+    A dict of `clips` (N), the mean cross-entropy `loss`, the fractions `top1`,
+    `top5`, `mean_class` (mean accuracy over the classes present) and
+    `per_class` (accuracy of each class; None if the class is absent), and
+    `confusion` (true class, predicted class) as nested lists.
   """
   confusion = confusion_matrix(logits, labels)
   totals = confusion.sum(1)
@@ -35,28 +35,31 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
   return {
     'clips': len(labels),
     'loss': float(-log_probs[np.arange(len(labels)), labels].mean()),
-    'top1': float(hits_in_top(logits, labels, 1).mean()),
-    'top5': float(hits_in_top(logits, labels, 5).mean()),
+    'top1': float(top_k_hits(logits, labels, 1).mean()),
+    'top5': float(top_k_hits(logits, labels, 5).mean()),
     'mean_class': float(np.mean([a for a in per_class if a is not None])),
     'per_class': per_class,
     'confusion': confusion.tolist(),
   }
 
 
-def hits_in_top(logits: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-  """(N,) whether the label is among the k best; of equals, the first are."""
+def top_k_hits(logits: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+  """Returns (N,) whether each label is among the k highest logits.
+
+  Ties go to the lower class index.
+  """
   best = np.argsort(-logits, axis=1, kind='stable')[:, :k]
   return (best == labels[:, None]).any(1)
 
 
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """(K, K) counts, by true class and predicted class."""
+  """Returns (K, K) counts of clips by true class and predicted class."""
   classes = logits.shape[1]
   pairs = labels * classes + logits.argmax(1)
   return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def interval(
+def bootstrap_interval(
   hits: np.ndarray,
   labels: np.ndarray,
   *,
@@ -65,73 +68,73 @@ def interval(
   rounds: int = 1000,
   seed: int = 0,
 ) -> list[float]:
-  """The bootstrap interval of an accuracy, over clips.
+  """Returns the bootstrap interval of an accuracy over clips, [low, high].
 
-  Clips are drawn with replacement, as many as there are; the interval holds
-  the middle `level` of the accuracies that this gives. It tells what other
-  test clips of the same kind would change, and nothing of other seeds or other
-  people.
+  Each round draws N clips with replacement. The interval holds the middle
+  `level` of the rounds' accuracies. It measures the spread over other test
+  clips of the same kind, not over training seeds or over people.
 
   Args:
-    hits: (N,) whether a clip was right.
-    labels: (N,).
-    mean_class: whether the mean of the classes' accuracies is meant.
-    level: share of the accuracies.
-    rounds: how many times clips are drawn.
-    seed: of the draws.
-
-  Returns:
-    [low, high], as fractions.
+    hits: (N,) whether each clip's prediction is right.
+    labels: (N,) class indices.
+    mean_class: bootstrap the mean accuracy over classes, not over clips.
+    level: fraction of the accuracies inside the interval.
+    rounds: number of draws.
+    seed: seed of the draws.
   """
   rng = np.random.default_rng(seed)
-  figures = []
+  accuracies = []
   for _ in range(rounds):
     drawn = rng.integers(len(hits), size=len(hits))
     if not mean_class:
-      figures.append(hits[drawn].mean())
+      accuracies.append(hits[drawn].mean())
       continue
     totals = np.bincount(labels[drawn])
     right = np.bincount(labels[drawn], hits[drawn], minlength=len(totals))
-    figures.append((right[totals > 0] / totals[totals > 0]).mean())
-  low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    # Classes that were not drawn in this round have no accuracy.
+    accuracies.append((right[totals > 0] / totals[totals > 0]).mean())
+  low, high = np.quantile(accuracies, [(1 - level) / 2, (1 + level) / 2])
   return [float(low), float(high)]
 
 
-def intervals(logits: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
-  """`interval` of each of HEADLINES."""
-  ones, fives = (hits_in_top(logits, labels, k) for k in (1, 5))
+def bootstrap_intervals(
+  logits: np.ndarray, labels: np.ndarray
+) -> dict[str, list[float]]:
+  """Returns the `bootstrap_interval` of each metric in HEADLINES."""
+  top1, top5 = (top_k_hits(logits, labels, k) for k in (1, 5))
   return {
-    'top1': interval(ones, labels),
-    'mean_class': interval(ones, labels, mean_class=True),
-    'top5': interval(fives, labels),
+    'top1': bootstrap_interval(top1, labels),
+    'mean_class': bootstrap_interval(top1, labels, mean_class=True),
+    'top5': bootstrap_interval(top5, labels),
   }
 
 
 def calibration(
   logits: np.ndarray, labels: np.ndarray, bins: int = 15
 ) -> dict[str, Any]:
-  """How far the probability of an answer is from how often it is right.
+  """Returns the expected calibration error and its bins.
 
     ECE = sum over bins of share of clips * |accuracy - mean confidence|
 
-  with clips in bins of equal width by the probability of the answer (Guo et
+  A prediction's confidence is its probability. Bins have equal width (Guo et
   al., "On Calibration of Modern Neural Networks", ICML 2017).
 
   Args:
     logits: (N, K).
-    labels: (N,).
-    bins: how many.
+    labels: (N,) class indices.
+    bins: number of bins over [0, 1].
 
   Returns:
-    `ece`, and for each bin that has clips: `confidence`, `accuracy`, `clips`.
+    `ece`, and lists over the non-empty bins: `confidence`, `accuracy`, `clips`.
   """
   probs = scipy.special.softmax(logits.astype(np.float64), axis=1)
-  sure, right = probs.max(1), probs.argmax(1) == labels
-  place = np.minimum((sure * bins).astype(int), bins - 1)
-  clips = np.bincount(place, minlength=bins)
+  confidences, hits = probs.max(1), probs.argmax(1) == labels
+  # A confidence of exactly 1 belongs to the last bin.
+  bin_of = np.minimum((confidences * bins).astype(int), bins - 1)
+  clips = np.bincount(bin_of, minlength=bins)
   used = clips > 0
-  confidence = np.bincount(place, sure, bins)[used] / clips[used]
-  accuracy = np.bincount(place, right, bins)[used] / clips[used]
+  confidence = np.bincount(bin_of, confidences, bins)[used] / clips[used]
+  accuracy = np.bincount(bin_of, hits, bins)[used] / clips[used]
   gaps = np.abs(accuracy - confidence) * clips[used]
   return {
     'ece': float(gaps.sum() / len(labels)),

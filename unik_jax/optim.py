@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import optax
+from flax import traverse_util
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
+
+Schedule = Callable[[jax.Array], jax.Array]
 
 
 def make_schedule(
@@ -19,50 +22,53 @@ def make_schedule(
   warmup_epochs: int = 0,
   decay_epochs: Sequence[int] = (),
   decay_rate: float = 0.1,
-) -> Callable[[jax.Array], jax.Array]:
-  """The learning rate of each step.
+) -> Schedule:
+  """Returns a learning-rate schedule: a function of the step, from 0.
 
-  Warm-up goes by whole epochs: epoch e of w has base_lr * (e + 1) / (w + 1), so
-  that the first epoch after them is the first with the whole rate.
+  Warm-up is constant within an epoch. With w warm-up epochs, epoch e < w uses
+  base_lr * (e + 1) / (w + 1), and epoch w is the first with the full rate.
 
   Args:
-    name: 'step', times `decay_rate` from each epoch in `decay_epochs` on, or
-      'cosine', falling to zero at the last step.
-    base_lr: the rate after warm-up.
+    name: 'step' multiplies the rate by `decay_rate` at the start of each epoch
+      in `decay_epochs`; 'cosine' decays from the end of warm-up to zero at the
+      last step.
+    base_lr: rate after warm-up.
     steps_per_epoch: optimizer steps in an epoch.
     epochs: length of the run.
-    warmup_epochs: how many epochs warm up.
-    decay_epochs: for 'step'; epochs count from 0.
-    decay_rate: for 'step'.
-
-  Returns:
-    A function of the step, from 0.
+    warmup_epochs: number of warm-up epochs.
+    decay_epochs: epochs, counted from 0. Used by 'step'.
+    decay_rate: factor in (0, 1]. Used by 'step'.
 
   Raises:
     UserError: unknown name.
   """
   if name not in ('step', 'cosine'):
-    raise UserError(f'optim.schedule is {name!r}; use step or cosine')
+    raise UserError(
+      f'config.optim.schedule: expected step or cosine, got {name!r}'
+    )
 
+  # Not optax's piecewise_constant_schedule and cosine_decay_schedule: their
+  # values differ from these in the last float32 bit at some steps, which would
+  # change the figures of every run.
   def schedule(step):
     epoch = step // steps_per_epoch
     if name == 'step':
-      passed = sum((epoch >= e) * 1 for e in decay_epochs)
-      factor = decay_rate ** jnp.asarray(passed)
+      decays = sum((epoch >= e) * 1 for e in decay_epochs)
+      factor = decay_rate ** jnp.asarray(decays)
     else:
       start = warmup_epochs * steps_per_epoch
       span = max(epochs * steps_per_epoch - start, 1)
-      done = jnp.clip((step - start) / span, 0, 1)
-      factor = 0.5 * (1 + jnp.cos(jnp.pi * done))
-    warm = jnp.minimum((epoch + 1) / (warmup_epochs + 1), 1)
-    return base_lr * factor * warm
+      progress = jnp.clip((step - start) / span, 0, 1)
+      factor = 0.5 * (1 + jnp.cos(jnp.pi * progress))
+    warmup = jnp.minimum((epoch + 1) / (warmup_epochs + 1), 1)
+    return base_lr * factor * warmup
 
   return schedule
 
 
 def make_optimizer(
   name: str,
-  schedule: Callable[[jax.Array], jax.Array],
+  schedule: Schedule,
   *,
   momentum: float = 0.9,
   nesterov: bool = True,
@@ -70,21 +76,18 @@ def make_optimizer(
   clip_norm: float = 0.0,
   layer_decay: float = 1.0,
 ) -> optax.GradientTransformation:
-  """SGD as PyTorch has it, or AdamW.
+  """Returns SGD with PyTorch's definition of momentum, or AdamW.
 
   Args:
     name: 'sgd' or 'adamw'.
-    schedule: learning rate by step.
-    momentum: of SGD.
-    nesterov: of SGD.
-    weight_decay: on every parameter, batch norm's and biases included, as in
-      the official recipes. With SGD it is added to the gradient before
-      momentum; with AdamW it is decoupled.
-    clip_norm: the largest global norm of a gradient; 0 for no limit.
-    layer_decay: as of `scale_by_layer`; 1 for the same rate everywhere.
-
-  Returns:
-    The optax transformation.
+    schedule: learning rate as a function of the step.
+    momentum: momentum of SGD.
+    nesterov: whether SGD uses Nesterov momentum.
+    weight_decay: applies to every parameter, including biases and batch norm's,
+      as in the official recipes. SGD adds it to the gradient before momentum;
+      AdamW decouples it.
+    clip_norm: maximum global norm of the gradient; 0 disables clipping.
+    layer_decay: factor of `scale_by_layer`; 1 disables it.
 
   Raises:
     UserError: unknown name.
@@ -97,23 +100,23 @@ def make_optimizer(
   elif name == 'adamw':
     steps = [optax.adamw(schedule, weight_decay=weight_decay)]
   else:
-    raise UserError(f'optim.name is {name!r}; use sgd or adamw')
+    raise UserError(f'config.optim.name: expected sgd or adamw, got {name!r}')
   clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
   layers = [scale_by_layer(layer_decay)] if layer_decay != 1 else []
   return optax.chain(clip, *steps, *layers)
 
 
 def scale_by_layer(decay: float) -> optax.GradientTransformation:
-  """Layer-wise learning rates, falling from the classifier to the input.
+  """Scales updates by layer: layer-wise learning-rate decay.
 
     factor = decay ** (blocks between the parameter and the classifier + 1)
 
-  and 1 for the classifier itself. With a decay below 1 the first blocks, which
-  are the most general, change the least in fine-tuning. Weight decay, which
-  goes by the learning rate, is scaled with it.
+  The classifier has factor 1. With a decay below 1, fine-tuning changes the
+  first blocks least, since their features are the most general. Weight decay
+  is scaled too, because it is part of the update.
 
   Args:
-    decay: per block, in (0, 1].
+    decay: factor per block, in (0, 1].
   """
 
   def update(updates, state, params=None):
@@ -121,27 +124,29 @@ def scale_by_layer(decay: float) -> optax.GradientTransformation:
     blocks = len(updates.get('blocks', ()))
 
     def scale(path, update):
-      first, *rest = (getattr(key, 'key', None) for key in path)
-      if first == 'head':
+      part, *rest = path
+      if part == 'head':
         return update
-      above = blocks - rest[0] if first == 'blocks' else blocks + 1
-      return update * decay**above
+      # What is outside the blocks, such as the input's batch norm, is below.
+      exponent = blocks - rest[0] if part == 'blocks' else blocks + 1
+      return update * decay**exponent
 
-    return jax.tree_util.tree_map_with_path(scale, updates), state
+    return traverse_util.path_aware_map(scale, updates), state
 
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def from_config(
+def configure_optimizer(
   config: ConfigDict, steps_per_epoch: int
-) -> tuple[Callable[[jax.Array], jax.Array], optax.GradientTransformation]:
-  """The (schedule, optimizer) that a config's `optim` describes.
+) -> tuple[Schedule, optax.GradientTransformation]:
+  """Returns the learning-rate schedule and the optimizer of a config.
 
   Args:
-    config: the whole one.
-    steps_per_epoch: on which the schedule depends, and nothing else.
+    config: the experiment's config.
+    steps_per_epoch: optimizer steps in an epoch. Only the schedule uses it.
   """
   options = config.optim
+  # Linear scaling rule: the rate grows with the batch (Goyal et al., 2017).
   scale = config.batch_size / options.lr_clips if options.lr_clips else 1
   schedule = make_schedule(
     options.schedule,

@@ -1,18 +1,19 @@
-"""Recipes that several experiments share."""
+"""Training recipes that several experiments share."""
 
 from ml_collections import ConfigDict
 
 
-def modern(config: ConfigDict, *, epochs: int = 80) -> None:
-  """The stronger recipe, after that of pyskl (Duan et al., ACM MM 2022).
+def apply_modern(config: ConfigDict, *, epochs: int = 80) -> None:
+  """Sets the stronger recipe, after pyskl (Duan et al., ACM MM 2022).
 
-  100 frames sampled uniformly over the whole clip, ten such samplings
-  averaged to test, cosine decay, weight decay 5e-4; and data that is
-  normalised as is right (`normalize.clean`) rather than as was published.
+  It samples 100 frames uniformly over the whole clip, averages ten such
+  samplings in evaluation, and uses cosine decay with weight decay 5e-4. Data
+  is normalised without the published code's errors (`normalize.clean`).
 
   Args:
-    config: an experiment with its data and model set; changed in place.
-    epochs: 16 of five rounds each, there.
+    config: an experiment whose data and model are set. Changed in place.
+    epochs: length of the run. pyskl trains 16 epochs that repeat the data
+      five times each.
   """
   config.epochs = epochs
   config.batch_size = 128

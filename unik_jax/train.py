@@ -12,7 +12,7 @@ import jax
 from ml_collections import ConfigDict
 
 from unik_jax import evaluate, metrics, optim, transfer
-from unik_jax.config import check
+from unik_jax.config import check_config
 from unik_jax.data import loader, splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.transform import Transform
@@ -42,7 +42,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   """Trains an experiment, or evaluates it; resumes a run that was stopped.
 
   Args:
-    config: settings, as in `unik_jax.config.default`.
+    config: settings, as in `unik_jax.config.default_config`.
     workdir: folder for the files listed in `unik_jax.run.paths`.
 
   Returns:
@@ -52,13 +52,15 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     UserError: bad settings or input, before any long work; NaN in training.
     SystemExit: after SIGTERM or Ctrl-C, when the state is saved.
   """
-  check(config)
+  check_config(config)
   git_commit()  # cached now, before anyone edits the code
 
   # ---- Mesh ----
   mesh = sharding.make_mesh(config.mesh)
-  sharding.check_batch('batch_size', config.batch_size, mesh, config.accumulate)
-  sharding.check_batch('eval_batch_size', config.eval_batch_size, mesh)
+  sharding.check_batch_size(
+    'batch_size', config.batch_size, mesh, config.accumulate
+  )
+  sharding.check_batch_size('eval_batch_size', config.eval_batch_size, mesh)
 
   # ---- Network, and what it starts from ----
   config = splits.complete_config(config)
@@ -89,7 +91,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   predict = evaluate.SplitPredictor(config, net, mesh, clips)
 
   # ---- Step ----
-  schedule, optimizer = optim.from_config(config, steps_per_epoch)
+  schedule, optimizer = optim.configure_optimizer(config, steps_per_epoch)
   init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
   abstract = jax.eval_shape(init_state, *net.shapes)
   shardings = sharding.state_shardings(abstract, mesh)
@@ -99,7 +101,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     make_train_step(net, optimizer, **{key: config[key] for key in options}),
     donate_argnums=0,
     in_shardings=(shardings, sharding.batch_sharding(mesh)),
-    out_shardings=(shardings, sharding.replicated(mesh)),
+    out_shardings=(shardings, sharding.replicated_sharding(mesh)),
   )
 
   with contextlib.ExitStack() as stack:
@@ -121,12 +123,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         weights = net.init(jax.random.key(config.seed))
       state = jax.jit(init_state, out_shardings=shardings)(*weights)
     step = int(state.step)
-    progress = Progress(
-      workdir,
-      total=total_steps,
-      start=step,
-      batch_size=config.batch_size,
-      tensorboard=config.tensorboard,
+    progress = stack.enter_context(
+      Progress(
+        workdir,
+        total=total_steps,
+        start=step,
+        batch_size=config.batch_size,
+        tensorboard=config.tensorboard,
+      )
     )
     progress.print_line(
       f'{config.data.name}: {len(train_clips)} clips to train,'
@@ -156,7 +160,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     def evaluate_state(state, step):
       predictions[eval_part] = predict(state, eval_part)
-      result = metrics.summarize(*predictions[eval_part])
+      result = metrics.compute_metrics(*predictions[eval_part])
       show(step, eval_part, result)
       if eval_part == 'val':
         accuracy = result[config.headline]
@@ -217,12 +221,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     for part in clips:
       logits, labels = predictions.get(part) or predict(state, part)
       writer.write_scores(part, clips[part], logits, labels)
-      results[part] = evaluate.summarize_with_intervals(logits, labels)
+      results[part] = evaluate.metrics_with_intervals(logits, labels)
     show(step, 'final test', results['test'])
     extra = {'params': net.num_params()}
     if 'val' in clips and (best_state := best.restore_best(target)):
       extra['best_step'] = int(best_state.step)
-      results['test_of_best'] = metrics.summarize(*predict(best_state, 'test'))
+      results['test_of_best'] = metrics.compute_metrics(
+        *predict(best_state, 'test')
+      )
       show(extra['best_step'], 'test of best', results['test_of_best'])
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results)

@@ -1,4 +1,7 @@
-"""MSR-Action3D: 20 actions, 10 subjects, one Kinect; 557 clips."""
+"""MSR-Action3D: 20 actions of 10 subjects in 557 clips, 20 joints, one Kinect.
+
+python -m unik_jax.prepare msr_action3d --manual_dir=FOLDER
+"""
 
 import tensorflow_datasets as tfds
 
@@ -16,16 +19,19 @@ _CITATION = """\
 
 
 class Builder(ClipBuilder):
-  """Cross-subject: subjects 1 3 5 7 9 train (284 clips), the rest test."""
+  """MSR-Action3D with cross-subject splits.
+
+  Subjects 1, 3, 5, 7 and 9 are in train (284 clips), the others in test (273).
+  """
 
   VERSION = tfds.core.Version('1.1.0')
   RELEASE_NOTES = {'1.1.0': 'Image sizes; clips as bytes.'}
-  parallel = False  # the archive is read whole
+  parallel = False  # the archive is read at once
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-    'MSR-Action3D may be used for research. Get msraction3d.tar.gz (the 3-D'
-    ' skeletons in real-world coordinates, with files_used.mat) through'
-    ' https://sites.google.com/view/wanqingli/data-sets/msr-action3d and put'
-    ' it, or its extracted files, into the manual folder.'
+    'Download msraction3d.tar.gz (the 3-D skeletons in real-world coordinates,'
+    ' with files_used.mat; for research only) from'
+    ' https://sites.google.com/view/wanqingli/data-sets/msr-action3d. Put it,'
+    ' or its extracted files, into the manual folder.'
   )
 
   def _info(self):
@@ -34,7 +40,10 @@ class Builder(ClipBuilder):
       persons=1,
       channels=4,
       labels=msr_action3d.LABELS,
-      description='Kinect v1 skeletons of 20 gaming actions, with confidence.',
+      description=(
+        'One person before a Kinect v1 performs one of 20 gaming actions: 20'
+        ' joints with confidence.'
+      ),
       units='metres',
       confidence=True,
       homepage='https://sites.google.com/view/wanqingli/data-sets/msr-action3d',

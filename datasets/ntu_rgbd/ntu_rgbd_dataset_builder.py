@@ -1,4 +1,7 @@
-"""NTU RGB+D 60 and 120: Kinect v2 skeletons of daily and mutual actions."""
+"""NTU RGB+D 60 and 120: daily and mutual actions, 25 joints, three Kinects.
+
+python -m unik_jax.prepare ntu_rgbd/ntu60 --manual_dir=FOLDER
+"""
 
 import dataclasses
 import functools
@@ -31,22 +34,22 @@ _CITATION = """\
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-  """Which of the two datasets, and who is who in it.
+  """One of the two datasets, with one way to track persons.
 
   Attributes:
-    actions: 60 or 120, the first of which are in it.
-    tracking: 'body' to follow bodyIDs, 'slot' for the order of the bodies in
-      each frame, as the published scripts do.
+    actions: 60 or 120: the dataset has the first classes of NTU RGB+D.
+    tracking: 'body' tracks persons by bodyID; 'slot' by the order of the bodies
+      in each frame, as the published scripts do.
   """
 
   actions: int = 60
   tracking: str = 'body'
 
 
-def _configs():
+def _make_configs():
   for tracking, suffix, description in (
-    ('body', '', 'persons followed by bodyID.'),
-    ('slot', '_slots', "persons by the published scripts' slot order."),
+    ('body', '', 'persons tracked by bodyID.'),
+    ('slot', '_slots', 'persons by slot, as in the published scripts.'),
   ):
     for actions in (60, 120):
       yield Config(
@@ -58,19 +61,22 @@ def _configs():
 
 
 class Builder(ClipBuilder):
-  """Splits xsub_train and xsub_test, and with 60 actions xview_train and
-  xview_test, with 120 xset_train and xset_test."""
+  """NTU RGB+D with its published splits.
+
+  Both datasets have xsub_train and xsub_test (cross-subject). With 60 actions
+  there are xview_train and xview_test too (cross-view), with 120 xset_train and
+  xset_test (cross-setup).
+  """
 
   VERSION = tfds.core.Version('1.0.0')
-  BUILDER_CONFIGS = list(_configs())
+  BUILDER_CONFIGS = list(_make_configs())
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-    'NTU RGB+D is given out by the ROSE Lab, to who asks for it at'
+    'The ROSE Lab shares NTU RGB+D on request: see'
     ' https://rose1.ntu.edu.sg/dataset/actionRecognition/. Put into the manual'
-    ' folder:\n'
+    ' folder these archives, or their files in folders of any name:\n'
     '  nturgbd_skeletons_s001_to_s017.zip  (NTU-60, and half of NTU-120)\n'
     '  nturgbd_skeletons_s018_to_s032.zip  (the other half of NTU-120)\n'
-    'as they are, or what is in them, in folders of any names; and the lists'
-    f' of clips to ignore, from {_LISTS}:\n'
+    f'and the lists of clips to ignore, from {_LISTS}:\n'
     '  NTU_RGBD_samples_with_missing_skeletons.txt     (NTU-60)\n'
     '  NTU_RGBD120_samples_with_missing_skeletons.txt  (NTU-120)'
   )
@@ -83,9 +89,9 @@ class Builder(ClipBuilder):
       channels=3,
       labels=list(ntu_actions.ACTIONS[:actions]),
       description=(
-        f'{actions} actions of one or two persons, each seen by three Kinect'
-        ' v2 cameras. Of a clip the two persons who move most are kept, the'
-        ' first more than the second.'
+        f'{actions} actions of one or two persons, recorded by three Kinect v2'
+        ' cameras. A clip has the two persons who move most, the most active'
+        ' first.'
       ),
       units='metres',
       homepage='https://rose1.ntu.edu.sg/dataset/actionRecognition/',
@@ -98,7 +104,7 @@ class Builder(ClipBuilder):
       60: ntu_actions.assign_splits_60,
       120: ntu_actions.assign_splits_120,
     }[actions]
-    missing = _missing(folder, actions)
+    missing = _read_missing_lists(folder, actions)
     for file in raw_files.find_files(folder, '.skeleton', self.may_skip):
       with self.may_skip(file):
         name = ntu.parse_clip_name(file.stem, str(file))
@@ -121,20 +127,21 @@ class Builder(ClipBuilder):
     )
 
 
-def _missing(folder, actions):
-  """The names of the clips that the authors say to ignore."""
+def _read_missing_lists(folder, actions):
+  """Returns the names of the clips that the authors say to ignore."""
   missing = set()
   for path in sorted(folder.glob('*missing*.txt')):
     if not path.name.startswith('.'):
       file = raw_files.RawFile(str(path))
       missing |= ntu.parse_missing_list(raw_files.read_text(file), str(path))
-  # Both lists name clips of NTU-60; for NTU-120, some of its own are due too.
+  # Both lists have clips of NTU-60. The list of NTU-120 must also have clips of
+  # its own actions.
   if not any(int(name[-3:]) > actions - 60 for name in missing):
     logging.warning(
-      '%s: no NTU_RGBD%s_samples_with_missing_skeletons.txt there, so the clips'
-      ' that the authors tell to ignore are prepared too: results will not'
-      ' compare with published ones, and a clip without any body is an error.'
-      ' Get the list from %s',
+      '%s: no NTU_RGBD%s_samples_with_missing_skeletons.txt. Clips that the'
+      ' authors ignore are prepared too, so results do not compare with'
+      ' published ones, and a clip without any body is an error. Download the'
+      ' list from %s',
       folder,
       '' if actions == 60 else actions,
       _LISTS,

@@ -1,4 +1,7 @@
-"""Penn Action: 15 sports and workout actions; 2,326 videos of the Internet."""
+"""Penn Action: 15 sports and workout actions in 2,326 videos.
+
+python -m unik_jax.prepare penn_action/lcrnet_2d --manual_dir=FOLDER
+"""
 
 import dataclasses
 
@@ -19,17 +22,17 @@ _CITATION = """\
   booktitle={ICCV},
   year={2013}
 }"""
-_LAST = 2325  # the number of the last video that UNIK's script takes
+_LAST_VIDEO = 2325  # that UNIK's script uses; there are 2,326
 
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-  """Where the joints come from.
+  """One source of the joints.
 
   Attributes:
-    layout: of the joints.
-    persons: M, how many of them a clip has room for.
-    channels: C, per joint.
+    layout: name of the joint layout.
+    persons: M, most persons of a clip.
+    channels: C, channels per joint.
     confidence: whether the last channel is the joint's visibility.
   """
 
@@ -40,22 +43,23 @@ class Config(tfds.core.BuilderConfig):
 
 
 class Builder(ClipBuilder):
-  """Splits train (1,258 clips) and test (1,068), as the dataset's flag says.
+  """Penn Action with its published splits: train (1,258 clips), test (1,068).
 
-  Of lcrnet_2d the last video is left out, as UNIK's script does.
+  Config lcrnet_2d leaves out the last video, as UNIK's script does.
   """
 
   VERSION = tfds.core.Version('1.0.0')
   BUILDER_CONFIGS = [
     Config(
       name='lcrnet_2d',
-      description='17 joints by LCR-Net++: x, y in pixels, as UNIK takes them.',
+      description=(
+        '17 joints by LCR-Net++, x, y in pixels: the input that UNIK was'
+        ' published with.'
+      ),
     ),
     Config(
       name='annotations',
-      description=(
-        "13 joints drawn by hand: x, y in pixels, and whether it's seen."
-      ),
+      description=('13 joints drawn by hand: x, y in pixels, and visibility.'),
       layout='penn_13',
       persons=1,
       channels=3,
@@ -63,11 +67,11 @@ class Builder(ClipBuilder):
     ),
   ]
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-    'Config lcrnet_2d: get the skeletons from "Data Preparation" at'
-    ' https://github.com/YangDi666/UNIK and put them into the manual folder:'
+    'Config lcrnet_2d: download the skeletons under "Data Preparation" at'
+    ' https://github.com/YangDi666/UNIK. Put into the manual folder the'
     f' NNNN.json files, or a zip archive of them, and {penn.TABLE}.\n'
-    f'Config annotations: get the dataset from {_HOMEPAGE} and put its folder'
-    ' labels/ with NNNN.mat files there.'
+    f'Config annotations: download the dataset from {_HOMEPAGE}. Put its folder'
+    ' labels/ with the NNNN.mat files into the manual folder.'
   )
 
   def _info(self):
@@ -86,31 +90,33 @@ class Builder(ClipBuilder):
 
   def list_clips(self, folder):
     if self.builder_config.name == 'annotations':
-      return self._annotated(folder)
-    return self._estimated(folder)
+      return self._list_annotations(folder)
+    return self._list_poses(folder)
 
   def reader(self):
     if self.builder_config.name == 'annotations':
       return penn.read_annotations
     return lcrnet.read_poses
 
-  def _annotated(self, folder):
+  def _list_annotations(self, folder):
     for file in raw_files.find_files(folder, '.mat', self.may_skip):
       with self.may_skip(file):
         penn.parse_video_number(file)
         label, split = penn.read_label(file)
         yield ClipFile(id=file.stem, source=file, splits=(split,), label=label)
 
-  def _estimated(self, folder):
-    found = raw_files.find_files(folder, (penn.TABLE, '.json'), self.may_skip)
-    tables = [file for file in found if file.name == penn.TABLE]
+  def _list_poses(self, folder):
+    poses_and_table = raw_files.find_files(
+      folder, (penn.TABLE, '.json'), self.may_skip
+    )
+    tables = [file for file in poses_and_table if file.name == penn.TABLE]
     if len(tables) != 1:
       raise UserError(
-        f'{folder}: {len(tables)} files {penn.TABLE} where one is due.\n'
+        f'{folder}: expected one file {penn.TABLE}, got {len(tables)}.\n'
         + self.MANUAL_DOWNLOAD_INSTRUCTIONS
       )
     table = penn.read_split_table(tables[0])
-    for file in found:
+    for file in poses_and_table:
       if not file.name.endswith('.json'):
         continue
       if file.name.startswith('S'):
@@ -118,13 +124,13 @@ class Builder(ClipBuilder):
         continue
       with self.may_skip(file):
         video = penn.parse_video_number(file)
-        if video > _LAST:
-          self.leave_out(file, f"UNIK's script takes videos 1 to {_LAST}")
+        if video > _LAST_VIDEO:
+          self.leave_out(file, f"UNIK's script uses videos 1 to {_LAST_VIDEO}")
           continue
         if video not in table:
           raise UserError(
-            f'{file}: {tables[0]} has no row of video {video}; remove the'
-            ' file, or get the table again'
+            f'{file}: {tables[0]} has no row of video {video}. Remove the file,'
+            ' or download the table again'
           )
         label, split = table[video]
         yield ClipFile(id=file.stem, source=file, splits=(split,), label=label)

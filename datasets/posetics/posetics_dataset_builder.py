@@ -1,12 +1,13 @@
-"""Posetics: 320 actions of Kinetics-400's videos, 17 joints; 141,937 clips.
+"""Posetics: 320 actions in 141,937 clips of Kinetics-400, 17 joints.
 
-The files are those that UNIK's own script reads, and the clips those that it
-keeps. That script goes on to pad with zeros to 300 frames and to normalise by
-640 x 480 pixels; here the loader does.
+It has the clips that UNIK's own script keeps. That script also pads them to 300
+frames with zeros and normalises by 640 x 480 pixels. Here the loader does so.
+
+    python -m unik_jax.prepare posetics/2d --manual_dir=FOLDER
 """
 
-import dataclasses
 import functools
+import pathlib
 
 import tensorflow_datasets as tfds
 
@@ -14,9 +15,12 @@ from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet
+from unik_jax.data.formats.clip_names import RESTORE_NAME
+from unik_jax.data.formats.label_table import find_label, read_label_table
+from unik_jax.data.formats.lcrnet_configs import make_pose_configs
 from unik_jax.errors import UserError
 
-_PARTS = {'train': 'train', 'test': 'val'}  # split: as the files call it
+_PARTS = {'train': 'train', 'test': 'val'}  # split: its name in the files
 _CLASSES = 320
 _CITATION = """\
 @inproceedings{yang2021unik,
@@ -29,40 +33,21 @@ _CITATION = """\
 }"""
 
 
-@dataclasses.dataclass
-class Config(tfds.core.BuilderConfig):
-  """Poses in the image, or in space.
-
-  Attributes:
-    channels: C, coordinates per joint.
-    units: of the coordinates.
-  """
-
-  channels: int = 2
-  units: str = 'pixels'
-
-
 class Builder(ClipBuilder):
-  """Splits train (131,268 clips) and test (10,669), as published."""
+  """Posetics with its published splits.
+
+  train has 131,268 clips, test 10,669.
+  """
 
   VERSION = tfds.core.Version('1.1.0')
   RELEASE_NOTES = {'1.1.0': 'Image sizes; clips as bytes.'}
-  BUILDER_CONFIGS = [
-    Config(name='2d', description='x, y in the image, as UNIK is trained on.'),
-    Config(
-      name='3d',
-      description="x, y, z relative to the body, LCR-Net's estimate.",
-      channels=3,
-      units="as LCR-Net's pose3d, about metres",
-    ),
-  ]
+  BUILDER_CONFIGS = make_pose_configs()
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-    'Posetics is given out by its authors on request: see "Data Preparation"'
-    ' at https://github.com/YangDi666/UNIK. Put into the manual folder, as in'
-    ' what they send:\n'
+    'The authors share Posetics on request: see "Data Preparation" at'
+    ' https://github.com/YangDi666/UNIK. Put into the manual folder:\n'
     '  posetics_train_label.json  posetics_train/ with its *.json files\n'
     '  posetics_val_label.json    posetics_val/ with its *.json files\n'
-    'A file is named YOUTUBEID_SSSSSS_SSSSSS.json (start and end second).'
+    'A clip is a file YOUTUBEID_SSSSSS_SSSSSS.json (start and end second).'
   )
 
   def _info(self):
@@ -71,11 +56,12 @@ class Builder(ClipBuilder):
       layout='unik_17',
       persons=2,
       channels=config.channels,
-      # The authors publish numbers alone.
+      # The authors publish no class names.
       labels=[str(label) for label in range(_CLASSES)],
       description=(
-        "Poses of Kinetics-400's videos by refined LCR-Net++, with its labels"
-        ' merged into 320 by what the body does.'
+        'Poses of up to two persons in videos of Kinetics-400, estimated by'
+        ' LCR-Net++ and refined. Its 400 classes are merged into 320 by the'
+        ' motion of the body.'
       ),
       units=config.units,
       homepage='https://github.com/YangDi666/UNIK',
@@ -83,40 +69,54 @@ class Builder(ClipBuilder):
     )
 
   def list_clips(self, folder):
-    trained_on = set()
+    train_videos = set()
     for split, part in _PARTS.items():
       place = folder / f'posetics_{part}'
-      found = raw_files.find_files(place, '.json', self.may_skip)
-      if not found:
+      clip_files = raw_files.find_files(place, '.json', self.may_skip)
+      if not clip_files:
         raise UserError(
-          f'{place}: no .json files there.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}'
+          f'{place}: no .json files.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}'
         )
-      label_path = folder / f'posetics_{part}_label.json'
-      labels = _read_labels(label_path)
-      kept = 0
-      for file in found:
+      table_file = raw_files.RawFile(
+        str(folder / f'posetics_{part}_label.json')
+      )
+      if not pathlib.Path(table_file.path).exists():
+        raise UserError(
+          f'{table_file}: no such file.\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}'
+        )
+      table = read_label_table(table_file)
+      has_clips = False
+      for file in clip_files:
         with self.may_skip(file):
-          video = _video(file)
-          label, has_skeleton = _label(labels, video, file, label_path)
+          video = _parse_video(file)
+          label = find_label(
+            table,
+            video,
+            clip=file,
+            table_file=table_file,
+            num_classes=_CLASSES,
+          )
           if split == 'train':
-            trained_on.add(video)
-          elif video in trained_on:
+            train_videos.add(video)
+          elif video in train_videos:
             raise UserError(
-              f'{file}: video {video} is in posetics_train/ too, so the test'
-              ' would be of what was trained on; remove one of the two'
+              f'{file}: video {video} is in posetics_train/ too. Remove one of'
+              ' the two, or the test is on training data'
             )
-          if not has_skeleton:
+          if not label.has_skeleton:
             self.leave_out(file, 'has_skeleton is false')
             continue
-          kept += 1
-          # Not the video alone, of which a user may have cut several clips.
+          has_clips = True
+          # The file's name, not the video: a user may have cut several clips
+          # from one video.
           yield ClipFile(
-            id=file.stem, source=file, splits=(split,), label=label
+            id=file.stem, source=file, splits=(split,), label=label.index
           )
-      if not kept:
+      if not has_clips:
         raise UserError(
-          f'{place}: all {len(found)} clips were skipped, as bad or since'
-          f' has_skeleton is false in {label_path}; get the files again'
+          f'{place}: all {len(clip_files)} clips were skipped, because they are'
+          f' bad or has_skeleton is false in {table_file}. Download the files'
+          ' again'
         )
 
   def reader(self):
@@ -125,48 +125,12 @@ class Builder(ClipBuilder):
     )
 
 
-def _video(file):
-  """The YouTube id in YOUTUBEID_SSSSSS_SSSSSS.json."""
+def _parse_video(file):
+  """Returns the YouTube id in YOUTUBEID_SSSSSS_SSSSSS.json."""
   if len(file.name) < 30:
     raise UserError(
-      f'{file}: name is not of the form YOUTUBEID_SSSSSS_SSSSSS.json; give it'
-      ' its name again, or remove it'
+      f'{file}: expected a name of the form YOUTUBEID_SSSSSS_SSSSSS.json.'
+      f' {RESTORE_NAME}'
     )
-  # By place, as published: ids have dashes and underscores of their own.
+  # By position, as in the published script: ids have dashes and underscores.
   return file.name[-30:-19]
-
-
-def _read_labels(path):
-  if not path.exists():
-    raise UserError(
-      f'{path}: no such file.\n{Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
-    )
-  labels = raw_files.read_json(raw_files.RawFile(str(path)))
-  if not isinstance(labels, dict):
-    raise UserError(
-      f'{path}: not of the form'
-      ' {"YOUTUBEID": {"label_index": 0, "has_skeleton": true}, ...}'
-    )
-  return labels
-
-
-def _label(labels, video, file, label_path):
-  """(label_index, has_skeleton) of a video."""
-  entry = labels.get(video)
-  if not isinstance(entry, dict):
-    raise UserError(
-      f'{file}: {label_path.name} has no label for video {video}; remove the'
-      ' file, or get the labels again'
-    )
-  label, has_skeleton = entry.get('label_index'), entry.get('has_skeleton')
-  if type(label) is not int or not 0 <= label < _CLASSES:
-    raise UserError(
-      f'{label_path}, video {video}: label_index is {label!r}, but labels go'
-      f' from 0 to {_CLASSES - 1}; correct it, or get the labels again'
-    )
-  if not isinstance(has_skeleton, bool):
-    raise UserError(
-      f'{label_path}, video {video}: has_skeleton is {has_skeleton!r} where'
-      ' true or false is due; correct it, or get the labels again'
-    )
-  return label, has_skeleton

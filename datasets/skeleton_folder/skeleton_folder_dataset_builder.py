@@ -1,8 +1,8 @@
-"""A user's own recordings: a folder of clips, or a manifest of them.
+"""Dataset builder for a user's own recordings: a folder or a manifest of clips.
 
     python -m unik_jax.prepare skeleton_folder/NAME --manual_dir=ROOT
 
-makes a dataset of the clips below ROOT. See docs/own_data.md.
+prepares the clips below ROOT. See docs/own_data.md.
 """
 
 import dataclasses
@@ -17,32 +17,38 @@ from absl import logging
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats.user import manifest, recordings, settings, splits
+from unik_jax.data.formats.user.dataset_format import (
+  DatasetFormat,
+  detect_format,
+)
 from unik_jax.errors import UserError
 from unik_jax.skeletons import layouts
 
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-  """What follows from the user's files.
+  """Builder config derived from the user's files.
 
   Attributes:
-    form: what all clips have in common.
+    clip_format: what all clips have in common.
     labels: class names, in label order.
   """
 
-  # Not in its text, which TFDS logs.
-  form: recordings.Form | None = dataclasses.field(default=None, repr=False)
+  # Not in the config's repr, which TFDS logs.
+  clip_format: DatasetFormat | None = dataclasses.field(
+    default=None, repr=False
+  )
   labels: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
 class Builder(ClipBuilder):
-  """The config's name is the dataset's, of the user's choice."""
+  """Builds skeleton_folder/NAME; the user chooses NAME."""
 
   VERSION = tfds.core.Version('1.0.0')
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-    'These are your own recordings: a folder with a folder of clips for each'
-    ' class, ROOT/LABEL/CLIP.npz (.npy, .csv, .json), or with a manifest.csv'
-    ' that has columns file and label. See docs/own_data.md.'
+    'Put your recordings into one folder per class, ROOT/LABEL/CLIP.npz (.npy,'
+    ' .csv, .json), or list them in ROOT/manifest.csv with columns file and'
+    ' label. See docs/own_data.md.'
   )
   configs_from_files = True
 
@@ -53,13 +59,13 @@ class Builder(ClipBuilder):
       name = re.sub(r'[^\w.-]+', '_', folder.resolve().name, flags=re.ASCII)
     if not re.fullmatch(r'[\w.-]*\w[\w.-]*', name, re.ASCII):
       raise UserError(
-        f'{name!r} is no name for a dataset; use a-z, A-Z, 0-9, _, - and .'
+        f'dataset name: expected a-z, A-Z, 0-9, _, - and ., got {name!r}'
       )
-    entries, _ = splits.divide(manifest.read(folder)[0])
-    stated = settings.read(folder)
-    there = [e.source for e in entries if os.path.exists(e.source.path)]
-    form = recordings.survey(
-      there or [manifest.existing(entries[0])],
+    entries, _ = splits.assign_splits(manifest.read_clip_list(folder)[0])
+    stated = settings.read_settings(folder)
+    sources = [e.source for e in entries if os.path.exists(e.source.path)]
+    clip_format = detect_format(
+      sources or [manifest.check_source(entries[0])],
       layout=stated.layout,
       persons=stated.persons,
       confidence=stated.confidence,
@@ -68,36 +74,36 @@ class Builder(ClipBuilder):
     return Config(
       name=name,
       description=f'Clips from {folder.resolve()}.',
-      form=form,
-      labels=tuple(splits.class_names(entries)),
+      clip_format=clip_format,
+      labels=tuple(splits.sort_class_names(entries)),
     )
 
   def _info(self):
     config = self.builder_config
-    layouts.register_layout(config.form.layout)
+    layouts.register_layout(config.clip_format.layout)
     return self.clip_info(
-      layout=config.form.layout.name,
-      persons=config.form.persons,
-      channels=config.form.channels,
-      confidence=config.form.confidence,
+      layout=config.clip_format.layout.name,
+      persons=config.clip_format.persons,
+      channels=config.clip_format.channels,
+      confidence=config.clip_format.confidence,
       labels=list(config.labels),
       description="A user's own recordings.",
-      units=config.form.units,
+      units=config.clip_format.units,
     )
 
   def list_clips(self, folder):
-    entries, notes = manifest.read(folder)
-    entries, drawn = splits.divide(entries)
-    for note in (*notes, *self.builder_config.form.notes, *drawn):
+    entries, notes = manifest.read_clip_list(folder)
+    entries, split_notes = splits.assign_splits(entries)
+    for note in (*notes, *self.builder_config.clip_format.notes, *split_notes):
       logging.warning('%s: %s', folder, note)
-    splits.check_copies(entries)
+    splits.check_duplicates(entries)
     labels = self.builder_config.labels
-    numbers = splits.subject_numbers(entries)
-    size = settings.read(folder).image_size
-    clips, left = [], []
+    numbers = splits.number_subjects(entries)
+    size = settings.read_settings(folder).image_size
+    clips, found = [], []
     for entry in entries:
       with self.may_skip(entry.where):
-        source = manifest.existing(entry)
+        source = manifest.check_source(entry)
         clips.append(
           ClipFile(
             id=entry.id,
@@ -109,16 +115,16 @@ class Builder(ClipBuilder):
             subject=numbers[entry.subject],
           )
         )
-        left.append(entry)
-    splits.check(left, labels)
+        found.append(entry)
+    splits.check_splits(found, labels)  # again: files may have been skipped
     return clips
 
   def reader(self):
-    form = self.builder_config.form
+    clip_format = self.builder_config.clip_format
     return functools.partial(
-      recordings.read,
-      layout=form.layout,
-      persons=form.persons,
-      channels=form.channels,
-      confidence=form.confidence,
+      recordings.read_recording,
+      layout=clip_format.layout,
+      persons=clip_format.persons,
+      channels=clip_format.channels,
+      confidence=clip_format.confidence,
     )

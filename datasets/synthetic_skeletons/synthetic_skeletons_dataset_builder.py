@@ -1,9 +1,9 @@
-"""Synthetic skeletons: the dataset that needs no download.
+"""Synthetic skeletons: a dataset without a download.
 
-Twenty everyday and gymnastic actions by sixty synthetic people, made by
-`unik_jax.data.synthetic` in seconds. It is what examples, tests and first runs
-train on, and it can pre-train for recorded datasets of the same layout: none
-of its actions occurs in MSR-Action3D.
+`unik_jax.data.synthetic` generates it in seconds: twenty everyday and gymnastic
+actions of sixty synthetic people. Examples, tests and first runs train on it.
+It can also pre-train for recorded datasets of the same layout. None of its
+actions occurs in MSR-Action3D.
 
     python -m unik_jax.prepare synthetic_skeletons
 """
@@ -19,15 +19,15 @@ from unik_jax.data.builder import ClipBuilder
 _DESCRIPTION = """\
 One person performs one of twenty actions before a camera. Bodies, postures,
 pace, amplitude, handedness, viewpoint, tracker noise and occlusion (joints
-that are exactly zero for a while) vary. Subjects and the slices of camera yaw
-(within 70 degrees of the front) are disjoint between splits. Several actions
-are each other's time reversal, so that mean poses do not tell them apart.
+that are exactly zero for some frames) vary. No subject and no range of camera
+yaw (within 70 degrees of the front) is in two splits. Some actions are the time
+reversal of others, so that mean poses do not distinguish them.
 """
 
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-  """The same performances through one kind of sensor.
+  """The same performances, as one kind of sensor records them.
 
   Attributes:
     layout: a key of `unik_jax.skeletons.layouts.LAYOUTS`.
@@ -41,17 +41,17 @@ class Config(tfds.core.BuilderConfig):
 
 
 class Builder(ClipBuilder):
-  """Builds the synthetic skeletons."""
+  """Synthetic skeletons with splits by subject and camera."""
 
   VERSION = tfds.core.Version('1.1.0')
   RELEASE_NOTES = {'1.1.0': 'Image sizes; clips as bytes.'}
-  # A script of a user's that trains on it need not be one that worker
-  # processes can import.
+  # Worker processes import the main script. A user's script need not guard
+  # against that to train on this dataset.
   parallel = False
   BUILDER_CONFIGS = [
     Config(
       name='unik_17_2d',
-      description="UNIK's 17 joints in the image, as LCR-Net finds them.",
+      description="UNIK's 17 joints in the image, as from LCR-Net.",
       layout='unik_17',
       channels=2,
       units='half image widths, from the centre, y downwards',

@@ -1,6 +1,8 @@
-"""Toyota Smarthome: 31 daily activities, 18 seniors, 7 cameras; 17 joints."""
+"""Toyota Smarthome: 31 daily activities, 18 seniors, 7 cameras, 17 joints.
 
-import dataclasses
+python -m unik_jax.prepare toyota_smarthome/2d --manual_dir=FOLDER
+"""
+
 import functools
 
 import tensorflow_datasets as tfds
@@ -9,6 +11,7 @@ from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet, smarthome
+from unik_jax.data.formats.lcrnet_configs import make_pose_configs
 
 _CITATION = """\
 @inproceedings{das2019toyota,
@@ -20,44 +23,23 @@ _CITATION = """\
 }"""
 
 
-@dataclasses.dataclass
-class Config(tfds.core.BuilderConfig):
-  """Poses in the image, or in space.
-
-  Attributes:
-    channels: C, coordinates per joint.
-    units: of the coordinates.
-  """
-
-  channels: int = 2
-  units: str = 'pixels'
-
-
 class Builder(ClipBuilder):
-  """Cross-subject and cross-view splits over one written set.
+  """Toyota Smarthome with cross-subject (cs) and cross-view (cv1, cv2) splits.
 
-  cs_train and cs_test hold all 31 classes; cv1_train (camera 1), cv2_train
-  (cameras 1 3 4 6 7), cv1_test and cv2_test (camera 2) the 19 of
-  `smarthome.CLASSES_19`, whose labels here are still those among the 31. The
-  persons of a clip are in descending order of their motion in the image.
+  cs_train and cs_test have all 31 classes. cv1_train (camera 1), cv2_train
+  (cameras 1, 3, 4, 6, 7), cv1_test and cv2_test (camera 2) have the 19 of
+  `smarthome.CLASSES_19`. Their labels are indices into the 31 too. The persons
+  of a clip are in descending order of their motion in the image.
   """
 
   VERSION = tfds.core.Version('1.0.0')
-  BUILDER_CONFIGS = [
-    Config(name='2d', description='x, y in the image, as UNIK is trained on.'),
-    Config(
-      name='3d',
-      description="x, y, z relative to the body, LCR-Net's estimate.",
-      channels=3,
-      units="as LCR-Net's pose3d, about metres",
-    ),
-  ]
+  BUILDER_CONFIGS = make_pose_configs()
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
-    'Toyota Smarthome (trimmed) is given out by its authors on request: see'
+    'The authors share Toyota Smarthome (trimmed) on request: see'
     ' https://project.inria.fr/toyotasmarthome/. Put the skeletons into the'
-    ' manual folder, as Action_pPP_rRR_vVV_cCC_*.json files or in the zip'
-    ' archives that they come in. UNIK uses version 2.0, refined by SSTA-PRS:'
-    ' see https://github.com/YangDi666/SSTA-PRS.'
+    ' manual folder: files Action_pPP_rRR_vVV_cCC_*.json, or their zip'
+    ' archives. UNIK uses version 2.0, refined by SSTA-PRS: see'
+    ' https://github.com/YangDi666/SSTA-PRS.'
   )
 
   def _info(self):
@@ -68,8 +50,8 @@ class Builder(ClipBuilder):
       channels=config.channels,
       labels=list(smarthome.CLASSES_31),
       description=(
-        'Poses of daily activities in a home by LCR-Net++, seen by seven'
-        ' cameras.'
+        'Daily activities of seniors in a home with seven cameras: poses of up'
+        ' to two persons, estimated by LCR-Net++.'
       ),
       units=config.units,
       homepage='https://project.inria.fr/toyotasmarthome/',

@@ -140,7 +140,7 @@ def test_joints_that_an_estimator_lacks_are_missing(tmp_path, simulated):
   assert not found[..., COCO.index('left_eye'), :].any()
   assert found[..., COCO.index('left_elbow'), :].any()
   clip = np.ones((1, 2, 13, 3))
-  with pytest.raises(UserError, match='nothing to make left_eye'):
+  with pytest.raises(UserError, match='no joints to derive left_eye'):
     joint_maps.convert_clip(
       clip, get_layout('lcrnet_13'), COCO, confidence=True
     )

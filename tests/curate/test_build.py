@@ -97,9 +97,7 @@ def test_the_report(curation):
   assert json.loads((root / 'out/report.json').read_text()) == figures
   assert sum(figures['body_share']) == 18
   assert figures['frames'] == 18 * 40
-  assert [expert['name'] for expert in figures['experts']] == [
-    *fixtures.ESTIMATORS
-  ]
+  assert [row['name'] for row in figures['experts']] == [*fixtures.ESTIMATORS]
   joints = {row['joint']: row for row in figures['joints']}
   assert joints['head']['before'] > 0.3  # the files for AlphaPose lack ears
   assert joints['left_knee']['after'] < joints['left_knee']['before']
@@ -280,10 +278,10 @@ def test_a_deleted_clip_is_refined_again(folder):
 
 
 def test_without_matplotlib_there_is_no_page(folder, monkeypatch):
-  for name in ('unik_jax.curate.report', 'unik_jax.report.charts'):
+  for name in ('unik_jax.curate.report', 'unik_jax.html.charts'):
     monkeypatch.delitem(sys.modules, name, raising=False)
   monkeypatch.delattr('unik_jax.curate.report', raising=False)
-  monkeypatch.delattr('unik_jax.report.charts', raising=False)
+  monkeypatch.delattr('unik_jax.html.charts', raising=False)
   monkeypatch.setitem(sys.modules, 'matplotlib.style', None)
   log = []
   build.build_dataset(fixtures.make_plan(folder, test=0.3), 1, log.append)

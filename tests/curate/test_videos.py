@@ -33,7 +33,7 @@ def test_labels_and_sources_of_a_table(tmp_path):
     '1 videos are not in' in note and 'other' in note for note in notes
   )
   table.write_text('video,label\nabc_000010_000020,wave\nother,Wave\n')
-  with pytest.raises(UserError, match="line 3: label 'Wave', but in .*line 2"):
+  with pytest.raises(UserError, match="line 2: label 'wave', .*line 3 'Wave'"):
     videos.list_videos([estimator], table)
   table.write_text('video,label\nnone,wave\n')
   with pytest.raises(UserError, match='labels.csv: .*none'):

@@ -1,4 +1,4 @@
-"""Augmentation: each change is of the promised kind and size."""
+"""Augmentation: each change has the documented form and size."""
 
 import numpy as np
 import pytest
@@ -25,25 +25,25 @@ def rescale(clip, rng, low, high):
   return augment.rescale_clip(clip, augment.draw_factor(rng, low, high))
 
 
-def turn_of(before, after):
-  """The one complex factor between two point sets of (..., 2), or fails."""
+def complex_factor(before, after):
+  """Returns the complex factor between two point sets (..., 2)."""
   before, after = (a[..., 0] + 1j * a[..., 1] for a in (before, after))
   factors = after / before
   np.testing.assert_allclose(factors, factors.flat[0], rtol=1e-9)
   return factors.flat[0]
 
 
-def test_rotate_turns_the_body_about_the_vertical():
+def test_rotate_is_about_the_vertical_axis():
   clip = make_clip()
   angles = []
   for seed in SEEDS:
     out = rotate(clip, np.random.default_rng(seed), 0.3)
     np.testing.assert_array_equal(out[..., [1, 3]], clip[..., [1, 3]])
-    factor = turn_of(clip[..., [2, 0]], out[..., [2, 0]])
+    factor = complex_factor(clip[..., [2, 0]], out[..., [2, 0]])
     assert abs(factor) == pytest.approx(1)
     angles.append(np.angle(factor))
   assert np.abs(angles).max() <= 0.3
-  assert min(angles) < -0.25 and max(angles) > 0.25  # to either side
+  assert min(angles) < -0.25 and max(angles) > 0.25  # both directions
 
 
 def test_rotate_keeps_distances():
@@ -66,10 +66,10 @@ def test_rescale_is_one_factor_within_its_bounds():
 
 
 def moves(clip, seed):
-  """(degrees, scale, x shift, y shift), each by frame, that were applied.
+  """Returns the degrees, scale, x shift and y shift that were applied, (4, T).
 
-  A similarity of the plane is z -> a z + b. Two points give a and b; all
-  others, of both persons, must agree.
+  A similarity of the plane is z -> a z + b. Two points give a and b; all other
+  points, of both persons, must agree.
   """
   out = random_move(clip, np.random.default_rng(seed))
   before, after = (c[..., 0] + 1j * c[..., 1] for c in (clip, out))
@@ -96,16 +96,16 @@ def test_random_move_drifts_between_published_values():
     path = moves(make_clip(), seed)
     np.testing.assert_allclose(np.diff(path, 2), 0, atol=1e-10)
     ends.append(path[:, [0, -1]])
-  for found, choices in zip(np.moveaxis(ends, 0, 1), PUBLISHED, strict=True):
+  for values, choices in zip(np.moveaxis(ends, 0, 1), PUBLISHED, strict=True):
     grid = np.array(choices)
-    nearest = np.abs(found[..., None] - grid).argmin(-1)
-    np.testing.assert_allclose(found, grid[nearest], atol=1e-10)
-    # All choices occur at both ends, and the ends differ now and then.
+    nearest = np.abs(values[..., None] - grid).argmin(-1)
+    np.testing.assert_allclose(values, grid[nearest], atol=1e-10)
+    # All choices occur at both ends, and the ends are not always the same.
     assert set(nearest[:, 0]) == set(nearest[:, 1]) == set(range(len(grid)))
     assert (nearest[:, 0] != nearest[:, 1]).any()
 
 
-def test_random_move_draws_x_and_y_apart():
+def test_random_move_draws_x_and_y_independently():
   assert any(not np.allclose(*moves(make_clip(), s)[2:]) for s in SEEDS)
 
 
@@ -133,7 +133,7 @@ def test_random_move_leaves_other_channels_and_moves_missing_joints(channels):
   ],
   ids=['random_move', 'rotate', 'rescale'],
 )
-def test_changes_keep_float32_follow_the_generator_and_spare_the_input(change):
+def test_changes_are_float32_repeatable_and_not_in_place(change):
   clip = make_clip(dtype=np.float32)
   before = clip.copy()
   once, again, other = (

@@ -1,20 +1,20 @@
-"""The loader: which clips come when, and in what shape."""
+"""The loader: order, shapes and resuming of batches."""
 
 import itertools
 
 import numpy as np
 import pytest
-from helpers.fixtures import write_msr_fixture
-from helpers.made_clips import RANDOM, make_config, make_records
+from helpers.msr_action3d import write_msr_files
+from helpers.random_clips import RANDOM, make_config, make_records
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.data import loader, registry
 from unik_jax.data.prepared_split import PreparedSplit, fill_data_config
 from unik_jax.errors import UserError
 
 
 def train(records, count, *, batch_size=4, seed=0, config=None, **options):
-  """The first `count` batches."""
+  """Returns the first `count` batches."""
   config = config or make_config(**RANDOM)
   batches = loader.train_batches(
     records, config, batch_size=batch_size, seed=seed, **options
@@ -51,8 +51,8 @@ def test_eval_visits_every_clip_once(count, batch_size, processes):
     for p in range(processes)
   ]
   seen = []
-  for together in zip(*parts, strict=True):  # as many batches in each
-    for part in together:
+  for batch in zip(*parts, strict=True):  # the same number in each process
+    for part in batch:
       assert part['x'].shape == (batch_size // processes, 1, 6, 20, 3)
       assert part['label'].shape == part['clip'].shape == part['x'].shape[:1]
       for x, label, clip in zip(
@@ -67,15 +67,15 @@ def test_eval_visits_every_clip_once(count, batch_size, processes):
   assert dtypes == {'x': np.float32, 'label': np.int32, 'clip': np.int32}
 
 
-def test_eval_does_not_depend_on_the_batch_size_or_on_chance():
+def test_eval_is_deterministic_for_any_batch_size():
   records = make_records(5)
   config = make_config(**RANDOM)
-  one, four = (
+  single, fours = (
     list(loader.eval_batches(records, config, batch_size=n)) for n in (1, 4)
   )
-  together = np.concatenate([batch['x'] for batch in four])
+  expected = np.concatenate([batch['x'] for batch in fours])
   np.testing.assert_array_equal(
-    np.concatenate([batch['x'] for batch in one]), together[:5]
+    np.concatenate([batch['x'] for batch in single]), expected[:5]
   )
 
 
@@ -102,33 +102,33 @@ def test_each_epoch_visits_each_clip_at_most_once(count):
   batches = train(make_records(count), 12)
   epochs = [sum(labels(batches[i : i + 2]), []) for i in range(0, 12, 2)]
   for epoch in epochs:
-    assert len(set(epoch)) == 8  # of 11, the odd three are left out
+    assert len(set(epoch)) == 8  # of 11, three do not fill a batch
     assert epoch != sorted(epoch)
   assert len({tuple(epoch) for epoch in epochs}) == 6
-  # It is not always the same clips that are left out.
+  # Each epoch drops other clips.
   assert set(sum(epochs, [])) == set(range(count))
 
 
-def test_a_clip_is_augmented_anew_in_each_epoch():
+def test_a_clip_is_augmented_differently_in_each_epoch():
   batches = train(make_records(8), 4)
   for label in range(8):
     first, second = (
       x for batch in batches for x in batch['x'][batch['label'] == label]
     )
     assert not np.allclose(first, second)
-  # And two clips of a batch do not share their random numbers.
-  same = make_records(4)
-  for record in same:
+  # Two clips of a batch do not share their random numbers.
+  equal_records = make_records(4)
+  for record in equal_records:
     record['keypoints'] = np.ones((1, 6, 20, 3), np.float32)
-  (batch,) = train(same, 1)
+  (batch,) = train(equal_records, 1)
   assert len({x.tobytes() for x in batch['x']}) == 4
 
 
 @pytest.mark.parametrize('start', [1, 2, 3, 7])
-def test_a_start_goes_on_bit_for_bit(start):
+def test_batches_resume_bit_for_bit(start):
   records = make_records(11)
-  whole = train(records, start + 4)
-  assert_equal(train(records, 4, start=start), whole[start:])
+  batches = train(records, start + 4)
+  assert_equal(train(records, 4, start=start), batches[start:])
 
 
 @pytest.mark.parametrize(
@@ -137,40 +137,40 @@ def test_a_start_goes_on_bit_for_bit(start):
 )
 def test_processes_share_the_batches_of_one(count, batch_size, processes):
   records = make_records(count)
-  whole = train(records, 7, batch_size=batch_size)
+  batches = train(records, 7, batch_size=batch_size)
   parts = [
     train(records, 7, batch_size=batch_size, process=(p, processes))
     for p in range(processes)
   ]
-  for batch, *shares in zip(whole, *parts, strict=True):
+  for batch, *shares in zip(batches, *parts, strict=True):
     expected = {
       label: x.tobytes()
       for label, x in zip(batch['label'], batch['x'], strict=True)
     }
-    found = {}
+    rows = {}
     for share in shares:
       assert len(share['label']) == batch_size // processes
       for label, x in zip(share['label'], share['x'], strict=True):
-        found[label] = x.tobytes()
-    assert found == expected
+        rows[label] = x.tobytes()
+    assert rows == expected
 
 
 def test_a_batch_larger_than_the_set():
-  with pytest.raises(UserError, match='3 training clips.*batch_size'):
+  with pytest.raises(UserError, match='batch_size.*at most 3'):
     train(make_records(3), 1)
   train(make_records(4), 1)
 
 
 def test_a_batch_larger_than_the_set_is_refused_at_once():
-  """A loop of no steps asks for none, and would end with an untrained model."""
+  """Or a loop of no steps would return an untrained model."""
   with pytest.raises(UserError, match='batch_size'):
     loader.train_batches(make_records(3), make_config(), batch_size=4, seed=0)
 
 
-def test_crops_are_for_testing_alone():
+def test_training_ignores_test_crops():
   records = make_records(8, frames=(12, 20))
-  once, crops = make_config(), make_config(test_crops=3)
-  assert_equal(train(records, 3, config=once), train(records, 3, config=crops))
+  plain, crops = make_config(), make_config(test_crops=3)
+  assert_equal(train(records, 3, config=plain), train(records, 3, config=crops))
 
 
 def test_the_record_is_not_changed():
@@ -187,7 +187,7 @@ def test_the_record_is_not_changed():
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
   folder = tmp_path_factory.mktemp('msr')
-  clips = write_msr_fixture(folder / 'manual')
+  clips = write_msr_files(folder / 'manual')
   registry.prepare_dataset('msr_action3d', folder, folder / 'manual')
   return str(folder), clips
 
@@ -223,7 +223,7 @@ def test_clips_of_some_subjects(prepared):
 def test_clips_of_some_classes_in_their_order(prepared):
   everything = open_clips(prepared, 'train')
   names = everything.class_names
-  chosen = [names[19], names[0]]  # of the three that the fixture has
+  chosen = [names[19], names[0]]  # two of the fixture's three classes
   some = open_clips(prepared, 'train', classes=chosen, num_classes=2)
   assert some.class_names == chosen
   expected = [
@@ -249,17 +249,17 @@ def test_classes_are_repeated(prepared):
     for _ in range(3 if record['label'] == 6 else 1)
   ]
   assert [record['id'] for record in often] == expected
-  with pytest.raises(UserError, match='2 numbers for 20 classes'):
+  with pytest.raises(UserError, match=r'data.repeats.* 20 numbers.* got 2'):
     PreparedSplit(config, 'train', repeats=(1, 2))
 
 
 def test_an_unknown_class_is_named(prepared):
-  with pytest.raises(UserError, match='no classes waltz; it has: high arm'):
+  with pytest.raises(UserError, match='data.classes.*waltz.*high arm'):
     open_clips(prepared, 'train', classes=('waltz',), num_classes=1)
 
 
 def test_open_settings_are_filled_in(prepared):
-  config = default().data
+  config = default_config().data
   config.update(name='msr_action3d', data_dir=prepared[0])
   config.update(layout='', num_classes=0, persons=0, channels=0)
   fill_data_config(config)
@@ -281,9 +281,9 @@ def test_clips_make_batches(prepared):
 @pytest.mark.parametrize(
   'settings, words',
   [
-    ({'layout': 'ntu_25'}, 'ntu_25.*msr_20.*data.layout'),
-    ({'num_classes': 19}, '19 classes.*with 20.*data.num_classes'),
-    ({'channels': 5}, 'data.channels is 5.*has 4'),
+    ({'layout': 'ntu_25'}, 'data.layout.*msr_20.*ntu_25'),
+    ({'num_classes': 19}, 'data.num_classes.*20.*got 19'),
+    ({'channels': 5}, 'data.channels.* 4,.* got 5'),
     ({'name': 'msr_actions'}, 'msr_actions.*not prepared.*unik_jax.prepare'),
   ],
 )

@@ -1,7 +1,4 @@
-"""Normalisation: what moves, what stays, and what is missing stays missing.
-
-The published scripts' presets are in test_preprocess.py.
-"""
+"""Normalisation presets; those of the published scripts: test_preprocess.py."""
 
 import dataclasses
 
@@ -15,7 +12,7 @@ from unik_jax.skeletons.layouts import get_layout
 
 LAYOUT = get_layout('ntu_25')
 CENTER = LAYOUT.joints.index('spine_mid')
-UNKNOWN = (0, 0)  # the image size
+UNKNOWN = (0, 0)  # image size
 
 
 def make_clip(persons=2, frames=4):
@@ -36,10 +33,10 @@ def test_the_first_center_becomes_the_origin():
   clip = make_clip()
   out = center_first(clip)
   np.testing.assert_array_equal(out[0, 0, CENTER], 0)
-  # One shift for all: no distance between any two points changes.
+  # All points move by the same shift.
   shift = (out - clip).reshape(-1, 3)
   np.testing.assert_allclose(shift, shift[:1] * np.ones_like(shift), atol=1e-6)
-  assert (out[0, 1, CENTER] != 0).all()  # movement through space stays
+  assert (out[0, 1, CENTER] != 0).all()  # movement is kept
 
 
 def test_missing_joints_stay_zero():
@@ -59,7 +56,7 @@ def test_one_zero_coordinate_is_not_a_missing_joint():
   assert out[0, 1, 7, 0] == -clip[0, 0, CENTER, 0]
 
 
-def test_a_center_missing_at_first_is_taken_from_the_first_frame_with_it():
+def test_the_center_is_that_of_the_first_frame_that_has_it():
   clip = make_clip()
   clip[0, :2, CENTER] = 0
   out = center_first(clip)
@@ -118,7 +115,7 @@ def test_unknown_preset():
   assert all(name in str(error.value) for name in PRESETS)
 
 
-# clean, in space
+# clean, 3-D
 
 UP = [LAYOUT.index(joint) for joint in LAYOUT.up]
 ACROSS = [LAYOUT.index(joint) for joint in LAYOUT.across]
@@ -137,7 +134,7 @@ def line(out, ends, frame=0, person=0):
 
 
 def gappy_clip(seed):
-  """Late, early, lost and absent joints and persons; float64."""
+  """A float64 clip with missing joints, and persons absent for a while."""
   rng = np.random.default_rng(seed)
   clip = rng.normal(size=(3, 20, 25, 3))
   seen = rng.random((3, 20, 25)) < 0.7
@@ -167,7 +164,7 @@ def test_clean_ends_upright_and_straight(seed):
   assert up[2] > 0
   np.testing.assert_allclose(across[1], 0, atol=1e-6)
   assert across[0] > 0
-  # A rigid motion: all distances stay, and so does which hand is which.
+  # A rigid motion keeps distances, and does not mirror the body.
   a, b = (np.float64(c).reshape(-1, 3)[::7] for c in (clip, out))
   for points, c in ((a, clip), (b, out)):
     points -= c[0, 0, CENTER]
@@ -181,25 +178,25 @@ UPRIGHT = np.float32([[0, 0, 1], [0, 0, 2.5]])  # lower, upper
 @pytest.mark.parametrize(
   ('ends', 'across', 'expected'),
   [
-    (UPRIGHT, [[0, 0, 1], [3, 0, 1]], [1, 2, 3]),  # as it should be
-    (UPRIGHT, [[0, 0, 1], [3, 0, 9]], [1, 2, 3]),  # the tilt stays
+    (UPRIGHT, [[0, 0, 1], [3, 0, 1]], [1, 2, 3]),  # already normalised
+    (UPRIGHT, [[0, 0, 1], [3, 0, 9]], [1, 2, 3]),  # the tilt is kept
     (UPRIGHT, [[0, 0, 1], [-3, 0, 1]], [-1, -2, 3]),  # seen from behind
     (UPRIGHT, [[0, 0, 1], [0, 3, 1]], [2, -1, 3]),
-    (UPRIGHT, [[0, 0, 1], [0, 0, 3]], [1, 2, 3]),  # along up: no turn
-    (UPRIGHT, [[0, 0, 1], [0, 0, 1]], [1, 2, 3]),  # no length: no turn
-    (UPRIGHT, [[1, 2, 3], [0, 0, 0]], [1, 2, 3]),  # one is missing: no turn
+    (UPRIGHT, [[0, 0, 1], [0, 0, 3]], [1, 2, 3]),  # along up: not rotated
+    (UPRIGHT, [[0, 0, 1], [0, 0, 1]], [1, 2, 3]),  # no length: not rotated
+    (UPRIGHT, [[1, 2, 3], [0, 0, 0]], [1, 2, 3]),  # one is missing: not rotated
     (UPRIGHT * 0 + 1, [[0, 0, 1], [3, 0, 1]], [1, 2, 3]),
     ([[1, 2, 3], [0, 0, 0]], [[0, 0, 1], [3, 0, 1]], [1, 2, 3]),
-    ([[1, 2, 3], [4, 6, 8]], [[1, 2, 3], [7, 10, 13]], None),  # along up again
+    ([[1, 2, 3], [4, 6, 8]], [[1, 2, 3], [7, 10, 13]], None),  # along up
     (-UPRIGHT, [[0, 0, 1], [3, 0, 1]], [1, -2, -3]),  # upside down
     (UPRIGHT[:, [0, 2, 1]], [[0, 0, 1], [3, 0, 1]], [1, -3, 2]),  # y up
   ],
 )
-def test_clean_turns(ends, across, expected):
+def test_clean_rotates(ends, across, expected):
   clip = np.zeros((1, 1, 25, 3), np.float32)
   clip[0, 0, UP], clip[0, 0, ACROSS] = ends, across
   clip[0, 0, 20] = [1, 2, 3]
-  layout = dataclasses.replace(LAYOUT, center='left_foot')  # not seen
+  layout = dataclasses.replace(LAYOUT, center='left_foot')  # missing
   out = clean(clip, layout)
   if expected is None:
     bare = dataclasses.replace(layout, across=None)
@@ -210,7 +207,7 @@ def test_clean_turns(ends, across, expected):
   np.testing.assert_array_equal(out.any(-1), seen)
 
 
-def test_clean_without_named_joints_does_not_turn():
+def test_clean_without_up_and_across_does_not_rotate():
   clip = make_clip()
   bare = dataclasses.replace(LAYOUT, up=None, across=None)
   expected = get_preset('center_first')(clip, LAYOUT, UNKNOWN)
@@ -218,15 +215,15 @@ def test_clean_without_named_joints_does_not_turn():
   up = clean(clip, dataclasses.replace(LAYOUT, across=None))
   np.testing.assert_allclose(line(up, UP)[:2], 0, atol=1e-6)
   assert abs(line(up, ACROSS)[1]) > 0.01
-  # The shortest turn is about a horizontal axis.
+  # The smallest rotation is about a horizontal axis.
   axis = np.cross(line(expected, UP), [0, 0, 1])
   np.testing.assert_allclose(up @ axis, expected @ axis, atol=1e-5)
-  # About z it would be a roll, where y is up.
+  # Without up, z may be horizontal, so across is not used.
   across = clean(clip, dataclasses.replace(LAYOUT, up=None))
   np.testing.assert_allclose(across, expected, atol=1e-6)
 
 
-def test_clean_takes_each_from_the_first_frame_that_has_it():
+def test_clean_uses_the_first_frame_that_has_the_joints():
   clip = make_clip(2, 8)
   neck = LAYOUT.index('neck')
   clip[0, :2, neck] = clip[0, :4, ACROSS[0]] = clip[0, :5, UP[1]] = 0
@@ -237,7 +234,7 @@ def test_clean_takes_each_from_the_first_frame_that_has_it():
   np.testing.assert_allclose(line(out, ACROSS, 4)[1], 0, atol=1e-6)
 
 
-def test_clean_goes_by_the_first_person_who_is_there():
+def test_clean_uses_the_first_present_person():
   clip = make_clip(3, 5)
   clip[0] = 0
   out = clean(clip)
@@ -246,7 +243,7 @@ def test_clean_goes_by_the_first_person_who_is_there():
   np.testing.assert_array_equal(out[1, 0, CENTER], 0)
 
 
-def test_clean_keeps_who_is_late_absent():
+def test_clean_keeps_a_late_person_absent():
   clip = make_clip(2, 12)
   clip[:, [0, 1, 11]] = 0
   clip[1, :5] = clip[1, 7] = clip[1, 9:] = 0
@@ -265,20 +262,20 @@ def test_clean_keeps_who_is_late_absent():
 
 
 @pytest.mark.parametrize('channels', [2, 3])
-def test_clean_leaves_what_is_never_seen_at_zero(channels):
+def test_clean_keeps_missing_joints_at_zero(channels):
   clip = make_clip(2, 6)[..., :channels]
   clip[:, :, 4] = clip[0, :3, 9] = clip[1, 4:, 2] = 0
   out = clean(clip)
   missing = (clip == 0).all(-1)
   np.testing.assert_array_equal(out[missing], 0)
-  # The centre of the first frame becomes the origin, as seen as ever.
+  # The centre of the first frame is the origin, so it is zero too.
   others = ~missing
   others[0, 0, CENTER] = False
   assert out[others].any(-1).all()
   np.testing.assert_array_equal(clean(0 * clip), 0 * clip)
 
 
-def test_kinetics_centres_and_turns_upright():
+def test_kinetics_centres_and_flips_y():
   clip = np.zeros((1, 2, 18, 2), np.float32)
   clip[0, 1, 3] = [0.75, 0.25]
   clip[0, 1, 4] = [0, 1]
@@ -288,31 +285,31 @@ def test_kinetics_centres_and_turns_upright():
   np.testing.assert_array_equal(out, expected)
 
 
-# clean, in the image
+# clean, 2-D
 
 
 @pytest.mark.parametrize('image_size', [(640, 480), (1080, 1920)])
 @pytest.mark.parametrize('kind', [tuple, np.int32])
-def test_clean_by_the_image(image_size, kind):
+def test_clean_with_an_image_size(image_size, kind):
   clip = make_clip(2, 5)[..., :2] * 100
-  clip[0, 2, 3] = 0  # filled
+  clip[0, 2, 3] = 0  # interpolated
   clip[1, :3] = clip[0, :, 8] = 0
   clip[0, 1, 5] = [0, 20]  # the image's edge
   width, height = image_size
   out = clean(clip, image_size=kind(image_size))
-  whole = np.float64(clip)
-  whole[0, 2, 3] = (whole[0, 1, 3] + whole[0, 3, 3]) / 2
-  expected = (whole - [width / 2, height / 2]) / (width / 2)
-  expected[~whole.any(-1)] = 0
+  filled = np.float64(clip)
+  filled[0, 2, 3] = (filled[0, 1, 3] + filled[0, 3, 3]) / 2
+  expected = (filled - [width / 2, height / 2]) / (width / 2)
+  expected[~filled.any(-1)] = 0
   np.testing.assert_allclose(out, expected, atol=1e-6)
   assert out[0, 1, 5, 0] == -1
 
 
-@pytest.mark.parametrize('turned', [False, True])
-def test_clean_by_the_square_around_all_joints(turned):
+@pytest.mark.parametrize('swapped', [False, True])
+def test_clean_without_an_image_size_uses_the_square_around_joints(swapped):
   clip = np.zeros((2, 3, 25, 2), np.float32)
   clip[0, 0, 3], clip[0, 2, 4], clip[1, 1, 5] = [100, 50], [300, 70], [200, 90]
-  flip = slice(None, None, -1 if turned else 1)
+  flip = slice(None, None, -1 if swapped else 1)
   out = clean(clip[..., flip])[..., flip]
   np.testing.assert_allclose(out[0, 0, 3], [-1, -0.2], atol=1e-7)
   np.testing.assert_allclose(out[0, 2, 4], [1, 0], atol=1e-7)
@@ -327,5 +324,5 @@ def test_clean_of_a_single_point():
 
 @pytest.mark.parametrize('channels', [1, 4, 5])
 def test_clean_of_other_channels_is_refused(channels):
-  with pytest.raises(UserError, match=f'clean.* {channels} channels.*set'):
+  with pytest.raises(UserError, match=f'clean.* {channels} channels.*data'):
     clean(np.ones((1, 2, 25, channels), np.float32))

@@ -1,11 +1,11 @@
-"""Batches made on the devices are the host's, on any mesh."""
+"""Batches built on devices equal those of the host, on any mesh."""
 
 import itertools
 
 import jax
 import numpy as np
 import pytest
-from helpers.made_clips import RANDOM, make_config, make_records
+from helpers.random_clips import RANDOM, make_config, make_records
 
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.runtime import sharding
@@ -17,23 +17,23 @@ CASES = {
   'confidence': {'channels': 4, 'confidence': True, 'sampling': 'repeat'},
   'views': {'sampling': 'uniform', 'test_clips': 3},
   'crops': {'sampling': 'crop', 'test_crops': 2, 'frames': 4},
-  'whole': {'sampling': 'repeat', 'test_frames': -1, 'frames': 3},
+  'whole clips': {'sampling': 'repeat', 'test_frames': -1, 'frames': 3},
 }
 
 
 def both(case, devices, *, train, on_device='float32', **settings):
-  """The same batches, of the host and of that many devices."""
+  """Yields the same batches, built on the host and on some devices."""
   records = make_records(19, persons=2, frames=(3, 30))
   records[3]['keypoints'][1] = 0
   mesh = sharding.make_mesh((-1, 1), jax.devices()[:devices])
-  for held in ('', on_device):
-    config = make_config(persons=2, **CASES[case], on_device=held, **settings)
-    feed = MeshBatches(records, config, mesh, train=train)
+  for dtype in ('', on_device):
+    config = make_config(persons=2, **CASES[case], on_device=dtype, **settings)
+    source = MeshBatches(records, config, mesh, train=train)
     if train:
-      batches = feed.train_batches(batch_size=8, seed=1, start=3)
+      batches = source.train_batches(batch_size=8, seed=1, start=3)
       batches = itertools.islice(batches, 3)
     else:
-      batches = feed.eval_batches(batch_size=8)
+      batches = source.eval_batches(batch_size=8)
     yield [jax.device_get(batch) for batch in batches]
 
 
@@ -43,25 +43,25 @@ def both(case, devices, *, train, on_device='float32', **settings):
 def test_batches_are_the_hosts(case, train, devices):
   host, device = both(case, devices, train=train)
   assert len(host) >= 3
-  for ours, theirs in zip(device, host, strict=True):
-    assert ours.keys() == theirs.keys()
-    for key in theirs:
-      assert ours[key].dtype == theirs[key].dtype
-      np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-5, atol=2e-6)
+  for ours, expected in zip(device, host, strict=True):
+    assert ours.keys() == expected.keys()
+    for key in expected:
+      assert ours[key].dtype == expected[key].dtype
+      np.testing.assert_allclose(ours[key], expected[key], rtol=1e-5, atol=2e-6)
 
 
-def test_int16_is_near(case='crop'):
-  host, device = both(case, 8, train=False, on_device='int16')
+def test_int16_is_near():
+  host, device = both('crop', 8, train=False, on_device='int16')
   largest = max(np.abs(batch['x']).max() for batch in host)
   errors = [
-    np.abs(ours['x'] - theirs['x']).max()
-    for ours, theirs in zip(device, host, strict=True)
+    np.abs(ours['x'] - expected['x']).max()
+    for ours, expected in zip(device, host, strict=True)
   ]
   # A motion is the difference of two frames, each rounded by half a unit.
   assert 0 < max(errors) <= 2 * largest / 65534 * 1.01
 
 
-def test_clips_that_an_epoch_has_twice_are_held_once():
+def test_a_repeated_clip_is_stored_once():
   class Twice(list):
     rows = (0, 1, 1, 0, 2)
 
@@ -69,20 +69,20 @@ def test_clips_that_an_epoch_has_twice_are_held_once():
   records = Twice(single[row] for row in Twice.rows)
   mesh = sharding.make_mesh((-1, 1), jax.devices()[:1])
   config = make_config(on_device='float32')
-  feed = MeshBatches(records, config, mesh, train=False)
-  (batch,) = feed.eval_batches(batch_size=5)
+  source = MeshBatches(records, config, mesh, train=False)
+  (batch,) = source.eval_batches(batch_size=5)
   assert batch['label'].tolist() == [0, 1, 1, 0, 2]
-  held = sum(records[i]['keypoints'][..., :3].nbytes for i in (0, 1, 4))
-  assert feed.on_devices.nbytes == held
+  nbytes = sum(records[i]['keypoints'][..., :3].nbytes for i in (0, 1, 4))
+  assert source.on_devices.nbytes == nbytes
 
 
-def test_more_than_fits_is_refused(monkeypatch):
+def test_too_many_clips_for_the_memory_are_refused(monkeypatch):
   from unik_jax.data import on_device
   from unik_jax.errors import UserError
 
-  monkeypatch.setattr(on_device, '_room', lambda mesh: 1000.0)
+  monkeypatch.setattr(on_device, '_available_bytes', lambda mesh: 1000.0)
   mesh = sharding.make_mesh((-1, 1), jax.devices()[:1])
-  with pytest.raises(UserError, match='do not fit.*int16'):
+  with pytest.raises(UserError, match='on_device.*GiB.*int16'):
     MeshBatches(
       make_records(9), make_config(on_device='float32'), mesh, train=True
     )

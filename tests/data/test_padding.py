@@ -1,4 +1,4 @@
-"""Padding by repetition, against a frame-by-frame account of it."""
+"""Padding by repetition, against a frame-by-frame implementation."""
 
 import numpy as np
 import pytest
@@ -7,18 +7,18 @@ from unik_jax.data.padding import repeat_tracks
 
 
 def make_clip(*tracks):
-  """Persons from strings: '.' an empty frame, '#' one with some coordinates.
+  """Returns one person per string: '.' is an empty frame, '#' is not.
 
-  Every frame's coordinates are its own, and single ones of them are zero.
+  Frames differ, and some of their coordinates are zero.
   """
-  seen = np.array([[sign == '#' for sign in track] for track in tracks])
-  clip = np.random.default_rng(0).normal(size=(*seen.shape, 5, 3))
+  present = np.array([[sign == '#' for sign in track] for track in tracks])
+  clip = np.random.default_rng(0).normal(size=(*present.shape, 5, 3))
   clip[:, :, 1, 0] = clip[:, :, 3] = 0
-  return np.float32(clip * seen[:, :, None, None])
+  return np.float32(clip * present[:, :, None, None])
 
 
 def frames_of(padded, clip):
-  """Which frame of its person each frame is, -1 for an empty one."""
+  """Returns the frame of `clip` that each frame equals, -1 if empty."""
   return [
     [
       next((t for t, old in enumerate(track) if (old == new).all()), None)
@@ -37,15 +37,15 @@ CASES = {
   'a gap in a track from frame 0 on': ('#.##.', [0, -1, 2, 3, 0, -1, 2, 3]),
   'late': ('..###', [2, 3, 4, 2, 3, 4, 2, 3]),
   'late, with gaps': ('.#.#..#..', [1, 3, 6, 1, 3, 6, 1, 3]),
-  'in the last frame alone': ('....#', [4] * 8),
+  'only in the last frame': ('....#', [4] * 8),
   'nobody': ('...', [-1] * 8),
-  'as long as asked for': ('########', list(range(8))),
-  'as long, with gaps': ('#..#...#', [0, -1, -1, 3, -1, -1, -1, 7]),
-  'as long, with an end': ('###.#...', [0, 1, 2, -1, 4, 0, 1, 2]),
-  'as long, late': ('...####.', [3, 4, 5, 6, 3, 4, 5, 6]),
+  'the right length': ('########', list(range(8))),
+  'the right length, with gaps': ('#..#...#', [0, -1, -1, 3, -1, -1, -1, 7]),
+  'the right length, with an end': ('###.#...', [0, 1, 2, -1, 4, 0, 1, 2]),
+  'the right length, late': ('...####.', [3, 4, 5, 6, 3, 4, 5, 6]),
   'cut': ('##########', list(range(8))),
   'cut, then repeated': ('##......##', [0, 1] * 4),
-  'cut before anybody is there': ('........##', [-1] * 8),
+  'cut before anybody is present': ('........##', [-1] * 8),
 }
 
 
@@ -58,7 +58,7 @@ def test_tracks(case):
   assert frames_of(padded, clip) == [expected]
 
 
-def test_each_person_has_a_track_of_their_own():
+def test_each_track_is_repeated_separately():
   clip = make_clip('#####', '.##..', '.....', '##.#.')
   before = clip.copy()
   expected = [
@@ -82,7 +82,7 @@ def test_no_persons():
 
 
 def by_frame(clip, frames):
-  """One frame after another, in an array as long as it is to be."""
+  """Repeats tracks frame by frame, as the published script does."""
   clip = clip[:, :frames]
   padded = np.zeros((len(clip), frames, *clip.shape[2:]), clip.dtype)
   for person, track in zip(padded, clip, strict=True):
@@ -100,8 +100,8 @@ def by_frame(clip, frames):
 @pytest.mark.parametrize('seed', range(20))
 def test_random_tracks(seed):
   rng = np.random.default_rng(seed)
-  seen = rng.random((4, rng.integers(1, 12), 1, 1)) < rng.random()
-  clip = rng.normal(size=(*seen.shape[:2], 3, 2)) * seen
+  present = rng.random((4, rng.integers(1, 12), 1, 1)) < rng.random()
+  clip = rng.normal(size=(*present.shape[:2], 3, 2)) * present
   for frames in (1, 7, 11, 40):
     np.testing.assert_array_equal(
       repeat_tracks(clip, frames), by_frame(clip, frames)

@@ -1,38 +1,32 @@
-"""Pre-processing as the published scripts have it, from the raw files.
+"""Preprocessing equals the published scripts', from the raw files on.
 
-UNIK_PREPROCESS_DIR names a folder of raw files and of what the scripts make of
-them (default: tests/golden/preprocess): `expected.npz` holds (C, T, V, M)
-arrays as STEP/FILE. Every file and step in it is tested.
+The files and the scripts' output are those of `helpers.golden_files`. Every
+file and step is tested.
 """
-
-import os
-import pathlib
 
 import numpy as np
 import pytest
+from helpers import golden_files
+from helpers.golden_files import FOLDER
 from scipy.spatial.transform import Rotation
 
 from unik_jax.data.energy import sort_by_energy
-from unik_jax.data.formats import lcrnet, ntu
+from unik_jax.data.formats import lcrnet, ntu_text, ntu_tracks
 from unik_jax.data.normalize import get_preset, normalize_screen
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
-_HERE = pathlib.Path(__file__).parents[1]
-FOLDER = pathlib.Path(
-  os.environ.get('UNIK_PREPROCESS_DIR', _HERE / 'golden' / 'preprocess')
-)
 RAW = {'ntu': FOLDER / 'ntu_raw', 'smarthome': FOLDER / 'lcrnet_raw'}
 LAYOUT = get_layout('ntu_25')
 EXPECTED = {}
-if (FOLDER / 'expected.npz').exists():
-  with np.load(FOLDER / 'expected.npz') as archive:
+if golden_files.EXPECTED.exists():
+  with np.load(golden_files.EXPECTED) as archive:
     EXPECTED = dict(archive)
 
 
 def files(*steps):
-  """Parametrises a test by each STEP/FILE of these steps."""
+  """Parametrises a test by the STEP/FILE names of some steps."""
   keys = [key for key in EXPECTED if key.split('/')[0] in steps]
   reason = f'no {" or ".join(steps)} in {FOLDER}/expected.npz'
   skipped = pytest.param('', marks=pytest.mark.skip(reason))
@@ -40,14 +34,16 @@ def files(*steps):
 
 
 def read(key):
-  """(M, T, V, C) as the scripts read the file of a STEP/FILE."""
+  """Reads a STEP/FILE as the scripts do: (M, T, V, C)."""
   step, name = key.split('/')
   source = step.split('_')[0]
   path = RAW[source] / name
   if not path.exists():
     pytest.skip(f'{path} is missing')
   if source == 'ntu':
-    return ntu.track_by_slot(ntu.parse_bodies(path.read_bytes(), str(path)))
+    return ntu_tracks.track_by_slot(
+      ntu_text.parse_bodies(path.read_bytes(), str(path))
+    )
   poses = lcrnet.parse_poses(path.read_bytes(), str(path))
   return normalize_screen(sort_by_energy(lcrnet.to_unik_17(poses)))
 
@@ -59,7 +55,7 @@ def check(ours, key, atol):
   np.testing.assert_array_equal(ours == 0, expected == 0)
 
 
-# What the scripts make of these files
+# Output of the scripts
 
 
 @files('ntu_read', 'smarthome_read')
@@ -71,7 +67,7 @@ def test_reading(key):
 def test_ntu(key):
   preset = get_preset(key.split('/')[0].removeprefix('ntu_'))
   padded = repeat_tracks(read(key), 300)
-  # Bit for bit on the machine that this was written on.
+  # Bit for bit the same on the machine that wrote the files.
   check(preset(padded, LAYOUT, (0, 0)), key, 1e-6)
 
 
@@ -89,11 +85,11 @@ def test_no_file_goes_untested(source):
   assert names and names <= tested
 
 
-# On other clips, against their account in other words
+# Random clips, against an independent implementation
 
 
 def make_clip(seed=0, frames=6, joints=25):
-  """(2, T, V, 3): the second person is late, both miss joints at times."""
+  """Returns (2, T, V, 3): joints are missing, the second person is late."""
   rng = np.random.default_rng(seed)
   clip = rng.normal(0.5, 1, (2, frames, joints, 3))
   clip[:, 1:][rng.random((2, frames - 1, joints)) < 0.1] = 0
@@ -101,8 +97,8 @@ def make_clip(seed=0, frames=6, joints=25):
   return clip.astype(np.float32)
 
 
-def shortest_turn(start, end):
-  """(3, 3): two reflections, one within the plane of each bisector."""
+def smallest_rotation(start, end):
+  """Returns (3, 3), as the product of two reflections."""
 
   def reflection(normal):
     normal = normal / np.linalg.norm(normal)
@@ -113,15 +109,17 @@ def shortest_turn(start, end):
 
 
 def published(clip, up, across, centers):
-  """float64, joint by joint."""
+  """Centres and rotates joint by joint, in float64."""
   out = np.zeros(clip.shape)
   for m, t, v in np.ndindex(clip.shape[:3]):
     if clip[m, t, v].any():
       out[m, t, v] = np.float64(clip[m, t, v]) - centers[t]
   for (start, end), axis in ((up, [0, 0, 1]), (across, [1, 0, 0])):
-    turn = shortest_turn(out[0, 0, end] - out[0, 0, start], np.float64(axis))
+    rotation = smallest_rotation(
+      out[0, 0, end] - out[0, 0, start], np.float64(axis)
+    )
     for m, t, v in np.ndindex(clip.shape[:3]):
-      out[m, t, v] = turn @ out[m, t, v]
+      out[m, t, v] = rotation @ out[m, t, v]
   return out
 
 
@@ -167,22 +165,24 @@ def test_agcn_loses_movement_through_space_and_unik_keeps_it():
   np.testing.assert_allclose(steps, 3**0.5, atol=1e-5)
 
 
-def test_the_camera_matters_where_spine_and_shoulders_are_at_no_right_angle():
-  turn = Rotation.from_rotvec([0.7, -2.1, 1.3]).as_matrix()
+def test_agcn_depends_on_the_camera_unless_spine_and_shoulders_are_square():
+  rotation = Rotation.from_rotvec([0.7, -2.1, 1.3]).as_matrix()
 
   def difference(clip):
-    moved = np.where(clip.any(-1, keepdims=True), clip @ turn.T + [3, -1, 4], 0)
+    moved = np.where(
+      clip.any(-1, keepdims=True), clip @ rotation.T + [3, -1, 4], 0
+    )
     return abs(normalize('agcn', moved) - normalize('agcn', clip)).max()
 
   clip = np.float64(make_clip())
-  clip[0, 3, 1] = clip[0, 2, 1]  # in no frame without the centre
+  clip[0, 3, 1] = clip[0, 2, 1]  # every frame has the centre
   assert difference(clip) > 0.1
   spine = clip[0, 0, 1] - clip[0, 0, 0]
   clip[0, 0, 8] = clip[0, 0, 4] + np.cross(spine, [1, 2, 3])
   assert difference(clip) < 1e-6
 
 
-def test_a_spine_that_points_straight_down_stays_so():
+def test_a_spine_that_points_down_is_not_rotated():
   clip = make_clip()
   clip[0, 0, :2] = [[0, 0, 5], [0, 0, 4]]
   clip[0, 0, 4], clip[0, 0, 8] = [1, 0, 4], [2, 0, 4]
@@ -191,13 +191,13 @@ def test_a_spine_that_points_straight_down_stays_so():
 
 
 @pytest.mark.parametrize('name', ['agcn', 'unik'])
-def test_without_the_first_person_nothing_moves(name):
+def test_without_the_first_person_nothing_changes(name):
   clip = make_clip()
   clip[0] = 0
   np.testing.assert_array_equal(normalize(name, clip), clip)
 
 
-def test_what_the_presets_cannot_take():
+def test_wrong_channels_and_layouts_are_refused():
   for name in ('agcn', 'unik'):
     for channels in (2, 5):
       with pytest.raises(UserError, match=f'{name}.* {channels} channels'):

@@ -1,4 +1,4 @@
-"""Files in folders and archives, and what must not be among them."""
+"""Raw files in folders and archives, and damaged or malicious ones."""
 
 import contextlib
 import os
@@ -35,12 +35,12 @@ def test_finds_files_and_members_in_the_order_of_their_names(tmp_path):
       'folder/readme.md': 'no',
     },
   )
-  found = raw_files.find_files(tmp_path, '.txt')
-  assert [file.name for file in found] == ['a.txt', 'b.txt', 'c.txt', 'd.txt']
-  assert [file.read_bytes() for file in found] == [b'a', b'b', b'c', b'd']
-  assert found[0].stem == 'a'
-  assert str(found[0]).endswith('all.zip: folder/a.txt')
-  assert str(found[3]) == str(tmp_path / 'd.txt')
+  files = raw_files.find_files(tmp_path, '.txt')
+  assert [file.name for file in files] == ['a.txt', 'b.txt', 'c.txt', 'd.txt']
+  assert [file.read_bytes() for file in files] == [b'a', b'b', b'c', b'd']
+  assert files[0].stem == 'a'
+  assert str(files[0]).endswith('all.zip: folder/a.txt')
+  assert str(files[3]) == str(tmp_path / 'd.txt')
 
 
 @pytest.mark.parametrize(
@@ -62,20 +62,20 @@ def test_a_member_that_leads_out_is_refused(tmp_path, member):
 
 def test_a_broken_archive(tmp_path):
   archive(tmp_path / 'a.zip', **{'a.txt': 'x' * 1000})
-  whole = (tmp_path / 'a.zip').read_bytes()
-  (tmp_path / 'a.zip').write_bytes(whole[: len(whole) // 2])
+  content = (tmp_path / 'a.zip').read_bytes()
+  (tmp_path / 'a.zip').write_bytes(content[: len(content) // 2])
   with pytest.raises(UserError, match=r'a\.zip: cannot be read'):
     raw_files.find_files(tmp_path, '.txt')
 
 
-def test_a_member_that_is_nothing_but_a_dot(tmp_path):
+def test_a_member_named_dot(tmp_path):
   archive(tmp_path / 'a.zip', **{'./': '', './a.txt': 'a'})
   (file,) = raw_files.find_files(tmp_path, '.txt')
   assert file.read_bytes() == b'a'
 
 
 def patched(content, *, local, central, value):
-  """With the 2-byte fields at these offsets of a member's headers replaced."""
+  """Replaces a 2-byte field of a member's local and central headers."""
   content = bytearray(content)
   struct.pack_into('<H', content, local, value)
   start = content.index(b'PK\x01\x02')
@@ -98,7 +98,7 @@ def flipped(content):
 
 
 def cut_short(content):
-  """Has an index that says 1 GiB, and ends before."""
+  """States 1 GiB in the index, but ends before."""
   content = bytearray(content)
   start = content.index(b'PK\x01\x02')
   struct.pack_into('<II', content, start + 20, 1 << 30, 1 << 30)
@@ -106,7 +106,7 @@ def cut_short(content):
 
 
 def overlapping(content):
-  """Has an index that says one byte more than there is."""
+  """States one byte too many in the index."""
   content = bytearray(content)
   start = content.index(b'PK\x01\x02')
   struct.pack_into('<II', content, start + 20, 1001, 1001)
@@ -134,8 +134,8 @@ DAMAGES = {
 def test_a_member_that_cannot_be_read(tmp_path, case):
   damage, reason = DAMAGES[case]
   archive(tmp_path / 'a.zip', **{'a.txt': 'x' * 1000})
-  whole = (tmp_path / 'a.zip').read_bytes()
-  (tmp_path / 'a.zip').write_bytes(damage(whole))
+  content = (tmp_path / 'a.zip').read_bytes()
+  (tmp_path / 'a.zip').write_bytes(damage(content))
   (file,) = raw_files.find_files(tmp_path, '.txt')
   with pytest.raises(
     UserError, match=rf'a\.zip: a\.txt: cannot be read.*{reason}'
@@ -143,7 +143,7 @@ def test_a_member_that_cannot_be_read(tmp_path, case):
     file.read_bytes()
 
 
-def test_a_member_that_holds_more_than_it_says(tmp_path):
+def test_a_member_longer_than_stated(tmp_path):
   with zipfile.ZipFile(tmp_path / 'a.zip', 'w', zipfile.ZIP_DEFLATED) as writer:
     writer.writestr('a.txt', bytes(10**6))
   content = bytearray((tmp_path / 'a.zip').read_bytes())
@@ -168,7 +168,7 @@ def test_a_name_that_is_not_utf8(tmp_path, name):
 
 
 def test_a_member_whose_name_is_not_utf8(tmp_path):
-  archive(tmp_path / 'a.zip', **{'\u00e9.txt': 'x'})  # flagged as UTF-8
+  archive(tmp_path / 'a.zip', **{'\u00e9.txt': 'x'})  # marked as UTF-8
   content = (tmp_path / 'a.zip').read_bytes()
   (tmp_path / 'a.zip').write_bytes(content.replace(b'\xc3\xa9', b'\xff\xff'))
   with pytest.raises(UserError, match=r'a\.zip: cannot be read .*utf-8'):
@@ -183,33 +183,33 @@ def test_other_files_may_have_any_name(tmp_path):
   ]
 
 
-def test_bad_names_and_archives_may_be_passed_over(tmp_path):
+def test_bad_names_and_archives_can_be_skipped(tmp_path):
   odd = not_utf8(tmp_path, b'notes\xff.txt')
   (tmp_path / 'thesis.zip').write_bytes(b'not an archive')
   archive(tmp_path / 'slip.zip', **{'c.txt': 'c', '../d.txt': 'd'})
   archive(tmp_path / 'fine.zip', **{'a.txt': 'a'})
   (tmp_path / 'b.txt').touch()
-  passed = {}
+  skipped = {}
 
   @contextlib.contextmanager
   def on_bad(path):
     try:
       yield
     except UserError as error:
-      passed[path] = str(error)
+      skipped[path] = str(error)
 
-  found = raw_files.find_files(tmp_path, '.txt', on_bad)
-  assert [file.name for file in found] == ['a.txt', 'b.txt']
+  files = raw_files.find_files(tmp_path, '.txt', on_bad)
+  assert [file.name for file in files] == ['a.txt', 'b.txt']
   names = ('thesis.zip', 'slip.zip', odd.name)
-  assert set(passed) == {str(tmp_path / name) for name in names}
-  assert 'leads out' in passed[str(tmp_path / 'slip.zip')]
+  assert set(skipped) == {str(tmp_path / name) for name in names}
+  assert 'leads out' in skipped[str(tmp_path / 'slip.zip')]
 
 
 def test_several_suffixes(tmp_path):
   for name in ('a.txt', 'b.csv', 'c.md'):
     (tmp_path / name).touch()
-  found = raw_files.find_files(tmp_path, ('.txt', '.csv'))
-  assert [file.name for file in found] == ['a.txt', 'b.csv']
+  files = raw_files.find_files(tmp_path, ('.txt', '.csv'))
+  assert [file.name for file in files] == ['a.txt', 'b.csv']
 
 
 def test_links_are_followed_once(tmp_path):
@@ -220,8 +220,8 @@ def test_links_are_followed_once(tmp_path):
   for name in ('link', 'again'):
     (tmp_path / 'data' / name).symlink_to(tmp_path / 'elsewhere')
   (tmp_path / 'data' / 'deep' / 'loop').symlink_to(tmp_path / 'data')
-  found = raw_files.find_files(tmp_path / 'data', '.txt')
-  assert [file.path for file in found] == [
+  files = raw_files.find_files(tmp_path / 'data', '.txt')
+  assert [file.path for file in files] == [
     str(tmp_path / 'data' / 'again' / 'a.txt'),
     str(tmp_path / 'data' / 'deep' / 'b.txt'),
   ]

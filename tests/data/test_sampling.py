@@ -1,7 +1,10 @@
-"""Samplers: what each promises of the frames it picks."""
+"""Samplers: which frames each one takes."""
 
 import numpy as np
 import pytest
+from helpers.properties import quick
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unik_jax.data.sampling import (
   SAMPLERS,
@@ -9,13 +12,14 @@ from unik_jax.data.sampling import (
   crop_window,
   get_sampler,
   round_length,
+  split_times,
   take_frames,
 )
 from unik_jax.errors import UserError
 
 
 def make_clip(frames):
-  """Two persons; frame t (from 1) of the first is all t, of the second -t."""
+  """Two persons: t in frame t (from 1) of the first, -t of the second."""
   time = np.arange(1, frames + 1, dtype=np.float32)
   clip = np.ones((2, frames, 3, 2), np.float32) * time[:, None, None]
   clip[1] *= -1
@@ -23,14 +27,16 @@ def make_clip(frames):
 
 
 def picked(name, clip, frames, seed=None):
-  """Which frames (from 1; 0 for padding) the sampler returned."""
+  """Returns the frames (from 1; 0 for padding) that a sampler takes."""
   rng = None if seed is None else np.random.default_rng(seed)
   out = take_frames(clip, get_sampler(name)(clip.shape[1], frames, rng))
   assert out.shape == (2, frames, 3, 2) and out.dtype == np.float32
   time = out[0, :, 0, 0]
   same = np.ones((2, frames, 3, 2)) * time[:, None, None]
   same[1] *= -1
-  np.testing.assert_array_equal(out, same)  # all joints and persons together
+  np.testing.assert_array_equal(
+    out, same
+  )  # the same for all joints and persons
   return time.tolist()
 
 
@@ -56,12 +62,12 @@ def test_a_clip_of_one_frame(name, seed):
 
 
 @pytest.mark.parametrize('name', SAMPLERS)
-def test_a_clip_that_fits_stays_as_it_is(name):
+def test_a_clip_of_the_right_length_is_unchanged(name):
   assert picked(name, make_clip(6), 6) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize('name', ['crop', 'repeat'])
-def test_a_long_clip_gives_a_run_from_anywhere(name):
+def test_a_long_clip_is_cut_to_a_window_anywhere(name):
   starts = set()
   for seed in range(60):
     run = picked(name, make_clip(9), 6, seed)
@@ -71,7 +77,7 @@ def test_a_long_clip_gives_a_run_from_anywhere(name):
   assert picked(name, make_clip(9), 6) == [1, 2, 3, 4, 5, 6]
 
 
-def test_crop_places_a_short_clip_anywhere_within_zeros():
+def test_crop_puts_a_short_clip_anywhere_between_zeros():
   seen = set()
   for seed in range(60):
     frames = picked('crop', make_clip(3), 6, seed)
@@ -83,7 +89,7 @@ def test_crop_places_a_short_clip_anywhere_within_zeros():
 
 
 @pytest.mark.parametrize('seed', [None, 0])
-def test_repeat_starts_over(seed):
+def test_repeat_repeats_a_short_clip(seed):
   assert picked('repeat', make_clip(3), 8, seed) == [1, 2, 3, 1, 2, 3, 1, 2]
 
 
@@ -113,20 +119,20 @@ def test_linear_keeps_a_clip_of_that_length_bit_for_bit(length):
 
 
 @pytest.mark.parametrize('length', [4, 6, 20, 24, 25])
-def test_uniform_picks_one_frame_of_each_stretch(length):
+def test_uniform_takes_one_frame_of_each_segment(length):
   seen = set()
   for seed in [None, *range(200)]:
     frames = np.array(picked('uniform', make_clip(length), 6, seed)) - 1
     assert (np.diff(frames) >= 0).all()
-    # Stretch i is [i, i + 1) * length / 6; frame f lies on [f, f + 1).
+    # Segment i is [i, i + 1) * length / 6; frame f covers [f, f + 1).
     low = np.arange(6) * length / 6
     assert (frames < low + length / 6).all()
     assert (frames + 1 > low).all()
     seen |= set(frames.tolist())
-  assert seen == set(range(length))  # every frame has a chance
+  assert seen == set(range(length))  # every frame can be taken
 
 
-def test_uniform_without_chance_takes_the_middles():
+def test_uniform_without_a_generator_takes_the_middles():
   assert picked('uniform', make_clip(18), 6) == [2, 5, 8, 11, 14, 17]
   assert picked('uniform', make_clip(3), 6) == [1, 1, 2, 2, 3, 3]
 
@@ -137,8 +143,8 @@ def test_windows_are_evenly_spaced_from_end_to_end(length, count):
   clip = make_clip(length)
   starts = []
   for index in range(count):
-    start, kept = crop_window(length, 6, index, count)
-    frames = clip[0, start : start + kept, 0, 0]
+    start, size = crop_window(length, 6, index, count)
+    frames = clip[0, start : start + size, 0, 0]
     assert len(frames) == 6 and (np.diff(frames) == 1).all()
     starts.append(frames[0] - 1)
   exact = np.linspace(0, length - 6, count)
@@ -147,26 +153,26 @@ def test_windows_are_evenly_spaced_from_end_to_end(length, count):
 
 
 @pytest.mark.parametrize('length', [1, 5, 6])
-def test_a_clip_that_is_not_longer_is_each_window(length):
+def test_every_window_of_a_short_clip_is_the_whole_clip(length):
   for index in range(3):
     assert crop_window(length, 6, index, 3) == (0, length)
   assert crop_window(9, 6, 0, 1) == (0, 9)
 
 
-def test_ways_of_testing_a_clip_several_times():
+def test_settings_for_several_views():
   for sampling in SAMPLERS:
     check_views(sampling, 10, 1)
   check_views('repeat', 1, 3)
   for sampling in ('linear', 'uniform'):
     with pytest.raises(UserError, match=f'test_crops is 3.*{sampling}'):
       check_views(sampling, 1, 3)
-  with pytest.raises(UserError, match='one of them at 1'):
+  with pytest.raises(UserError, match='test_crops is 3.*test_clips.* got 2'):
     check_views('crop', 2, 3)
-  with pytest.raises(UserError, match='whole clips'):
+  with pytest.raises(UserError, match='test_crops is 3.*test_frames.* got -1'):
     check_views('crop', 1, 3, -1)
 
 
-def test_rounded_lengths_are_few_and_near():
+def test_rounded_lengths_are_few_and_close():
   lengths = range(1, 1000)
   for length in lengths:
     assert length <= round_length(length) <= max(1.5 * length, 2)
@@ -177,3 +183,77 @@ def test_unknown_sampler():
   with pytest.raises(UserError, match='data.sampling.*cubic') as error:
     get_sampler('cubic')
   assert all(name in str(error.value) for name in SAMPLERS)
+
+
+# Properties
+
+lengths = st.integers(1, 300)
+frame_counts = st.integers(1, 100)
+seeds = st.none() | st.integers(0, 2**32 - 1)
+
+
+def sample(name, length, frames, seed):
+  rng = None if seed is None else np.random.default_rng(seed)
+  return get_sampler(name)(length, frames, rng)
+
+
+@pytest.mark.parametrize('name', SAMPLERS)
+@quick
+@given(length=lengths, frames=frame_counts, seed=seeds)
+def test_times_are_as_many_as_asked_and_repeatable(name, length, frames, seed):
+  times = sample(name, length, frames, seed)
+  assert times.shape == (frames,)
+  np.testing.assert_array_equal(times, sample(name, length, frames, seed))
+
+
+@pytest.mark.parametrize('name', ['repeat', 'linear', 'uniform'])
+@quick
+@given(length=lengths, frames=frame_counts, seed=seeds)
+def test_times_are_inside_the_clip(name, length, frames, seed):
+  times = sample(name, length, frames, seed)
+  assert times.min() >= 0 and times.max() <= length - 1
+  if name != 'repeat' or frames <= length:
+    assert (np.diff(times) >= 0).all()
+
+
+@quick
+@given(length=lengths, frames=frame_counts, seed=seeds)
+def test_crop_is_a_window_with_all_frames_that_fit(length, frames, seed):
+  times = sample('crop', length, frames, seed)
+  assert (np.diff(times) == 1).all()
+  inside = (times >= 0) & (times < length)
+  assert inside.sum() == min(length, frames)
+
+
+@pytest.mark.parametrize('name', SAMPLERS)
+@quick
+@given(length=lengths, frames=frame_counts, seed=seeds)
+def test_split_times_add_up(name, length, frames, seed):
+  times = sample(name, length, frames, seed)
+  before, after, part, inside = split_times(times, length)
+  for index in (before, after):
+    assert index.min() >= 0 and index.max() < length
+  assert ((part >= 0) & (part < 1)).all()
+  np.testing.assert_allclose((before + part)[inside], times[inside], rtol=1e-12)
+  assert ((after == before + 1) | (before == length - 1))[inside].all()
+  outside = (times < 0) | (times > length - 1)
+  np.testing.assert_array_equal(inside, ~outside)
+
+
+@quick
+@given(length=lengths, frames=frame_counts, count=st.integers(1, 6))
+def test_windows_are_inside_the_clip(length, frames, count):
+  windows = [crop_window(length, frames, i, count) for i in range(count)]
+  for start, size in windows:
+    assert 0 <= start <= start + size <= length
+    assert size == (length if count == 1 else min(length, frames))
+  assert windows == sorted(windows)
+  assert windows[0][0] == 0 and sum(windows[-1]) == length
+
+
+@quick
+@given(length=st.integers(1, 10**6))
+def test_a_rounded_length_stays(length):
+  rounded = round_length(length)
+  assert length <= rounded < 2 * length or length == rounded == 1
+  assert round_length(rounded) == rounded

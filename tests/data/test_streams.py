@@ -1,7 +1,10 @@
-"""Streams against loops over joints and frames."""
+"""Streams, against loops over joints and frames."""
 
 import numpy as np
 import pytest
+from helpers.properties import clips, layouts, quick
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unik_jax.data.streams import STREAMS, get_stream
 from unik_jax.errors import UserError
@@ -22,7 +25,7 @@ def loop_bones(clip, layout):
     c, p = layout.joints.index(child), layout.joints.index(parent)
     for m, t in np.ndindex(clip.shape[:2]):
       out[m, t, c] = clip[m, t, c] - clip[m, t, p]
-  if layout.name == 'unik_17':  # its published script skips joint 1, the head
+  if layout.name == 'unik_17':  # the published script skips joint 1, the head
     out[:, :, 0] = clip[:, :, 0]
   return out
 
@@ -56,7 +59,7 @@ def test_matches_the_loops(stream, frames, name):
 
 
 def test_a_hand_worked_example():
-  """OpenPose's right wrist moves by (1, 2) while its elbow stays."""
+  """The right wrist moves by (1, 2), the elbow does not."""
   layout = get_layout('openpose_18')
   clip = np.zeros((1, 2, 18, 2), np.float32)
   clip[:, :, 3] = 5, 5  # elbow
@@ -70,7 +73,7 @@ def test_a_hand_worked_example():
 
 
 @every_layout
-def test_bones_do_not_know_where_the_body_is(name):
+def test_bones_do_not_depend_on_the_body_position(name):
   layout = get_layout(name)
   clip = make_clip(layout).astype(np.float64)
   shift = np.array([3.0, -2.0, 7.0])
@@ -86,3 +89,43 @@ def test_unknown_stream():
   with pytest.raises(UserError, match='data.stream.*bones') as error:
     get_stream('bones')
   assert all(name in str(error.value) for name in STREAMS)
+
+
+# Properties, over layouts with random trees of bones
+
+trees = layouts().flatmap(
+  lambda layout: st.tuples(st.just(layout), clips(layout.num_joints))
+)
+
+
+@quick
+@given(tree=trees)
+def test_bone_plus_parent_is_the_joint(tree):
+  layout, clip = tree
+  bones = get_stream('bone')(clip, layout)
+  for child, parent in layout.bone_indices:
+    np.testing.assert_array_equal(
+      bones[:, :, child] + clip[:, :, parent], clip[:, :, child]
+    )
+  root = clip[:, :, layout.root] * layout.root_keeps_position
+  np.testing.assert_array_equal(bones[:, :, layout.root], root)
+
+
+@quick
+@given(tree=trees)
+def test_motion_adds_up_to_the_joints(tree):
+  layout, clip = tree
+  motion = get_stream('joint_motion')(clip, layout)
+  assert not motion[:, -1].any()
+  again = clip[:, :1] + np.cumsum(motion, 1) - motion
+  np.testing.assert_array_equal(again, clip)
+
+
+@quick
+@given(tree=trees)
+def test_bone_motion_is_the_bones_of_the_motion(tree):
+  layout, clip = tree
+  motion = get_stream('joint_motion')(clip, layout)
+  np.testing.assert_array_equal(
+    get_stream('bone_motion')(clip, layout), get_stream('bone')(motion, layout)
+  )

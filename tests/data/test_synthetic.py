@@ -1,4 +1,4 @@
-"""The synthetic dataset: its people move like bodies, its splits are fair."""
+"""The synthetic dataset: plausible bodies, disjoint and balanced splits."""
 
 import itertools
 import re
@@ -19,12 +19,12 @@ _VIEWS = (('unik_17', 2), ('ntu_25', 3), ('msr_20', 3))
 
 @pytest.fixture(scope='module')
 def splits():
-  """Every clip of the default config, by split."""
+  """All clips of the default config, by split."""
   return {split: _records(split, 'unik_17', 2) for split in synthetic.SPLITS}
 
 
 def _records(split, layout, channels):
-  """Id, keypoints, label and subject of a split's clips."""
+  """Returns the records of a split."""
   return [
     {
       'id': clip.id,
@@ -60,7 +60,7 @@ def test_splits_share_no_subject_clip_or_viewpoint(splits):
   for a, b in itertools.combinations(splits, 2):
     for key in ('subject', 'id'):
       assert not {r[key] for r in splits[a]} & {r[key] for r in splits[b]}
-    # A clip's seed is its subject, label and episode, as is its id.
+    # Ids and seeds consist of the same numbers, so seeds are disjoint too.
     assert not set(synthetic.SPLITS[a].views) & set(synthetic.SPLITS[b].views)
 
 
@@ -73,7 +73,7 @@ def test_yaw_stays_in_the_slices_of_its_split(split):
   assert set(slices % 5) == set(synthetic.SPLITS[split].views)
 
 
-def test_labels_are_all_there_and_balanced(splits):
+def test_labels_are_complete_and_balanced(splits):
   for records in splits.values():
     counts = np.bincount([r['label'] for r in records])
     assert len(counts) == len(synthetic.LABELS) >= 14
@@ -81,21 +81,21 @@ def test_labels_are_all_there_and_balanced(splits):
   assert [len(splits[s]) for s in splits] == [1600, 320, 480]
 
 
-def test_records_are_sound(splits):
+def test_records_are_valid(splits):
   shortest, longest = synthetic.FRAMES
   lengths = set()
-  hidden = []
+  occluded = []
   for record in itertools.chain(*splits.values()):
     keypoints = clips.check_clip(
       record['keypoints'], get_layout('unik_17'), record['id']
     )
     assert keypoints.shape[0] == 1 and keypoints.shape[3] == 2
-    assert np.abs(keypoints).max() < 1.2  # within the image, or nearly so
+    assert np.abs(keypoints).max() < 1.2  # inside the image, or almost
     assert re.fullmatch(r'a\d\d_s\d\d_e\d\d', record['id'])
     lengths.add(keypoints.shape[1])
-    hidden.append((keypoints == 0).all(-1).any())
+    occluded.append((keypoints == 0).all(-1).any())
   assert min(lengths) == shortest and max(lengths) == longest
-  assert 0.2 < np.mean(hidden) < 0.9  # occlusion is common, not universal
+  assert 0.2 < np.mean(occluded) < 0.9  # in many clips, not in all
 
 
 @pytest.mark.parametrize('action', synthetic.LABELS)
@@ -109,8 +109,8 @@ def test_bones_keep_their_length(action):
 
 
 @pytest.mark.parametrize('action', synthetic.LABELS)
-def test_limbs_bend_as_limbs_do(action):
-  """Elbows and knees one way only; feet on the floor, toes forwards."""
+def test_limbs_are_plausible(action):
+  """Elbows and knees bend one way; feet are on the floor, toes forwards."""
   subject = make_subject(0)
   rng = np.random.default_rng(1)
   angles = synthetic.perform_action(action, subject, 40, rng)
@@ -118,16 +118,16 @@ def test_limbs_bend_as_limbs_do(action):
     if name.endswith(('elbow', 'knee')):
       assert track.min() >= 0 and track.max() < 165, name
   points = forward_kinematics(angles, subject)
-  at = JOINTS.index
   for side in ('left', 'right'):
     hip, knee, ankle, foot = (
-      points[:, at(f'{side}_{j}')] for j in ('hip', 'knee', 'ankle', 'foot')
+      points[:, JOINTS.index(f'{side}_{j}')]
+      for j in ('hip', 'knee', 'ankle', 'foot')
     )
     thigh, shin = knee - hip, ankle - knee
-    # Seen from the left, a shin turns from the thigh's line backwards only.
-    turn = thigh[:, 2] * shin[:, 1] - thigh[:, 1] * shin[:, 2]
-    assert (turn < 0.02).all()
-    assert points[..., 1].min() > -1e-9  # nothing sinks into the floor
+    # Seen from the left, the shin is behind the line of the thigh.
+    bend = thigh[:, 2] * shin[:, 1] - thigh[:, 1] * shin[:, 2]
+    assert (bend < 0.02).all()
+    assert points[..., 1].min() > -1e-9  # no joint is below the floor
     assert (foot[:, 2] > ankle[:, 2]).all()
 
 
@@ -151,12 +151,14 @@ def test_seen_from_the_front_the_left_hand_is_on_the_right():
 
 
 def test_layouts_show_the_same_motion():
-  at = {
+  clips_by_layout = {
     name: (get_layout(name), _clip('lunge', name, yaw=-30)[0])
     for name in ('ntu_25', 'msr_20', 'kinect_20', 'unik_17')
   }
   for joint in ('left_wrist', 'right_knee', 'head'):
-    tracks = [clip[:, layout.index(joint)] for layout, clip in at.values()]
+    tracks = [
+      clip[:, layout.index(joint)] for layout, clip in clips_by_layout.values()
+    ]
     for track in tracks[1:]:
       np.testing.assert_array_equal(track, tracks[0])
 
@@ -186,7 +188,7 @@ def test_curve_passes_through_its_keys():
 
 
 @pytest.mark.parametrize(('name', 'channels'), _VIEWS)
-def test_mean_poses_do_not_solve_it(name, channels):
+def test_mean_poses_do_not_tell_the_actions(name, channels):
   layout = get_layout(name)
 
   def mean_poses(split):
@@ -208,30 +210,30 @@ def test_mean_poses_do_not_solve_it(name, channels):
 
 
 def test_tfds_round_trip(tmp_path, monkeypatch):
-  few = {
+  small_splits = {
     'train': synthetic.Split(range(2), (0, 1, 3)),
     'test': synthetic.Split(range(2, 3), (4,)),
   }
-  monkeypatch.setattr(synthetic, 'SPLITS', few)
+  monkeypatch.setattr(synthetic, 'SPLITS', small_splits)
   builder = registry.get_builder_class('synthetic_skeletons')(
     data_dir=tmp_path, config='msr_20_3d', file_format='array_record'
   )
   assert builder.name == 'synthetic_skeletons'
   assert builder.info.metadata['layout'] == 'msr_20'
   builder.download_and_prepare(file_format='array_record')
-  for split in few:
+  for split in small_splits:
     source = builder.as_data_source(split)
     expected = _records(split, 'msr_20', 3)
     assert len(source) == len(expected)
     by_id = {record['id']: record for record in expected}
-    for read in source:
-      wanted = by_id.pop(read['id'].decode())
-      np.testing.assert_array_equal(read['keypoints'], wanted['keypoints'])
-      assert read['label'] == wanted['label']
-      assert read['subject'] == wanted['subject']
+    for record in source:
+      wanted = by_id.pop(record['id'].decode())
+      np.testing.assert_array_equal(record['keypoints'], wanted['keypoints'])
+      assert record['label'] == wanted['label']
+      assert record['subject'] == wanted['subject']
 
 
-def test_default_config_is_the_flat_one():
+def test_the_default_config_is_2d():
   builder = registry.get_builder_class('synthetic_skeletons')
   assert builder.BUILDER_CONFIGS[0].name == 'unik_17_2d'
   names = {config.name for config in builder.BUILDER_CONFIGS}

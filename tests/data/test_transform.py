@@ -1,10 +1,10 @@
-"""What happens to a clip on its way into a batch."""
+"""The transform of a clip, step by step."""
 
 import itertools
 
 import numpy as np
 import pytest
-from helpers.made_clips import make_config, make_records
+from helpers.random_clips import make_config, make_records
 
 from unik_jax.data import loader
 from unik_jax.data.transform import Transform
@@ -22,9 +22,9 @@ def test_absent_persons_are_zeros_and_others_are_cut():
   clip = record['keypoints'][..., :3]
   np.testing.assert_array_equal(transformed(record, persons=1), clip[:1])
   np.testing.assert_array_equal(transformed(record, persons=2), clip)
-  wide = transformed(record, persons=4, normalize='center_first')
-  assert wide.shape == (4, 6, 20, 3)
-  assert wide[:2].all((1, 2, 3)).any() and not wide[2:].any()
+  padded = transformed(record, persons=4, normalize='center_first')
+  assert padded.shape == (4, 6, 20, 3)
+  assert padded[:2].all((1, 2, 3)).any() and not padded[2:].any()
 
 
 @pytest.mark.parametrize('channels', [2, 3, 4])
@@ -43,7 +43,7 @@ def test_centring_comes_before_the_scale():
   np.testing.assert_allclose(out, (clip - hips) * 4, rtol=1e-5, atol=1e-6)
 
 
-def test_joints_are_mapped_before_all_else():
+def test_joints_are_mapped_first():
   (record,) = make_records(1, frames=(6, 7))
   out = transformed(record, joints='unik_17', normalize='center_first')
   clip = np.float64(record['keypoints'][..., :3])
@@ -68,7 +68,9 @@ def test_tracks_are_repeated_before_they_are_sampled():
 
 def test_empty_ends_are_trimmed_with_their_confidence():
   (record,) = make_records(1, frames=(9, 10))
-  record['keypoints'][:, [0, 1, 8], :, :3] = 0  # where nobody is, scores are
+  record['keypoints'][:, [0, 1, 8], :, :3] = (
+    0  # confidences are present in empty frames
+  )
   out = transformed(record, channels=4, confidence=True, trim=True)
   np.testing.assert_array_equal(out, record['keypoints'][:, 2:8])
 
@@ -81,7 +83,7 @@ def test_the_image_size_reaches_the_preset():
   np.testing.assert_allclose(out, (clip - [20, 5]) / 20, atol=1e-6)
 
 
-def test_several_samplings_to_test():
+def test_several_random_views_of_a_test_clip():
   records = make_records(3, frames=(30, 40))
   config = make_config(sampling='uniform', test_clips=4)
   batches = [
@@ -89,20 +91,20 @@ def test_several_samplings_to_test():
     for size in (2, 3)
   ]
   assert [batch['x'].shape for batch in batches[0]] == [(2, 4, 1, 6, 20, 3)] * 2
-  (whole,) = batches[1]
-  np.testing.assert_array_equal(batches[0][0]['x'], whole['x'][:2])
-  np.testing.assert_array_equal(batches[0][1]['x'][0], whole['x'][2])
+  (large,) = batches[1]
+  np.testing.assert_array_equal(batches[0][0]['x'], large['x'][:2])
+  np.testing.assert_array_equal(batches[0][1]['x'][0], large['x'][2])
   for i, j in itertools.combinations(range(4), 2):
-    assert (whole['x'][:, i] != whole['x'][:, j]).any()
-  # Frames of the clip, in their order.
+    assert (large['x'][:, i] != large['x'][:, j]).any()
+  # Views have frames of the clip, in their order.
   clip = records[0]['keypoints'][0, :, 0, 0].tolist()
-  for sampled in whole['x'][0, :, 0, :, 0, 0]:
+  for sampled in large['x'][0, :, 0, :, 0, 0]:
     places = [clip.index(value) for value in sampled]
     assert places == sorted(places)
 
 
 @pytest.mark.parametrize('sampling', ['crop', 'repeat'])
-def test_several_crops_to_test(sampling):
+def test_several_windows_of_a_test_clip(sampling):
   lengths = (4, 6, 7, 17)
   records = make_records(4, frames=(17, 18))
   for record, length in zip(records, lengths, strict=True):
@@ -113,22 +115,22 @@ def test_several_crops_to_test(sampling):
     for size in (3, 4)
   ]
   assert [batch['x'].shape for batch in batches[0]] == [(3, 3, 1, 6, 20, 3)] * 2
-  (whole,) = batches[1]
-  np.testing.assert_array_equal(batches[0][0]['x'], whole['x'][:3])
-  np.testing.assert_array_equal(batches[0][1]['x'][0], whole['x'][3])
-  assert whole['label'].tolist() == [0, 1, 2, 3]
+  (large,) = batches[1]
+  np.testing.assert_array_equal(batches[0][0]['x'], large['x'][:3])
+  np.testing.assert_array_equal(batches[0][1]['x'][0], large['x'][3])
+  assert large['label'].tolist() == [0, 1, 2, 3]
   transform = Transform(
     make_config(sampling=sampling, stream='joint_motion'), train=False
   )
-  for record, length, views in zip(records, lengths, whole['x'], strict=True):
+  for record, length, views in zip(records, lengths, large['x'], strict=True):
     for view, start in enumerate((0, (length - 6) // 2, length - 6)):
       start = max(start, 0)
       part = record['keypoints'][:, start : start + 6]
-      alone = transform({**record, 'keypoints': part})
-      np.testing.assert_array_equal(views[view], alone['x'])
+      single = transform({**record, 'keypoints': part})
+      np.testing.assert_array_equal(views[view], single['x'])
 
 
-def test_streams_are_made_of_the_sampled_frames():
+def test_streams_are_derived_from_the_sampled_frames():
   (record,) = make_records(1, frames=(12, 13))
   joints = np.float64(transformed(record, sampling='uniform', scale=2.0))
   assert joints.shape == (1, 6, 20, 3)

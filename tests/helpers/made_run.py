@@ -6,7 +6,7 @@ import pathlib
 import jax
 
 from unik_jax import optim
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.models import network
 from unik_jax.run import checkpoints, paths, restore
 from unik_jax.skeletons.layouts import get_layout
@@ -15,7 +15,7 @@ from unik_jax.step import make_init_state
 
 def settings(**data):
   """A config of a tiny network on synthetic 2-D clips."""
-  config = default()
+  config = default_config()
   config.batch_size = config.eval_batch_size = 8
   config.model.update(widths=(8, 8), strides=(1, 2))
   config.data.update(
@@ -60,7 +60,7 @@ def write(folder, config, classes, units='pixels'):
   about = {'classes': classes, 'layout': layout, 'units': units}
   (folder / paths.DATA).write_text(json.dumps(about))
   net = network.from_config(config)
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(1)))
   with checkpoints.Checkpoints(folder / paths.CHECKPOINTS, 1) as saved:
     assert saved.save(1, state, wait=True)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.run import scores
 
 CLASSES = [f'class {k}' for k in range(6)]
@@ -44,7 +44,7 @@ def shuffled(made, seed=0):
 
 def write_run(folder, test, val=None, *, headline='top1', **data):
   """Writes the files of a run that a fusion reads."""
-  config = default()
+  config = default_config()
   config.headline = headline
   config.data.update(**{'val_split': 'validation', **data})
   folder.mkdir()

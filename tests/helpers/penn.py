@@ -1,22 +1,29 @@
-"""Shared by tests: from test_penn."""
+"""Penn Action's poses by LCR-Net, and the preparation of the dataset."""
 
 import json
-import pathlib
 import zipfile
 
-from helpers.fixtures import make_lcrnet
+from helpers.lcrnet import make_lcrnet_clip
 
 from unik_jax.data import registry
 
+TABLE = 'pennaction_complete.csv'
+POSES = {  # file: label, train flag, content
+  '0001': (0, 1, make_lcrnet_clip((2, 1), 1)),
+  '0037': (14, -1, make_lcrnet_clip((3, 0, 2), 2)),  # the third body is dropped
+  '2325': (7, 1, make_lcrnet_clip((1,), 3)),
+}
 
-def prepare(tmp_path, config, **options):
+
+def prepare_penn(tmp_path, config, **options):
+  """Prepares the files of tmp_path/raw below tmp_path."""
   return registry.prepare_dataset(
     f'penn_action/{config}', tmp_path / 'data', tmp_path / 'raw', **options
   )
 
 
-def records_of(builder):
-  """{id: (split, record)}, no clip in two splits."""
+def read_records(builder):
+  """Returns {id: (split, record)}; no clip may be in two splits."""
   records = {}
   for split in builder.info.splits:
     for record in builder.as_data_source(split):
@@ -25,27 +32,16 @@ def records_of(builder):
   return records
 
 
-def report_of(builder):
-  report = json.loads((builder.data_path / 'report.json').read_text())
-  return [
-    {pathlib.Path(note['clip']).name: note['reason'] for note in report[kind]}
-    for kind in ('left_out', 'skipped')
-  ]
-
-
-POSES = {
-  '0001': (0, 1, make_lcrnet((2, 1), 1)),
-  '0037': (14, -1, make_lcrnet((3, 0, 2), 2)),  # the third body has no place
-  '2325': (7, 1, make_lcrnet((1,), 3)),
-}
-
-
-TABLE = 'pennaction_complete.csv'
-
-
 def write_poses(folder, clips=POSES, archive=False):
+  """Writes clips and their table. Returns the folder.
+
+  Args:
+    folder: created by this function.
+    clips: (label, train flag, content) by file name.
+    archive: pack the clips into a zip archive.
+  """
   (folder / 'skeletons').mkdir(parents=True)
-  # As pandas writes it: an index without a name, and columns of no concern.
+  # As pandas writes it: an index without a name, and other columns.
   lines = [',video,category_code,train,pose']
   for i, (name, (label, train, clip)) in enumerate(clips.items()):
     lines.append(f'{i},{int(name)},{label},{train},back')
@@ -58,10 +54,3 @@ def write_poses(folder, clips=POSES, archive=False):
         path.unlink()
   (folder / TABLE).write_text('\n'.join([*lines, '9,2326,14,1,back', '']))
   return folder
-
-
-def put(content, name):
-  """Writes a file of the fixture."""
-  if isinstance(content, str):
-    content = content.encode()
-  return lambda folder: (folder / name).write_bytes(content)

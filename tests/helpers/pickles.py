@@ -4,14 +4,15 @@ import pathlib
 import pickle
 
 
-def write(path, data, protocol=4):
+def write_pickle(path, data, protocol=4):
+  """Writes a pickle, and the folders above it. Returns its path."""
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_bytes(pickle.dumps(data, protocol))
   return path
 
 
 class Call:
-  """Pickles as a call of a function."""
+  """An object whose pickle calls a function when it is loaded."""
 
   def __init__(self, function, *args):
     self.call = function, args
@@ -21,7 +22,10 @@ class Call:
 
 
 def malicious_pickle(path, protocol=None):
-  """Returns a pickle that creates a file when loaded, after proving it."""
+  """Returns a pickle that creates the file `path` when it is loaded.
+
+  It is loaded once, to show that it does.
+  """
   content = pickle.dumps(Call(pathlib.Path.touch, path), protocol)
   pickle.loads(content)
   path.unlink()

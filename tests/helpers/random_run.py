@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.models import network
 from unik_jax.run import restore
 from unik_jax.skeletons.layouts import get_layout
@@ -11,7 +11,7 @@ from unik_jax.skeletons.layouts import get_layout
 
 def make_config(**model):
   """Returns a config of a tiny UNIK on 2-D clips of two persons."""
-  config = default()
+  config = default_config()
   config.model.update(widths=(4, 8), strides=(1, 2))
   config.model.update(model)
   config.data.update(

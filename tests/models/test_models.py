@@ -11,7 +11,7 @@ from helpers.numpy_layers import over_time
 from helpers.numpy_unik import conv_norm, made, norm
 
 from unik_jax import transfer
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.export.folding import fold
 from unik_jax.models import graphs
@@ -26,7 +26,7 @@ USUAL = {'widths': (8, 8), 'strides': (1, 2)}
 
 
 def make_config(name, *, layout='unik_17', persons=2, channels=2, **model):
-  config = default()
+  config = default_config()
   config.model.update(NARROW.get(name, USUAL))
   config.model.update(name=name, **model)
   config.data.update(
@@ -172,7 +172,7 @@ COUNTS = (
 @pytest.mark.parametrize('case', COUNTS, ids=str)
 def test_published_counts(case):
   name, layout, channels, classes, options, count = case
-  config = default()
+  config = default_config()
   config.model.update(name=name, **options)
   config.data.update(
     layout=layout, num_classes=classes, persons=2, channels=channels

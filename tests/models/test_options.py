@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unik_jax import optim
-from unik_jax.config import check, check_same_experiment, default
+from unik_jax.config import check_config, check_same_experiment, default_config
 from unik_jax.errors import UserError
 from unik_jax.models.layers import BatchNorm
 from unik_jax.models.network import Network
@@ -64,12 +64,12 @@ def test_groups_that_do_not_divide():
 
 
 def test_parts_that_do_not_divide_are_refused_at_once():
-  config = default()
+  config = default_config()
   config.batch_size, config.accumulate, config.model.norm_groups = 24, 2, 8
-  with pytest.raises(UserError, match='2 x 8 parts'):
-    check(config)
+  with pytest.raises(UserError, match='batch_size: .* 2 x 8, got 24'):
+    check_config(config)
   config.model.norm_groups = 6
-  check(config)
+  check_config(config)
 
 
 def test_absent_persons_change_no_statistics():
@@ -155,17 +155,17 @@ def test_a_batch_in_parts_against_its_parts_alone():
 
 
 def test_rate_in_proportion_to_the_batch():
-  config = default()
+  config = default_config()
   config.batch_size, config.optim.lr, config.optim.lr_clips = 256, 0.1, 64
-  schedule, _ = optim.from_config(config, steps_per_epoch=10)
+  schedule, _ = optim.configure_optimizer(config, steps_per_epoch=10)
   assert float(schedule(0)) == pytest.approx(0.4)
   config.optim.lr_clips = 0
-  schedule, _ = optim.from_config(config, steps_per_epoch=10)
+  schedule, _ = optim.configure_optimizer(config, steps_per_epoch=10)
   assert float(schedule(0)) == pytest.approx(0.1)
 
 
 def test_runs_from_before_there_was_an_option_go_on():
-  config = default()
+  config = default_config()
   before = config.to_dict()
   del before['accumulate'], before['model']['norm_groups']
   check_same_experiment(config, before, 'config.json')

@@ -4,7 +4,7 @@ import flax
 import jax
 import pytest
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.run import card, paths
 from unik_jax.run.provenance import git_commit
@@ -19,7 +19,7 @@ FACTS = dict(
 
 
 def make_config(**changes):
-  config = default()
+  config = default_config()
   config.data.update(
     name='skeleton_folder/moves', train_subjects=(1, 3), normalize='clean'
   )

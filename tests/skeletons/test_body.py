@@ -10,7 +10,7 @@ from unik_jax.skeletons.body import (
   limb_joints,
   pairs_by_part,
 )
-from unik_jax.skeletons.layouts import LAYOUTS, get_layout
+from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, get_layout
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,41 @@ def test_an_absent_person_has_no_box_and_no_size():
   low, high = bounding_box(points, (0, 1))
   assert np.isnan(low).all() and np.isnan(high).all()
   np.testing.assert_array_equal(body_diagonals(points), [0, 0])
+
+
+def names_of(layout, limb):
+  layout = get_layout(layout)
+  return {layout.joints[i] for i in limb_joints(layout, limb)}
+
+
+def test_limbs_of_known_layouts():
+  assert names_of('unik_17', 'left_arm') == {
+    'left_shoulder',
+    'left_elbow',
+    'left_wrist',
+  }
+  assert names_of('ntu_25', 'right_arm') == {
+    f'right_{part}'
+    for part in ('shoulder', 'elbow', 'wrist', 'hand', 'hand_tip', 'thumb')
+  }
+  assert names_of('mediapipe_33', 'left_leg') == {
+    f'left_{part}' for part in ('hip', 'knee', 'ankle', 'heel', 'foot_index')
+  }
+
+
+LIMBS = ('left_arm', 'right_arm', 'left_leg', 'right_leg')
+
+
+@pytest.mark.parametrize('name', sorted(BUILT_IN))
+def test_limbs_contain_all_joints_of_a_side_except_the_face(name):
+  layout = LAYOUTS[name]
+  limbs = {limb: names_of(name, limb) for limb in LIMBS}
+  assert all(len(joints) >= 3 for joints in limbs.values())
+  for part in ('arm', 'leg'):
+    mirrored = {j.replace('left_', 'right_') for j in limbs[f'left_{part}']}
+    assert mirrored == limbs[f'right_{part}']
+  found = [joint for joints in limbs.values() for joint in joints]
+  assert len(found) == len(set(found))
+  rest = {j for j in layout.joints if j.startswith(('left_', 'right_'))}
+  for joint in rest - set(found):
+    assert joint.split('_')[1] in ('eye', 'ear', 'mouth')

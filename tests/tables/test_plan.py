@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from helpers.made_plan import make_plan
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models import network
 from unik_jax.tables.costs import measure_costs
@@ -107,7 +107,7 @@ def test_a_folder_with_other_settings_is_refused(tmp_path):
   ],
 )
 def test_published_costs(options, frames, billion_macs):
-  config = default()
+  config = default_config()
   config.data.update(persons=2, frames=frames, **options)
   costs = measure_costs(config)
   assert costs.macs / 1e9 == pytest.approx(billion_macs, rel=3e-3)

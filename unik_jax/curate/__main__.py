@@ -88,7 +88,7 @@ def main(argv):
   with cli.command('Stopped; the same command resumes.'):
     # Imported here, so that --help answers at once.
     from unik_jax.curate import build, planning, refinement
-    from unik_jax.predict import inputs
+    from unik_jax.data.formats.user import settings
 
     plan = planning.make_plan(
       _EXPERTS.value,
@@ -107,7 +107,7 @@ def main(argv):
         frame_tolerance=_FRAMES_APART.value,
         min_estimators=_LEAST.value,
       ),
-      image_size=inputs.size_of(_SIZE.value) if _SIZE.value else None,
+      image_size=settings.parse_image_size_flag(_SIZE.value),
       first_frame=_FIRST.value,
       skip_bad=_SKIP_BAD.value,
       test=_TEST.value,

@@ -19,12 +19,16 @@ from unik_jax.data import raw_files
 from unik_jax.data.formats import lcrnet
 from unik_jax.data.formats.user import (
   alphapose,
-  json_files,
+  json_formats,
   mediapipe,
-  people,
   recordings,
   settings,
 )
+from unik_jax.data.formats.user.keypoints import (
+  NobodySeenError,
+  zero_missing_joints,
+)
+from unik_jax.data.formats.user.layout_inference import infer_layout
 from unik_jax.errors import UserError
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import LAYOUTS, Layout, get_layout
@@ -51,7 +55,7 @@ class Bodies(NamedTuple):
 
 
 def common_layout(
-  estimators: list[Estimator], entries: list[list[recordings.Source]]
+  estimators: list[Estimator], entries: list[list[recordings.ClipSource]]
 ) -> Layout:
   """Returns the layout that all estimators share, else 'unik_17' of Posetics.
 
@@ -70,7 +74,7 @@ def common_layout(
         parsed = _parse_entry(estimator, entry)
         layouts.add(_own_layout(parsed, estimator, entry))
         break
-      except people.Nobody:
+      except NobodySeenError:
         continue
       except UserError as error:
         first_error = first_error or error
@@ -82,7 +86,7 @@ def common_layout(
 
 def read_bodies(
   estimator: Estimator,
-  source: recordings.Source,
+  source: recordings.ClipSource,
   layout: Layout,
   *,
   image_size: tuple[int, int] | None = None,
@@ -107,7 +111,7 @@ def read_bodies(
   source = dataclasses.replace(source, image_size=image_size)
   try:
     parsed = _parse_entry(estimator, source, first_frame)
-  except people.Nobody as nobody:
+  except NobodySeenError as nobody:
     empty = np.zeros((0, nobody.frames, layout.num_joints, 3))
     return Bodies(empty, nobody.frames > 0)
   own_layout = _own_layout(parsed, estimator, source)
@@ -115,14 +119,14 @@ def read_bodies(
     raise UserError(
       f'{where}: expected the {own_layout.num_joints} joints of layout'
       f' {own_layout.name!r}, got {parsed.keypoints.shape[2]}. Correct'
-      f' {estimator.folder}/{settings.NAME}'
+      f' {estimator.folder}/{settings.FILE_NAME}'
     )
   clip, confidence = parsed.keypoints, parsed.confidence
   if parsed.is_open and clip.shape[-1] == 3 and estimator.confidence is None:
-    # Three channels without a description: two coordinates and a confidence,
-    # since poses in space are refused here.
+    # Curation takes poses in the image only, so the third of three undescribed
+    # channels must be a confidence.
     confidence = True
-  clip = people.without_missing(clip, confidence, own_layout, where)
+  clip = zero_missing_joints(clip, confidence, own_layout, where)
   clip = _image_poses(clip, confidence, parsed, where)
   size = parsed.image_size
   if parsed.units == 'image widths':
@@ -142,8 +146,8 @@ def read_bodies(
   )
 
 
-class _Parsed(NamedTuple):
-  """`people.Found`, with what only curation needs.
+class _ParsedEntry(NamedTuple):
+  """`ParsedClip`, with what only curation needs.
 
   Attributes:
     has_all_frames: as in `Bodies`.
@@ -163,38 +167,40 @@ class _Parsed(NamedTuple):
 def _parse_entry(estimator, source, first_frame=0):
   path = source.path
   if os.path.isdir(path) or not path.lower().endswith('.json'):
-    found = recordings.find(
+    clip = recordings.parse_clip(
       source,
       estimator.layout,
       confidence=estimator.confidence,
       persons=MAX_BODIES,
     )
-    return _Parsed(*found[:6])
+    return _ParsedEntry(*clip[:6])
   file = raw_files.RawFile(path)
   content = file.read_bytes()
   if b'"pose2d"' in content:
     poses = lcrnet.parse_poses(content, path, persons=MAX_BODIES)
-    return _Parsed(
+    return _ParsedEntry(
       poses.astype(float), False, 'lcrnet_13', 'pixels', None, False
     )
-  data = json_files.load(file)
-  found = json_files.parse(data, path, MAX_BODIES, source.image_size)
-  if alphapose.is_it(data):
-    clip = _place_frames(found.keypoints, data, first_frame, path)
-    found = found._replace(keypoints=clip)
-    return _Parsed(*found[:6], has_all_frames=False)
+  data = json_formats.load_json(file)
+  clip = json_formats.parse_json_value(
+    data, path, MAX_BODIES, source.image_size
+  )
+  if alphapose.is_alphapose(data):
+    keypoints = _place_frames(clip.keypoints, data, first_frame, path)
+    clip = clip._replace(keypoints=keypoints)
+    return _ParsedEntry(*clip[:6], has_all_frames=False)
   stated_size = None
-  if found.units == 'image widths':
-    stated_size = mediapipe.stated_size(data, path)
-  return _Parsed(*found[:6], stated_size=stated_size)
+  if clip.units == 'image widths':
+    stated_size = mediapipe.read_image_size(data, path)
+  return _ParsedEntry(*clip[:6], stated_size=stated_size)
 
 
 def _place_frames(clip, data, first_frame, where):
   """Returns AlphaPose's frames at the positions that their names give.
 
-  `alphapose.parse` starts with the first named frame, and removes the step if
-  only every second or third frame was processed. Other estimators' files do
-  not, so frames would not line up.
+  `parse_alphapose` starts with the first named frame, and removes the step if
+  only every second or third frame was processed. Files of other estimators have
+  all frames, and must line up.
   """
   names = {body['image_id'] for body in data}
   numbers = [
@@ -228,15 +234,15 @@ def _own_layout(parsed, estimator, source):
     if parsed.layout not in ('', estimator.layout.name):
       raise UserError(
         f'{source}: expected the joints of {estimator.layout.name!r}, as in'
-        f' {estimator.folder}/{settings.NAME}; the format has those of'
-        f' {parsed.layout!r}. Remove `layout` from {settings.NAME}'
+        f' {estimator.folder}/{settings.FILE_NAME}; the format has those of'
+        f' {parsed.layout!r}. Remove `layout` from {settings.FILE_NAME}'
       )
     return estimator.layout
   if parsed.layout:
     return LAYOUTS[parsed.layout]
   if parsed.keypoints.shape[2] == 17:  # several layouts have 17 joints
     return get_layout('coco_17')
-  return recordings.layout_of(parsed, source)
+  return infer_layout(parsed, str(source))
 
 
 def _image_poses(clip, confidence, parsed, where):

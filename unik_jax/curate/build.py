@@ -190,14 +190,14 @@ def write_dataset_files(
     for n, record in records.read_records(plan, fingerprints)
     if 'reason' not in record
   }
-  kept = sorted(persons)
-  if not kept:
+  kept_numbers = sorted(persons)
+  if not kept_numbers:
     raise UserError(
       f'{plan.out / records.RECORDS}: expected clips that are kept, got none of'
       f' {len(plan.videos):,}. Read `reason` there'
     )
-  videos = [plan.videos[n] for n in kept]
-  classes = [plan.classes[n] for n in kept]
+  videos = [plan.videos[n] for n in kept_numbers]
+  classes = [plan.classes[n] for n in kept_numbers]
   splits, notes = [video.split for video in videos], []
   if not splits[0]:
     sources = [video.source for video in videos]
@@ -226,5 +226,5 @@ def _write_layout(folder: pathlib.Path, layout, persons):
   if layout.name not in BUILT_IN:
     del table['layout']
     table |= layout.to_dict()
-  with atomic_files.atomic_write(folder / settings.NAME) as part:
+  with atomic_files.atomic_write(folder / settings.FILE_NAME) as part:
     part.write_text(yaml.safe_dump(table, sort_keys=False))

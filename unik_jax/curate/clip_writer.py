@@ -100,7 +100,7 @@ def refine_video(setup: Setup, video: Video) -> tuple[Refined, dict[str, Any]]:
     if entry is None:
       continue
     try:
-      found = read_bodies(
+      result = read_bodies(
         setup.estimators[n],
         entry,
         setup.layout,
@@ -114,10 +114,10 @@ def refine_video(setup: Setup, video: Video) -> tuple[Refined, dict[str, Any]]:
         ) from None
       bad.append(str(error))
       continue
-    bodies.append(found.poses)
-    has_all_frames.append(found.has_all_frames)
+    bodies.append(result.poses)
+    has_all_frames.append(result.has_all_frames)
     used.append(n)
-    size = size or found.image_size
+    size = size or result.image_size
   notes = {'experts': used, 'bad': bad, 'image_size': size}
   options = setup.options
   try:

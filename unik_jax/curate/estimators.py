@@ -50,11 +50,11 @@ def open_estimator(folder: str | os.PathLike) -> Estimator:
       f'--experts: expected one folder for each estimator, got {path}: no such'
       ' folder'
     )
-  stated = settings.read(path)
+  stated = settings.read_settings(path)
   return Estimator(str(path), stated.layout, stated.confidence)
 
 
-def find_videos(estimator: Estimator) -> dict[str, recordings.Source]:
+def find_videos(estimator: Estimator) -> dict[str, recordings.ClipSource]:
   """Maps each video's name, a path below the folder, to its entry.
 
   Raises:
@@ -82,7 +82,7 @@ def find_videos(estimator: Estimator) -> dict[str, recordings.Source]:
   return videos
 
 
-def _entries(root: str) -> Iterator[recordings.Source]:
+def _entries(root: str) -> Iterator[recordings.ClipSource]:
   """Yields all entries below a folder.
 
   Lists one folder at a time: OpenPose's frames may be millions of files.
@@ -97,13 +97,13 @@ def _entries(root: str) -> Iterator[recordings.Source]:
     subfolders[:] = [name for name in subfolders if _is_relevant(name)]
     names = [name for name in names if _is_relevant(name)]
     frames = [name for name in names if name.endswith(openpose.SUFFIX)]
-    videos = set(map(openpose.clip_of, frames))
+    videos = set(map(openpose.video_name, frames))
     for video in videos:
-      yield recordings.Source(folder, None if len(videos) == 1 else video)
+      yield recordings.ClipSource(folder, None if len(videos) == 1 else video)
     for name in names:
       if name.lower().endswith(recordings.SUFFIXES):
         if not name.endswith(openpose.SUFFIX):
-          yield recordings.Source(os.path.join(folder, name))
+          yield recordings.ClipSource(os.path.join(folder, name))
 
 
 def _is_relevant(name):

@@ -97,7 +97,7 @@ def pad_to_longest(
   """
   lengths = [each.shape[1] for each in bodies]
   longest = max(lengths)
-  known = [n for n, whole in zip(lengths, has_all_frames, strict=True) if whole]
+  known = [n for n, has in zip(lengths, has_all_frames, strict=True) if has]
   if known and longest - min(known) > max(tolerance * longest, 1):
     each = (f'{k} {n}' for k, n in zip(names, lengths, strict=True))
     raise Dropped(

@@ -1,225 +1,194 @@
-"""The page of a curation's report, which opens from disk with no network."""
+"""The report of a curation: one HTML page that opens without a network."""
 
 import pathlib
-from html import escape
 from typing import Any
 
-from unik_jax.curate import clip_writer, sheet, splitting
+from unik_jax.curate import clip_writer, contact_sheet, splitting
 from unik_jax.curate.planning import Plan
-from unik_jax.report import charts, shell
-from unik_jax.report.shell import percent, section
-from unik_jax.runtime import atomic_files
+from unik_jax.html import charts, pages
+from unik_jax.html.pages import Column, Figure
+from unik_jax.runtime.atomic_files import atomic_write
 
 PAGE = 'report.html'
 SHOWN = 10  # clips on the contact sheet
-_LISTED = 200  # of the clips that were dropped
-_KINDS = {
+_MAX_LISTED = 200  # dropped clips, and skipped files
+_REASONS = {
   'share': 'a body in too few frames',
-  'nobody': 'nobody seen',
-  'experts': 'too few experts',
-  'frame count': 'experts disagree on the frame count',
-  'units': 'experts in different units',
+  'nobody': 'no body',
+  'experts': 'too few estimators',
+  'frame count': 'estimators differ in the number of frames',
+  'units': 'estimators in different units',
 }
+# Each histogram: title, key in the summary, horizontal axis.
+_HISTOGRAMS = (
+  ('Clips, kept or not', 'body_share', 'Share of frames with a body'),
+  ('Frames', 'frame_confidence', 'exp(-d), with d as in SST-A'),
+  ('Joints', 'joint_confidence', 'Confidence of the aggregate'),
+)
+
+# The columns of a sortable table, and its rows of cells.
+Table = tuple[list[Column], list[list[pages.Cell]]]
 
 
 def write_page(
-  plan: Plan, found: dict[str, Any], splits: dict[str, str]
+  plan: Plan, summary: dict[str, Any], splits: dict[str, str]
 ) -> pathlib.Path:
-  """Writes the page, and returns where.
+  """Writes the page.
 
   Args:
-    plan: what was made.
-    found: of `summary.summarize_records`.
-    splits: of each kept video, by its name.
+    plan: what was curated.
+    summary: figures from `summary.summarize_records`.
+    splits: split of each kept video by name.
+
+  Returns:
+    The page's path.
   """
-  clips = found['clips']
-  title = f'{clips["kept"]:,} clips of {clips["listed"]:,} videos'
-  body = ''.join(
+  clips = summary['clips']
+  dropped = summary['dropped_clips'][:_MAX_LISTED]
+  html = pages.render_page(
+    __package__,
+    'curation.html',
+    title=f'{clips["kept"]:,} clips of {clips["listed"]:,} videos',
+    figures=[
+      Figure(f'{count:,}', name)
+      for count, name in (
+        (clips['kept'], 'clips kept'),
+        (clips['dropped'], 'clips dropped'),
+        (len(summary['classes']), 'classes'),
+        (summary['frames'], 'frames'),
+      )
+    ],
+    facts=_facts(summary),
+    notes=summary['notes'],
+    sheet=_contact_sheet(plan, splits),
+    histograms=[
+      charts.draw_histogram(title, summary[key], x=x)
+      for title, key, x in _HISTOGRAMS
+    ],
+    estimators=_estimators(summary),
+    joints=_joints(summary),
+    classes=_classes(summary),
+    dropped_kinds=_dropped_kinds(summary),
+    dropped_clips=_text_table(
+      ('Video', 'Why'), [(clip['video'], clip['reason']) for clip in dropped]
+    ),
+    unlisted=clips['dropped'] - len(dropped),
+    bad_files=_text_table(
+      ('Video', 'Why'),
+      [(f['video'], f['reason']) for f in summary['bad_files'][:_MAX_LISTED]],
+    ),
+  )
+  path = plan.out / PAGE
+  with atomic_write(path) as part:
+    part.write_text(html, encoding='utf-8')
+  return path
+
+
+def _facts(summary):
+  """Returns how the dataset was made, as (name, value)."""
+  settings = summary['settings']
+  window, share = settings['window'], settings['share']
+  return [
+    ('Estimators', ', '.join(row['name'] for row in summary['experts'])),
     (
-      _contact_sheet(plan, splits),
-      _histograms(found),
-      _experts(found),
-      _joints(found),
-      _classes(found),
-      _dropped(found),
-    )
-  )
-  text = shell.page(title, _header(title, found), body, {})
-  with atomic_files.atomic_write(plan.out / PAGE) as part:
-    part.write_text(text, encoding='utf-8')
-  return plan.out / PAGE
-
-
-def _header(title, found):
-  clips, how = found['clips'], found['settings']
-  figures = [('main', clips['kept'], 'clips kept')]
-  figures += [
-    ('side', clips['dropped'], 'clips dropped'),
-    ('side', len(found['classes']), 'classes'),
-    ('side', found['frames'], 'frames'),
+      'Aggregation',
+      settings['method'].replace('sst_a', 'SST-A as published'),
+    ),
+    ('Joints', f'{settings["layout"]}, up to {settings["persons"]} persons'),
+    ('Gaps filled', f'up to {settings["gap"]} frames'),
+    ('Smoothing', f'Savitzky-Golay over {window} frames' if window else 'none'),
+    (
+      'Kept',
+      f'with a body in {pages.format_percent(share, 0)} of frames or more',
+    ),
+    ('Folder', settings['folder']),
   ]
-  boxes = ''.join(
-    f'<div class="{kind}"><strong>{count:,}</strong>{name}</div>\n'
-    for kind, count, name in figures
-  )
-  smoothing = (
-    f'Savitzky-Golay over {how["window"]} frames' if how['window'] else 'none'
-  )
-  facts = [
-    ('Experts', ', '.join(expert['name'] for expert in found['experts'])),
-    ('Aggregation', how['method'].replace('sst_a', 'SST-A as published')),
-    ('Joints', f'{how["layout"]}, up to {how["persons"]} persons'),
-    ('Gaps filled', f'up to {how["gap"]} frames'),
-    ('Smoothing', smoothing),
-    ('Kept', f'with a body in {percent(how["share"], 0)} of frames or more'),
-    ('Folder', how['folder']),
-  ]
-  listed = ''.join(f'<dt>{k}</dt><dd>{escape(v)}</dd>\n' for k, v in facts)
-  notes = ''.join(f'<p class="note">{escape(n)}</p>\n' for n in found['notes'])
-  return f"""<header><div>
-<h1>{escape(title)}</h1>
-<div class="headline">
-{boxes}</div>
-<dl>
-{listed}</dl>
-{notes}</div></header>"""
 
 
 def _contact_sheet(plan, splits):
-  """Clips by the hash of their names, which no one has chosen."""
+  """Returns the clips to show, chosen by the hash of their names."""
   names = sorted(splits, key=splitting.hash_position)[:SHOWN]
   videos = {video.name: n for n, video in enumerate(plan.videos)}
-  figures = []
+  colors = contact_sheet.ESTIMATOR_COLORS
+  clips = []
   for name in sorted(names):
     n = videos[name]
-    made, notes = clip_writer.refine_video(plan.setup, plan.videos[n])
-    key = ''.join(
-      f'<i style="background:{sheet.EXPERTS[i % len(sheet.EXPERTS)]}"></i>'
-      f'{escape(plan.setup.estimators[e].name)}'
-      for i, e in enumerate(notes['experts'])
+    refined, notes = clip_writer.refine_video(plan.setup, plan.videos[n])
+    clips.append(
+      {
+        'name': name,
+        'label': plan.classes[n],
+        'svg': contact_sheet.draw_strip(
+          refined.tracks,
+          refined.clip,
+          plan.setup.layout,
+          f'Skeletons of {name} before and after',
+        ),
+        'key': [
+          (colors[i % len(colors)], plan.setup.estimators[e].name)
+          for i, e in enumerate(notes['experts'])
+        ],
+      }
     )
-    label = f'Skeletons of {name} before and after'
-    drawn = sheet.strip(made.tracks, made.clip, plan.setup.layout, label)
-    figures.append(
-      f'<figure>{drawn}<figcaption><b>{escape(plan.classes[n])}</b>'
-      f' <span class="quiet">{escape(name)}</span>'
-      f'<span class="key">{key}</span></figcaption></figure>'
-    )
-  return section(
-    'Before and after',
-    'Above, what the experts see, one colour each; below, what was made of it,'
-    ' in eight moments of each clip. The clips are chosen by a hash of their'
-    ' names. <span class="key"><i style="background:var(--blue)"></i>left'
-    '<i style="background:var(--orange)"></i>right</span>',
-    '<br>\n'.join(figures),
-  )
+  return clips
 
 
-def _histograms(found):
-  drawn = [
-    charts.bars(title, found[key], x=x)
-    for title, key, x in (
-      ('Clips, kept or not', 'body_share', 'Share of frames with a body'),
-      ('Frames', 'frame_confidence', 'exp(-d), d as SST-A has it'),
-      ('Joints', 'joint_confidence', 'Confidence of the aggregate'),
-    )
+def _estimators(summary) -> Table:
+  columns = [Column('Estimator')] + [
+    Column(name, 'number', 'descending')
+    for name in ('Videos', 'Frames seen', 'Apart')
   ]
-  return section(
-    'Confidence',
-    'How much of a clip a body is seen in; how well experts agree with the'
-    ' aggregate, in shoulder widths; and how sure the joints are.',
-    f'<div class="charts">{"".join(f"<div>{c}</div>" for c in drawn)}</div>',
-  )
-
-
-def _experts(found):
-  rows = [
-    (
-      expert['name'],
-      expert['videos'],
-      (expert['seen'], percent(expert['seen'])),
-      (expert['apart'], percent(expert['apart'])),
-    )
-    for expert in found['experts']
+  return columns, [
+    [
+      pages.text_cell(row['name']),
+      pages.count_cell(row['videos']),
+      pages.percent_cell(row['seen']),
+      pages.percent_cell(row['apart']),
+    ]
+    for row in summary['experts']
   ]
-  return section(
-    'Experts',
-    'Of the persons in kept clips: in how many of their frames an expert has'
-    ' them, and how far its joints are, by the median, from the aggregate, of'
-    " which they are part, in shares of the body's size.",
-    _table(('Expert', 'Videos', 'Frames seen', 'Apart'), rows),
-  )
 
 
-def _joints(found):
-  rows = [
-    (
-      joint['joint'].replace('_', ' '),
+def _joints(summary) -> Table:
+  """Returns the share of bodies that lack a joint, the highest first."""
+  columns = [Column('Joint')] + [
+    Column(name, 'number', 'descending')
+    for name in ('Estimators', 'Aggregate', 'Filled')
+  ]
+  return columns, [
+    [
+      pages.text_cell(row['joint'].replace('_', ' ')),
       *(
-        (joint[key], percent(joint[key], 2))
+        pages.percent_cell(row[key], 2)
         for key in ('before', 'aggregated', 'after')
       ),
-    )
-    for joint in sorted(found['joints'], key=lambda j: -(j['before'] or 0))
+    ]
+    for row in sorted(summary['joints'], key=lambda j: -(j['before'] or 0))
   ]
-  return section(
-    'Missing joints',
-    'In which share of the bodies a joint is missing: by the experts, in the'
-    ' aggregate, and after short gaps are filled.',
-    _table(('Joint', 'Experts', 'Aggregate', 'Filled'), rows),
-  )
 
 
-def _classes(found):
-  keys = [key for key in found['classes'][0] if key != 'class']
-  heads = ('Class', *(key.capitalize() for key in keys))
-  rows = [
-    (row['class'], *(row[key] for key in keys)) for row in found['classes']
+def _classes(summary) -> Table:
+  keys = [key for key in summary['classes'][0] if key != 'class']
+  columns = [Column('Class')] + [
+    Column(key.capitalize(), 'number', 'descending') for key in keys
   ]
-  return section('Classes', 'Clips of each.', _table(heads, rows))
+  return columns, [
+    [pages.text_cell(row['class']), *(pages.count_cell(row[k]) for k in keys)]
+    for row in summary['classes']
+  ]
 
 
-def _dropped(found):
-  body = ''
-  if found['dropped']:
-    kinds = [(_KINDS.get(k, k), count) for k, count in found['dropped'].items()]
-    body += _table(('Reason', 'Clips'), kinds)
-    some = found['dropped_clips'][:_LISTED]
-    rows = [(clip['video'], clip['reason']) for clip in some]
-    more = found['clips']['dropped'] - len(some)
-    left = f' {more:,} more are in report.json.' if more else ''
-    body += f'<h3>Which</h3><p class="lead">{left}</p>'
-    body += _table(('Video', 'Why'), rows)
-  if bad := found['bad_files']:
-    rows = [(item['video'], item['reason']) for item in bad[:_LISTED]]
-    body += '<h3>Files left out</h3>' + _table(('Video', 'Why'), rows)
-  lead = 'With the reasons.' if body else 'Every clip is kept.'
-  return section('Dropped', lead, body)
+def _dropped_kinds(summary) -> Table:
+  return [Column('Reason'), Column('Clips', 'number', 'descending')], [
+    [pages.text_cell(_REASONS.get(kind, kind)), pages.count_cell(count)]
+    for kind, count in summary['dropped'].items()
+  ]
 
 
-def _table(heads, rows):
-  """A table that sorts; a cell is text, a count, or (value, text)."""
-  numbers = [not isinstance(cell, str) for cell in (rows or [heads])[0]]
-  top = ''.join(
-    f'<th scope="col" class="{"number" if number else ""}"'
-    f' data-sort="{"descending" if number else "ascending"}">'
-    f'<button type="button">{escape(head)}</button></th>'
-    for head, number in zip(heads, numbers, strict=True)
-  )
-  lines = []
-  for row in rows:
-    cells = []
-    for cell, number in zip(row, numbers, strict=True):
-      value, text = cell if isinstance(cell, tuple) else (cell, cell)
-      text = f'{text:,}' if isinstance(text, int) else text
-      value = '' if value is None else value
-      kind = ' class="number"' if number else ''
-      cells.append(
-        f'<td{kind} data-value="{escape(str(value))}">{escape(text)}</td>'
-      )
-    lines.append(f'<tr>{"".join(cells)}</tr>')
-  return f"""<div class="scroll" tabindex="0"><table>
-<thead><tr>{top}</tr></thead>
-<tbody>
-{chr(10).join(lines)}
-</tbody></table></div>"""
+def _text_table(names, rows) -> Table | None:
+  """Returns a table of text, or None without rows."""
+  if not rows:
+    return None
+  return [Column(name) for name in names], [
+    [pages.text_cell(text) for text in row] for row in rows
+  ]

@@ -124,6 +124,7 @@ def _match_persons(points):
         )
         if (distance[:, 0] < _DUPLICATE * size[rows[body], t]).any():
           continue  # this estimator found the person twice
+        # A new person, known at once to the estimators that follow.
         number[rows[body], t] = len(last_pose)
         current[len(last_pose)] = [poses[body]]
         last_pose.append(poses[body])

@@ -8,14 +8,12 @@ of them go to one split.
 """
 
 import dataclasses
-import itertools
 import os
 import pathlib
 import re
-import unicodedata
 
 from unik_jax.curate.estimators import Estimator, find_videos
-from unik_jax.data.formats.user import entries, manifest, people, recordings
+from unik_jax.data.formats.user import entries, fields, manifest, recordings
 from unik_jax.errors import UserError
 
 _COLUMNS = ('video', 'label', 'source', 'split', 'width', 'height')
@@ -41,7 +39,7 @@ class Video:
   """
 
   name: str
-  entries: tuple[recordings.Source | None, ...]
+  entries: tuple[recordings.ClipSource | None, ...]
   label: str
   source: str
   split: str
@@ -91,14 +89,14 @@ def list_videos(
       Video(
         name=name,
         entries=tuple(each.get(name) for each in found),
-        label=entries.label_of(row['label'], where),
+        label=entries.parse_label(row['label'], where),
         source=row.get('source') or source_of(name),
         split=row.get('split', ''),
         image_size=row.get('image_size') or image_size,
         where=where,
       )
     )
-  _check_spelling(videos)
+  entries.check_spelling({v.label: v.where for v in reversed(videos)}, 'label')
   return videos, notes
 
 
@@ -139,7 +137,7 @@ def _list_table(table):
   path = pathlib.Path(table).expanduser()
   if not path.is_file():
     raise UserError(f'--labels: expected a table of videos, got no file {path}')
-  rows, columns = manifest.rows_of(path)
+  rows, columns = manifest.read_table_rows(path)
   for column in _COLUMNS[:2]:
     if column not in columns:
       raise UserError(
@@ -166,8 +164,10 @@ def _list_table(table):
         f'{where}, split: expected train, val or test; got {row["split"]!r}'
       )
     row['split'] = entries.SPLITS.get(split, '')
-    sizes = [_number(row[key], key, where) for key in ('width', 'height')]
-    row['image_size'] = people.image_size(sizes, where)
+    sizes = [
+      manifest.parse_number(row[key], key, where) for key in ('width', 'height')
+    ]
+    row['image_size'] = fields.parse_image_size(sizes, where)
     listed[name] = (row, where)
   without = [where for row, where in listed.values() if not row['split']]
   if 0 < len(without) < len(listed):
@@ -176,29 +176,3 @@ def _list_table(table):
       ' nothing. Give all videos a split, or remove the column'
     )
   return listed
-
-
-def _number(text, key, where):
-  try:
-    return float(text) if text else None
-  except ValueError:
-    raise UserError(
-      f'{where}, {key}: expected a number, got {text!r}'
-    ) from None
-
-
-def _check_spelling(videos):
-  """Refuses labels that differ only in case, spaces or Unicode form."""
-
-  def normalize(video):
-    text = unicodedata.normalize('NFC', video.label)
-    return ' '.join(text.casefold().split())
-
-  for _, same in itertools.groupby(sorted(videos, key=normalize), normalize):
-    same = list(same)
-    other = [video for video in same if video.label != same[0].label]
-    if other:
-      raise UserError(
-        f'{other[0].where}: label {other[0].label!r}, but in {same[0].where}'
-        f' {same[0].label!r}. Write both the same way'
-      )

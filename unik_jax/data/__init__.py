@@ -1,1 +1,1 @@
-"""Data: raw formats, dataset builders, loader, augmentation, streams."""
+"""Raw files to batches: formats, builder, prepared split, transform, loader."""

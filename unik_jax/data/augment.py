@@ -1,8 +1,9 @@
-"""Random changes to a training clip (M, T, V, C), whole persons at once.
+"""Random changes of a training clip (M, T, V, C), the same for all persons.
 
-The first two channels are x and y, the third z, or a confidence in 2-D data.
-What is drawn is apart from what is done with it, since the draws are the
-loader's in any case, and the change may be made by numpy or by JAX.
+Channels 0 and 1 are x and y. Channel 2 is z, or the confidence of 2-D data.
+
+Each change is two functions. `draw_*` draws random numbers, always on the
+host. `*_clip` applies them, in numpy on the host or in JAX on a device.
 """
 
 from typing import Any
@@ -13,10 +14,12 @@ Array = Any  # numpy's or JAX's; the result is of the same kind
 
 
 def draw_move(rng: np.random.Generator) -> np.ndarray:
-  """What `move_clip` takes: (4, 2) at a clip's start and end.
+  """Draws the argument of `move_clip`.
 
-  The rows are an angle in degrees, a scale, a shift of x and one of y, each
-  drawn from the values of the official `random_move`.
+  Returns:
+    (4, 2): an angle in degrees, a scale, a shift of x and a shift of y, each
+    at the start and at the end of the clip. The values are those of the
+    official `random_move`.
   """
   return np.stack(
     [
@@ -29,14 +32,17 @@ def draw_move(rng: np.random.Generator) -> np.ndarray:
 
 
 def move_clip(clip: Array, ends: Array) -> Array:
-  """The official `random_move`: a drifting rotation, scale and shift of x, y.
+  """Applies the official `random_move`: drifting rotation, scale and shift.
 
-  Each runs linearly from its value at the start to that at the end. Missing
-  joints move too, as in the official code.
+  Each changes linearly from its value at the start to its value at the end.
+  Missing joints (zeros) are moved too, as in the official code.
 
   Args:
-    clip: (M, T, V, C).
-    ends: from `draw_move`.
+    clip: (M, T, V, C); x and y change.
+    ends: (4, 2) from `draw_move`.
+
+  Returns:
+    (M, T, V, C).
   """
   xp = clip.__array_namespace__()
   angle, scale, right, up = (
@@ -47,22 +53,25 @@ def move_clip(clip: Array, ends: Array) -> Array:
     scale * xp.sin(xp.deg2rad(angle)),
   )
   x, y = clip[..., 0], clip[..., 1]
-  # Not as a product of matrices, which a TPU would round to bfloat16.
+  # Not a matrix product, which a TPU would round to bfloat16.
   moved = xp.stack([x * cos - y * sin + right, x * sin + y * cos + up], -1)
   return xp.concatenate([moved.astype(clip.dtype), clip[..., 2:]], -1)
 
 
 def draw_angle(rng: np.random.Generator, largest: float) -> np.float64:
-  """What `rotate_clip` takes: radians, at most `largest` to either side."""
+  """Draws radians for `rotate_clip`, uniform in [-largest, largest]."""
   return np.float64(rng.uniform(-largest, largest))
 
 
 def rotate_clip(clip: Array, angle: Array) -> Array:
-  """Turns a 3-D clip about the vertical (y) axis.
+  """Rotates a 3-D clip about the vertical (y) axis.
 
   Args:
     clip: (M, T, V, C) with C >= 3.
-    angle: in radians.
+    angle: radians.
+
+  Returns:
+    (M, T, V, C).
   """
   xp = clip.__array_namespace__()
   cos, sin = xp.cos(angle).astype(clip.dtype), xp.sin(angle).astype(clip.dtype)
@@ -74,10 +83,10 @@ def rotate_clip(clip: Array, angle: Array) -> Array:
 def draw_factor(
   rng: np.random.Generator, low: float, high: float
 ) -> np.float64:
-  """What `rescale_clip` takes: a number between `low` and `high`."""
+  """Draws the factor of `rescale_clip`, uniform in [low, high]."""
   return np.float64(rng.uniform(low, high))
 
 
 def rescale_clip(clip: Array, factor: Array) -> Array:
-  """Multiplies a clip by a number."""
+  """Multiplies all channels of a clip by a number."""
   return clip * factor.astype(clip.dtype)

@@ -1,17 +1,16 @@
-"""What the dataset builders share: a subclass lists clips and names a reader.
+"""Base class of the dataset builders in `datasets/`.
 
-The rest happens here: clips are read by several processes, checked, and
-written once, however many splits they belong to.
+A subclass lists a dataset's clips and names the function that reads one. This
+class reads them in worker processes, checks them, and writes each one once,
+even if it belongs to several splits. The result is a prepared dataset, which
+`registry` finds and `prepared_split` opens.
 """
 
 import collections
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import itertools
-import json
-import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -22,31 +21,35 @@ import tensorflow_datasets as tfds
 import tqdm
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
+from unik_jax.data import raw_files
 from unik_jax.data.clips import ClipFile, LeftOut, Recording, read_clip
-from unik_jax.data.writer import ShardWriter
+from unik_jax.data.shard_writer import ShardWriter
 from unik_jax.errors import UserError
+from unik_jax.runtime.json_files import write_json_table
 from unik_jax.runtime.pool import ordered_map
 from unik_jax.skeletons.layouts import BUILT_IN, get_layout
 
 REPORT = 'report.json'
-_PARTS = ('train', 'val', 'validation', 'test')  # of which a clip is in one
-_WORTH_WORKERS = 201  # clips; fewer are read before processes have started
+# The parts of a protocol; a clip is in one of them.
+_PARTS = ('train', 'val', 'validation', 'test')
+# Fewer clips are read before worker processes have started.
+_WORTH_WORKERS = 201
 
 
 class _Info(tfds.core.DatasetInfo):
   def initialize_from_bucket(self):
-    """Not looked for: it is of no use to us, and leaves a folder in /tmp."""
+    """Does nothing: TFDS's bucket has no such dataset."""
 
 
 class ClipBuilder(FileReaderBuilder, skip_registration=True):
-  """A TFDS builder of skeleton clips; subclasses read one dataset's files.
+  """A TFDS builder of skeleton clips; a subclass per dataset.
 
   Attributes:
-    configs_from_files: whether `configure` needs the user's files.
-    parallel: whether several processes read; False where the clips' sources
-      are the arrays themselves.
-    skip_bad: whether bad clips are listed in a report, rather than an error.
-    workers: processes that read clips; None for as many as there are cores.
+    configs_from_files: whether `configure` needs the raw files.
+    parallel: whether worker processes read clips. False if the clips' sources
+      are arrays, which would have to be sent to them.
+    skip_bad: whether a bad clip is listed in the report instead of an error.
+    workers: processes that read clips; None for one per core.
   """
 
   configs_from_files = False
@@ -58,16 +61,16 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
   def configure(
     cls, name: str, folder: pathlib.Path
   ) -> tfds.core.BuilderConfig | None:
-    """The config of that name; '' for the default one.
+    """Returns a config by name.
 
-    Builders whose configs follow from the user's files override this.
+    Builders whose configs depend on the raw files override this.
 
     Args:
-      name: of the config.
-      folder: the manual folder, which may not be there.
+      name: of the config; '' for the default one.
+      folder: of the raw files; may not exist.
 
     Raises:
-      UserError: no such config.
+      UserError: unknown config.
     """
     del folder
     configs = {config.name: config for config in cls.BUILDER_CONFIGS}
@@ -82,28 +85,33 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
 
   @classmethod
   def fingerprint(cls, name: str, folder: pathlib.Path) -> str:
-    """Changes when the user's files do: their names, sizes or times.
+    """Returns a hash of the raw files' names, sizes and times.
 
     Args:
       name: of the config.
-      folder: the manual folder.
+      folder: of the raw files.
     """
     del name
-    return fingerprint_files(
+    return raw_files.fingerprint_files(
       folder, (p for p in folder.rglob('*') if p.is_file())
     )
 
   def list_clips(self, folder: pathlib.Path) -> Iterable[ClipFile]:
-    """All clips, quickly; what can be refused before long work is, here.
+    """Lists all clips without reading them.
+
+    Raises errors about missing files and names, before the long reading begins.
 
     Args:
-      folder: the manual folder.
+      folder: of the raw files.
     """
     raise NotImplementedError
 
   def reader(self) -> Callable[[Any], Recording | np.ndarray]:
-    """What makes a clip of its source: a function of a module, or a partial
-    of one, so that worker processes can find it."""
+    """Returns the function that reads a clip from `ClipFile.source`.
+
+    It must be picklable for the worker processes: a module's function, or a
+    partial of one.
+    """
     raise NotImplementedError
 
   def clip_info(
@@ -119,17 +127,17 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     homepage: str = '',
     citation: str = '',
   ) -> tfds.core.DatasetInfo:
-    """The features of a clip, with the layout and units kept as metadata.
+    """Returns the DatasetInfo, with layout and units as metadata.
 
     Args:
       layout: a key of `unik_jax.skeletons.layouts.LAYOUTS`.
-      persons: M, how many persons a clip has room for.
+      persons: M, the largest number of persons per clip.
       channels: C, coordinates (and confidence) per joint.
       labels: class names, in label order.
-      description: what the dataset is.
+      description: of the dataset.
       units: of the coordinates, such as 'metres'.
-      confidence: whether the last channel is one.
-      homepage: where the authors describe the dataset.
+      confidence: whether the last channel is a confidence.
+      homepage: of the dataset.
       citation: BibTeX.
 
     Returns:
@@ -148,7 +156,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
           'keypoints': tfds.features.Tensor(
             shape=(persons, None, joints.num_joints, channels),
             dtype=np.float32,
-            encoding='bytes',  # forty times as fast to write as a list
+            encoding='bytes',  # written 40 times as fast as a list
           ),
           'label': tfds.features.ClassLabel(names=labels),
           'subject': tfds.features.Scalar(dtype=np.int32),
@@ -158,23 +166,30 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       metadata=tfds.core.MetadataDict(metadata),
       homepage=homepage or None,
       citation=citation or None,
-      disable_shuffling=True,  # the loader shuffles; ids stay in order
+      disable_shuffling=True,  # the loader shuffles
     )
 
   @contextlib.contextmanager
   def may_skip(self, where: Any) -> Iterator[None]:
-    """A UserError within is fatal or, with `skip_bad`, goes to the report."""
+    """Lists a UserError raised inside in the report, if `skip_bad`.
+
+    Args:
+      where: the clip or file, for the report.
+
+    Raises:
+      UserError: the one raised inside, if not `skip_bad`.
+    """
     try:
       yield
     except UserError as error:
       if not self.skip_bad:
         raise UserError(
-          f'{error}\nTo go on without such clips, and list them: --skip_bad'
+          f'{error}\nTo skip bad clips and list them in a report: --skip_bad'
         ) from None
       self._skipped.append({'clip': str(where), 'reason': str(error)})
 
   def leave_out(self, where: Any, reason: str) -> None:
-    """Notes in the report that the dataset's own rules drop a clip."""
+    """Lists in the report a clip that the dataset's own rules exclude."""
     self._left_out.append({'clip': str(where), 'reason': reason})
 
   @functools.cached_property
@@ -186,28 +201,29 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     return []
 
   def _create_builder_config(self, builder_config, version):
-    # TFDS warns of configs that are not in a list; ours may follow from files.
+    # TFDS warns about configs that are not in BUILDER_CONFIGS, as those from
+    # raw files.
     if isinstance(builder_config, tfds.core.BuilderConfig):
       return builder_config
     return super()._create_builder_config(builder_config, version)
 
   def _log_download_bytes(self):
-    """Says nothing: TFDS's words are about downloads, and there are none."""
+    """Prints nothing: TFDS's text is about downloads, and there are none."""
 
   def _log_download_done(self):
-    """Likewise."""
+    """Prints nothing, as `_log_download_bytes`."""
 
   def _download_and_prepare(self, dl_manager, download_config):
     folder = None
     if self.MANUAL_DOWNLOAD_INSTRUCTIONS:
       folder = pathlib.Path(dl_manager.manual_dir)
     clips = list(self._checked(self.list_clips(folder)))
-    # Clips that are in the same splits lie together, so that a split is a row
-    # of whole files, and splits can share them.
+    # Clips of the same splits are written together, so that a split is a
+    # sequence of whole shards, and splits can share shards.
     groups = collections.defaultdict(list)
     for clip in clips:
       groups[clip.splits].append(clip)
-    # In the order in which they first occur.
+    # In the order of their first clips.
     names = dict.fromkeys(itertools.chain.from_iterable(groups))
 
     out = pathlib.Path(self.data_path)
@@ -227,7 +243,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       )
       written += 1
     if not written:
-      raise UserError(f'{folder}: no clip to write{self._reasons()}')
+      raise UserError(f'{folder}: no clip to write. {self._explain_empty()}')
     splits = {
       name: [group for group in groups if name in group] for name in names
     }
@@ -237,7 +253,8 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     infos = writer.finish(splits, template)
     if empty := sorted(set(names) - {info.name for info in infos}):
       raise UserError(
-        f'{folder}: no clip is left in split {empty[0]!r}{self._reasons()}'
+        f'{folder}: no clip is left in split {empty[0]!r}.'
+        f' {self._explain_empty()}'
       )
     self.info.set_splits(tfds.core.SplitDict(infos))
     if self._skipped or self._left_out:
@@ -246,37 +263,37 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
         'left_out': self._left_out,
         'skipped': self._skipped,
       }
-      (out / REPORT).write_text(json.dumps(report, indent=1) + '\n')
+      write_json_table(out / REPORT, report)
 
-  def _reasons(self):
+  def _explain_empty(self):
     reasons = [note['reason'] for note in self._skipped + self._left_out]
     if not reasons:
-      return '; are its files there, under the names that their authors gave?'
-    return f'; {len(reasons)} dropped, the first since: {reasons[0]}'
+      return 'Check that its files are there, under their original names'
+    return f'{len(reasons)} clips were dropped, the first because: {reasons[0]}'
 
   def _checked(self, clips):
-    """The clips of which the listing makes sense."""
-    splits_of = {}
+    """Yields the clips with valid splits, ids and labels."""
+    splits_by_id = {}
     classes = self.info.features['label'].num_classes
     for clip in clips:
       with self.may_skip(clip.source):
         _check_splits(clip)
-        if clip.id in splits_of:
+        if clip.id in splits_by_id:
           raise UserError(
-            f'{clip.source}: clip {clip.id!r} is there twice (splits'
-            f' {", ".join(splits_of[clip.id])}, and {", ".join(clip.splits)});'
-            ' remove one of the two'
+            f'{clip.source}: clip {clip.id!r} occurs twice (splits'
+            f' {", ".join(splits_by_id[clip.id])} and'
+            f' {", ".join(clip.splits)}). Remove one of the two'
           )
         if not 0 <= clip.label < classes:
           raise UserError(
-            f'{clip.source}: label {clip.label}, but labels go from 0 to'
-            f' {classes - 1}'
+            f'{clip.source}: label: expected 0 to {classes - 1}, got'
+            f' {clip.label}'
           )
-        splits_of[clip.id] = clip.splits
+        splits_by_id[clip.id] = clip.splits
         yield clip
 
   def _read(self, clips, total):
-    """Yields (clip, recording), in order, as worker processes read them."""
+    """Yields (clip, recording), in the order of the clips."""
     persons, _, _, channels = self.info.features['keypoints'].shape
     read = functools.partial(
       read_clip,
@@ -311,24 +328,11 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
             yield clip, recording
 
 
-def fingerprint_files(
-  folder: pathlib.Path, paths: Iterable[pathlib.Path]
-) -> str:
-  """A hash of the names, sizes and times of files; '' where there are none."""
-  whole = hashlib.sha256()
-  if not (paths := sorted(paths)):
-    return ''
-  for path in paths:
-    stat = path.stat()
-    name = os.fsencode(path.relative_to(folder))
-    whole.update(b'%s %d %d\n' % (name, stat.st_size, stat.st_mtime_ns))
-  return whole.hexdigest()
-
-
 def _check_splits(clip):
+  """Checks that a clip is in some split, and in one part of each protocol."""
   if not clip.splits:
     raise UserError(
-      f'{clip.source}: clip {clip.id!r} is in no split; name it in one, or'
+      f'{clip.source}: clip {clip.id!r} is in no split. Add it to one, or'
       ' remove it'
     )
   # xsub_train and xsub_test are parts of one protocol, as are train and test.
@@ -337,9 +341,9 @@ def _check_splits(clip):
     protocol, _, part = split.rpartition('_')
     if part in _PARTS:
       protocols[protocol].append(split)
-  for rivals in protocols.values():
-    if len(rivals) > 1:
+  for parts in protocols.values():
+    if len(parts) > 1:
       raise UserError(
-        f'{clip.source}: clip {clip.id!r} is in both {rivals[0]} and'
-        f' {rivals[1]}; it can be in one of them'
+        f'{clip.source}: clip {clip.id!r} is in both {parts[0]} and {parts[1]}.'
+        ' Remove it from one of them'
       )

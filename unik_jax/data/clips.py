@@ -1,12 +1,15 @@
-"""A clip on its way from a file to a prepared dataset, and its check.
+"""A clip between its raw file and the prepared dataset.
 
-What a prepared dataset holds of each clip:
+A builder lists `ClipFile`s. Its reader turns each one into a `Recording`, which
+`read_clip` checks. The builder then writes a record:
 
-  keypoints: (M, T, V, C) float32, tracked coordinates in the source's units;
-    M persons (a missing one is all zeros), T frames as recorded, V joints,
+  keypoints: (M, T, V, C) float32, tracked coordinates in the source's units:
+    M persons (an absent one is all zeros), T frames as recorded, V joints,
     C channels.
-  label: the class; subject: who acts, -1 where unknown; id: a unique name.
-  image_size: (width, height) in pixels, zeros where unknown.
+  label: index of the class.
+  subject: number of the acting person, -1 if unknown.
+  id: a name that is unique in the dataset.
+  image_size: (width, height) in pixels, zeros if unknown.
 """
 
 import dataclasses
@@ -21,16 +24,16 @@ from unik_jax.skeletons.layouts import Layout
 
 @dataclasses.dataclass(frozen=True)
 class ClipFile:
-  """A clip that is to be read, as a builder lists it before any is read.
+  """A clip as a builder lists it, before it is read.
 
   Attributes:
     id: unique in the dataset.
-    source: the argument of the reader: a `raw_files.RawFile`, or any small
-      thing that can be pickled. Its `str` names the clip in errors.
-    splits: all that the clip belongs to, such as ('xsub_train', 'xview_test').
+    source: argument of the builder's reader: a `raw_files.RawFile`, or any
+      other small picklable object. Its `str` names the clip in errors.
+    splits: all splits with this clip, such as ('xsub_train', 'xview_test').
     label: index of the class.
-    subject: who acts.
-    image_size: (width, height) in pixels, where it is known beforehand.
+    subject: number of the acting person, -1 if unknown.
+    image_size: (width, height) in pixels, zeros if unknown before reading.
   """
 
   id: str
@@ -42,11 +45,11 @@ class ClipFile:
 
 
 class Recording(NamedTuple):
-  """What a reader makes of a file.
+  """The content of a clip's file.
 
   Attributes:
     keypoints: (M, T, V, C).
-    image_size: (width, height) in pixels, where only the file itself tells.
+    image_size: (width, height) in pixels, if the file states it.
   """
 
   keypoints: np.ndarray
@@ -54,7 +57,7 @@ class Recording(NamedTuple):
 
 
 class LeftOut(Exception):
-  """Raised by a reader: the dataset's own rules leave this clip out."""
+  """Raised by a reader if the dataset's own rules exclude a clip."""
 
 
 def read_clip(
@@ -65,26 +68,31 @@ def read_clip(
   persons: int,
   channels: int,
 ) -> Recording:
-  """Reads and checks one clip; runs in the worker processes.
+  """Reads and checks one clip; runs in worker processes.
 
   Args:
-    clip: what is to be read.
-    reader: called with its source.
-    layout: of its joints.
-    persons: M; a clip of fewer is padded with zeros.
+    clip: the clip to read.
+    reader: called with `clip.source`.
+    layout: joint layout of the dataset.
+    persons: M; a clip with fewer persons is padded with zeros.
     channels: C.
 
+  Returns:
+    The recording, with M persons and an image size.
+
   Raises:
-    UserError: as `check_clip`, or by the reader.
+    UserError: see `check_clip`; too many persons, or other channels; or raised
+      by the reader.
     LeftOut: by the reader.
   """
-  read = reader(clip.source)
-  recording = read if isinstance(read, Recording) else Recording(read)
+  recording = reader(clip.source)
+  if not isinstance(recording, Recording):
+    recording = Recording(recording)
   keypoints = check_clip(recording.keypoints, layout, str(clip.source))
   if len(keypoints) > persons or keypoints.shape[-1] != channels:
     raise UserError(
-      f'{clip.source}: {len(keypoints)} persons and {keypoints.shape[-1]}'
-      f' channels, where the dataset has at most {persons} and {channels}'
+      f'{clip.source}: expected at most {persons} persons with {channels}'
+      f' channels, got {len(keypoints)} persons with {keypoints.shape[-1]}'
     )
   absent = persons - len(keypoints)
   keypoints = np.pad(keypoints, ((0, absent), (0, 0), (0, 0), (0, 0)))
@@ -92,33 +100,38 @@ def read_clip(
 
 
 def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
-  """Returns (M, T, V, C) keypoints as float32, or says what is wrong.
+  """Checks a clip and returns it as float32.
 
   Args:
-    keypoints: one clip.
-    layout: the joint layout that it must have.
-    where: the file (and place in it) to name in the error.
+    keypoints: (M, T, V, C).
+    layout: the joint layout that the clip must have.
+    where: the file, and the place in it, named in errors.
+
+  Returns:
+    (M, T, V, C) float32.
 
   Raises:
-    UserError: no frames, a wrong number of joints, a value that is not
-      finite, or nothing but zeros.
+    UserError: no frames, another number of joints, a value that is not
+      finite, or only zeros.
   """
-  # What float32 cannot hold becomes infinite, and is found out as such below.
+  # A value too large for float32 becomes infinite, and is refused below.
   with np.errstate(over='ignore'):
     keypoints = np.asarray(keypoints, np.float32)
   if keypoints.ndim != 4 or keypoints.shape[2] != layout.num_joints:
     raise UserError(
-      f'{where}: keypoints of shape {keypoints.shape}, but layout'
-      f' {layout.name!r} needs (persons, frames, {layout.num_joints}, channels)'
+      f'{where}: expected keypoints of shape (persons, frames,'
+      f' {layout.num_joints}, channels) for layout {layout.name!r}, got'
+      f' {keypoints.shape}'
     )
   if keypoints.shape[1] == 0:
-    raise UserError(f'{where}: no frames; remove this clip or record it again')
+    raise UserError(f'{where}: no frames. Remove this clip')
   if not np.isfinite(keypoints).all():
     m, t, v, _ = np.argwhere(~np.isfinite(keypoints))[0]
     raise UserError(
       f'{where}: NaN or infinity at person {m}, frame {t}, joint {v}'
-      f' ({layout.joints[v]}); write 0 for a missing joint'
+      f' ({layout.joints[v]}). Write 0 for a missing joint'
     )
-  if not keypoints[..., :2].any():  # a confidence may be there all the same
-    raise UserError(f'{where}: every coordinate is zero; remove this clip')
+  # Only x and y: a confidence can be present without coordinates.
+  if not keypoints[..., :2].any():
+    raise UserError(f'{where}: every coordinate is zero. Remove this clip')
   return keypoints

@@ -1,33 +1,36 @@
-"""Gaps in tracks: joints lost for a while, frames with nobody in them.
+"""Missing joints and empty frames in tracked clips.
 
-A joint whose coordinates are all exactly zero is missing.
+A joint is missing if all its coordinates are exactly zero. A frame is empty if
+every joint of every person is missing in it.
 """
 
 import numpy as np
 
 
 def interpolate_gaps(clip: np.ndarray) -> np.ndarray:
-  """Joints lost for a while, put on the straight line between their ends.
+  """Interpolates missing joints linearly in time.
 
     x[t] = ((b - t) x[a] + (t - a) x[b]) / (b - a)
 
-  with a and b the last frame before t and the first after it in which the
-  same joint of the same person is seen. Before a joint is first seen and
-  after it is last seen it stays missing; so does a person who enters late.
+  Here a < t < b are the nearest frames in which the same joint of the same
+  person is present. A joint stays missing before its first and after its last
+  present frame, so a person who enters late stays absent until then.
 
   Args:
     clip: (M, T, V, C).
 
   Returns:
-    (M, T, V, C); seen joints as they were.
+    (M, T, V, C); present joints are unchanged.
   """
-  seen = clip.any(-1)
+  present = clip.any(-1)
   length = clip.shape[1]
   time = np.arange(length)[:, None]
-  before = np.maximum.accumulate(np.where(seen, time, -1), 1)
-  after = np.where(seen, time, length)[:, ::-1]
+  # Running maxima and minima give each frame its nearest present neighbours
+  # without a loop over joints; -1 and T mean that there is none.
+  before = np.maximum.accumulate(np.where(present, time, -1), 1)
+  after = np.where(present, time, length)[:, ::-1]
   after = np.minimum.accumulate(after, 1)[:, ::-1]
-  gap = ~seen & (before >= 0) & (after < length)
+  gap = ~present & (before >= 0) & (after < length)
   m, t, v = np.nonzero(gap)
   a, b = before[gap], after[gap]
   share = ((t - a) / (b - a))[:, None]
@@ -37,9 +40,13 @@ def interpolate_gaps(clip: np.ndarray) -> np.ndarray:
 
 
 def occupied_frames(clip: np.ndarray) -> slice:
-  """From the first to the last frame of (M, T, V, C) with anybody in it.
+  """Returns the slice from the first to the last non-empty frame.
 
-  All frames where nobody is ever seen.
+  Args:
+    clip: (M, T, V, C).
+
+  Returns:
+    A slice of T; all frames if every frame is empty.
   """
-  seen = clip.any((0, 2, 3))
-  return slice(seen.argmax(), len(seen) - seen[::-1].argmax())
+  occupied = clip.any((0, 2, 3))
+  return slice(occupied.argmax(), len(occupied) - occupied[::-1].argmax())

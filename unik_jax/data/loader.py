@@ -1,10 +1,10 @@
-"""From prepared clips to batches.
+"""Batches of numpy arrays from prepared clips.
 
-A batch is a dict of numpy arrays: `x` (N, M, T, V, C) float32 and `label` (N,)
-int32, and whatever else is made of each clip.
+A batch is a dict: `x` (N, M, T, V, C) float32, `label` (N,) int32, and other
+arrays of N rows. `mesh_batches` puts batches on the devices.
 
-Everything follows from the seed and the batch's index, so a run resumes at
-any step by asking for the batches from there on.
+A batch depends only on the seed and its index. A run resumes at any step by
+asking for the batches from that step on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +22,16 @@ MakeRow = Callable[..., dict[str, Any]]
 
 
 def steps_per_epoch(clips: Sequence[dict], batch_size: int) -> int:
-  """Whole batches in an epoch; a UserError where there is not even one."""
+  """Returns the number of whole batches in an epoch.
+
+  Raises:
+    UserError: there is not even one.
+  """
   if len(clips) < batch_size:
     raise UserError(
-      f'{len(clips)} training clips do not fill one batch of {batch_size}; set'
-      ' a smaller one, as with --config.batch_size=8'
+      f'config.batch_size: expected at most {len(clips)}, the number of'
+      f' training clips, got {batch_size}. Set a smaller one, such as'
+      ' --config.batch_size=8'
     )
   return len(clips) // batch_size
 
@@ -39,41 +44,40 @@ def train_batches(
   seed: int,
   start: int = 0,
   process: tuple[int, int] = (0, 1),
-  make: MakeRow | None = None,
+  make_row: MakeRow | None = None,
 ) -> Iterator[dict]:
-  """Shuffled, augmented batches without end; an epoch's odd rest is dropped.
+  """Returns an endless iterator over shuffled, augmented batches.
+
+  Each epoch's last clips that do not fill a batch are dropped.
 
   Args:
-    clips: records by index, or whatever `make` takes.
+    clips: records by index, or the inputs of `make_row`.
     config: the `data` part of a config.
-    batch_size: of all processes together.
+    batch_size: clips per batch, over all processes.
     seed: of order and augmentation.
     start: index of the first batch.
-    process: (index, count); each gets its part of every batch.
-    make: of a clip and a random generator, its part of a batch; default a
-      `Transform`.
+    process: (index, count); each process gets its rows of every batch.
+    make_row: maps (clip, rng) to one row of a batch (default: a `Transform`).
 
   Returns:
-    An iterator over this process's part of batch `start`, `start + 1`, ...
+    An iterator over this process's rows of batch `start`, `start + 1`, ...
 
   Raises:
-    UserError: fewer clips than a batch holds.
+    UserError: fewer clips than `batch_size`.
   """
   steps = steps_per_epoch(clips, batch_size)
   index, count = process
-  batches = (
+  rows = (
     grain.MapDataset.source(clips)
     .seed(seed)
     .shuffle()
-    # Whole batches only, before the split, so that all processes agree on
-    # where an epoch ends.
-    .random_map(make or Transform(config, train=True))[: steps * batch_size][
-      index::count
-    ]
-    .batch(batch_size // count, drop_remainder=True)
-    .repeat()[start:]
+    .random_map(make_row or Transform(config, train=True))
   )
-  return iter(batches.to_iter_dataset(_threads(config)))
+  # Cut to whole batches before rows are split over processes, so that all
+  # processes agree on where an epoch ends.
+  rows = rows[: steps * batch_size][index::count]
+  batches = rows.batch(batch_size // count, drop_remainder=True)
+  return iter(batches.repeat()[start:].to_iter_dataset(_read_options(config)))
 
 
 def eval_batches(
@@ -82,66 +86,70 @@ def eval_batches(
   *,
   batch_size: int,
   process: tuple[int, int] = (0, 1),
-  make: MakeRow | None = None,
+  make_row: MakeRow | None = None,
   lengths: Sequence[int] | None = None,
 ) -> Iterator[dict]:
-  """Every clip once; the rest of a last batch is filled up.
+  """Returns an iterator over batches that hold every clip once.
+
+  The last batch is padded with repeated rows.
 
   Clips come in their order, unless they keep their lengths (`test_frames` is
-  -1): then those of one rounded length are together, the shortest first.
+  -1). Then clips of one rounded length are batched together, shortest first.
 
   Args:
-    clips: records by index, or whatever `make` takes.
+    clips: records by index, or the inputs of `make_row`.
     config: the `data` part of a config.
-    batch_size: of all processes together.
-    process: (index, count); each gets its part of every batch.
-    make: of a clip, a random generator and the number of a view, its part of
-      a batch; default a `Transform`.
-    lengths: frames of each clip, where that is known, before any are sampled.
+    batch_size: clips per batch, over all processes.
+    process: (index, count); each process gets its rows of every batch.
+    make_row: maps (clip, rng, view) to one row of a batch (default: a
+      `Transform`).
+    lengths: frames of each clip before sampling (default: read from the
+      clips, if needed).
 
   Returns:
-    An iterator over this process's part of each batch; all processes get as
-    many. Where `test_clips` or `test_crops` is K > 1, all but the label is
-    (N, K, ...), for the answers to be averaged; random samplings are the same
-    each time. `clip` (N,) is the index of the clip, -1 in rows that fill up.
+    An iterator over this process's rows of each batch; all processes get the
+    same number of batches. `clip` (N,) is the index of the clip, -1 in padding
+    rows. With K > 1 views (`test_clips` or `test_crops`), all arrays but
+    `label` and `clip` are (N, K, ...). Random views are the same each time.
   """
   transform = Transform(config, train=False)
-  make = make or transform
+  make_row = make_row or transform
 
-  def row(entry):
-    i, real = entry
+  def read_row(entry):
+    i, is_real = entry
     rng = np.random.default_rng(i) if config.test_clips > 1 else None
-    views = [make(clips[i], rng, view) for view in range(transform.views)]
+    views = [make_row(clips[i], rng, view) for view in range(transform.views)]
     label = views[0]['label']
-    made = jax.tree.map(lambda *v: np.stack(v), *views)
-    if transform.views == 1:
-      made = views[0]
-    return {**made, 'label': label, 'clip': np.int32(i if real else -1)}
+    row = views[0]
+    if transform.views > 1:
+      row = jax.tree.map(lambda *v: np.stack(v), *views)
+    return {**row, 'label': label, 'clip': np.int32(i if is_real else -1)}
 
   groups = [range(len(clips))]
   if transform.frames == WHOLE_CLIP:
     if lengths is None:
       lengths = [transform.standardize(clip).shape[1] for clip in clips]
-    kept = np.array([transform.output_length(n) for n in lengths])
-    groups = [np.flatnonzero(kept == n).tolist() for n in np.unique(kept)]
+    rounded = np.array([transform.output_length(n) for n in lengths])
+    groups = [np.flatnonzero(rounded == n).tolist() for n in np.unique(rounded)]
   entries = []
   for group in groups:
     entries += [(i, True) for i in group]
     entries += [(group[0], False)] * (-len(group) % batch_size)
+  # Each process takes a contiguous block of every batch.
   index, count = process
   rows = batch_size // count
-  mine = [
+  own_entries = [
     entry
     for start in range(index * rows, len(entries), batch_size)
     for entry in entries[start : start + rows]
   ]
-  batches = grain.MapDataset.source(mine).map(row).batch(rows)
-  if len(batches) == 1:  # a single answer does not wait for threads to start
+  batches = grain.MapDataset.source(own_entries).map(read_row).batch(rows)
+  if len(batches) == 1:  # a single prediction: starting threads costs more
     return iter([batches[0]])
-  return iter(batches.to_iter_dataset(_threads(config)))
+  return iter(batches.to_iter_dataset(_read_options(config)))
 
 
-def _threads(config):
+def _read_options(config):
   return grain.ReadOptions(
     num_threads=config.threads, prefetch_buffer_size=config.prefetch
   )

@@ -1,4 +1,4 @@
-"""Batches on a mesh, made by the host or on the devices."""
+"""Batches on a mesh, built on the host or on the devices."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,19 +13,19 @@ from unik_jax.runtime import sharding
 
 
 class MeshBatches:
-  """A split, as the batches of a run.
+  """The batches of a split, sharded over a mesh.
 
   Args:
     clips: records by index.
     config: the `data` part of a config.
-    mesh: that the batches are laid on.
-    train: whether they are to train on.
+    mesh: that the batches are sharded over.
+    train: whether the batches are for training.
 
   Attributes:
-    on_devices: the clips on the devices, if that is where they are.
+    on_devices: the split in device memory if `config.on_device`, else None.
 
   Raises:
-    UserError: as `DeviceSplit`.
+    UserError: see `DeviceSplit`.
   """
 
   on_devices: DeviceSplit | None = None
@@ -39,33 +39,34 @@ class MeshBatches:
     train: bool,
   ):
     self._clips, self._config, self._mesh = clips, config, mesh
-    self._extra = {'process': (jax.process_index(), jax.process_count())}
+    self._options = {'process': (jax.process_index(), jax.process_count())}
     self._put = lambda batch: sharding.put_batch(batch, mesh)
     if config.on_device:
-      held = self.on_devices = DeviceSplit(clips, config, mesh, train=train)
-      # Every process knows what is drawn for all rows, and none reads any.
-      self._clips, self._extra = range(len(clips)), {'make': held.choose}
+      split = self.on_devices = DeviceSplit(clips, config, mesh, train=train)
+      # Every process draws the choices of all rows, and none reads a clip.
+      self._clips = range(len(clips))
+      self._options = {'make_row': split.choose}
       if not train:
-        self._extra['lengths'] = held.lengths.tolist()
-      self._put = held.batch
+        self._options['lengths'] = split.lengths.tolist()
+      self._put = split.make_batch
 
   def train_batches(
     self, *, batch_size: int, seed: int, start: int
   ) -> Iterator[dict[str, Any]]:
-    """Batch `start` and all that follow it (`loader.train_batches`)."""
+    """Returns the batches of `loader.train_batches` on the mesh."""
     batches = loader.train_batches(
       self._clips,
       self._config,
       batch_size=batch_size,
       seed=seed,
       start=start,
-      **self._extra,
+      **self._options,
     )
     return map(self._put, batches)
 
   def eval_batches(self, *, batch_size: int) -> Iterator[dict[str, Any]]:
-    """Every clip once (`loader.eval_batches`)."""
+    """Returns the batches of `loader.eval_batches` on the mesh."""
     batches = loader.eval_batches(
-      self._clips, self._config, batch_size=batch_size, **self._extra
+      self._clips, self._config, batch_size=batch_size, **self._options
     )
     return map(self._put, batches)

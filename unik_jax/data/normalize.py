@@ -1,9 +1,9 @@
-"""Normalisation presets: from a dataset's units to what a model is fed.
+"""Normalisation presets: from a dataset's units to the network's input.
 
-Each takes one clip (M, T, V, C), its layout and its image size (width, height)
-in pixels, (0, 0) where unknown, and returns a clip of the same shape. A joint
-whose coordinates are all exactly zero is missing, and stays zero unless `clean`
-can tell where it was.
+A preset maps one clip (M, T, V, C), its layout and its image size (width,
+height) in pixels, (0, 0) if unknown, to a clip of the same shape. A joint is
+missing if all its coordinates are exactly zero. It stays zero, unless `clean`
+interpolates it.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 
 from unik_jax.data import gaps
 from unik_jax.errors import UserError
+from unik_jax.skeletons.body import bounding_box
 from unik_jax.skeletons.layouts import Layout
 
 Preset = Callable[[np.ndarray, Layout, Sequence[int]], np.ndarray]
@@ -20,7 +21,7 @@ Preset = Callable[[np.ndarray, Layout, Sequence[int]], np.ndarray]
 def none(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
-  """The coordinates as they are."""
+  """Returns the coordinates unchanged."""
   del layout, image_size
   return clip
 
@@ -30,9 +31,9 @@ def center_first(
 ) -> np.ndarray:
   """Subtracts the first person's body centre in its first frame.
 
-  Movement through space stays in the data. Where the centre is missing in the
-  first frame, the first frame that has it serves; where none has, the clip
-  stays as it is.
+  Movement through space is kept. If the centre is missing in the first frame,
+  the first frame that has it is used. If no frame has it, the clip is returned
+  unchanged.
 
   Args:
     clip: (M, T, V, C).
@@ -54,12 +55,12 @@ def center_first(
 def screen_640(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
-  """Pixels to screen coordinates, for 640 x 480 as the UNIK scripts have it.
+  """Converts pixels to screen coordinates of 640 x 480, as UNIK's scripts do.
 
   Args:
     clip: (M, T, V, 2) in pixels.
     layout: not used.
-    image_size: not used; the scripts take 640 x 480 for all.
+    image_size: not used; the scripts assume 640 x 480.
 
   Returns:
     (M, T, V, 2): x within [-1, 1], y within [-0.75, 0.75].
@@ -102,10 +103,10 @@ def normalize_screen(
 def kinetics(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
-  """Shares of the image from its centre, y upwards, as ST-GCN's feeder has it.
+  """Moves the origin to the image's centre, y upwards, as ST-GCN's feeder does.
 
   Args:
-    clip: (M, T, V, 2) in shares of the image's width and height.
+    clip: (M, T, V, 2) as fractions of the image's width and height.
     layout: not used.
     image_size: not used.
 
@@ -120,21 +121,23 @@ def kinetics(
 def agcn(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
-  """As 2s-AGCN's script for NTU RGB+D, once tracks are repeated to 300 frames.
+  """Centres and rotates as 2s-AGCN's script for NTU RGB+D.
 
-  The first person's middle of the spine is subtracted in every frame, from
-  all persons, so that movement through space is lost. Then everything is
-  turned so that the first person's spine in frame 0, from its base to its
-  middle, points to +z, and turned once more so that the line from the left
-  shoulder to the right one points to +x. The second turn tilts the spine
-  again where the two lines are not at right angles, and which way depends on
-  where the camera was. A line that points exactly the other way is left so.
+  For tracks that are already repeated to 300 frames. Subtracts the first
+  person's middle spine in every frame from all persons, so movement through
+  space is lost. Then rotates everything so that the first person's spine in
+  frame 0, from base to middle, points to +z, and once more so that the line
+  from the left to the right shoulder points to +x.
+
+  The second rotation tilts the spine again if the two lines are not at right
+  angles; the direction depends on the camera's place. A line that points
+  exactly the other way is not rotated. Both are kept for parity.
 
   Source: data_gen/preprocess.py and rotation.py of 2s-AGCN (Shi et al., CVPR
   2019); MS-G3D's are the same.
 
   Args:
-    clip: (M, T, V, 3), the first person being there in frame 0.
+    clip: (M, T, V, 3); the first person is present in frame 0.
     layout: one with the spine and shoulders of 'ntu_25'.
     image_size: not used.
 
@@ -149,27 +152,31 @@ def agcn(
     layout.index, ('spine_mid', 'spine_base', 'right_shoulder', 'left_shoulder')
   )
   _check_space(clip, 'agcn')
-  return _published(clip, clip[:1, :, [spine]], (base, spine), (left, right))
+  return _center_and_rotate(
+    clip, clip[:1, :, [spine]], (base, spine), (left, right)
+  )
 
 
 def unik(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
-  """As UNIK's own script for NTU RGB+D, once tracks are repeated to 300 frames.
+  """Centres and rotates as UNIK's own script for NTU RGB+D.
 
-  As `agcn`, but joint 3 of the first person in frame 0 is subtracted from all
-  frames, so that movement through space stays, and the line from joint 2 to
-  joint 4 is turned to +z, that from joint 6 to joint 5 to +x. These numbers
-  are made for UNIK's 17 joints: the chest, neck to middle of the hips (which
-  stands the body on its head), and right to left shoulder. On the 25 joints
-  of NTU RGB+D, for which the script is run, they are the head, neck to left
-  shoulder, and left wrist to left elbow. The published accuracies come from
-  data so turned.
+  Differs from `agcn` in two ways. It subtracts joint 3 of the first person in
+  frame 0 from all frames, so movement through space is kept. It rotates the
+  line from joint 2 to joint 4 to +z, and the line from joint 6 to joint 5 to
+  +x.
+
+  These joint numbers are made for UNIK's 17 joints: the chest, neck to middle
+  of the hips (so the body stands on its head), and right to left shoulder. The
+  script is run on the 25 joints of NTU RGB+D, where they are the head, neck to
+  left shoulder, and left wrist to left elbow. The published accuracies are of
+  data normalised like this.
 
   Source: data_gen/preprocess.py of UNIK (Yang et al., BMVC 2021).
 
   Args:
-    clip: (M, T, V, 3), the first person being there in frame 0.
+    clip: (M, T, V, 3); the first person is present in frame 0.
     layout: of 7 joints or more; their names do not matter.
     image_size: not used.
 
@@ -183,45 +190,44 @@ def unik(
   _check_space(clip, 'unik')
   if clip.shape[2] < 7:
     raise UserError(
-      'normalisation unik goes by joints 2 to 6, but layout'
-      f' {layout.name!r} has {clip.shape[2]} joints; use clean'
+      'normalisation unik: expected a layout with at least 7 joints, got'
+      f' {layout.name!r} with {clip.shape[2]} joints. Use clean'
     )
-  return _published(clip, clip[0, 0, 3], (2, 4), (6, 5))
+  return _center_and_rotate(clip, clip[0, 0, 3], (2, 4), (6, 5))
 
 
 def clean(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
-  """What is right, for any layout, in space as in the image.
+  """Normalises any layout, in 3-D space or in the image (the default).
 
-  First, gaps in a joint's track are interpolated linearly in time; a person
-  who enters late stays absent before (`gaps.interpolate_gaps`).
+  First, missing joints are interpolated linearly in time; a person who enters
+  late stays absent before (`gaps.interpolate_gaps`).
 
-  In space, the main person is the first who is there at all. That person's
-  body centre, in the first frame that has it, is subtracted from everything,
-  so that movement stays; where no frame has it, nothing is. Then everything
-  is turned, by the shortest way, so that `layout.up` points to +z, and then
-  about z alone, so that up stays up and `layout.across` has no part along y
-  and points to +x. Each is the main person's, from the first joint to the
-  second, in the first frame that has both; without such a frame, or where the
-  layout names none, there is no such turn, nor is there one about z where
-  across points along up, or the layout names no up.
+  3-D: the main person is the first one who is present in any frame. Each step
+  uses the first frame in which the main person has the joints it needs, and is
+  skipped if there is none:
 
-  In the image, with its width w and height h,
+  1. Subtract the body centre from everything. Movement is kept.
+  2. Rotate `layout.up` (first to second joint) to +z, by the smallest angle.
+  3. Rotate about z so that `layout.across` has no y component and points to
+     +x; up stays up. Skipped if up is unknown or parallel to across.
+
+  Image, of width w and height h:
 
     x -> (x - w / 2) / (w / 2),  y -> (y - h / 2) / (w / 2)
 
-  Where the image size is unknown, the smallest square around all joints of the
-  clip takes the image's place.
+  If the image size is unknown, the smallest square around all joints of the
+  clip is used instead.
 
   Args:
     clip: (M, T, V, 3), or (M, T, V, 2) in pixels.
-    layout: names the body centre and the joints that give up and across.
-    image_size: (width, height) in pixels, (0, 0) where unknown; for two
+    layout: names the body centre and the joints of up and across.
+    image_size: (width, height) in pixels, (0, 0) if unknown; used for two
       channels only.
 
   Returns:
-    (M, T, V, C). Joints and persons that are absent stay zero.
+    (M, T, V, C). Missing joints and absent persons stay zero.
 
   Raises:
     UserError: neither two channels nor three.
@@ -229,93 +235,98 @@ def clean(
   channels = clip.shape[-1]
   if channels not in (2, 3):
     raise UserError(
-      'normalisation clean is for x y or x y z, but there are'
-      f' {channels} channels; set data.channels (and data.confidence, if the'
-      ' last is one), or use normalisation none'
+      'normalisation clean: expected 2 or 3 coordinates, got'
+      f' {channels} channels. Set config.data.channels (and'
+      ' config.data.confidence, if the last channel is one), or use none'
     )
   clip = gaps.interpolate_gaps(clip)
-  seen = clip.any(-1)
-  if not seen.any():
+  present = clip.any(-1)
+  if not present.any():
     return clip
+  # In float64, so that the rotations lose nothing before the final rounding.
   points = clip.astype(np.float64)
   if channels == 2:
-    points = _to_image(points, seen, image_size)
+    points = _normalize_image(points, present, image_size)
   else:
-    points = _to_body(points, seen, layout)
-  return np.where(seen[..., None], points, 0).astype(clip.dtype)
+    points = _normalize_body(points, present, layout)
+  return np.where(present[..., None], points, 0).astype(clip.dtype)
 
 
 def _check_space(clip, preset):
   if clip.shape[-1] != 3:
     raise UserError(
-      f'normalisation {preset} is for x, y and z, but there are'
-      f' {clip.shape[-1]} channels; use 3-D poses, or another normalisation'
+      f'normalisation {preset}: expected 3 coordinates, got'
+      f' {clip.shape[-1]} channels. Use 3-D poses or another normalisation'
     )
 
 
-def _published(clip, center, up, across):
-  """What the scripts share: centre, and turn twice by two joints each."""
-  # Their test for a missing joint; it takes one with x + y + z = 0 for another.
+def _center_and_rotate(clip, center, up, across):
+  """Subtracts a centre and rotates twice, as the published scripts do."""
+  # The scripts' test for a missing joint. A present joint with x + y + z = 0
+  # also counts as missing.
   present = clip.sum(-1, keepdims=True) != 0
   clip = np.where(present, clip - center, 0)
   for (start, end), target in ((up, 2), (across, 0)):
     direction = clip[0, 0, end] - clip[0, 0, start]
-    clip = (clip @ _turn(direction, target).T).astype(clip.dtype)
+    clip = (clip @ _rotation_to_axis(direction, target).T).astype(clip.dtype)
   return clip
 
 
-def _turn(direction, target):
-  """(3, 3): the rotation of `direction` onto axis `target`, as published."""
+def _rotation_to_axis(direction, target):
+  """Returns the published rotation (3, 3) of `direction` onto an axis."""
   axis = np.cross(direction, np.eye(3)[target])
   if np.abs(axis).sum() < 1e-6:
     return np.eye(3)
-  # Rounded as there: for a small angle, the arc cosine of a float32 is coarse.
+  # Rounded as in the scripts, whose arc cosine of a float32 is coarse for small
+  # angles.
   cosine = np.clip((direction / np.linalg.norm(direction))[target], -1, 1)
   return _rotation(axis / np.linalg.norm(axis), np.arccos(np.float64(cosine)))
 
 
 def _rotation(axis, angle):
-  """(3, 3): Rodrigues' rotation about a unit axis, right-handed."""
+  """Returns Rodrigues' rotation (3, 3) about a unit axis, right-handed."""
   cross = np.cross(np.eye(3), axis)  # cross @ v = axis x v
   return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
-def _to_body(points, seen, layout):
-  """Points in space, from the main person's centre, up and across on axes."""
-  main = seen.any((1, 2)).argmax()
-  body, seen = points[main], seen[main]
+def _normalize_body(points, present, layout):
+  """Centres and rotates 3-D points by the main person's joints."""
+  main = present.any((1, 2)).argmax()
+  body, present = points[main], present[main]
 
   def direction(ends):
-    """(3,) from joint to joint, in the first frame with both; else zeros."""
+    """Returns the line (3,) between joints in the first frame that has it."""
     if ends is None:
       return np.zeros(3)
     start, end = map(layout.index, ends)
-    both = seen[:, start] & seen[:, end]
+    both = present[:, start] & present[:, end]
     line = np.where(both[:, None], body[:, end] - body[:, start], 0)
     return line[line.any(-1).argmax()]
 
-  turn = np.eye(3)
+  rotation = np.eye(3)
   up = direction(layout.up)
   if up.any():
+    # The axis is horizontal and perpendicular to up. A vertical up has azimuth
+    # 0, so that it has an axis too.
     x, y, z = up
-    # The azimuth of a vertical is 0, so that there is an axis all the same.
     azimuth, tilt = np.arctan2(y, x), np.arctan2(np.hypot(x, y), z)
-    turn = _rotation((np.sin(azimuth), -np.cos(azimuth), 0), tilt)
-  # Where no joints say which way is up, a turn about z may be a roll.
-  x, y, z = turn @ direction(layout.across if layout.up else None)
+    rotation = _rotation((np.sin(azimuth), -np.cos(azimuth), 0), tilt)
+  # Without up, z is unknown, and a rotation about it could roll the body.
+  x, y, z = rotation @ direction(layout.across if layout.up else None)
   if np.hypot(x, y) > 1e-6 * abs(z):
-    turn = _rotation((0, 0, 1), -np.arctan2(y, x)) @ turn
+    rotation = _rotation((0, 0, 1), -np.arctan2(y, x)) @ rotation
   center = layout.index(layout.center)
-  origin = body[seen[:, center].argmax(), center]  # zeros where never seen
-  return (points - origin) @ turn.T
+  # Zeros if the centre is never present.
+  origin = body[present[:, center].argmax(), center]
+  return (points - origin) @ rotation.T
 
 
-def _to_image(points, seen, image_size):
-  """Pixels in half widths from the centre of the image, or of a square."""
+def _normalize_image(points, present, image_size):
+  """Converts pixels to half widths from the centre of the image or square."""
   size = np.asarray(image_size, np.float64)
   middle, half = size / 2, size[0] / 2
   if not size.all():
-    low, high = points[seen].min(0), points[seen].max(0)
+    low, high = bounding_box(points[present])
     middle, half = (low + high) / 2, max(high - low) / 2
   return (points - middle) / (half or 1)
 
@@ -332,9 +343,14 @@ PRESETS: dict[str, Preset] = {
 
 
 def get_preset(name: str) -> Preset:
-  """The preset of that name; a UserError names the known ones."""
+  """Returns the preset with this name.
+
+  Raises:
+    UserError: unknown name.
+  """
   if name not in PRESETS:
     raise UserError(
-      f'data.normalize is {name!r}; use one of {", ".join(sorted(PRESETS))}'
+      f'config.data.normalize: expected one of {", ".join(sorted(PRESETS))},'
+      f' got {name!r}'
     )
   return PRESETS[name]

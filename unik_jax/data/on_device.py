@@ -1,9 +1,9 @@
-"""A split in the devices' own memory: batches are cut out and changed there.
+"""A split in device memory, where batches are gathered and augmented.
 
-All frames of all clips lie one after the other, and each device of the mesh's
-data axis holds as many of them. The host says which frames a batch has and
-what was drawn for it, some kilobytes; the devices gather, augment and make the
-stream, by the functions that the host has for it (`data.transform`).
+The frames of all clips are concatenated and sharded over the mesh's data axis.
+For each batch, the host sends the frame indices and the random choices, a few
+kilobytes. The devices gather the frames, augment them and derive the stream
+with the same functions as the host (`transform`).
 """
 
 from collections.abc import Sequence
@@ -23,29 +23,30 @@ from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.runtime import sharding
 
-# No frame: beyond the end of any device's part, so that it is read as zeros.
-_NOWHERE = np.uint32(2**32 - 1)
-_LARGEST = 2**15 - 1  # of int16, and as far below zero
-_PART = 0.9  # of a device's memory that can be used at all
+# Index of a frame of zeros: outside every device's shard.
+_NO_FRAME = np.uint32(2**32 - 1)
+_INT16_LIMIT = 2**15 - 1  # quantised values are in [-limit, limit]
+_MEMORY_SHARE = 0.9  # of a device's memory that clips may fill
 
 
 class DeviceSplit:
-  """The clips of a split, held by the devices of a mesh.
+  """The clips of a split, sharded over the devices of a mesh.
 
   Args:
-    clips: records by index, such as `PreparedSplit`.
-    config: the `data` part of a config; `on_device` is the dtype: 'float32',
-      or 'int16' with a scale for each frame and channel, half the memory for
-      an error of at most 1 / 65534 of the largest coordinate of the frame.
-    mesh: as from `parallel.make_mesh`.
-    train: whether random choices are made.
+    clips: records by index, such as a `PreparedSplit`.
+    config: the `data` part of a config. `on_device` is the dtype: 'float32',
+      or 'int16' with one scale per frame and channel. The latter takes half
+      the memory, for an error of at most 1 / 65534 of the largest coordinate
+      in the frame.
+    mesh: from `sharding.make_mesh`.
+    train: whether to augment, and to sample frames at random.
 
   Attributes:
-    lengths: frames of each clip.
-    nbytes: that all devices of the data axis hold together.
+    lengths: (len(clips),) frames of each clip.
+    nbytes: memory used by the devices of the data axis together.
 
   Raises:
-    UserError: more than the devices have memory for.
+    UserError: the devices do not have enough memory.
   """
 
   def __init__(
@@ -57,123 +58,128 @@ class DeviceSplit:
     train: bool,
   ):
     self._transform, self._mesh = Transform(config, train=train), mesh
-    small = config.on_device == 'int16'
-    # An epoch may have a clip several times; one copy serves them all.
+    quantize = config.on_device == 'int16'
+    # An epoch may repeat a clip (`repeats`); one copy of it is enough.
     rows = getattr(clips, 'rows', range(len(clips)))
-    _, first, which = np.unique(rows, return_index=True, return_inverse=True)
-    frames, scales, labels = _read(
-      clips, first.tolist(), self._transform, small, config.threads, mesh
+    _, first, copy_of = np.unique(rows, return_index=True, return_inverse=True)
+    frames, scales, labels = _read_clips(
+      clips, first.tolist(), self._transform, quantize, config.threads, mesh
     )
     lengths = np.array([len(f) for f in frames])
     starts = np.cumsum(lengths) - lengths
-    self.lengths, self._starts = lengths[which], starts[which]
-    self._labels = np.array(labels, np.int32)[which]
-    self._frames = _spread(frames, mesh)
-    self._scales = _spread(scales, mesh) if small else None
-    held = (self._frames, self._scales)
-    self.nbytes = sum(a.nbytes for a in jax.tree.leaves(held))
-    self._make = jax.jit(
+    self.lengths, self._starts = lengths[copy_of], starts[copy_of]
+    self._labels = np.array(labels, np.int32)[copy_of]
+    self._frames = _shard_rows(frames, mesh)
+    self._scales = _shard_rows(scales, mesh) if quantize else None
+    arrays = (self._frames, self._scales)
+    self.nbytes = sum(a.nbytes for a in jax.tree.leaves(arrays))
+    self._make_batch = jax.jit(
       self._batch, out_shardings=sharding.batch_sharding(mesh)
     )
 
   def choose(
     self, clip: int, rng: np.random.Generator | None, view: int = 0
   ) -> dict[str, Any]:
-    """What the devices need to know to make one sampling of a clip.
+    """Chooses the frames and the augmentation of one view of a clip.
 
     Args:
-      clip: its index.
-      rng: as of `Transform.choose`.
-      view: likewise.
+      clip: index of the clip.
+      rng: see `Transform.choose`.
+      view: see `Transform.choose`.
 
     Returns:
-      `label`; `index` (F,) uint32 of its frames; where frames are
-      interpolated, `after` (F,) and `part` (F,) too; and what is drawn.
+      `label`; `index` (F,) uint32, the frames' places in device memory; the
+      random choices of `Transform.choose`. If frames are interpolated, also
+      `after` (F,), the next frames, and `part` (F,), their weights.
     """
     length = int(self.lengths[clip])
     choices = self._transform.choose(length, rng, view)
-    before, after, part, inside = sampling.split_times(
-      choices.pop('times'), length
-    )
+    times = choices.pop('times')
+    before, after, part, inside = sampling.split_times(times, length)
     start = self._starts[clip]
     choices = {k: np.float32(v) for k, v in choices.items()}
-    choices['index'] = np.where(inside, start + before, _NOWHERE).astype('u4')
-    # By the sampler's name, since all rows of a batch need the same arrays.
+    choices['index'] = np.where(inside, start + before, _NO_FRAME).astype('u4')
+    # Decided by the sampler, not by `part.any()`: all rows of a batch need the
+    # same arrays.
     if self._transform.interpolates:
       choices['after'] = (start + after).astype('u4')
       choices['part'] = np.float32(part)
     return {**choices, 'label': self._labels[clip]}
 
-  def batch(self, chosen: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-    """A batch over the mesh's data axis.
+  def make_batch(self, choices: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    """Builds a batch, sharded over the mesh's data axis.
 
     Args:
-      chosen: what `choose` gave for all of its rows, on every process; and
-        whatever else goes with a row.
+      choices: from `choose`, stacked over all rows of the batch and the same
+        on every process; may include `clip`.
 
     Returns:
-      `x` (N, M, F, V, C), or (N, K, M, F, V, C) of K views; and the rest.
+      `x` (N, M, F, V, C), or (N, K, M, F, V, C) with K views; `label`; `clip`
+      if given.
     """
-    everywhere = sharding.replicated(self._mesh)
-    chosen = jax.tree.map(
-      lambda a: jax.make_array_from_process_local_data(everywhere, a), chosen
+    everywhere = sharding.replicated_sharding(self._mesh)
+    choices = jax.tree.map(
+      lambda a: jax.make_array_from_process_local_data(everywhere, a), choices
     )
-    return self._make(self._frames, self._scales, chosen)
+    return self._make_batch(self._frames, self._scales, choices)
 
-  def _batch(self, frames, scales, chosen):
-    """What is compiled: gather, then change each clip for itself."""
-    kept = {k: chosen.pop(k) for k in ('label', 'clip') if k in chosen}
-    n, *views, _ = chosen['index'].shape
-    chosen = jax.tree.map(
-      lambda a: a.reshape(-1, *a.shape[1 + len(views) :]), chosen
+  def _batch(self, frames, scales, choices):
+    """Gathers the frames of each row, then transforms each row (compiled)."""
+    passed = {k: choices.pop(k) for k in ('label', 'clip') if k in choices}
+    # Views become rows, and are split off again at the end.
+    n, *views, _ = choices['index'].shape
+    choices = jax.tree.map(
+      lambda a: a.reshape(-1, *a.shape[1 + len(views) :]), choices
     )
-    clips = self._gather(frames, scales, chosen.pop('index'))
-    if 'part' in chosen:
-      part = chosen.pop('part')[:, :, None, None, None]
-      after = self._gather(frames, scales, chosen.pop('after'))
+    clips = self._gather(frames, scales, choices.pop('index'))
+    if 'part' in choices:
+      part = choices.pop('part')[:, :, None, None, None]
+      after = self._gather(frames, scales, choices.pop('after'))
       clips = clips * (1 - part) + after * part
-    x = jax.vmap(self._transform.finish)(clips.swapaxes(1, 2), chosen)
-    return {**kept, 'x': x.reshape(n, *views, *x.shape[1:])}
+    x = jax.vmap(self._transform.finish)(clips.swapaxes(1, 2), choices)
+    return {**passed, 'x': x.reshape(n, *views, *x.shape[1:])}
 
   def _gather(self, frames, scales, index):
-    """Frames (N, F, M, V, C) by index (N, F), each from where it is held."""
+    """Returns frames (N, F, M, V, C) by index (N, F), from all shards."""
 
-    def local(frames, scales, index):
-      # Below its part, an unsigned number comes out beyond the end of it.
+    def gather_from_shard(frames, scales, index):
+      # An index before this shard wraps around to a large unsigned number, so
+      # it is out of bounds and read as zeros, as is one after it.
       first = jax.lax.axis_index('data').astype(jnp.uint32) * len(frames)
-      where = index - first
-      taken = frames.at[where].get(mode='fill', fill_value=0)
+      local = index - first
+      taken = frames.at[local].get(mode='fill', fill_value=0)
       if scales is not None:
-        scale = scales.at[where].get(mode='fill', fill_value=0)
+        scale = scales.at[local].get(mode='fill', fill_value=0)
         taken = taken.astype(jnp.float32) * scale[:, :, None, None]
-      # Each device has its own frames of all rows; each gets all of its rows.
+      # Each device has its own frames of all rows. The sum over devices has
+      # all frames, and each device gets its rows of it.
       return jax.lax.psum_scatter(taken, 'data', tiled=True)
 
     return jax.shard_map(
-      local,
+      gather_from_shard,
       mesh=self._mesh,
       in_specs=(P('data'), P('data'), P()),
       out_specs=P('data'),
     )(frames, scales, index)
 
 
-def _read(clips, rows, transform, small, threads, mesh):
-  """Each clip's frames (T, M, V, C), scales (T, C) and label, in order."""
+def _read_clips(clips, rows, transform, quantize, threads, mesh):
+  """Returns each clip's frames (T, M, V, C), scales (T, C) and label."""
 
-  def read(row):
+  def read_row(row):
     record = clips[row]
     clip = np.float32(transform.standardize(record).swapaxes(0, 1))
     scale = np.zeros((len(clip), clip.shape[-1]), np.float32)
-    if small:
-      scale = np.abs(clip).max((1, 2)) / np.float32(_LARGEST)
+    if quantize:
+      scale = np.abs(clip).max((1, 2)) / np.float32(_INT16_LIMIT)
       unit = np.where(scale, scale, 1)[:, None, None]
       clip = np.rint(clip / unit).astype(np.int16)
     return clip, scale, record['label']
 
-  dataset = grain.MapDataset.source(rows).map(read)
+  dataset = grain.MapDataset.source(rows).map(read_row)
   options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=64)
-  room, held = _room(mesh), 0
-  read_all = []
+  available, nbytes = _available_bytes(mesh), 0
+  items = []
   for item in tqdm(
     dataset.to_iter_dataset(options),
     desc='To the devices',
@@ -181,33 +187,34 @@ def _read(clips, rows, transform, small, threads, mesh):
     unit=' clips',
     disable=jax.process_index() > 0,
   ):
-    read_all.append(item)
-    held += item[0].nbytes
-    if held > room:
-      needed = held / len(read_all) * len(rows)
+    items.append(item)
+    nbytes += item[0].nbytes
+    # Checked while reading, so that the host's memory does not fill up first.
+    if nbytes > available:
+      needed = nbytes / len(items) * len(rows)
       raise UserError(
-        f'about {needed / 2**30:.1f} GiB of clips do not fit into the devices,'
-        f' which have {room / 2**30:.1f} GiB; use config.data.on_device=int16,'
-        " or '' to load from the host"
+        f'config.data.on_device: expected at most {available / 2**30:.1f} GiB'
+        f' of clips, the memory of the devices, got about'
+        f" {needed / 2**30:.1f} GiB. Set it to int16, or to '' to load clips"
+        ' on the host'
       )
-  return zip(*read_all, strict=True)
+  return zip(*items, strict=True)
 
 
-def _room(mesh) -> float:
-  """Bytes that the devices of the data axis have; infinite if unknown."""
+def _available_bytes(mesh) -> float:
+  """Returns the memory of the data axis's devices; infinity if unknown."""
   stats = mesh.local_devices[0].memory_stats()
   if not stats or 'bytes_limit' not in stats:
     return float('inf')
-  return _PART * stats['bytes_limit'] * mesh.shape['data']
+  return _MEMORY_SHARE * stats['bytes_limit'] * mesh.shape['data']
 
 
-def _spread(arrays, mesh):
-  """All rows one after the other, as many on each device of the data axis."""
-  whole = np.concatenate(arrays)
-  parts = mesh.shape['data']
-  whole = np.pad(
-    whole, ((0, -len(whole) % parts), *[(0, 0)] * (whole.ndim - 1))
-  )
+def _shard_rows(arrays, mesh):
+  """Concatenates arrays, pads the rows, and shards them over the data axis."""
+  rows = np.concatenate(arrays)
+  shards = mesh.shape['data']
+  padding = ((0, -len(rows) % shards), *[(0, 0)] * (rows.ndim - 1))
+  rows = np.pad(rows, padding)
   return jax.make_array_from_callback(
-    whole.shape, sharding.batch_sharding(mesh), lambda part: whole[part]
+    rows.shape, sharding.batch_sharding(mesh), lambda shard: rows[shard]
   )

@@ -1,41 +1,41 @@
-"""Padding by repetition: the published scripts' answer to clips of all lengths.
+"""Padding by repetition, as in the published preprocessing scripts.
 
-2s-AGCN's scripts, and UNIK's after them, write every clip into an array of as
-many frames as the longest has (NTU RGB+D 300, Smarthome 4000), and fill each
-person's empty frames with that person's own movement, over and over.
+The scripts of 2s-AGCN and UNIK write every clip into an array as long as the
+dataset's longest clip (300 frames for NTU RGB+D, 4000 for Smarthome) and fill
+each person's empty frames by repeating that person's track.
 """
 
 import numpy as np
 
 
 def repeat_tracks(clip: np.ndarray, frames: int) -> np.ndarray:
-  """Each person's track, repeated to a number of frames.
+  """Repeats each person's track until it fills a number of frames.
 
-  A person who is not there in frame 0 has all frames without it taken out of
-  the track. Of any other person the empty frames at the end are taken off,
-  and those in between stay. What is left begins again where it ends. Each
-  person has a track of another length, so that persons who met no longer need
-  to meet.
+  If a person is absent in frame 0, all frames without that person are removed
+  from the track. Otherwise only the empty frames at the end are removed. The
+  rest is repeated. Since each track has its own length, persons who met in the
+  recording may no longer meet in the result.
 
-  Source: 2s-AGCN's data_gen/preprocess.py, first step. There a clip of more
+  Source: 2s-AGCN's data_gen/preprocess.py, first step. There, a clip with more
   frames is an error.
 
   Args:
-    clip: (M, T, V, C) coordinates; a frame is empty where all are 0.
-    frames: how many there are to be. Of a longer clip the first are used.
+    clip: (M, T, V, C) coordinates; a frame is empty if all are 0.
+    frames: length of the result. A longer clip is cut to its first frames.
 
   Returns:
-    (M, frames, V, C); an empty person stays empty.
+    (M, frames, V, C); an absent person stays all zeros.
   """
   clip = clip[:, :frames]
   persons, length, *_ = clip.shape
-  seen = clip.any((2, 3))
-  late = ~seen[:, 0]
+  present = clip.any((2, 3))
+  late = ~present[:, 0]
+  # A stable sort moves the present frames to the front, in their order.
   order = np.where(
-    late[:, None], np.argsort(~seen, 1, kind='stable'), np.arange(length)
+    late[:, None], np.argsort(~present, 1, kind='stable'), np.arange(length)
   )
-  last = length - seen[:, ::-1].argmax(1)
-  # One frame of an empty person is as good as all of them.
-  used = np.where(late, np.maximum(seen.sum(1), 1), last)
+  last = length - present[:, ::-1].argmax(1)
+  # An absent person repeats one empty frame, so that the modulus is not 0.
+  used = np.where(late, np.maximum(present.sum(1), 1), last)
   index = np.take_along_axis(order, np.arange(frames) % used[:, None], 1)
   return clip[np.arange(persons)[:, None], index]

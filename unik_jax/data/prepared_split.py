@@ -1,4 +1,7 @@
-"""Prepared datasets, opened as a config describes them."""
+"""Prepared datasets, opened and checked against a config.
+
+Between the builder, which wrote them, and the loader, which batches them.
+"""
 
 from collections.abc import Sequence
 
@@ -10,23 +13,24 @@ from unik_jax.errors import UserError
 
 
 class PreparedSplit:
-  """One split of a prepared dataset, as a random-access source of records.
+  """A split of a prepared dataset: records by index, read on demand.
 
   Args:
     config: the `data` part of a config.
     split: a TFDS split, such as 'train' or 'train[:50%]'.
     subjects: keep the clips of these subjects; empty for all.
-    repeats: how often an epoch has each class's clips; empty for once.
+    repeats: number of times an epoch has the clips of each class; empty for
+      once.
 
   Attributes:
-    info: the prepared dataset's, of TFDS.
+    info: the DatasetInfo of TFDS.
     class_names: in label order.
     split: as given.
-    rows: of the split, one for each clip; an epoch may have some repeatedly.
+    rows: the row in the dataset of each clip, repeated as `repeats` says.
 
   Raises:
-    UserError: not prepared, no such split, no clip left, or the data does not
-      fit the config.
+    UserError: not prepared, no such split, no clip left, or a dataset that
+      does not match the config.
   """
 
   def __init__(
@@ -42,35 +46,10 @@ class PreparedSplit:
     self.class_names = list(config.classes or names)
     if unknown := sorted(set(self.class_names) - set(names)):
       raise UserError(
-        f'dataset {config.name!r} has no classes {", ".join(unknown)}; it has:'
-        f' {", ".join(names)}'
+        f'config.data.classes: dataset {config.name!r} has no classes'
+        f' {", ".join(unknown)}; it has: {", ".join(names)}'
       )
-    stated = (config.layout, config.num_classes)
-    found = (info.metadata['layout'], len(self.class_names))
-    if stated != found:
-      raise UserError(
-        f'the config says layout {stated[0]} with {stated[1]} classes, but'
-        f' dataset {config.name!r} has layout {found[0]} with {found[1]}; set'
-        ' config.data.layout and config.data.num_classes'
-      )
-    channels = info.features['keypoints'].shape[-1]
-    if config.channels > channels:
-      raise UserError(
-        f'config.data.channels is {config.channels}, but dataset'
-        f' {config.name!r} has {channels}'
-      )
-    if 'image_size' not in info.features:
-      raise UserError(
-        f'{builder.data_path} is of an older form; remove it, and prepare the'
-        ' dataset again'
-      )
-    scored = info.metadata['confidence'] and config.channels == channels
-    if bool(config.confidence) != scored:
-      raise UserError(
-        f'config.data.confidence is {config.confidence}, but the last of the'
-        f' {config.channels} channels of {config.name!r} is'
-        f' {"" if scored else "not "}one'
-      )
+    _check_features(config, builder, len(self.class_names))
     self.split = split
     self._where = f'{builder.data_path}, split {split!r}'
     try:
@@ -80,26 +59,30 @@ class PreparedSplit:
         f'dataset {config.name!r} has no split {split!r}'
         f' ({str(error).splitlines()[0]}); it has: ' + ', '.join(info.splits)
       ) from error
+    # Maps the dataset's labels to the config's; -1 for other classes.
     self._labels = [
       self.class_names.index(n) if n in self.class_names else -1 for n in names
     ]
     self.rows = range(len(self._source))
     if subjects or config.classes or repeats:
-      self._select(subjects, repeats)
+      self._select_rows(subjects, repeats)
     if not self.rows:
-      raise UserError(f'{self._where} has no clip')
+      raise UserError(
+        f'{self._where}: expected at least one clip, got none. Choose another'
+        ' split or other subjects'
+      )
 
-  def _select(self, subjects, repeats):
-    """Keeps, or repeats, rows by what their records say."""
+  def _select_rows(self, subjects, repeats):
+    """Keeps the rows of some classes and subjects, and repeats classes."""
     records = map(self._read, range(len(self._source)))
     notes = [(record['label'], record['subject']) for record in records]
-    found = {subject for _, subject in notes}
-    if missing := sorted(set(subjects) - found, key=str):
+    known = {subject for _, subject in notes}
+    if missing := sorted(set(subjects) - known, key=str):
       raise UserError(f'{self._where} has no clip of subjects {missing}')
     if repeats and len(repeats) != len(self.class_names):
       raise UserError(
-        f'config.data.repeats has {len(repeats)} numbers for'
-        f' {len(self.class_names)} classes'
+        f'config.data.repeats: expected {len(self.class_names)} numbers, one'
+        f' per class, got {len(repeats)}'
       )
     self.rows = []
     for row, (label, subject) in enumerate(notes):
@@ -115,7 +98,7 @@ class PreparedSplit:
     return {**record, 'label': self._labels[record['label']]}
 
   def ids(self) -> list[str]:
-    """The clips' names, in their order; reads all records."""
+    """Returns the ids of all clips, in their order; reads all records."""
     return [self._read(row)['id'].decode() for row in self.rows]
 
   def _read(self, row):
@@ -123,29 +106,63 @@ class PreparedSplit:
       return self._source[row]
     except Exception as error:  # array_record's reader raises several kinds
       raise UserError(
-        f'{self._where}: clip {row} cannot be read ({error}); remove the'
+        f'{self._where}: clip {row} cannot be read ({error}). Remove the'
         ' folder and prepare the dataset again'
       ) from error
+
+
+def _check_features(config, builder, num_classes):
+  """Checks that a dataset's layout, classes and channels match the config."""
+  info = builder.info
+  expected = {'layout': info.metadata['layout'], 'num_classes': num_classes}
+  for key, value in expected.items():
+    if config[key] != value:
+      raise UserError(
+        f'config.data.{key}: expected {value}, as in dataset {config.name!r},'
+        f' got {config[key]}. Set --config.data.{key}={value}'
+      )
+  channels = info.features['keypoints'].shape[-1]
+  if config.channels > channels:
+    raise UserError(
+      f'config.data.channels: expected at most {channels}, the channels of'
+      f' dataset {config.name!r}, got {config.channels}'
+    )
+  if 'image_size' not in info.features:
+    raise UserError(
+      f'{builder.data_path}: written by an older version. Remove the folder and'
+      ' prepare the dataset again'
+    )
+  confidence = info.metadata['confidence'] and config.channels == channels
+  if bool(config.confidence) != confidence:
+    raise UserError(
+      f'config.data.confidence: expected {confidence} for'
+      f' {config.channels} of the {channels} channels of dataset'
+      f' {config.name!r}, got {config.confidence}'
+    )
 
 
 def open_dataset(
   config: ml_collections.ConfigDict,
 ) -> tfds.core.DatasetBuilder:
-  """The prepared dataset of a config's `data`; a UserError if there is none."""
+  """Opens the prepared dataset of a `data` config.
+
+  Raises:
+    UserError: not prepared.
+  """
   builder = registry.open_prepared(config.name, config.data_dir)
   if builder is None:
     raise UserError(
-      f'dataset {config.name!r} is not prepared; run: python -m'
+      f'dataset {config.name!r} is not prepared. Run: python -m'
       f' unik_jax.prepare {config.name}'
     )
   return builder
 
 
 def fill_data_config(config: ml_collections.ConfigDict) -> None:
-  """Takes from the prepared dataset what a config leaves open.
+  """Fills the open settings of a `data` config from the prepared dataset.
 
-  That is each of layout (''), num_classes, persons and channels (0); with
-  the channels goes `confidence`.
+  Open settings are an empty `layout`, and 0 for `num_classes`, `persons` and
+  `channels`. `confidence` is set together with `channels`.
 
   Args:
     config: the `data` part of a config; changed in place.
@@ -157,7 +174,7 @@ def fill_data_config(config: ml_collections.ConfigDict) -> None:
   persons, _, _, channels = info.features['keypoints'].shape
   config.layout = config.layout or info.metadata['layout']
   if not config.num_classes:
-    # By name, so that a run does not go on with data whose labels changed.
+    # By name, so that a run is not resumed with data whose labels changed.
     config.classes = config.classes or tuple(info.features['label'].names)
     config.num_classes = len(config.classes)
   config.persons = config.persons or persons

@@ -1,19 +1,23 @@
-"""The files of a dataset, lying in a folder or packed in zip archives there."""
+"""Raw dataset files, in folders and in zip archives that are not extracted.
+
+The first step of the data: `formats` parses the files that are found here.
+"""
 
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import pathlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from unik_jax.errors import UserError
 
-FETCH_AGAIN = 'extract or download it again'
-_MAX_BYTES = 1 << 30  # of a member; more is an error, or meant to do harm
+FETCH_AGAIN = 'Extract or download it again'
+_MAX_BYTES = 1 << 30  # of a member; a larger one is an error or an attack
 _LOCAL_HEADER = 30  # bytes before a member's name
 
 
@@ -23,7 +27,7 @@ class RawFile:
 
   Attributes:
     path: of the file, or of the archive.
-    member: the name within the archive; '' for a file of its own.
+    member: name within the archive; '' for a file outside archives.
   """
 
   path: str
@@ -31,24 +35,28 @@ class RawFile:
 
   @property
   def name(self) -> str:
-    """The name without its folders."""
+    """The file name without folders."""
     return os.path.basename(self.member or self.path)
 
   @property
   def stem(self) -> str:
-    """The name without its folders and suffix."""
+    """The file name without folders and suffix."""
     return os.path.splitext(self.name)[0]
 
   def __str__(self) -> str:
     return f'{self.path}: {self.member}' if self.member else self.path
 
   def read_bytes(self) -> bytes:
-    """The content; a UserError where it cannot be read."""
+    """Returns the content.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
     try:
       if self.member:
         return _read_member(self.path, self.member)
       return pathlib.Path(self.path).read_bytes()
-    except Exception as error:  # zipfile raises what a broken archive leads to
+    except Exception as error:  # zipfile raises any type for a broken archive
       raise _unreadable(self, error) from None
 
 
@@ -85,7 +93,7 @@ def _read_member(path, member):
 
 def _unreadable(where, error):
   reason = str(error) or type(error).__name__
-  return UserError(f'{where}: cannot be read ({reason}); {FETCH_AGAIN}')
+  return UserError(f'{where}: cannot be read ({reason}). {FETCH_AGAIN}')
 
 
 def find_files(
@@ -95,23 +103,24 @@ def find_files(
     [str], contextlib.AbstractContextManager
   ] = contextlib.nullcontext,
 ) -> list[RawFile]:
-  """All files with a suffix below a folder, and in the zip archives there.
+  """Finds all files with a suffix below a folder and in its zip archives.
+
+  Symbolic links are followed; a folder that several links lead to is searched
+  once. Hidden files and folders and `__MACOSX` are ignored.
 
   Args:
-    folder: searched through, links included; hidden files and folders, and
-      `__MACOSX`, are not. A folder to which several links lead is searched
-      once.
-    suffix: such as '.skeleton', or several of them.
-    on_bad: makes a context, of a path, in which that file or archive is looked
-      at, and which may keep a UserError from ending the search, as
-      `ClipBuilder.may_skip` does.
+    folder: searched recursively.
+    suffix: such as '.skeleton', or several suffixes.
+    on_bad: maps a path to a context manager. Each file or archive is checked
+      inside it, so it can keep a UserError from ending the search
+      (`ClipBuilder.may_skip` does).
 
   Returns:
-    Files in the order of their names.
+    Files sorted by file name.
 
   Raises:
-    UserError: an archive is broken, or has a member whose name leads out of
-      it; the name of an archive, or of a file with the suffix, is not UTF-8.
+    UserError: an archive is broken or has a member that leads out of it; or
+      the name of an archive, or of a file with the suffix, is not UTF-8.
   """
   files, visited = [], set()
   for root, folders, names in os.walk(
@@ -145,7 +154,7 @@ def _is_seen(name):
 
 
 def _check_utf8(path):
-  # Python stands lone surrogates in for bytes that it cannot decode.
+  # Python represents undecodable bytes as lone surrogates.
   try:
     path.encode()
   except UnicodeEncodeError:
@@ -157,7 +166,7 @@ def _members(path, suffix):
   try:
     with zipfile.ZipFile(path) as archive:
       names = archive.namelist()
-  except Exception as error:  # as in read_bytes
+  except Exception as error:  # see read_bytes
     raise _unreadable(path, error) from None
   files = []
   for name in names:
@@ -169,70 +178,88 @@ def _members(path, suffix):
 
 
 def check_member(name: str, archive: str) -> None:
-  """Refuses an archive for what one of its members is called.
+  """Checks the name of an archive's member.
 
   Raises:
     UserError: the name leads out of the archive, or is not UTF-8.
   """
-  # Nothing is ever extracted, so this would be harmless here; but such an
-  # archive is not what its name says.
+  # Harmless here, since nothing is extracted, but a sign of an attack.
   parts = pathlib.PurePosixPath(name.replace('\\', '/')).parts
   is_absolute = name.startswith(('/', '\\')) or ':' in ''.join(parts[:1])
   if '..' in parts or is_absolute:
     raise UserError(
-      f'{archive}: member {name!r} leads out of the archive; do not trust it,'
-      ' and get it again from its authors'
+      f'{archive}: member {name!r} leads out of the archive; do not trust it.'
+      ' Get it again from its authors'
     )
   _check_utf8(f'{archive}: {name}')
 
 
+def fingerprint_files(
+  folder: pathlib.Path, paths: Iterable[pathlib.Path]
+) -> str:
+  """Returns a hash of files' names, sizes and times; '' for no files.
+
+  Args:
+    folder: that the names are relative to.
+    paths: of the files, in any order.
+  """
+  if not (paths := sorted(paths)):
+    return ''
+  digest = hashlib.sha256()
+  for path in paths:
+    stat = path.stat()
+    name = os.fsencode(path.relative_to(folder))
+    digest.update(b'%s %d %d\n' % (name, stat.st_size, stat.st_mtime_ns))
+  return digest.hexdigest()
+
+
 def read_text(file: RawFile) -> str:
-  """A UTF-8 text (with or without a byte order mark).
+  """Returns a UTF-8 text, without its byte order mark.
 
   Raises:
-    UserError: cannot be read, or is not UTF-8.
+    UserError: the file cannot be read, or is not UTF-8.
   """
   return decode_text(file.read_bytes(), str(file))
 
 
 def decode_text(content: bytes, where: str) -> str:
-  """As `read_text`, of what has been read already."""
+  """Decodes content that was read already, as `read_text` does."""
   try:
     return content.decode('utf-8-sig')
   except UnicodeDecodeError as error:
     raise UserError(
-      f'{where}: byte {error.start} is not UTF-8 text; {FETCH_AGAIN}'
+      f'{where}: byte {error.start} is not UTF-8 text. {FETCH_AGAIN}'
     ) from None
 
 
 def read_json(file: RawFile, **options) -> Any:
-  """The value of a JSON file.
+  """Returns the value of a JSON file.
 
   Args:
-    file: to be read.
-    **options: of `json.loads`.
+    file: the file to read.
+    **options: passed to `json.loads`.
 
   Raises:
-    UserError: cannot be read, not UTF-8, or not JSON, with the place.
+    UserError: with the place: cannot be read, not UTF-8, or not JSON.
   """
   return parse_json(file.read_bytes(), str(file), **options)
 
 
 def parse_json(content: bytes, where: str, **options) -> Any:
-  """As `read_json`, of what has been read already."""
+  """Parses content that was read already, as `read_json` does."""
   text = decode_text(content, where)
   try:
     return json.loads(text, **options)
   except json.JSONDecodeError as error:
     raise UserError(
       f'{where}: cut short or not JSON, at line {error.lineno}, column'
-      f' {error.colno} ({error.msg}); {FETCH_AGAIN}'
+      f' {error.colno} ({error.msg}). {FETCH_AGAIN}'
     ) from None
-  except ValueError:  # as int() has it of more than 4,300
+  except ValueError:  # int() refuses more than 4,300 digits
     raise UserError(
-      f'{where}: an integer of thousands of digits; {FETCH_AGAIN}'
+      f'{where}: an integer of thousands of digits. {FETCH_AGAIN}'
     ) from None
   except RecursionError:
     raise UserError(
-      f'{where}: lists nested without end; {FETCH_AGAIN}'
+      f'{where}: lists nested without end. {FETCH_AGAIN}'
     ) from None

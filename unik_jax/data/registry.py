@@ -1,8 +1,8 @@
-"""Datasets by name: found, prepared, and opened again by their folder.
+"""Datasets by name: prepared once by their builders, then opened.
 
 A name is TFDS's: `msr_action3d`, or `synthetic_skeletons/unik_17_2d` with a
-builder config. Builders are files in the checkout's `datasets/`; what they
-have written is read without them.
+builder config. Builders are files in the checkout's `datasets/`. A prepared
+dataset is opened from its folder, without its builder.
 """
 
 import contextlib
@@ -25,27 +25,30 @@ _INFO = 'dataset_info.json'
 
 
 def default_data_dir() -> pathlib.Path:
-  """TFDS_DATA_DIR, or ~/tensorflow_datasets."""
-  place = os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets')
-  return pathlib.Path(place).expanduser()
+  """Returns TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+  folder = os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets')
+  return pathlib.Path(folder).expanduser()
 
 
 def dataset_names() -> list[str]:
-  """The datasets that this checkout has builders for."""
+  """Lists the datasets that this checkout has builders for."""
   pattern = 'datasets/*/*_dataset_builder.py'
   return sorted(path.parent.name for path in _CHECKOUT.glob(pattern))
 
 
 def get_builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
-  """The builder of a dataset, loaded from its file in the checkout.
+  """Returns a dataset's builder class, imported from the checkout.
+
+  Args:
+    name: dataset, or dataset/config.
 
   Raises:
-    UserError: no such dataset, or no checkout.
+    UserError: unknown dataset, or no checkout.
   """
   name = name.partition('/')[0]
   if not dataset_names():
     raise UserError(
-      'the dataset builders are not part of the installed package; get them'
+      'the dataset builders are not part of the installed package. Get them'
       ' with: git clone URL-of-unik_jax && cd unik_jax && pip install -e .'
     )
   if name not in dataset_names():
@@ -53,7 +56,7 @@ def get_builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
       f'unknown dataset {name!r}; known: {", ".join(dataset_names())}'
     )
   if _PACKAGE not in sys.modules:
-    # Under a name of our own: `datasets` is Hugging Face's package.
+    # Not as `datasets`, the name of Hugging Face's package.
     package = types.ModuleType(_PACKAGE)
     package.__path__ = [str(_CHECKOUT / 'datasets')]
     package.__file__ = str(_CHECKOUT / 'datasets' / '__init__.py')
@@ -71,24 +74,24 @@ def prepare_dataset(
   overwrite: bool = False,
   workers: int | None = None,
 ) -> tfds.core.DatasetBuilder:
-  """Writes a dataset, unless it is already there.
+  """Prepares a dataset, unless it is prepared already.
 
   Args:
-    name: dataset, or dataset/config; without a config, the first.
-    data_dir: where prepared datasets live; default `default_data_dir()`.
-    manual_dir: the files that you got from the dataset's authors; default
-      DATA_DIR/downloads/manual/NAME.
-    skip_bad: go on without clips that cannot be used, and list them in
-      report.json beside the dataset.
-    overwrite: write it anew; what is there stays until that is done.
-    workers: processes that read clips; default as many as there are cores.
+    name: dataset, or dataset/config (default: the first config).
+    data_dir: folder of prepared datasets (default: `default_data_dir()`).
+    manual_dir: folder of the raw files (default:
+      DATA_DIR/downloads/manual/NAME).
+    skip_bad: skip clips that cannot be used, and list them in report.json
+      beside the dataset.
+    overwrite: prepare the dataset again; the old one is kept until then.
+    workers: processes that read clips (default: one per core).
 
   Returns:
     A builder of the prepared dataset.
 
   Raises:
-    UserError: unknown name, files missing (with what to get, where, and
-      where to put it), or a file that cannot be used.
+    UserError: unknown dataset; missing files, with what to get, where to get
+      it and where to put it; or a file that cannot be used.
   """
   cls = get_builder_class(name)
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
@@ -96,79 +99,83 @@ def prepare_dataset(
   manual_dir = pathlib.Path(
     manual_dir or data_dir / 'downloads' / 'manual' / base
   ).expanduser()
-  ready = not cls.MANUAL_DOWNLOAD_INSTRUCTIONS or (
+  has_files = not cls.MANUAL_DOWNLOAD_INSTRUCTIONS or (
     manual_dir.is_dir() and any(manual_dir.iterdir())
   )
-  # By its path first, since `configure` may take long.
-  written = data_dir / _full_name(cls, name) / str(cls.VERSION)
-  if not overwrite and (builder := _reopen(cls, written, manual_dir)):
+  # Looked up by its path first, since `configure` can take long.
+  folder = data_dir / _full_name(cls, name) / str(cls.VERSION)
+  if not overwrite and (builder := _reopen(cls, folder, manual_dir)):
     return builder
   config = None
-  if ready or not cls.configs_from_files:
+  if has_files or not cls.configs_from_files:
     config = cls.configure(config_name, manual_dir)
-  if not ready:
+  if not has_files:
     raise UserError(
       f'dataset {name!r} is not prepared, and its files are not in'
       f' {manual_dir}.\n{cls.MANUAL_DOWNLOAD_INSTRUCTIONS}\nThen run:\n'
       f'  python -m unik_jax.prepare {name} --manual_dir={manual_dir}'
       f' --data_dir={data_dir}'
     )
-  # Only now is a name known that the files have given.
+  # Again, since `configure` may have taken the config's name from the files.
   full_name = f'{base}/{config.name}' if config else base
-  written = data_dir / full_name / str(cls.VERSION)
-  with _lock(written.parent):
-    # Another process may have made it meanwhile.
-    if not overwrite and (builder := _reopen(cls, written, manual_dir)):
+  folder = data_dir / full_name / str(cls.VERSION)
+  with _lock(folder.parent):
+    # Another process may have prepared it while this one waited.
+    if not overwrite and (builder := _reopen(cls, folder, manual_dir)):
       return builder
-    _write(cls, config, written, manual_dir, skip_bad, workers)
-  return tfds.builder_from_directory(written)
+    _write(cls, config, folder, manual_dir, skip_bad, workers)
+  return tfds.builder_from_directory(folder)
 
 
-def _reopen(cls, path, manual_dir):
-  """The dataset in a folder, if there is one, and it is still of the files."""
-  if not (path / _INFO).exists():
+def _reopen(cls, folder, manual_dir):
+  """Opens a prepared dataset; returns None if there is none in the folder.
+
+  Raises:
+    UserError: the raw files have changed since.
+  """
+  if not (folder / _INFO).exists():
     return None
-  builder = tfds.builder_from_directory(path)
+  builder = tfds.builder_from_directory(folder)
   if cls.configs_from_files and manual_dir.is_dir():
-    now = cls.fingerprint(path.parent.name, manual_dir)
-    if now and builder.info.metadata.get('fingerprint') != now:
+    fingerprint = cls.fingerprint(folder.parent.name, manual_dir)
+    if fingerprint and builder.info.metadata.get('fingerprint') != fingerprint:
       raise UserError(
-        f'{path} was prepared from other files, or they have changed since;'
-        ' prepare it anew with python -m unik_jax.prepare --overwrite, or under'
-        ' another name'
+        f'{folder}: prepared from other files, or the files have changed'
+        ' since. Prepare it again with python -m unik_jax.prepare --overwrite,'
+        ' or under another name'
       )
   return builder
 
 
-def _write(cls, config, written, manual_dir, skip_bad, workers):
-  """Makes the folder `written`, replacing what is there when all is done."""
-  part = written.parent / '.incomplete'
+def _write(cls, config, folder, manual_dir, skip_bad, workers):
+  """Prepares a dataset beside `folder`, and replaces `folder` at the end."""
+  part = folder.parent / '.incomplete'
   if part.exists():
-    shutil.rmtree(part)  # of a preparation that was killed
+    shutil.rmtree(part)  # of a process that was killed
   builder = cls(data_dir=part, config=config, file_format='array_record')
   builder.skip_bad, builder.workers = skip_bad, workers
   if cls.configs_from_files:
-    print_of = cls.fingerprint(config.name, manual_dir)
-    builder.info.metadata['fingerprint'] = print_of
+    fingerprint = cls.fingerprint(config.name, manual_dir)
+    builder.info.metadata['fingerprint'] = fingerprint
   try:
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir))
     )
-    if written.exists():
-      shutil.rmtree(written)
-    pathlib.Path(builder.data_path).rename(written)
+    if folder.exists():
+      shutil.rmtree(folder)
+    pathlib.Path(builder.data_path).rename(folder)
   finally:
     shutil.rmtree(part, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _lock(folder):
-  """Lets one process at a time write below a folder."""
+  """Holds a lock, so that one process at a time writes below a folder."""
   try:
     folder.mkdir(parents=True, exist_ok=True)
     file = open(folder / '.lock', 'w')  # noqa: SIM115
   except OSError as error:
-    raise UserError(f'{folder} cannot be written to: {error}') from error
+    raise UserError(f'{folder}: cannot be written to ({error})') from error
   with file:
     fcntl.flock(file, fcntl.LOCK_EX)
     yield
@@ -177,9 +184,20 @@ def _lock(folder):
 def open_prepared(
   name: str, data_dir: str | os.PathLike | None = None
 ) -> tfds.core.DatasetBuilder | None:
-  """The newest prepared version of a dataset, or None if there is none.
+  """Opens the newest prepared version of a dataset.
 
-  A joint layout of the user's own, kept with the dataset, becomes known.
+  Registers the joint layout that is stored with the dataset, if it is not a
+  built-in one.
+
+  Args:
+    name: dataset, or dataset/config.
+    data_dir: folder of prepared datasets (default: `default_data_dir()`).
+
+  Returns:
+    The builder, or None if no version is prepared.
+
+  Raises:
+    UserError: the dataset's folder is damaged.
   """
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()
   if name in dataset_names():
@@ -190,9 +208,9 @@ def open_prepared(
   try:
     builder = tfds.builder_from_directory(newest)
     layout = builder.info.metadata.get('joint_layout')
-  except Exception as error:  # a parser's, for a file that is cut short
+  except Exception as error:  # any parser's, if a file is cut short
     raise UserError(
-      f'{newest}: cannot be opened ({error}); remove the folder and prepare'
+      f'{newest}: cannot be opened ({error}). Remove the folder and prepare'
       ' the dataset again'
     ) from error
   if layout:
@@ -201,14 +219,14 @@ def open_prepared(
 
 
 def _full_name(cls, name):
-  """Dataset/config, with the default config where none is named."""
+  """Returns dataset/config, with the default config if none is named."""
   if '/' in name or not cls.BUILDER_CONFIGS:
     return name
   return f'{name}/{cls.BUILDER_CONFIGS[0].name}'
 
 
 def _newest(folder):
-  """The newest version below a dataset's (config's) folder, or None."""
+  """Returns the folder of the newest version, or None."""
   versions = [
     path.parent
     for path in folder.glob(f'*/{_INFO}')

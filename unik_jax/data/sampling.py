@@ -1,9 +1,9 @@
-"""From a clip of any length to a fixed number of frames.
+"""Frame samplers: a clip of any length to a fixed number of frames.
 
-A sampler takes the length T of a clip, the number of frames F, and a random
-generator, or None at test time. It returns (F,) times in frames of the clip,
-from 0; a whole number is a frame, what lies before the first frame or after
-the last is zeros. `take_frames` makes the frames.
+A sampler takes the clip's length T, the number of frames F and a random
+generator (None at test time). It returns (F,) times in [0, T - 1]; a fraction
+lies between two frames. Times outside this range stand for frames of zeros.
+`take_frames` turns times into frames.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,11 @@ Sampler = Callable[[int, int, np.random.Generator | None], np.ndarray]
 def crop(
   length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
-  """A run of frames; a shorter clip is padded with zeros.
+  """Takes F consecutive frames; pads a shorter clip with zeros.
 
-  With `rng` the run, or the clip's place within the zeros, starts anywhere
-  (the official `random_choose`); without, both start at the first frame.
+  With `rng`, the window's start is random, and so is a shorter clip's place
+  between the zeros (the official `random_choose`). Without, both start at the
+  clip's first frame.
   """
   spare = length - frames
   start = 0 if rng is None else int(rng.integers(abs(spare) + 1))
@@ -31,7 +32,7 @@ def crop(
 def repeat(
   length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
-  """A run of frames as in `crop`; a shorter clip starts over until full."""
+  """Takes F consecutive frames, as `crop`; repeats a shorter clip."""
   if length >= frames:
     return crop(length, frames, rng)
   return np.arange(frames) % length
@@ -40,7 +41,7 @@ def repeat(
 def linear(
   length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
-  """The whole clip, resampled in time by linear interpolation."""
+  """Resamples the whole clip to F frames by linear interpolation in time."""
   del rng
   return np.linspace(0, length - 1, frames)
 
@@ -48,9 +49,9 @@ def linear(
 def uniform(
   length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
-  """One frame from each of F equal stretches of the clip.
+  """Takes one frame from each of F equal segments of the clip.
 
-  With `rng` a random frame of the stretch, without its middle one. A clip
+  With `rng` a random frame of each segment, without it the middle one. A clip
   shorter than F repeats frames.
   """
   inside = np.full(frames, 0.5) if rng is None else rng.random(frames)
@@ -69,21 +70,33 @@ SAMPLERS: dict[str, Sampler] = {
 def split_times(
   times: np.ndarray, length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-  """Times as what is to be taken of a clip of `length` frames.
+  """Splits times into frame indices and interpolation weights.
+
+  Args:
+    times: (F,) from a sampler.
+    length: number of frames of the clip.
 
   Returns:
-    Each (F,): the frame before each time and the one after it, the part of the
-    way between them, and whether the time is within the clip. Where it is not,
-    the frames are any.
+    Four arrays (F,): the index of the frame before each time, the index of the
+    frame after it, the weight of the latter in [0, 1), and whether the time is
+    inside the clip. Indices of times outside are undefined.
   """
-  whole = np.floor(times).astype(int)
-  before = whole.clip(0, length - 1)
+  floor = np.floor(times).astype(int)
+  before = floor.clip(0, length - 1)
   after = np.minimum(before + 1, length - 1)
-  return before, after, times - whole, (times >= 0) & (times <= length - 1)
+  return before, after, times - floor, (times >= 0) & (times <= length - 1)
 
 
 def take_frames(clip: np.ndarray, times: np.ndarray) -> np.ndarray:
-  """The frames (M, F, V, C) of a clip (M, T, V, C) at some times."""
+  """Returns the frames of a clip at some times.
+
+  Args:
+    clip: (M, T, V, C).
+    times: (F,) from a sampler.
+
+  Returns:
+    (M, F, V, C), interpolated between two frames; zeros outside the clip.
+  """
   before, after, part, inside = split_times(times, clip.shape[1])
   taken = clip[:, before]
   if part.any():
@@ -95,19 +108,20 @@ def take_frames(clip: np.ndarray, times: np.ndarray) -> np.ndarray:
 def crop_window(
   length: int, frames: int, index: int, count: int
 ) -> tuple[int, int]:
-  """One of some evenly spaced runs of frames, for `crop` and `repeat` to test.
+  """Returns one of `count` evenly spaced windows of a test clip.
 
-  The first begins with the clip, and the last ends with it. A clip that is not
-  longer than that stays as it is, each time.
+  The first window starts at the clip's first frame, the last one ends at its
+  last frame. If the clip is not longer than a window, or `count` is 1, every
+  window is the whole clip.
 
   Args:
-    length: of the clip.
-    frames: of a run.
-    index: of the run.
-    count: of the runs; where it is 1, the clip stays as it is.
+    length: of the clip, in frames.
+    frames: of a window.
+    index: of the window, from 0.
+    count: number of windows.
 
   Returns:
-    Its first frame, and how many it has.
+    The window's first frame, and its number of frames.
   """
   if count == 1:
     return 0, length
@@ -116,7 +130,7 @@ def crop_window(
 
 
 def round_length(length: int) -> int:
-  """A clip's length, rounded up to 2^k or 3 * 2^k: few shapes to compile."""
+  """Rounds a clip's length up to 2^k or 3 * 2^k, to compile few shapes."""
   power = 1 << (length - 1).bit_length()
   three = power // 4 * 3
   return three if length <= three else power
@@ -125,38 +139,46 @@ def round_length(length: int) -> int:
 def check_views(
   sampling: str, test_clips: int, test_crops: int, test_frames: int = 0
 ) -> None:
-  """Raises a UserError where a clip cannot be tested several times like that.
+  """Checks that the settings for several views of a test clip fit together.
 
   Args:
     sampling: name of a sampler.
-    test_clips: random samplings of a clip.
-    test_crops: windows of a clip.
-    test_frames: of each; -1 for whole clips.
+    test_clips: number of random samplings of a clip.
+    test_crops: number of windows of a clip.
+    test_frames: frames of each view; -1 for whole clips.
+
+  Raises:
+    UserError: the settings exclude each other.
   """
   if test_crops == 1:
     return
+  where = f'config.data.test_crops is {test_crops}'
   if test_frames < 0:
     raise UserError(
-      f'config.data.test_crops is {test_crops}, but test_frames is'
-      f' {test_frames}, which takes whole clips; leave one of them out'
+      f'{where}: expected test_frames of 0 or more, got {test_frames} (whole'
+      ' clips). Set only one of the two'
     )
   if sampling not in ('crop', 'repeat'):
     raise UserError(
-      f'config.data.test_crops is {test_crops}, but sampling {sampling!r} takes'
-      ' the whole clip; use --config.data.test_clips with uniform, or sampling'
-      ' crop or repeat'
+      f'{where}: expected sampling crop or repeat, got {sampling!r}, which'
+      ' takes the whole clip. With uniform, use --config.data.test_clips'
     )
   if test_clips > 1:
     raise UserError(
-      f'config.data.test_crops is {test_crops} and test_clips is {test_clips};'
-      ' leave one of them at 1'
+      f'{where}: expected test_clips of 1, got {test_clips}. Leave one of the'
+      ' two at 1'
     )
 
 
 def get_sampler(name: str) -> Sampler:
-  """The sampler of that name; a UserError names the known ones."""
+  """Returns the sampler with this name.
+
+  Raises:
+    UserError: unknown name.
+  """
   if name not in SAMPLERS:
     raise UserError(
-      f'data.sampling is {name!r}; use one of {", ".join(SAMPLERS)}'
+      f'config.data.sampling: expected one of {", ".join(SAMPLERS)}, got'
+      f' {name!r}'
     )
   return SAMPLERS[name]

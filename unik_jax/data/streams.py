@@ -1,6 +1,6 @@
-"""The four streams of skeleton data, each made from joints (M, T, V, C).
+"""The four streams of skeleton data, each derived from joints (M, T, V, C).
 
-Arrays may be numpy's or JAX's; a stream is of the same kind.
+Functions take numpy or JAX arrays and return the same kind.
 """
 
 from collections.abc import Callable
@@ -15,21 +15,21 @@ Array = Any
 
 
 def joint(joints: Array, layout: Layout) -> Array:
-  """The coordinates themselves."""
+  """Returns the coordinates unchanged."""
   del layout
   return joints
 
 
 def bone(joints: Array, layout: Layout) -> Array:
-  """Each joint minus its parent (Sec. 3.1).
+  """Returns each joint minus its parent joint (UNIK, Sec. 3.1).
 
   Args:
     joints: (M, T, V, C).
-    layout: its bones are (child, parent).
+    layout: gives each joint's parent.
 
   Returns:
-    (M, T, V, C); a bone stands at its child's place. At the root's there are
-    zeros, or its coordinates where the layout says so.
+    (M, T, V, C), each bone at the index of its child joint. The root's entry is
+    zero, or its coordinates if `layout.root_keeps_position`.
   """
   bones = joints - joints[:, :, np.array(layout.parents)]
   if not layout.root_keeps_position:
@@ -40,18 +40,18 @@ def bone(joints: Array, layout: Layout) -> Array:
 
 
 def motion(x: Array) -> Array:
-  """x[t + 1] - x[t] along the frames of (M, T, V, C); zeros in the last."""
+  """Returns x[:, t + 1] - x[:, t] of (M, T, V, C); zeros in the last frame."""
   return x.__array_namespace__().diff(x, axis=1, append=x[:, -1:])
 
 
 def joint_motion(joints: Array, layout: Layout) -> Array:
-  """The motion of the joints."""
+  """Returns the motion of the joints."""
   del layout
   return motion(joints)
 
 
 def bone_motion(joints: Array, layout: Layout) -> Array:
-  """The motion of the bones."""
+  """Returns the motion of the bones."""
   return motion(bone(joints, layout))
 
 
@@ -64,7 +64,13 @@ STREAMS: dict[str, Callable[[Array, Layout], Array]] = {
 
 
 def get_stream(name: str) -> Callable[[Array, Layout], Array]:
-  """The stream of that name; a UserError names the known ones."""
+  """Returns the function that derives a stream.
+
+  Raises:
+    UserError: unknown name.
+  """
   if name not in STREAMS:
-    raise UserError(f'data.stream is {name!r}; use one of {", ".join(STREAMS)}')
+    raise UserError(
+      f'config.data.stream: expected one of {", ".join(STREAMS)}, got {name!r}'
+    )
   return STREAMS[name]

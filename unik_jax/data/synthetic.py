@@ -1,4 +1,4 @@
-"""Synthetic people on camera: performances, viewpoints and sensors.
+"""Synthetic clips: performances, cameras and tracking errors.
 
 A clip is made in four steps: joint angles over time (`perform_action`), joint
 positions (`forward_kinematics`), the camera's view (`to_camera`,
@@ -6,7 +6,7 @@ positions (`forward_kinematics`), the camera's view (`to_camera`,
 `generate_clip` knows the joint layout, so one clip shows the same motion in
 every layout.
 
-Camera axes, as of the Kinect: x to the sensor's left, y up, z away from it, in
+Camera axes, as the Kinect's: x to the sensor's left, y up, z away from it, in
 metres. World axes: see `synthetic_body`.
 """
 
@@ -31,19 +31,20 @@ from unik_jax.data.synthetic_body import (
 from unik_jax.skeletons.layouts import get_layout
 
 LABELS = tuple(actions.ACTIONS)
-FRAMES = (32, 80)  # the shortest and the longest clip
+FRAMES = (32, 80)  # of the shortest and the longest clip
 FRAME_RATE = 20.0
-FOCAL = 1.43  # in half image widths: a horizontal field of view of 70 degrees
+FOCAL = 1.43  # half image widths: a horizontal field of view of 70 degrees
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-  """Who acts in a split, and from where they are seen.
+  """The subjects and the viewpoints of a split.
 
   Attributes:
-    subjects: ids, in no other split.
-    views: which of each five neighbouring slices of the yaw range, `SLICE`
-      degrees wide, cameras stand in; in no other split.
+    subjects: ids; disjoint between splits.
+    views: the yaw range is cut into slices of `SLICE` degrees, numbered 0 to 4
+      over and over. Cameras stand in slices with these numbers; disjoint
+      between splits.
   """
 
   subjects: range
@@ -55,11 +56,11 @@ SPLITS = {
   'validation': Split(range(40, 48), (2,)),
   'test': Split(range(48, 60), (4,)),
 }
-EPISODES = 2  # how often each subject performs each action
+EPISODES = 2  # performances of each action by each subject
 YAW = 70.0  # cameras stand within this angle of the performer's front
 SLICE = 7.0
 
-# What the layouts call our joints, where they do not use our names.
+# Names of the body's joints in layouts that name them differently.
 _KINECT_1 = {
   'hip_center': 'spine_base',
   'spine': 'spine_mid',
@@ -69,7 +70,7 @@ _ALIASES = {
   'ntu_25': {},
   'kinect_20': _KINECT_1,
   'msr_20': _KINECT_1,
-  # The neck between the shoulders, as LCR-Net's joints have it.
+  # LCR-Net's neck is the middle of the shoulders.
   'unik_17': {
     'mid_hip': 'spine_base',
     'chest': 'spine_mid',
@@ -77,8 +78,8 @@ _ALIASES = {
   },
 }
 
-# What a tracker loses: one of these joints with all that hangs on it, so now
-# and then a whole limb. It holds on to the trunk, as trackers mostly do.
+# A tracker loses one of these joints and its descendants, sometimes a whole
+# limb. It does not lose the trunk, as most trackers do not.
 _LOSABLE = (
   'head',
   *(joint for joint in JOINTS if joint.startswith(('left_', 'right_'))),
@@ -88,17 +89,17 @@ _LOSABLE = (
 def perform_action(
   action: str, subject: Subject, frames: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-  """Joint angles of one performance.
+  """Returns the joint angles of one performance.
 
   Args:
     action: a name in `LABELS`.
-    subject: who performs.
+    subject: the performer.
     frames: T.
-    rng: chooses side, posture, timing, amplitude and sway.
+    rng: draws side, posture, timing, amplitude and sway.
 
   Returns:
-    For each name in `synthetic_actions.ANGLES`, (T,) degrees; 'root.lift' is
-    in body heights.
+    (T,) degrees for each name in `synthetic_actions.ANGLES`; 'root.lift' is in
+    body heights.
   """
   entry = actions.ACTIONS[action]
   keys = actions.performed_keys(entry, rng)
@@ -108,7 +109,7 @@ def perform_action(
   time = np.linspace(0, 1, frames)
   start, end, first = rng.uniform(0, 0.18), rng.uniform(0.78, 1), rng.random()
   pace = subject.speed * np.exp(rng.normal(0, 0.1))
-  haste = rng.uniform(-0.12, 0.12)  # quicker in one half than in the other
+  haste = rng.uniform(-0.12, 0.12)  # > 0: faster in the first half
   if entry.seconds is None:
     phase = np.clip((time - start) / (end - start), 0, 1)
     phase = phase + haste * np.sin(np.pi * phase)
@@ -130,7 +131,7 @@ def perform_action(
     if name != 'root.lift':
       drift = np.sin(np.pi * (2 * time * (1 + abs(beat)) + beat))
       angles[name] += subject.habit[name] + 4 * offset + 2 * sway * drift
-  # Neither joint bends backwards, and no foot is below the floor.
+  # Elbows and knees do not bend backwards, and no foot is below the floor.
   for name in angles:
     if name.endswith(('elbow', 'knee', 'lift')):
       angles[name] = np.maximum(angles[name], 0)
@@ -140,14 +141,14 @@ def perform_action(
 def to_camera(
   points: np.ndarray, yaw: float, pitch: float, place: np.ndarray
 ) -> np.ndarray:
-  """World to camera axes.
+  """Converts world axes to camera axes.
 
   Args:
     points: (..., 3) metres in world axes.
-    yaw: of the camera around the performer, degrees; 0 sees the front,
-      positive the left side.
-    pitch: by which the camera looks down, degrees.
-    place: (3,) where the world's origin is in camera axes, metres.
+    yaw: the camera's angle around the performer, degrees; 0 sees the front,
+      a positive angle the left side.
+    pitch: the camera's angle downwards, degrees.
+    place: (3,) the world's origin in camera axes, metres.
 
   Returns:
     (..., 3) metres in camera axes.
@@ -159,10 +160,14 @@ def to_camera(
 
 
 def project_points(points: np.ndarray) -> np.ndarray:
-  """The image of (..., 3) points in camera axes, as (..., 2).
+  """Projects points into the image with a pinhole camera.
 
-  Pinhole projection; x to the right from -1 to 1 across the image's width, y
-  downwards in the same unit.
+  Args:
+    points: (..., 3) in camera axes.
+
+  Returns:
+    (..., 2): x to the right, from -1 to 1 across the image's width; y
+    downwards in the same unit.
   """
   return -FOCAL * points[..., :2] / points[..., 2:]
 
@@ -170,7 +175,15 @@ def project_points(points: np.ndarray) -> np.ndarray:
 def _track(
   points: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-  """A tracker's errors: (T, J, 3) noisy points, (T, J) whether it has them."""
+  """Adds a tracker's errors.
+
+  Args:
+    points: (T, J, 3) metres.
+    rng: draws bias, jitter and lost joints.
+
+  Returns:
+    (T, J, 3) noisy points, and (T, J) whether the tracker has the joint.
+  """
   frames, joints, _ = points.shape
   bias = rng.normal(0, 0.01, (joints, 3))
   jitter = rng.normal(0, rng.uniform(0.005, 0.016), points.shape)
@@ -196,17 +209,17 @@ def generate_clip(
   yaw: float = 0.0,
   noise: bool = True,
 ) -> np.ndarray:
-  """One person performing one action, as a sensor records it.
+  """Generates a clip of one person performing one action.
 
   Args:
     action: a name in `LABELS`.
-    subject: who performs it.
-    rng: everything else that varies; the same state gives the same
-      performance and camera whatever the layout, channels, yaw or noise.
+    subject: the performer.
+    rng: draws everything else. The same state gives the same performance and
+      camera for every layout, channels, yaw and noise.
     layout: 'unik_17', 'ntu_25', 'msr_20' or 'kinect_20'.
     channels: 3 for metres in camera axes, 2 for their projection.
     yaw: of the camera, degrees; see `to_camera`.
-    noise: whether the tracker errs and loses joints (all zeros).
+    noise: whether to add tracking errors and missing joints (all zeros).
 
   Returns:
     (1, T, V, channels) float32, T within `FRAMES`.
@@ -225,13 +238,13 @@ def generate_clip(
   if channels == 2:
     points = project_points(points)
   points = np.where(seen[..., None], points, 0)
-  own = _ALIASES[layout]
-  order = [JOINTS.index(own.get(j, j)) for j in get_layout(layout).joints]
+  alias = _ALIASES[layout]
+  order = [JOINTS.index(alias.get(j, j)) for j in get_layout(layout).joints]
   return points[None, :, order].astype(np.float32)
 
 
 def draw_yaw(split: str, rng: np.random.Generator) -> float:
-  """A camera yaw in degrees out of the split's own slices of the range."""
+  """Draws a camera yaw in degrees from the slices of a split."""
   slices = [
     k for k in range(round(2 * YAW / SLICE)) if k % 5 in SPLITS[split].views
   ]
@@ -239,7 +252,7 @@ def draw_yaw(split: str, rng: np.random.Generator) -> float:
 
 
 class Episode(NamedTuple):
-  """One performance: which split and subject, which action, which time."""
+  """One performance: its split, subject, action (label) and number."""
 
   split: str
   subject: int
@@ -251,7 +264,7 @@ class Episode(NamedTuple):
 
 
 def list_episodes() -> Iterator[ClipFile]:
-  """All performances of all splits."""
+  """Yields all performances of all splits."""
   for split, part in SPLITS.items():
     for episode in itertools.product(
       [split], part.subjects, range(len(LABELS)), range(EPISODES)
@@ -267,15 +280,15 @@ def list_episodes() -> Iterator[ClipFile]:
 
 
 def read_episode(episode: Episode, *, layout: str, channels: int) -> np.ndarray:
-  """The clip of a performance.
+  """Generates the clip of a performance; the same one every time.
 
   Args:
-    episode: as `list_episodes` has it; the clip follows from it alone.
-    layout: as for `generate_clip`.
-    channels: as for `generate_clip`.
+    episode: from `list_episodes`.
+    layout: see `generate_clip`.
+    channels: see `generate_clip`.
 
   Returns:
-    As `generate_clip`.
+    (1, T, V, channels) float32.
   """
   split, subject, label, number = episode
   rng = np.random.default_rng((SEED, 1, subject, label, number))

@@ -1,22 +1,22 @@
-"""What the synthetic people do: a table from action to joint angles.
+"""Actions of the synthetic people: a table of joint angles.
 
-An action gives, for each angle that it moves, a few keys evenly spaced over
-one repetition (the first follows the last again) or, for an action done once,
-over its whole course. A number alone is held. Angles that an action does not
-name are the performer's own business: see `POSTURES`.
+An action gives a few keys for each angle that it moves. The keys are evenly
+spaced over one repetition (then the first key follows the last) or, for an
+action that is done once, over the whole clip. A single number is constant. The
+other angles come from a random posture, see `POSTURES`.
 
 Angles are in degrees, zero when standing with the arms down:
 
-  arm  raise: of the upper arm away from straight down; plane: in which
-       direction, 0 forwards, 90 out to the side; twist: about its own axis,
+  arm  raise: of the upper arm from straight down; plane: the direction of the
+       raise, 0 forwards, 90 to the side; twist: about the arm's own axis,
        positive outwards; elbow: flexion; shrug: of the collar bone, upwards.
   leg  raise, plane, twist: as for the arm; knee: flexion.
   spine  bend: forwards; lean: to the left; turn: to the left.
-  head  likewise, on top of the spine.
+  head  bend, lean, turn: relative to the spine.
   root  lift: of the lowest foot above the floor, in body heights.
 
-'arms' and 'legs' stand for both sides. What has a side is written for a
-right-hander; `mirror_keys` gives the left-hander's version.
+'arms' and 'legs' stand for both sides. Angles of one side are a right-hander's;
+`mirror_keys` returns a left-hander's.
 """
 
 import dataclasses
@@ -41,18 +41,18 @@ ANGLES = tuple(f'{part}.{a}' for part, names in _PARTS.items() for a in names)
 
 @dataclasses.dataclass(frozen=True)
 class Action:
-  """One row of the table.
+  """One action of the table.
 
   Attributes:
-    seconds: a repetition's usual duration; None for an action done once.
-    keys: from the name of an angle to its keys.
+    seconds: duration of a repetition; None for an action that is done once.
+    keys: maps the name of an angle to its keys.
   """
 
   seconds: float | None
   keys: dict[str, float | tuple[float, ...]]
 
   def reversed(self) -> 'Action':
-    """The same motion with time running backwards."""
+    """Returns the same motion backwards in time."""
     keys = {
       name: keys[::-1] if isinstance(keys, tuple) else keys
       for name, keys in self.keys.items()
@@ -77,8 +77,8 @@ _PUT_ON_HAT = Action(
     'arms.elbow': (85, 90, 85, 125, 125, 60, 15),
   },
 )
-# The shoulder lets an arm pass close in front of the body and only wide
-# behind it, so that a circle's direction shows from the front as well.
+# A shoulder lets the arm pass close in front of the body, but only wide behind
+# it. So the direction of a circle can be seen from the front too.
 _BACKWARD_ARM_CIRCLES = Action(
   1.3,
   {
@@ -248,8 +248,8 @@ ACTIONS = types.MappingProxyType(
   }
 )
 
-# How people hold the limbs that an action leaves alone. A limb of which the
-# action names any angle keeps none of these.
+# Postures of the limbs that an action does not move. A limb with any angle in
+# the action's keys takes none of these.
 POSTURES = {
   'arm': (
     {'raise': 8, 'plane': 60, 'elbow': 15},  # hanging
@@ -271,14 +271,14 @@ POSTURES = {
 def performed_keys(
   action: Action, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-  """Keys for every angle: the action's own, the rest from random postures.
+  """Returns keys for every angle, from the action or from random postures.
 
   Args:
     action: a row of the table.
-    rng: chooses a posture for each arm and for both legs.
+    rng: draws a posture for each arm, and one for both legs.
 
   Returns:
-    For each name in `ANGLES`, (K,) float64 keys in degrees.
+    (K,) float64 keys in degrees for each name in `ANGLES`.
   """
   own = {}
   for name, keys in action.keys.items():
@@ -301,7 +301,7 @@ def performed_keys(
 
 
 def mirror_keys(keys: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """The same performance by a left-hander: sides swapped."""
+  """Swaps the sides: returns the keys of the mirrored performance."""
   swap = {'left': 'right', 'right': 'left'}
   mirrored = {}
   for name, value in keys.items():
@@ -316,12 +316,12 @@ def mirror_keys(keys: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def interpolate_keys(
   keys: np.ndarray, phase: np.ndarray, cyclic: bool
 ) -> np.ndarray:
-  """A smooth (Catmull-Rom) curve through keys.
+  """Interpolates keys with a Catmull-Rom spline.
 
   Args:
     keys: (K,) values.
-    phase: (T,) place on the curve: in repetitions if cyclic, else the part of
-      the way from the first key (0) to the last (1).
+    phase: (T,) places on the curve. If cyclic, in repetitions; else from the
+      first key (0) to the last (1).
     cyclic: whether the first key follows the last.
 
   Returns:

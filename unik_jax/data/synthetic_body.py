@@ -1,7 +1,7 @@
-"""The synthetic people's bodies: bones, proportions, forward kinematics.
+"""Bodies of the synthetic people: bones, proportions, forward kinematics.
 
-World axes, right-handed: x to the performer's left, y up, z forwards; the
-floor is y = 0.
+World axes (right-handed): x to the performer's left, y up, z forwards; the
+floor is at y = 0.
 """
 
 import dataclasses
@@ -10,10 +10,11 @@ import numpy as np
 
 from unik_jax.data.synthetic_actions import ANGLES
 
-SEED = 2106  # then 0 and a subject, or 1 and a subject's clip
+SEED = 2106  # followed by (0, subject) for a body, (1, ...) for a clip
 
-# joint: (parent, the segment it is fixed to, place in that segment's axes in
-# body heights). Left side only; the right one is its mirror image.
+# joint: (parent, segment, place). A joint is fixed to a segment; its place
+# relative to the parent is in the segment's axes, in body heights. The right
+# side is the mirror image of the left.
 _BODY = {
   'spine_base': (None, 'root', (0, 0, 0)),
   'spine_mid': ('spine_base', 'waist', (0, 0.14, 0)),
@@ -35,7 +36,7 @@ _BODY = {
 
 
 def _skeleton():
-  """`_BODY` with its right side, parents before children."""
+  """Returns `_BODY` with its right side, parents before children."""
   body = {}
   for joint, (parent, segment, place) in _BODY.items():
     body[joint] = (parent, segment, np.array(place, np.float64))
@@ -54,15 +55,15 @@ JOINTS = tuple(SKELETON)
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-  """A body and a manner of moving.
+  """A person: proportions and style of motion.
 
   Attributes:
-    bones: joint to its (3,) place in its segment's axes, metres.
-    height: in metres.
-    speed: repetitions relative to the usual pace.
-    gain: amplitude of motion relative to the usual one.
-    habit: angle name to the degrees by which this person is always off.
-    left_handed: how probable it is that an action is done with the left.
+    bones: maps each joint to its (3,) place in its segment's axes, metres.
+    height: metres.
+    speed: factor on the pace of repetitions.
+    gain: factor on the amplitude of motion.
+    habit: maps each angle to a constant offset in degrees.
+    left_handed: probability of doing an action with the left.
   """
 
   bones: dict[str, np.ndarray]
@@ -74,10 +75,10 @@ class Subject:
 
 
 def make_subject(subject: int) -> Subject:
-  """The person with that id; always the same one."""
+  """Returns the person with an id; the same one every time."""
   rng = np.random.default_rng((SEED, 0, subject))
   height = rng.uniform(1.5, 1.95)
-  # Trunk, arms, legs and widths vary on their own; both sides are alike.
+  # Trunk, arms, legs and widths vary independently; both sides are the same.
   build = {
     group: rng.normal(1, 0.05) for group in ('trunk', 'arm', 'leg', 'width')
   }
@@ -101,7 +102,7 @@ def make_subject(subject: int) -> Subject:
 
 
 def axis_rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
-  """(T, 3, 3) rotations about axis 0, 1 or 2 by (T,) degrees."""
+  """Returns rotations (T, 3, 3) about axis 0, 1 or 2 by (T,) degrees."""
   angle = np.radians(degrees)
   b, c = (axis + 1) % 3, (axis + 2) % 3
   matrix = np.zeros((*angle.shape, 3, 3))
@@ -113,7 +114,7 @@ def axis_rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
 
 
 def _segments(angles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """(T, 3, 3) orientation of each body segment in the world."""
+  """Returns the orientation (T, 3, 3) of each segment in world axes."""
 
   def trunk(part, share=1.0):
     bend, lean, turn = (
@@ -124,7 +125,7 @@ def _segments(angles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     )
 
   def limb(part, out):
-    """Swing by `raise` towards `plane`, after a turn about the own axis."""
+    """Swings a limb by `raise` in direction `plane`, after its `twist`."""
     up, plane, twist = (
       angles[f'{part}.{angle}'] for angle in ('raise', 'plane', 'twist')
     )
@@ -159,14 +160,14 @@ def _segments(angles: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def forward_kinematics(
   angles: dict[str, np.ndarray], subject: Subject
 ) -> np.ndarray:
-  """Joint positions from joint angles.
+  """Returns joint positions from joint angles.
 
-  The lower foot is on the floor (or `lift` above it) and stays where it is,
-  so the hips go back in a squat and from foot to foot in a march.
+  The lower foot stays in place on the floor (or `lift` above it). So the hips
+  move back in a squat, and from foot to foot in a march.
 
   Args:
-    angles: degrees, (T,) for each name in `ANGLES`.
-    subject: whose bones.
+    angles: (T,) degrees for each name in `ANGLES`.
+    subject: gives the bones.
 
   Returns:
     (T, len(JOINTS), 3) metres in world axes.
@@ -177,6 +178,8 @@ def forward_kinematics(
     place = segments[segment] @ subject.bones[joint]
     points[joint] = place if parent is None else points[parent] + place
 
+  # Horizontally, puts the lower foot below its hip's rest position. The weights
+  # (on a scale of 5 cm) change smoothly when the other foot becomes the lower.
   feet = np.stack([points['left_ankle'], points['right_ankle']])
   home = np.stack([subject.bones['left_hip'], subject.bones['right_hip']])
   weight = np.exp(-(feet[..., 1] - feet[..., 1].min(0)) / 0.05)

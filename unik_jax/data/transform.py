@@ -1,7 +1,8 @@
-"""What happens to a clip between a prepared dataset and a network.
+"""The transform of one clip, from prepared record to network input.
 
-In three steps, so that the last can be taken on an accelerator: what is the
-same each time, random choices, and what follows from them.
+It has three steps, so that the last one can also run on an accelerator
+(`on_device`): `standardize` is the same for every epoch, `choose` draws random
+numbers, `finish` applies them.
 """
 
 from typing import Any
@@ -17,37 +18,56 @@ from unik_jax.errors import UserError
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import get_layout
 
-WHOLE_CLIP = -1  # as `test_frames`: clips keep their length
+WHOLE_CLIP = -1  # value of `test_frames`: each clip keeps its length
 
 
 def frames_to_test(config: ml_collections.ConfigDict) -> int:
-  """Frames of a clip to test, by the `data` of a config; or `WHOLE_CLIP`."""
+  """Returns the frames per test clip of a `data` config, or `WHOLE_CLIP`."""
   return config.test_frames or config.frames
 
 
-class Transform:
-  """What happens to each clip, in this order.
+def input_frames(config: ml_collections.ConfigDict) -> int:
+  """Returns the number of frames in a network's input at test time.
 
-  `standardize`: channels are cut to `channels`, persons cut or zero-padded to
-  `persons`, joints mapped to another layout (`joints`), frames at both ends in
-  which nobody is seen dropped (`trim`), each person's track repeated to `pad`
-  frames, coordinates normalised and divided by `scale`. Then frames are
-  sampled, as `choose` says; and `finish`: the clip is augmented (training
-  only), and the stream made. A confidence channel is cut, mapped, padded and
-  sampled with the coordinates, and otherwise left alone.
+  A network that is tested on whole clips has no fixed number; then this is the
+  number that it was trained on.
 
   Args:
     config: the `data` part of a config.
-    train: whether random choices are made.
+  """
+  frames = frames_to_test(config)
+  return config.frames if frames == WHOLE_CLIP else frames
+
+
+class Transform:
+  """Maps (record, rng) to one row of a batch.
+
+  The steps, in this order, with the config keys that control them:
+
+  1. `standardize`: cut channels (`channels`); cut or zero-pad persons
+     (`persons`); map joints to another layout (`joints`); drop empty frames at
+     both ends (`trim`); repeat each track (`pad`); normalise coordinates
+     (`normalize`) and divide them by `scale`.
+  2. `choose`: sample frames (`sampling`, `frames`), and in training draw the
+     augmentation (`random_move`, `rotate`, `rescale`).
+  3. `finish`: augment, and derive the stream (`stream`).
+
+  A confidence channel is cut, mapped, padded and sampled with the coordinates.
+  It is not normalised, augmented or part of a stream.
+
+  Args:
+    config: the `data` part of a config.
+    train: whether to augment, and to sample frames at random.
 
   Attributes:
-    frames: of a clip at the end; `WHOLE_CLIP` for its own, rounded up.
-    views: how often each clip is sampled, to test it.
-    interpolates: whether there are times between two frames.
+    frames: frames of a clip after sampling, or `WHOLE_CLIP`.
+    views: number of views per clip: 1 in training, else `test_clips` or
+      `test_crops`.
+    interpolates: whether sampled times can lie between two frames.
 
   Raises:
-    UserError: an unknown name, settings that are at odds, or a layout that
-      cannot be mapped to the other.
+    UserError: an unknown name, settings that exclude each other, or a layout
+      that cannot be mapped to the other.
   """
 
   def __init__(self, config: ml_collections.ConfigDict, *, train: bool):
@@ -55,14 +75,18 @@ class Transform:
     self._source = get_layout(config.layout)
     self._layout = get_layout(config.joints or config.layout)
     if self._source != self._layout:
-      joint_maps.map_weights(self._source, self._layout)  # refuses what misfits
+      # Raises an error now, not at the first clip.
+      joint_maps.map_weights(self._source, self._layout)
     self._normalize = get_preset(config.normalize)
     self._sample = sampling.get_sampler(config.sampling)
     self.interpolates = config.sampling == 'linear'
     self._stream = get_stream(config.stream)
     self._coordinates = config.channels - bool(config.confidence)
     if config.rotate and self._coordinates != 3:
-      raise UserError('config.data.rotate needs 3-D data')
+      raise UserError(
+        'config.data.rotate: expected 3-D data, got'
+        f' {self._coordinates} coordinates. Set it to 0'
+      )
     self.frames = config.frames if train else frames_to_test(config)
     self._crops = 1 if train else config.test_crops
     self.views = 1 if train else max(config.test_clips, config.test_crops)
@@ -71,7 +95,7 @@ class Transform:
     )
 
   def standardize(self, record: dict) -> np.ndarray:
-    """The clip (M, T, V, C) of a record, before its frames are sampled."""
+    """Returns a record's clip (M, T, V, C), before frames are sampled."""
     config = self._config
     clip = record['keypoints'][: config.persons, ..., : config.channels]
     absent = config.persons - clip.shape[0]
@@ -83,31 +107,31 @@ class Transform:
       clip = clip[:, gaps.occupied_frames(clip[..., : self._coordinates])]
     if config.pad:
       clip = repeat_tracks(clip, config.pad)
+    # Padding comes before normalisation, as in the published scripts: their
+    # presets look for the first person in frame 0.
     clip, confidence = np.split(clip, [self._coordinates], -1)
     clip = self._normalize(clip, self._layout, record['image_size'])
     return np.concatenate([clip / np.float32(config.scale), confidence], -1)
 
   def output_length(self, frames: int) -> int:
-    """How many frames a clip of so many has at the end."""
-    return (
-      sampling.round_length(frames)
-      if self.frames == WHOLE_CLIP
-      else self.frames
-    )
+    """Returns the frames after sampling of a clip with that many frames."""
+    if self.frames == WHOLE_CLIP:
+      return sampling.round_length(frames)
+    return self.frames
 
   def choose(
     self, frames: int, rng: np.random.Generator | None, view: int = 0
   ) -> dict[str, Any]:
-    """What is drawn, or given, for one sampling of a clip.
+    """Chooses the frames and the augmentation of one view of a clip.
 
     Args:
-      frames: of the clip.
+      frames: length of the clip.
       rng: None at test time, unless frames are sampled at random.
-      view: index of one of `test_crops`.
+      view: index of the window, if `test_crops` > 1.
 
     Returns:
-      `times` (F,) of the frames; in training also `ends`, `angle` and `factor`
-      for `augment`, if the config asks for them.
+      `times` (F,) from a sampler; in training also `ends`, `angle` and
+      `factor` for `augment`, if the config asks for them.
     """
     config = self._config
     start, length = sampling.crop_window(frames, self.frames, view, self._crops)
@@ -123,11 +147,14 @@ class Transform:
     return choices
 
   def finish(self, clip: Any, choices: dict[str, Any]) -> Any:
-    """What the network is given, of a clip's sampled frames (M, F, V, C).
+    """Augments a clip's sampled frames and derives the stream.
 
     Args:
-      clip: numpy's or JAX's; so is what is returned.
+      clip: (M, F, V, C), numpy's or JAX's.
       choices: from `choose`.
+
+    Returns:
+      (M, F, V, C), the network's input; the same kind of array as `clip`.
     """
     coordinates, confidence = (
       clip[..., : self._coordinates],
@@ -146,7 +173,16 @@ class Transform:
   def __call__(
     self, record: dict, rng: np.random.Generator | None = None, view: int = 0
   ) -> dict[str, np.ndarray]:
-    """`x` (M, F, V, C) and `label` of a record; arguments as of `choose`."""
+    """Applies all three steps on the host.
+
+    Args:
+      record: of a prepared dataset.
+      rng: see `choose`.
+      view: see `choose`.
+
+    Returns:
+      `x` (M, F, V, C) float32 and `label` int32.
+    """
     clip = self.standardize(record)
     choices = self.choose(clip.shape[1], rng, view)
     x = self.finish(sampling.take_frames(clip, choices['times']), choices)

@@ -15,9 +15,10 @@ from unik_jax.data import streams
 from unik_jax.data.normalize import PRESETS
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.data.sampling import SAMPLERS
+from unik_jax.data.transform import input_frames
 from unik_jax.run import restore
 from unik_jax.run.paths import SUMMARY
-from unik_jax.run.wording import input_frames, preprocessing_steps
+from unik_jax.run.wording import preprocessing_steps
 from unik_jax.runtime.json_files import read_json_table
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import Layout

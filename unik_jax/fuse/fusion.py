@@ -115,8 +115,8 @@ def fuse_runs(
       )
     ],
     'fusion': {
-      **metrics.summarize(fused, labels),
-      'intervals': metrics.intervals(fused, labels),
+      **metrics.compute_metrics(fused, labels),
+      'intervals': metrics.bootstrap_intervals(fused, labels),
     },
     **chosen_on,
   }
@@ -154,9 +154,9 @@ def _check_names(names):
 
 def _measure(logits, labels):
   """Metrics with intervals, without those of each class."""
-  summary = metrics.summarize(logits, labels)
+  summary = metrics.compute_metrics(logits, labels)
   keys = ('clips', 'loss', *metrics.HEADLINES)
   return {
     **{key: summary[key] for key in keys},
-    'intervals': metrics.intervals(logits, labels),
+    'intervals': metrics.bootstrap_intervals(logits, labels),
   }

@@ -77,7 +77,7 @@ def tune_weights(
     weights = np.float64(tenths) / 10
     fused_nk = np.tensordot(weights, probs_rnk, 1)
     top_k = 5 if headline == 'top5' else 1
-    hits = metrics.hits_in_top(fused_nk, labels, top_k)
+    hits = metrics.top_k_hits(fused_nk, labels, top_k)
     metric = hits.mean()
     if headline == 'mean_class':
       class_hits = np.bincount(labels, hits)

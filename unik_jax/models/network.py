@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models.agcn import AAGCN, AGCN
 from unik_jax.models.ctr_gcn import CTRGCN
@@ -191,7 +191,7 @@ def from_config(config: ConfigDict, **shape: Any) -> Network:
   """
   options = config.model.to_dict()
   known = _options(name := options.pop('name'))
-  usual = default().model
+  usual = default_config().model
   of_all = {key: options.pop(key) for key in OF_ALL}
   for key in sorted(options.keys() - known):
     if options.pop(key) != usual[key]:

@@ -1,1 +1,1 @@
-"""Answers of a trained model for a user's own arrays, files and streams."""
+"""Predictions of a trained model for a user's own arrays, files and streams."""

@@ -1,11 +1,11 @@
-"""A trained model that answers for clips of a user's own, in Python.
+"""A trained model that predicts the actions in a user's clips, in Python.
 
   model = unik_jax.load('runs/mine')
-  for answer in model.predict([clip, another]):
-    print(answer.label, answer.probability)
+  for prediction in model.predict([clip, another]):
+    print(prediction.label, prediction.probability)
 
-Clips go through the same loader and the same evaluation as those of a test
-split, so that the answers are the same too.
+Clips go through the loader and the evaluation of a test split, so they get the
+same logits.
 """
 
 import os
@@ -20,27 +20,27 @@ from unik_jax import evaluate
 from unik_jax.data import loader
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.predict import keypoints
+from unik_jax.predict.adapter import adapt_clip
 from unik_jax.run import restore
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout
 
-_LARGEST = 64  # clips in a batch, so that any machine has the memory
+_MAX_BATCH = 64  # clips, so that any machine has the memory
 
 Size = tuple[int, int]
 
 
 class Prediction(NamedTuple):
-  """The answer for one clip, or for one person of it.
+  """The prediction for one clip, or for one person of it.
 
   Attributes:
     label: name of the most probable class.
     probability: of that class.
     top: (name, probability) of the `top_k` most probable classes.
     probabilities: (K,) of all classes, in the order of the model's `classes`.
-    logits: (K,) likewise; their softmax are the probabilities.
-    clip: index of the clip in what `predict` was given.
-    person: index of the person in the clip; None where all answer together.
+    logits: (K,) in the same order. Their softmax is `probabilities`.
+    clip: index of the clip in the argument of `predict`.
+    person: index of the person in the clip; None if all are taken together.
   """
 
   label: str
@@ -53,13 +53,13 @@ class Prediction(NamedTuple):
 
 
 class Predictor:
-  """A run's network, ready to answer; `load` makes one.
+  """A run's network, ready for prediction. `load_predictor` opens one.
 
   Args:
-    run: as `restore.load_run` opens it.
+    run: from `restore.load_run`.
 
   Attributes:
-    run: likewise.
+    run: the run.
     classes: names, in label order.
   """
 
@@ -68,7 +68,7 @@ class Predictor:
     self.classes = run.classes
     self._weights = jax.device_put((run.params, run.batch_stats))
     self._evaluate = evaluate.Evaluator(run.net)
-    self._data = {}  # of the config, for clips of each layout that was used
+    self._data_by_layout = {}  # the config's `data` for clips of each layout
 
   def predict(
     self,
@@ -80,76 +80,76 @@ class Predictor:
     together: bool = True,
     top_k: int = 5,
   ) -> list[Prediction]:
-    """Answers for clips of any lengths.
+    """Returns the predictions for clips of any lengths.
 
     Clips run in batches whose sizes are powers of two, at most 64 or the run's
     `eval_batch_size`, so that few sizes are compiled.
 
     Args:
       clips: one clip (T, V, C) or (M, T, V, C), or a list of them. A joint is
-        missing where it is NaN, zero, or of zero confidence.
-      layout: of their joints, by name or as such; None for that of the clips
-        that the model was trained on. Others are mapped by joint name.
-      image_size: (width, height) in pixels, of all clips or of each; None
-        where unknown.
-      confidence: whether the last channel is one; None to find out, as
-        `keypoints.has_confidence` says.
-      together: whether a clip has one answer, or each person in it has one of
-        their own. Together, of more persons than the model takes the
-        strongest count.
-      top_k: how many classes `top` has.
+        missing if it is NaN, zero, or of zero confidence.
+      layout: of their joints, or its name; None for that of the clips that the
+        model was trained on. Joints of another layout are mapped by name.
+      image_size: (width, height) in pixels, of all clips or of each; None if
+        unknown.
+      confidence: whether the last channel is a confidence; None to detect it
+        (`adapter.has_confidence`).
+      together: one prediction per clip, of the most confident persons if the
+        clip has too many; otherwise one per person.
+      top_k: number of classes in `top`.
 
     Returns:
-      An answer for each clip; where not `together`, for each person who is
-      seen in it. `clip` and `person` tell which.
+      A prediction for each clip, or for each person who is present in it.
+      `clip` and `person` identify them.
 
     Raises:
-      UserError: a clip has other joints, too few channels, NaN in part of a
-        joint, or nobody in it; or the layout is unknown, or cannot be mapped.
+      UserError: a clip has other joints, too few channels, NaN in some of a
+        joint's coordinates, or no person; or the layout is unknown or cannot be
+        mapped.
     """
     if hasattr(clips, 'ndim'):
       clips, names = [clips], ['keypoints']
     else:
       names = [f'clip {n}' for n in range(len(clips))]
     if top_k < 1:
-      raise UserError(f'top_k is {top_k}; the least is 1')
+      raise UserError(f'top_k: expected at least 1, got {top_k}')
     records = []
     for n, clip in enumerate(clips):
-      made = self.records(
+      clip_records = self.build_records(
         clip,
         layout=layout,
-        image_size=_size_of(image_size, n, len(clips)),
+        image_size=_select_size(image_size, n, len(clips)),
         confidence=confidence,
         together=together,
         where=names[n],
       )
-      records += [record | {'clip': n} for record in made]
-    return self.answer(records, layout=layout, top_k=top_k)
+      records += [record | {'clip': n} for record in clip_records]
+    return self.predict_records(records, layout=layout, top_k=top_k)
 
-  def layout(self, layout: str | Layout | None) -> Layout:
-    """The layout that is meant, once it is known that it can be mapped.
+  def resolve_layout(self, layout: str | Layout | None) -> Layout:
+    """Returns a layout after checking that the model's joints follow from it.
 
     Args:
       layout: a name, a layout, or None for that of the clips that the model
         was trained on.
 
     Raises:
-      UserError: an unknown name, a name that is taken, or a layout that lacks
-        what the model's joints are made of.
+      UserError: the name is unknown or taken, or the layout lacks joints that
+        the model needs.
     """
     if layout is None:
       layout = self.run.data_layout
     if isinstance(layout, str):
       layout = get_layout(layout)
-    if layout not in self._data:
+    if layout not in self._data_by_layout:
       layouts.register_layout(layout)
       data = self.run.config.data.copy_and_resolve_references()
       data.layout, data.joints = layout.name, self.run.network_layout.name
-      Transform(data, train=False)  # refuses what does not fit
-      self._data[layout] = data
+      Transform(data, train=False)  # raises if the joints cannot be mapped
+      self._data_by_layout[layout] = data
     return layout
 
-  def records(
+  def build_records(
     self,
     clip: np.ndarray,
     *,
@@ -159,22 +159,22 @@ class Predictor:
     together: bool = True,
     where: str = 'keypoints',
   ) -> list[dict[str, Any]]:
-    """A checked clip, or one of each of its persons, for `answer`.
+    """Returns a checked clip, or one per person, for `predict_records`.
 
     Args:
       clip: (T, V, C) or (M, T, V, C).
-      layout: as in `predict`, and so are those that follow.
+      layout: as in `predict`.
       image_size: (width, height) in pixels.
-      confidence: whether the last channel is one.
-      together: whether the clip has one answer.
-      where: the clip, to be named in errors.
+      confidence: as in `predict`.
+      together: as in `predict`.
+      where: the clip, for errors.
 
     Raises:
-      UserError: as `predict`.
+      UserError: as in `predict`.
     """
-    fitted = keypoints.fit(
+    adapted = adapt_clip(
       clip,
-      self.layout(layout),
+      self.resolve_layout(layout),
       self.run.config.data,
       confidence=confidence,
       together=together,
@@ -182,39 +182,40 @@ class Predictor:
     )
     record = {
       'image_size': np.int32((0, 0) if image_size is None else image_size),
-      'label': 0,  # the loader wants one, and nobody looks at it
+      'label': 0,  # required by the loader, and unused
       'clip': 0,
     }
     return [
-      record | {'keypoints': clip, 'person': person} for person, clip in fitted
+      record | {'keypoints': clip, 'person': person} for person, clip in adapted
     ]
 
-  def answer(
+  def predict_records(
     self,
     records: Sequence[dict[str, Any]],
     *,
     layout: str | Layout | None = None,
     top_k: int = 5,
   ) -> list[Prediction]:
-    """Answers for what `records` made, in its order.
+    """Returns the predictions for records from `build_records`, in order.
 
-    Where the run's `test_clips` asks for several samplings of a clip, they are
-    drawn by its place in the list, as in the evaluation of a split.
+    With the run's `test_clips`, the random samplings of a clip are drawn by its
+    place in the list, as in the evaluation of a split.
 
     Args:
       records: of any number of clips.
-      layout: that they were made with.
-      top_k: how many classes `top` has.
+      layout: that they were built with.
+      top_k: number of classes in `top`.
     """
     if not records:
       return []
-    whole = 1 << (len(records) - 1).bit_length()
+    power_of_two = 1 << (len(records) - 1).bit_length()
     batches = loader.eval_batches(
       records,
-      self._data[self.layout(layout)],
-      batch_size=min(whole, self.run.config.eval_batch_size, _LARGEST),
+      self._data_by_layout[self.resolve_layout(layout)],
+      batch_size=min(power_of_two, self.run.config.eval_batch_size, _MAX_BATCH),
     )
     logits, _ = self._evaluate(*self._weights, batches)
+    # In float64, so that the probabilities of many classes sum to 1.
     probabilities = scipy.special.softmax(logits.astype(np.float64), axis=-1)
     order = np.argsort(-probabilities, axis=-1, kind='stable')[:, :top_k]
     return [
@@ -233,27 +234,27 @@ class Predictor:
     ]
 
 
-def load(path: str | os.PathLike) -> Predictor:
-  """Opens a trained model, to answer for clips of one's own.
+def load_predictor(path: str | os.PathLike) -> Predictor:
+  """Opens a trained model for prediction.
 
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for
-      the best on validation; or one of its `checkpoints/STEP`.
+      the best on validation clips; or one of its `checkpoints/STEP`.
 
   Raises:
-    UserError: no run there, or its files cannot be read.
+    UserError: there is no run, or its files cannot be read.
   """
   return Predictor(restore.load_run(path))
 
 
-def _size_of(image_size, n, clips):
-  """The size of clip n, of what is said of all clips or of each."""
+def _select_size(image_size, n, clips):
+  """Returns the size of clip n, from one size for all clips or one for each."""
   if image_size is None:
     return None
   sizes = np.asarray(image_size)
   if sizes.shape not in ((2,), (clips, 2)):
     raise UserError(
-      f'image_size is {image_size}; (width, height) is due, or one for each of'
-      f' {clips} clips'
+      f'image_size: expected (width, height), or one for each of {clips} clips,'
+      f' got {image_size}'
     )
   return sizes if sizes.ndim == 1 else sizes[n]

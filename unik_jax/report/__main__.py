@@ -1,12 +1,13 @@
-"""Makes the report of a run: one page that opens from disk, with no network.
+"""Writes the report of a run: one HTML page that opens without a network.
 
   python -m unik_jax.report --run=DIR [--data_dir=DIR] [--out=FILE]
     [--robustness]
 
-DIR is the --workdir of a run that has ended. The page shows its result,
-curves, calibration, classes and confusions; how robust it is, where
-DIR/robustness.json tells, which --robustness makes first; and the clips that
-it got most wrong as animated skeletons, where its dataset is prepared here.
+DIR is the --workdir of a finished run. The page shows its accuracy, training
+curves, calibration, classes and confusions. It shows robustness if
+DIR/robustness.json exists; --robustness measures and writes it first. If the
+run's dataset is prepared here, it shows the worst mistakes as animated
+skeletons.
 """
 
 import pathlib
@@ -14,18 +15,21 @@ import pathlib
 from absl import app, flags
 
 from unik_jax import cli
+from unik_jax.run import paths
 
-_RUN = flags.DEFINE_string(
-  'run', None, 'The --workdir of a run that has ended.'
-)
+_RUN = flags.DEFINE_string('run', None, 'The --workdir of a finished run.')
 _DATA_DIR = flags.DEFINE_string(
   'data_dir',
   None,
-  'Where prepared datasets live (default: that of the run).',
+  "Where prepared datasets are (default: as in the run's config).",
 )
-_OUT = flags.DEFINE_string('out', None, 'The page (default: RUN/report.html).')
+_OUT = flags.DEFINE_string(
+  'out', None, 'Path of the page (default: RUN/report.html).'
+)
 _ROBUSTNESS = flags.DEFINE_boolean(
-  'robustness', False, 'Measure robustness first: some twenty evaluations.'
+  'robustness',
+  False,
+  'Measure robustness first, which takes about 25 evaluations.',
 )
 flags.mark_flag_as_required('run')
 
@@ -37,18 +41,18 @@ def main(argv):
     from unik_jax.report import build
 
     folder = pathlib.Path(_RUN.value).expanduser()
-    made = build.make(
+    report = build.write_report(
       folder,
-      _OUT.value or folder / 'report.html',
+      _OUT.value or folder / paths.REPORT,
       _DATA_DIR.value,
       measure=_ROBUSTNESS.value,
-      tell=print,
+      log=print,
     )
-  if made.missing:
-    print(f'note: {made.missing}')
+  if report.missing:
+    print(f'note: {report.missing}')
     if not _DATA_DIR.value:
-      print('If the dataset lies elsewhere, say where with --data_dir=DIR.')
-  print(f'{made.path} ({made.path.stat().st_size / 1e6:.1f} MB)')
+      print('If the dataset is elsewhere, name its folder with --data_dir=DIR.')
+  print(f'{report.path} ({report.path.stat().st_size / 1e6:.1f} MB)')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Makes a report of a run's folder."""
+"""Writes the report of a run."""
 
 import dataclasses
 import os
@@ -7,62 +7,63 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from unik_jax.errors import UserError
-from unik_jax.report import animation, contents, page, robustness
-from unik_jax.report.mistakes import most_wrong
-from unik_jax.runtime import atomic_files
+from unik_jax.report import animation, page, robustness
+from unik_jax.report.contents import read_contents
+from unik_jax.report.mistakes import list_mistakes
+from unik_jax.runtime.atomic_files import atomic_write
 
-CLIPS = 12  # the most wrong ones that are shown
+CLIPS = 12  # mistakes to show
 
 
-class Made(NamedTuple):
-  """What came of it.
+class Report(NamedTuple):
+  """A written report.
 
   Attributes:
     path: of the page.
-    missing: why it has no skeletons; '' where it has.
+    missing: why it shows no skeletons; '' if it does.
   """
 
   path: pathlib.Path
   missing: str
 
 
-def make(
+def write_report(
   folder: str | os.PathLike,
   out: str | os.PathLike,
   data_dir: str | os.PathLike | None = None,
   *,
   measure: bool = False,
-  tell: Callable[[str], None] = lambda line: None,
-) -> Made:
-  """Writes the page.
+  log: Callable[[str], None] = lambda line: None,
+) -> Report:
+  """Writes a run's report as one HTML page.
 
   Args:
-    folder: the --workdir of a run that has ended.
-    out: where the page goes.
-    data_dir: where prepared datasets live; by default where the run's does.
-    measure: whether to measure robustness first, which evaluates many times.
-    tell: told each figure of that.
+    folder: the --workdir of a finished run.
+    out: path of the page.
+    data_dir: where prepared datasets are (default: as in the run's config).
+    measure: measure robustness first, which takes about 25 evaluations.
+    log: called with a line for each measured accuracy.
 
   Raises:
-    UserError: no run there, one that has not ended, a broken file, no
-      matplotlib, a page that cannot be written, or no dataset to `measure`.
+    UserError: the run is missing or unfinished, a file is broken, matplotlib
+      is missing, the page cannot be written, or `measure` finds no dataset.
   """
   folder, out = (pathlib.Path(p).expanduser() for p in (folder, out))
-  found = contents.read(folder)
+  contents = read_contents(folder)
   if measure:
-    damaged = robustness.measure(folder, data_dir, tell=tell)
-    found = dataclasses.replace(found, robustness=damaged)
-  wrong = most_wrong(found.scores, CLIPS)
-  data = found.config.data
+    measured = robustness.measure_run(folder, data_dir, log=log)
+    contents = dataclasses.replace(contents, robustness=measured)
+  mistakes = list_mistakes(contents.scores, CLIPS)
+  data = contents.config.data
   if data_dir:
     data.data_dir = os.fspath(data_dir)
   skeletons, missing = None, ''
-  if wrong:
+  if mistakes:
     try:
-      skeletons = animation.animate(data, wrong)
+      skeletons = animation.animate_clips(data, mistakes)
     except UserError as error:
       missing = f'The skeletons of these clips are not shown: {error}'
-  text = page.render(found, wrong, skeletons, missing)
-  with atomic_files.atomic_write(out) as part:
-    part.write_text(text, encoding='utf-8', errors='replace')
-  return Made(out, missing)
+  html = page.render_report(contents, mistakes, skeletons, missing)
+  with atomic_write(out) as part:
+    part.write_text(html, encoding='utf-8', errors='replace')
+  return Report(out, missing)

@@ -1,4 +1,4 @@
-"""What a report tells, read from the folder of a run that has ended."""
+"""What a report shows, read from the folder of a finished run."""
 
 import dataclasses
 import json
@@ -10,28 +10,28 @@ from ml_collections import ConfigDict
 
 from unik_jax import metrics
 from unik_jax.errors import UserError
-from unik_jax.report import robustness
 from unik_jax.run import paths, restore, scores
+from unik_jax.runtime.json_files import read_json_table
 
-SUMMARY, METRICS = 'summary.json', 'metrics.jsonl'
+_REMEDY = 'restore it, or delete it and run the command that wrote it again'
 
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-  """All figures of a report.
+  """Everything a report shows.
 
   Attributes:
     folder: of the run.
     config: its settings.
-    summary: what summary.json holds.
-    dataset: its full name, with its version where that is known.
-    scores: answers for each clip of the test split.
-    figures: `metrics.summarize` of them.
-    intervals: `metrics.intervals` of them.
+    summary: contents of summary.json.
+    dataset: name of the dataset, with its version if known.
+    scores: logits of the test clips.
+    figures: `metrics.compute_metrics` of them.
+    intervals: `metrics.bootstrap_intervals` of them.
     calibration: `metrics.calibration` of them.
-    curves: lines of metrics.jsonl; empty where there is none.
-    robustness: what robustness.json holds; None where there is none.
-    notes: what a reader should know of how these came about.
+    curves: lines of metrics.jsonl; empty without the file.
+    robustness: contents of robustness.json; None without the file.
+    notes: warnings for the reader of the page.
   """
 
   folder: pathlib.Path
@@ -48,87 +48,103 @@ class Contents:
 
   @property
   def classes(self) -> list[str]:
-    """Their names, in label order."""
+    """Class names in label order."""
     return [str(name) for name in self.scores.classes]
 
 
-def read(folder: pathlib.Path) -> Contents:
-  """Reads a run's files, and works out its figures from its scores.
+def read_contents(folder: pathlib.Path) -> Contents:
+  """Reads a run's files and computes its metrics from its scores.
 
   Args:
-    folder: the --workdir of a run that has ended.
+    folder: the --workdir of a finished run.
 
   Raises:
-    UserError: no run there, one that has not ended, or a broken file.
+    UserError: the run is missing or unfinished, or a file is broken.
   """
   config = restore.read_config(folder)
   summary = _read_summary(folder)
-  answers = scores.read_scores(folder / 'scores' / 'test.npz')
-  if not len(answers.ids):
-    raise UserError(f'{folder / "scores" / "test.npz"}: no clip in it')
-  about = folder / paths.DATA
-  dataset = read_json(about).get('dataset') if about.exists() else None
-  curves = folder / METRICS
-  damaged = folder / robustness.FILE
-  figures = metrics.summarize(answers.logits, answers.labels)
-  kept, notes = summary['test'], []
-  same = kept.get('clips') == figures['clips'] and math.isclose(
-    kept.get('loss', math.nan), figures['loss'], rel_tol=1e-5
+  test_path = paths.scores_path(folder, 'test')
+  test = scores.read_scores(test_path)
+  if not len(test.ids):
+    raise UserError(f'{test_path}: expected at least one clip, got none')
+  figures = metrics.compute_metrics(test.logits, test.labels)
+  stored, notes = summary['test'], []
+  is_current = stored.get('clips') == figures['clips'] and math.isclose(
+    stored.get('loss', math.nan), figures['loss'], rel_tol=1e-5
   )
-  if not same:
+  if not is_current:
     notes.append(
-      'The scores are of a later evaluation than summary.json; the figures'
-      ' here are those of the scores.'
+      'The scores are from a later evaluation than summary.json; the figures'
+      ' here are computed from the scores.'
     )
-  intervals = kept.get('intervals') if same else None
+  intervals = stored.get('intervals') if is_current else None
   return Contents(
     folder=folder,
     config=config,
     summary=summary,
-    dataset=str(dataset or config.data.name),
-    scores=answers,
+    dataset=_read_dataset_name(folder) or str(config.data.name),
+    scores=test,
     figures=figures,
-    intervals=intervals or metrics.intervals(answers.logits, answers.labels),
-    calibration=metrics.calibration(answers.logits, answers.labels),
-    curves=_read_lines(curves) if curves.exists() else [],
-    robustness=_read_robustness(damaged) if damaged.exists() else None,
+    intervals=intervals
+    or metrics.bootstrap_intervals(test.logits, test.labels),
+    calibration=metrics.calibration(test.logits, test.labels),
+    curves=_read_curves(folder / paths.METRICS),
+    robustness=_read_robustness(folder / paths.ROBUSTNESS),
     notes=tuple(notes),
   )
 
 
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-  """A table from a JSON file; a UserError where it is broken."""
-  try:
-    table = json.loads(path.read_text())
-  except (OSError, ValueError) as error:
-    raise UserError(
-      f'{path}: cannot be read ({error}); restore it, or remove it and run'
-      ' the command that made it again'
-    ) from None
-  if not isinstance(table, dict):
-    raise UserError(f'{path}: a table is due, not {type(table).__name__}')
-  return table
+def get_series(
+  curves: list[dict[str, Any]], key: str
+) -> tuple[list[float], list[float]]:
+  """Returns the epochs and values of one metric over training.
+
+  Args:
+    curves: lines of metrics.jsonl. Lines of evaluations have a step but no
+      epoch; it is computed from the other lines.
+    key: the metric, such as 'loss' or 'val/top1'.
+  """
+  epochs_per_step = next(
+    (line['epoch'] / line['step'] for line in curves if 'epoch' in line), 1
+  )
+  points = [
+    (line.get('epoch', line['step'] * epochs_per_step), line[key])
+    for line in curves
+    if key in line
+  ]
+  return [x for x, _ in points], [y for _, y in points]
 
 
 def _read_summary(folder):
-  path = folder / SUMMARY
+  path = folder / paths.SUMMARY
   if not path.exists():
     raise UserError(
-      f'{folder}: this run has not ended, since it has no {SUMMARY}. Go on'
-      ' with the command that began it: python -m unik_jax.main'
+      f'{folder}: expected a finished run, got no {path.name}. Resume it with'
+      ' the command that started it: python -m unik_jax.main'
       f' --config=configs/NAME.py --workdir={folder}'
     )
-  summary = read_json(path)
+  summary = read_json_table(path, _REMEDY)
   if not isinstance(summary.get('test'), dict):
     raise UserError(
-      f'{path}: it has no figures of a test split; run the command that made'
-      ' it again'
+      f'{path}: expected metrics of a test split under "test", got none. Run'
+      ' the command that wrote it again'
     )
   return summary
 
 
+def _read_dataset_name(folder):
+  path = folder / paths.DATA
+  return (
+    str(read_json_table(path, _REMEDY).get('dataset') or '')
+    if path.exists()
+    else ''
+  )
+
+
 def _read_robustness(path):
-  table = read_json(path)
+  if not path.exists():
+    return None
+  table = read_json_table(path, _REMEDY)
   try:
     for points in table['curves'].values():
       for point in points:
@@ -136,13 +152,15 @@ def _read_robustness(path):
     table['clips'] + table['step']
   except (AttributeError, KeyError, TypeError) as error:
     raise UserError(
-      f'{path}: not as unik_jax.report.robustness writes it ({error!r});'
-      ' remove it, and make it again with --robustness'
+      f'{path}: expected the format of unik_jax.report.robustness, got a table'
+      f' without it ({error!r}). Delete it and measure again with --robustness'
     ) from None
   return table
 
 
-def _read_lines(path):
+def _read_curves(path):
+  if not path.exists():
+    return []
   lines = []
   for number, line in enumerate(path.read_text().splitlines(), 1):
     try:
@@ -150,26 +168,8 @@ def _read_lines(path):
       lines[-1]['step'] + 0
     except (ValueError, KeyError, TypeError) as error:
       raise UserError(
-        f'{path}, line {number}: not a line of metrics ({error}); remove that'
-        ' line, or the file for a report without curves'
+        f'{path}, line {number}: expected a JSON object with "step", got'
+        f' {line[:40]!r} ({error}). Delete the line, or the file for a report'
+        ' without curves'
       ) from None
   return lines
-
-
-def series(
-  curves: list[dict[str, Any]], key: str
-) -> tuple[list[float], list[float]]:
-  """One figure over training: epochs, and its values there.
-
-  Args:
-    curves: lines of metrics.jsonl. Those of evaluations have a step alone,
-      whose epoch follows from the other lines.
-    key: such as 'loss' or 'val/top1'.
-  """
-  pace = next((x['epoch'] / x['step'] for x in curves if 'epoch' in x), 1)
-  points = [
-    (line.get('epoch', line['step'] * pace), line[key])
-    for line in curves
-    if key in line
-  ]
-  return [x for x, _ in points], [y for _, y in points]

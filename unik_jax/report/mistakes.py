@@ -1,4 +1,4 @@
-"""Where a model went wrong: its surest wrong answers, and confused classes."""
+"""A model's most confident mistakes, and its most confused classes."""
 
 import dataclasses
 
@@ -9,64 +9,66 @@ from unik_jax.run.scores import Scores
 
 
 @dataclasses.dataclass(frozen=True)
-class Wrong:
-  """A wrong answer.
+class Mistake:
+  """A wrong prediction.
 
   Attributes:
     row: of the clip in the scores.
     id: of the clip.
     label: true class.
-    answer: the class of the highest probability.
-    sure: the probability of the answer.
-    of_truth: that of the true class.
+    prediction: the class of the highest probability.
+    probability: of the prediction.
+    truth_probability: of the true class.
   """
 
   row: int
   id: str
   label: int
-  answer: int
-  sure: float
-  of_truth: float
+  prediction: int
+  probability: float
+  truth_probability: float
 
 
-def most_wrong(answers: Scores, count: int) -> list[Wrong]:
-  """The wrong answers of the highest probability, the surest first."""
-  probs = scipy.special.softmax(answers.logits.astype(np.float64), axis=1)
-  chosen, labels = probs.argmax(1), answers.labels
-  rows = np.flatnonzero(chosen != labels)
-  sure = probs[rows, chosen[rows]]
+def list_mistakes(scores: Scores, count: int) -> list[Mistake]:
+  """Returns the wrong predictions of the highest probability, highest first."""
+  probabilities = scipy.special.softmax(
+    scores.logits.astype(np.float64), axis=1
+  )
+  predictions, labels = probabilities.argmax(1), scores.labels
+  rows = np.flatnonzero(predictions != labels)
+  highest = probabilities[rows, predictions[rows]]
   return [
-    Wrong(
+    Mistake(
       row=int(row),
-      id=str(answers.ids[row]),
+      id=str(scores.ids[row]),
       label=int(labels[row]),
-      answer=int(chosen[row]),
-      sure=float(probs[row, chosen[row]]),
-      of_truth=float(probs[row, labels[row]]),
+      prediction=int(predictions[row]),
+      probability=float(probabilities[row, predictions[row]]),
+      truth_probability=float(probabilities[row, labels[row]]),
     )
-    for row in rows[np.argsort(-sure, kind='stable')][:count]
+    for row in rows[np.argsort(-highest, kind='stable')][:count]
   ]
 
 
-def confused_pairs(
+def list_confused_pairs(
   confusion: np.ndarray, count: int
 ) -> list[tuple[int, int, int, int]]:
-  """The pairs of classes that are taken for each other most often.
+  """Returns the pairs of classes that are confused most often.
 
   Args:
-    confusion: (K, K) counts, by true class and answer.
-    count: how many pairs.
+    confusion: (K, K) clips by true class and prediction.
+    count: maximum number of pairs.
 
   Returns:
-    (true class, answer, clips so answered, clips of the true class), by the
-    number of clips, then by their share of the class's.
+    (true class, prediction, clips predicted so, clips of the true class),
+    sorted by the number of clips, then by their share of the true class.
   """
   totals = confusion.sum(1)
-  off = confusion * (1 - np.eye(len(confusion), dtype=int))
-  truth, answer = np.nonzero(off)
-  clips = off[truth, answer]
-  order = np.lexsort((answer, truth, -clips / totals[truth], -clips))[:count]
+  errors = confusion * (1 - np.eye(len(confusion), dtype=int))
+  truth, prediction = np.nonzero(errors)
+  clips = errors[truth, prediction]
+  order = np.lexsort((prediction, truth, -clips / totals[truth], -clips))
   return [
-    (int(truth[i]), int(answer[i]), int(clips[i]), int(totals[truth[i]]))
-    for i in order
+    (int(truth[i]), int(prediction[i]), int(clips[i]), int(totals[truth[i]]))
+    for i in order[:count]
   ]

@@ -1,45 +1,236 @@
-"""The page of a run: sections of HTML, put together."""
+"""The report's page: what `templates/run.html` shows, computed from a run."""
 
 from typing import Any
 
 import numpy as np
 
-from unik_jax.report import sections, shell
-from unik_jax.report.contents import Contents
-from unik_jax.report.mistakes import Wrong
+from unik_jax.html import charts, pages
+from unik_jax.html.pages import Cell, Column, Figure, format_percent
+from unik_jax.report import wording
+from unik_jax.report.contents import Contents, get_series
+from unik_jax.report.mistakes import Mistake, list_confused_pairs
+
+_PAIRS = 20  # confused pairs to list
+
+_SPLITS = {
+  'test': 'Test, last epoch',
+  'test_of_best': 'Test, best epoch on validation',
+  'val': 'Validation, last epoch',
+}
+_CLASS_COLUMNS = (
+  Column('Label', 'number'),
+  Column('Class', 'heading'),
+  Column('Accuracy', 'share'),
+  Column('Clips', 'number', 'descending'),
+  Column('Most confused with'),
+  Column('Clips confused', 'number', 'descending'),
+)
+# Each robustness chart: title, horizontal axis, and the curves in it.
+_DAMAGES = (
+  ('Joints missing', "Share of a frame's joints", ('joints',)),
+  ('Frames missing', "Share of a clip's frames", ('frames',)),
+  ('Noise', "Deviation, of the body's size", ('noise',)),
+  (
+    'A limb hidden',
+    "Share of a clip's frames",
+    ('left_arm', 'right_arm', 'left_leg', 'right_leg'),
+  ),
+)
 
 
-def render(
+def render_report(
   contents: Contents,
-  wrong: list[Wrong],
+  mistakes: list[Mistake],
   skeletons: dict[str, Any] | None,
   missing: str = '',
 ) -> str:
-  """The whole page.
+  """Returns the page's HTML.
 
   Args:
-    contents: all figures.
-    wrong: the clips that it got most wrong.
-    skeletons: of `animation.animate`, of the same clips; None without them.
-    missing: why there are none.
+    contents: everything read from the run's folder.
+    mistakes: the wrong predictions to show as clips.
+    skeletons: from `animation.animate_clips`, of the same clips; None to show
+      no skeletons.
+    missing: why there are no skeletons.
   """
-  title = f'{contents.dataset}, {contents.config.data.stream} stream'
   confusion = np.array(contents.figures['confusion'])
+  names = contents.classes
+  # The page's script reads the matrix under the pointer, and the skeletons.
   data = {
-    'classes': contents.classes,
+    'classes': names,
     'confusion': [
       {int(k): int(row[k]) for k in np.flatnonzero(row)} for row in confusion
     ],
     **(skeletons or {}),
   }
-  parts = (
-    sections.training(contents),
-    sections.calibration(contents),
-    sections.classes(contents, confusion),
-    sections.confusion(contents, confusion),
-    sections.robustness(contents),
-    sections.mistakes(contents, wrong, skeletons, missing),
+  return pages.render_page(
+    __package__,
+    'run.html',
+    title=f'{contents.dataset}, {contents.config.data.stream} stream',
+    figures=_headline_figures(contents),
+    facts=wording.facts(contents),
+    notes=contents.notes,
+    curves=_curves(contents),
+    split_columns=_split_columns(),
+    splits=_splits(contents),
+    reliability=charts.draw_reliability(contents.calibration),
+    calibration=_calibration(contents),
+    class_columns=_CLASS_COLUMNS,
+    class_rows=_class_rows(contents, confusion),
+    confusion=charts.draw_confusion(confusion, names),
+    labels_are_numbers=len(names) > charts.MAX_NAMED,
+    confused_pairs=[
+      (names[truth], names[prediction], clips, total)
+      for truth, prediction, clips, total in list_confused_pairs(
+        confusion, _PAIRS
+      )
+    ],
+    robustness=_robustness(contents),
+    mistakes=[
+      {
+        'id': mistake.id,
+        'truth': names[mistake.label],
+        'prediction': names[mistake.prediction],
+        'probability': mistake.probability,
+        'truth_probability': mistake.truth_probability,
+      }
+      for mistake in mistakes
+    ],
+    skeletons=skeletons is not None,
+    missing=missing,
+    data=data,
   )
-  return shell.page(
-    title, sections.header(contents, title), ''.join(parts), data
+
+
+def _headline_figures(contents):
+  """Returns the headline metric, the other metrics, and the test clips."""
+  headline = contents.summary.get('headline', 'top1')
+  figures = []
+  for key in sorted(wording.METRICS, key=lambda key: key != headline):
+    low, high = contents.intervals[key]
+    figures.append(
+      Figure(
+        format_percent(contents.figures[key]),
+        wording.METRICS[key],
+        f'95% interval {100 * low:.1f} to {format_percent(high)}',
+      )
+    )
+  clips = f'{contents.figures["clips"]:,}'
+  return [
+    *figures,
+    Figure(clips, 'test clips', 'intervals by bootstrap over clips'),
+  ]
+
+
+def _curves(contents):
+  """Returns charts over the epochs: loss, accuracy and learning rate."""
+  splits = {'training batches': '', 'validation': 'val/', 'test': 'test/'}
+  loss, top1 = (
+    {name: prefix + key for name, prefix in splits.items()}
+    for key in ('loss', 'top1')
   )
+  drawn = []
+  for title, keys, options in (
+    ('Loss', loss, {}),
+    ('Top-1 accuracy', top1, {'percent': True}),
+    ('Learning rate', {'rate': 'lr'}, {}),
+  ):
+    series = [
+      (name, *get_series(contents.curves, key)) for name, key in keys.items()
+    ]
+    series = [(name, x, y) for name, x, y in series if x]
+    if series:
+      drawn.append(charts.draw_lines(title, series, x='Epoch', **options))
+  return drawn
+
+
+def _splits(contents):
+  """Returns (name, figures) of each evaluated split; none for test alone."""
+  rows = []
+  for key, name in _SPLITS.items():
+    if key in contents.summary:
+      figures = contents.summary[key]
+      shown = [
+        format_percent(figures.get(metric)) for metric in wording.METRICS
+      ]
+      shown += [f'{figures["loss"]:.3f}', f'{figures["clips"]:,}']
+      rows.append((name, shown))
+  return rows if len(rows) > 1 else []
+
+
+def _split_columns():
+  names = [n.removesuffix(' accuracy') for n in wording.METRICS.values()]
+  return [name[0].upper() + name[1:] for name in (*names, 'loss', 'clips')]
+
+
+def _calibration(contents):
+  """Returns what the reliability diagram amounts to, as (name, value)."""
+  bins = contents.calibration
+  confidence, accuracy = (
+    float(np.average(bins[key], weights=np.array(bins['clips'])))
+    for key in ('confidence', 'accuracy')
+  )
+  return [
+    ('Expected calibration error', format_percent(bins['ece'])),
+    ('Mean probability of a prediction', format_percent(confidence)),
+    ('Correct predictions', format_percent(accuracy)),
+  ]
+
+
+def _class_rows(contents, counts):
+  """Returns a row of cells for each class; `counts` is (K, K)."""
+  names = contents.classes
+  rows = []
+  for k, accuracy in enumerate(contents.figures['per_class']):
+    wrong = counts[k].copy()
+    wrong[k] = 0
+    other, times = int(wrong.argmax()), int(wrong.max())
+    rows.append(
+      (
+        Cell(str(k), k),
+        pages.text_cell(names[k]),
+        pages.percent_cell(accuracy),
+        pages.count_cell(int(counts[k].sum())),
+        pages.text_cell(names[other]) if times else Cell('–', ''),
+        pages.count_cell(times) if times else Cell('–', ''),
+      )
+    )
+  return rows
+
+
+def _robustness(contents):
+  """Returns the lead and charts of accuracy on damaged clips, or None."""
+  measured = contents.robustness
+  if not measured:
+    return None
+  headline = contents.summary.get('headline', 'top1')
+  drawn = []
+  for title, x, names in _DAMAGES:
+    series = [
+      (
+        name.replace('_', ' '),
+        [point['strength'] for point in points],
+        [point[headline] for point in points],
+      )
+      for name in names
+      if (points := measured['curves'].get(name))
+    ]
+    if series:
+      drawn.append(
+        charts.draw_lines(
+          title,
+          series,
+          x=x,
+          percent=True,
+          percent_x=True,
+          baseline=series[0][2][0],  # every curve starts at strength 0
+          size=(2.8, 2.4),
+        )
+      )
+  metric = wording.METRICS[headline]
+  lead = (
+    f'{metric[0].upper() + metric[1:]} when the clips are damaged, on'
+    f' {measured["clips"]:,} clips, with the weights of step'
+    f' {measured["step"]:,}. Dashed: undamaged clips.'
+  )
+  return {'lead': lead, 'charts': drawn}

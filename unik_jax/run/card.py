@@ -67,7 +67,7 @@ def render_card(
     steps: steps of the whole run.
     command: command that trained it; '' if not known.
     written: date and time of the card.
-    results: metrics by split, as `metrics.summarize` returns them, with
+    results: metrics by split, as `metrics.compute_metrics` returns them, with
       `intervals` where known; None before the first evaluation.
   """
   words = describe_config(config, params, code=_code)

@@ -25,8 +25,8 @@ def format_duration(seconds: float) -> str:
 class Progress:
   """Prints and records a run's metrics, on the first process only.
 
-  On a terminal the training line is rewritten in place. Elsewhere each one is
-  a line of its own.
+  On a terminal the training line is rewritten in place, and a `with` block
+  ends it. Elsewhere each one is a line of its own.
 
   Args:
     workdir: folder of metrics.jsonl and TensorBoard's files.
@@ -64,6 +64,14 @@ class Progress:
     if self._is_first and record:
       self._tensorboard = _open_tensorboard(workdir) if tensorboard else None
       _drop_lines_after(self._file, start)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *exc):
+    if self._width:  # so that an error message does not share the line
+      print(file=self._stream, flush=True)
+      self._width = 0
 
   def print_line(self, text: str) -> None:
     """Prints a line, after clearing a training line in place."""

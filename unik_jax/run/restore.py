@@ -11,7 +11,7 @@ import jax
 from ml_collections import ConfigDict
 
 from unik_jax import optim
-from unik_jax.config import default
+from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models import network
 from unik_jax.run import checkpoints, paths
@@ -94,7 +94,7 @@ def load_run(path: str | os.PathLike) -> Run:
 
 def _restore_state(config, net, folder, step):
   """Restores a training state to one device."""
-  _, optimizer = optim.from_config(config, steps_per_epoch=1)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
   abstract = jax.eval_shape(init_state, *net.shapes)
   device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -141,7 +141,7 @@ def read_config(folder: pathlib.Path) -> ConfigDict:
     UserError: the folder is not a run's, or has settings that do not exist.
   """
   file = folder / paths.CONFIG
-  config = default()
+  config = default_config()
   stored = read_json_table(file, 'name the --workdir of a run that has begun')
   try:
     config.update(stored)

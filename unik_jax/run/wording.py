@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from unik_jax.config import default
+from unik_jax.config import default_config
 
 _AUGMENTATION = ('random_move', 'rotate', 'rescale', 'repeats')
 
@@ -26,11 +26,11 @@ def describe_config(
   Returns:
     Phrases by title, in the order in which they are shown.
   """
-  data, usual = config.data, default()
+  data, defaults = config.data, default_config()
   model = [code(config.model.name)]
   if num_params:
     model.append(f'{num_params:,} parameters')
-  model.append(describe_settings(config.model, usual.model))
+  model.append(describe_settings(config.model, defaults.model))
   validated = 'nothing'
   if data.val_split:
     validated = _split(data.val_split, data.val_subjects, code)
@@ -42,7 +42,7 @@ def describe_config(
     'Stream': data.stream,
     'Pre-processing': '; '.join(map(_step, preprocessing_steps(data))),
     'Recipe': _recipe(config),
-    'Augmentation': describe_settings(data, usual.data, _AUGMENTATION),
+    'Augmentation': describe_settings(data, defaults.data, _AUGMENTATION),
     'Started from': _origin(config, code),
     'Seed': str(config.seed),
   }
@@ -68,18 +68,6 @@ def describe_settings(
   return ', '.join(phrases) or ('none' if keys else 'default settings')
 
 
-def input_frames(data: ConfigDict) -> int:
-  """Returns the number of frames of the network's input at test time.
-
-  A network tested on whole clips (`test_frames=-1`) takes any number. This is
-  then the number it was trained on.
-
-  Args:
-    data: the `data` part of a config.
-  """
-  return data.test_frames if data.test_frames > 0 else data.frames
-
-
 def preprocessing_steps(data: ConfigDict) -> list[dict[str, Any]]:
   """Lists what `unik_jax.data.transform.Transform` does to a clip at test time.
 
@@ -93,7 +81,9 @@ def preprocessing_steps(data: ConfigDict) -> list[dict[str, Any]]:
   sample = {
     'step': 'sample frames',
     'sampling': data.sampling,
-    'frames': input_frames(data),
+    # A network tested on whole clips (-1) takes any number of frames. Then it
+    # is the number in training.
+    'frames': data.test_frames if data.test_frames > 0 else data.frames,
   }
   for key, what in (
     ('test_clips', 'random samplings of a clip'),
@@ -157,7 +147,7 @@ def _recipe(config):
   }
   keys = [key for key in optim if not has_no_effect.get(key)]
   others = describe_settings(
-    config, default(), ('accumulate', 'label_smoothing', 'ema', 'tune')
+    config, default_config(), ('accumulate', 'label_smoothing', 'ema', 'tune')
   )
   return (
     f'{config.epochs} epoch{"s" * (config.epochs != 1)} in batches of'

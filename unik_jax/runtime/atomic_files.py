@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens meanwhile."""
+"""Atomic file writes."""
 
 import contextlib
 import os
@@ -7,29 +7,29 @@ from collections.abc import Iterator
 
 from unik_jax.errors import UserError
 
-ROOM = 'make room, or name a place that can be written to'
+ROOM = 'free some space, or name a path that can be written to'
 
 
 @contextlib.contextmanager
 def atomic_write(
   path: str | os.PathLike, remedy: str = ROOM
 ) -> Iterator[pathlib.Path]:
-  """A place for a file's new content, which then replaces the file at once.
+  """Writes a file's new content beside it, then replaces the file at once.
 
     with atomic_write(path) as part:
       part.write_text(text)
 
-  Where that fails, the file stays as it was, and the place is cleared.
+  If the body fails, the file keeps its old content and `part` is removed.
 
   Args:
-    path: of the file; its folder is made if missing.
-    remedy: what a user can do where it cannot be written.
+    path: the file. Its folder is created if missing.
+    remedy: the fix to name in the error if it cannot be written.
 
   Yields:
-    The path to write to, beside the file.
+    The path to write to, in the same folder.
 
   Raises:
-    UserError: it cannot be written.
+    UserError: the file cannot be written.
   """
   path = pathlib.Path(path)
   part = path.with_name(path.name + '.part')
@@ -41,5 +41,5 @@ def atomic_write(
     reason = error.strerror or error
     raise UserError(f'{path} cannot be written ({reason}); {remedy}') from error
   finally:
-    with contextlib.suppress(OSError):  # as a rule it is gone by now
+    with contextlib.suppress(OSError):  # after success it is already gone
       part.unlink()

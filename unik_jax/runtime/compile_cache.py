@@ -1,4 +1,4 @@
-"""Compiled programs are kept between commands."""
+"""Cache of compiled programs on disk, shared by all commands."""
 
 import os
 import pathlib
@@ -6,10 +6,11 @@ import pathlib
 import jax
 
 
-def enable() -> None:
-  """Has what JAX compiles kept in ~/.cache/unik_jax (XDG_CACHE_HOME).
+def enable_compile_cache() -> None:
+  """Makes JAX cache compiled programs in ~/.cache/unik_jax.
 
-  JAX_COMPILATION_CACHE_DIR names another folder, or '' for none.
+  XDG_CACHE_HOME replaces ~/.cache. JAX_COMPILATION_CACHE_DIR names another
+  folder; an empty value disables the cache.
   """
   if 'JAX_COMPILATION_CACHE_DIR' in os.environ:
     return

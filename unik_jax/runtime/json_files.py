@@ -1,4 +1,4 @@
-"""JSON tables, read and written."""
+"""JSON files that hold one object, read and written."""
 
 import json
 import pathlib
@@ -13,11 +13,11 @@ def read_json_table(path: pathlib.Path, remedy: str) -> dict[str, Any]:
   """Reads a JSON file that holds one object.
 
   Args:
-    path: of the file.
-    remedy: what the user can do if it is missing or broken.
+    path: the file.
+    remedy: the fix to name in the error if the file is missing or broken.
 
   Raises:
-    UserError: the file is missing, is not JSON, or holds something else.
+    UserError: the file is missing, is not JSON, or holds no object.
   """
   try:
     table = json.loads(path.read_text(encoding='utf-8'))
@@ -26,7 +26,7 @@ def read_json_table(path: pathlib.Path, remedy: str) -> dict[str, Any]:
   except OSError as error:
     reason = error.strerror or error
     raise UserError(f'{path}: cannot be read ({reason}); {remedy}') from None
-  except ValueError as error:  # not JSON, or not even text
+  except ValueError as error:  # not JSON, or not UTF-8
     raise UserError(f'{path}: not JSON ({error}); {remedy}') from None
   if not isinstance(table, dict):
     raise UserError(
@@ -41,9 +41,9 @@ def write_json_table(
   """Writes a JSON file atomically.
 
   Args:
-    path: of the file.
-    table: what JSON can hold.
-    remedy: what the user can do if the file cannot be written.
+    path: the file.
+    table: the object, of values that JSON can hold.
+    remedy: the fix to name in the error if the file cannot be written.
 
   Raises:
     UserError: the file cannot be written.

@@ -1,14 +1,13 @@
-"""The device mesh, and where arrays lie on it.
+"""The device mesh, and how arrays are sharded over it.
 
-Over 'data' the batch is split; over 'model' the output channels of each large
-kernel, with its optimizer state. Everything else is replicated.
+The mesh has two axes. 'data' shards the batch. 'model' shards the output
+channels of each large kernel, with its optimizer state. All other arrays are
+replicated.
 """
 
 import math
-import os
-import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,55 +16,19 @@ from jax.sharding import PartitionSpec as P
 
 from unik_jax.errors import UserError
 
-# Below this many values, gathering a kernel costs more than holding it.
-_LARGE = 4096
-
-
-def connect() -> None:
-  """Joins the processes of a run, before anything else is asked of JAX.
-
-  On Cloud TPU and under Slurm JAX finds the others by itself. Elsewhere the
-  environment says it: JAX_COORDINATOR_ADDRESS (HOST:PORT of process 0),
-  JAX_NUM_PROCESSES and JAX_PROCESS_ID.
-
-  Raises:
-    UserError: the others are not described, or cannot be reached.
-  """
-  names = ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
-  try:
-    numbers = [int(os.environ[name]) for name in names if name in os.environ]
-    jax.distributed.initialize(None, *numbers)
-  except (RuntimeError, ValueError) as error:
-    raise UserError(
-      f'--multihost: {str(error).splitlines()[0]} Set JAX_COORDINATOR_ADDRESS'
-      ' (as in 10.0.0.1:8476), JAX_NUM_PROCESSES and JAX_PROCESS_ID for each'
-      ' process, or leave --multihost out to run on this machine alone.'
-    ) from error
-
-
-def abandon(error: Exception) -> NoReturn:
-  """Ends this process of several, at once, where JAX has failed it."""
-  print(
-    f'\nerror: {error}\nIf another process of the run has ended, see what it'
-    ' printed. Start all of them again: the same command goes on from the'
-    ' newest checkpoint.',
-    file=sys.stderr,
-    flush=True,
-  )
-  os._exit(1)  # JAX's own way out waits minutes for the others
+# Kernels with fewer values are replicated: gathering one would cost more than
+# the memory that sharding saves.
+_MIN_SHARDED_SIZE = 4096
 
 
 def make_mesh(
   shape: Sequence[int], devices: Sequence[jax.Device] | None = None
 ) -> Mesh:
-  """A ('data', 'model') mesh of all devices.
+  """Returns a ('data', 'model') mesh of the devices.
 
   Args:
-    shape: (data, model); one of them may be -1, for the rest of the devices.
-    devices: default all.
-
-  Returns:
-    The mesh.
+    shape: (data, model) sizes. One of them may be -1: all remaining devices.
+    devices: the devices (default: all).
 
   Raises:
     UserError: the shape does not fit the devices.
@@ -78,57 +41,60 @@ def make_mesh(
     sizes[sizes.index(-1)] = count // known
   if len(sizes) != 2 or min(sizes) < 1 or sizes[0] * sizes[1] != count:
     raise UserError(
-      f'config.mesh is {tuple(shape)}, but there are {count} devices to lay'
-      " out as ('data', 'model'); use (-1, 1) for all of them over the batch"
+      "config.mesh: expected ('data', 'model') sizes whose product is the"
+      f' number of devices, {count}, got {tuple(shape)}. Use (-1, 1) to shard'
+      ' the batch over all devices.'
     )
+  # Auto: the compiler propagates shardings through the step from those of its
+  # inputs and outputs.
   mesh = jax.make_mesh(
     tuple(sizes), ('data', 'model'), (AxisType.Auto,) * 2, devices=devices
   )
   if any(len({d.process_index for d in row}) > 1 for row in mesh.devices):
     raise UserError(
-      f'config.mesh is {tuple(shape)}, which spreads the model axis over'
-      ' several processes; make it divide the devices of one'
+      'config.mesh: expected a model axis within one process, got'
+      f' {tuple(shape)}, which spans several. Use a size that divides the'
+      ' number of devices per process.'
     )
   return mesh
 
 
-def check_batch(
+def check_batch_size(
   name: str, batch_size: int, mesh: Mesh, accumulate: int = 1
 ) -> None:
-  """Raises a UserError where a batch does not divide over the mesh.
+  """Raises a UserError unless a batch divides evenly over the mesh.
 
   Args:
-    name: of the setting.
-    batch_size: its value.
-    mesh: of the devices.
-    accumulate: parts that each device's clips are taken in.
+    name: the setting's name.
+    batch_size: its value, in clips over all devices.
+    mesh: from `make_mesh`.
+    accumulate: parts into which each device's clips are split.
   """
   parts = math.lcm(mesh.shape['data'], jax.process_count()) * accumulate
   if batch_size < 1 or batch_size % parts:
     near = max(round(batch_size / parts), 1) * parts
+    factors = "the mesh's data axis" + ' x config.accumulate' * (accumulate > 1)
     raise UserError(
-      f'config.{name} is {batch_size}, which does not divide over the'
-      f" {parts} parts of the mesh's data axis"
-      + f' with config.accumulate={accumulate}' * (accumulate > 1)
-      + f'; use a multiple such as {near}'
+      f'config.{name}: expected a multiple of {parts} ({factors}), got'
+      f' {batch_size}. Use a multiple such as {near}.'
     )
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-  """The first axis over 'data'."""
+  """Shards an array's first axis over 'data'."""
   return NamedSharding(mesh, P('data'))
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
-  """A copy on every device."""
+def replicated_sharding(mesh: Mesh) -> NamedSharding:
+  """Puts a copy of an array on every device."""
   return NamedSharding(mesh, P())
 
 
 def state_shardings(abstract: Any, mesh: Mesh) -> Any:
-  """A sharding for each leaf of a training state.
+  """Returns a sharding for each leaf of a training state.
 
   Args:
-    abstract: shapes, as from `jax.eval_shape`.
+    abstract: the state's shapes, as from `jax.eval_shape`.
     mesh: from `make_mesh`.
 
   Returns:
@@ -136,17 +102,18 @@ def state_shardings(abstract: Any, mesh: Mesh) -> Any:
   """
   size = mesh.shape['model']
 
-  def rule(path, leaf):
-    kernel = str(getattr(path[-1], 'key', '')).endswith('kernel')
-    if kernel and leaf.size >= _LARGE and leaf.shape[-1] % size == 0:
+  def sharding_of(path, leaf):
+    is_kernel = str(getattr(path[-1], 'key', '')).endswith('kernel')
+    is_large = leaf.size >= _MIN_SHARDED_SIZE
+    if is_kernel and is_large and leaf.shape[-1] % size == 0:
       return NamedSharding(mesh, P(*[None] * (leaf.ndim - 1), 'model'))
-    return replicated(mesh)
+    return replicated_sharding(mesh)
 
-  return jax.tree_util.tree_map_with_path(rule, abstract)
+  return jax.tree_util.tree_map_with_path(sharding_of, abstract)
 
 
 def put_batch(batch: Any, mesh: Mesh) -> Any:
-  """This process's part of a batch, laid on the mesh."""
+  """Puts this process's part of a batch on the mesh, sharded over 'data'."""
   sharding = batch_sharding(mesh)
   return jax.tree.map(
     lambda a: jax.make_array_from_process_local_data(sharding, a), batch

@@ -1,4 +1,4 @@
-"""Stopping between two steps when asked to."""
+"""Stopping between two steps on SIGTERM or Ctrl-C."""
 
 import contextlib
 import signal
@@ -7,31 +7,35 @@ import jax
 
 
 class StopSignal:
-  """Notes SIGTERM and Ctrl-C while it is entered; a second one acts at once.
+  """Context manager that records SIGTERM and Ctrl-C instead of stopping.
+
+  The loop inside checks `requested` after each step. A second signal stops the
+  process at once.
 
   Attributes:
-    requested: the number of the signal, or 0.
+    requested: the number of the signal received, or 0.
   """
 
   def __enter__(self):
     self.requested = 0
-    self._before = {}
+    self._handlers_before = {}
     if jax.process_count() > 1:
-      return self  # all must stop at one step: Checkpoints.must_stop
+      # All processes must stop after the same step: Checkpoints.must_stop.
+      return self
     for number in (signal.SIGTERM, signal.SIGINT):
-      # Only the main thread may; elsewhere the caller's handling stays.
+      # Only the main thread can set a handler; other threads keep the caller's.
       with contextlib.suppress(ValueError):
-        self._before[number] = signal.signal(number, self._note)
+        self._handlers_before[number] = signal.signal(number, self._record)
     return self
 
-  def _note(self, number, frame):
+  def _record(self, number, frame):
     del frame
-    if self.requested:  # asked twice: at once
+    if self.requested:  # the second signal
       signal.signal(number, signal.SIG_DFL)
       signal.raise_signal(number)
     self.requested = number
-    print('\nStopping after this step; once more stops at once.')
+    print('\nStopping after this step. A second signal stops at once.')
 
   def __exit__(self, *exc):
-    for number, handler in self._before.items():
+    for number, handler in self._handlers_before.items():
       signal.signal(number, handler)

@@ -1,9 +1,9 @@
-"""From one joint layout to another, by joint name.
+"""Maps from one joint layout to another, by joint name.
 
-Every target joint is a weighted mean of source joints: itself where the source
-has it, else what the tables here say. That covers the maps of the paper: NTU's
-25 joints to the 17 main ones, and 17 to 25, where it derives the hands and
-feet by linear interpolation.
+Every target joint is a weighted mean of source joints: the joint itself if the
+source has it, else a recipe of `_RECIPES`. This covers the maps of the paper:
+NTU's 25 joints to the 17 main ones, and 17 to 25, where hands and feet are
+linearly extrapolated.
 """
 
 import functools
@@ -13,9 +13,9 @@ import numpy as np
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import Layout
 
-# A joint's parts with their shares. Of several recipes the first counts whose
-# parts the source has, or has what makes them.
-_MADE_OF: dict[str, list[dict[str, float]]] = {
+# Recipes of a joint: source joints with their weights. The first recipe counts
+# whose joints the source has, or can derive by other recipes.
+_RECIPES: dict[str, list[dict[str, float]]] = {
   'mid_hip': [
     {'spine_base': 1},
     {'hip_center': 1},
@@ -36,9 +36,9 @@ _MADE_OF: dict[str, list[dict[str, float]]] = {
   'nose': [{'head': 0.5, 'neck': 0.5}],
 }
 for _side in ('left_', 'right_'):
-  # Beyond the wrist or ankle on the line of the limb, by a share of its length.
-  # 0.2 is what the hands of MSR-Action3D measure (0.21, deviation 0.02); the
-  # paper does not print its own shares.
+  # On the line from elbow to wrist (knee to ankle), beyond it by a share of its
+  # length. The hands of MSR-Action3D are at 0.21 (deviation 0.02); the paper
+  # does not print its shares.
   for _end, _limb, _share in (
     ('hand', 'wrist elbow', 0.2),
     ('thumb', 'wrist elbow', 0.3),
@@ -46,18 +46,18 @@ for _side in ('left_', 'right_'):
     ('foot', 'ankle knee', 0.2),
   ):
     _near, _far = _limb.split()
-    _MADE_OF[_side + _end] = [
+    _RECIPES[_side + _end] = [
       {_side + _near: 1 + _share, _side + _far: -_share}
     ]
 
-# Names of one place, in the order in which they are looked for.
-_PLACES = (
+# Names of the same place, in the order of preference.
+_SYNONYMS = (
   ('mid_hip', 'spine_base', 'hip_center'),
   ('chest', 'spine_mid', 'spine'),
   ('spine_shoulder', 'shoulder_center', 'neck'),
 )
-# Where a name means different places: the spine of the 17 joints, from the
-# head down, stands for that of the 25 joint by joint.
+# Joints with the same name at different places: the spine of the 17 joints is
+# matched to that of the 25 joint by joint, from the head down.
 _SPINES = (
   ('nose', 'neck'),
   ('neck', 'spine_shoulder'),
@@ -71,88 +71,109 @@ _RENAMED = {
 
 
 def find_counterparts(source: Layout, target: Layout) -> list[int | None]:
-  """For each joint of `target`, the one of `source` at the same place.
+  """Finds the source joint at the place of each target joint.
 
-  It has the same name, or another name for that place; None where there is
-  none.
+  Args:
+    source: layout to search.
+    target: layout whose joints are searched for.
+
+  Returns:
+    For each target joint, the index of the source joint with the same name, or
+    with another name for the same place; None if there is none.
   """
   renamed = _RENAMED.get((source.name, target.name), {})
-  places = []
+  counterparts = []
   for joint in target.joints:
     joint = renamed.get(joint, joint)
-    others = [name for place in _PLACES if joint in place for name in place]
-    found = [name for name in (joint, *others) if name in source.joints]
-    places.append(source.joints.index(found[0]) if found else None)
-  return places
+    synonyms = [name for names in _SYNONYMS if joint in names for name in names]
+    known = [name for name in (joint, *synonyms) if name in source.joints]
+    counterparts.append(source.joints.index(known[0]) if known else None)
+  return counterparts
 
 
 def find_nearest(source: Layout, target: Layout) -> list[int]:
-  """As `find_counterparts`, and elsewhere that of the fewest bones away.
+  """Finds the source joint nearest to each target joint.
 
-  Bones are those of `target`; of several equally near, the first in its order.
+  That is its counterpart (`find_counterparts`). If it has none, it is the
+  counterpart of the target joint fewest bones away; the first one if several
+  are equally near.
+
+  Args:
+    source: layout to search.
+    target: layout whose joints are searched for, and whose bones are counted.
+
+  Returns:
+    The index of a source joint for each target joint.
 
   Raises:
     UserError: the layouts have no joint in common.
   """
-  places = find_counterparts(source, target)
-  if all(place is None for place in places):
+  counterparts = find_counterparts(source, target)
+  if all(joint is None for joint in counterparts):
     raise UserError(
-      f'layouts {source.name!r} and {target.name!r} have no joint in common;'
-      ' use --config.init_joints=fresh'
+      f'layouts {source.name!r} and {target.name!r} have no joint in common.'
+      ' Use --config.init_joints=fresh'
     )
-  neighbours = [[] for _ in places]
+  neighbours = [[] for _ in counterparts]
   for child, parent in target.bone_indices:
     neighbours[child].append(parent)
     neighbours[parent].append(child)
-  out = []
-  for joint in range(len(places)):
+  nearest = []
+  for joint in range(len(counterparts)):
+    # Breadth-first search, one ring of joints at a time.
     ring, seen = [joint], {joint}
-    while all(places[j] is None for j in ring):
+    while all(counterparts[j] is None for j in ring):
       ring = sorted({n for j in ring for n in neighbours[j]} - seen)
       seen |= set(ring)
-    out.append(next(places[j] for j in ring if places[j] is not None))
-  return out
+    nearest.append(
+      next(counterparts[j] for j in ring if counterparts[j] is not None)
+    )
+  return nearest
 
 
 @functools.cache
 def map_weights(
   source: Layout, target: Layout, *, partial: bool = False
 ) -> np.ndarray:
-  """The share of each source joint in each target joint.
+  """Returns the weight of each source joint in each target joint.
 
   Args:
     source: layout of the data.
-    target: layout that it is to have.
-    partial: whether a joint may be left out that can be made of none.
+    target: layout to map to.
+    partial: whether target joints that cannot be derived are left missing.
 
   Returns:
-    (V', V) float32; rows sum to 1, or are zeros of joints left out.
+    (V', V) float32. Rows sum to 1; rows of missing joints are zeros.
 
   Raises:
-    UserError: a target joint can be made of none of the source's.
+    UserError: a target joint cannot be derived, or none with `partial`.
   """
   renamed = _RENAMED.get((source.name, target.name), {})
-  rows = [_shares(renamed.get(j, j), source.joints) for j in target.joints]
+  rows = [_weights(renamed.get(j, j), source.joints) for j in target.joints]
   missing = [j for j, r in zip(target.joints, rows, strict=True) if r is None]
   if partial and len(missing) < len(rows):
-    none = np.zeros(source.num_joints)
-    rows = [none if row is None else row for row in rows]
+    zeros = np.zeros(source.num_joints)
+    rows = [zeros if row is None else row for row in rows]
   elif missing:
     raise UserError(
-      f'layout {source.name!r} cannot be mapped to {target.name!r}: it has'
-      f' nothing to make {", ".join(missing)} of'
+      f'layout {source.name!r} cannot be mapped to {target.name!r}: it has no'
+      f' joints to derive {", ".join(missing)} from'
     )
   return np.float32(rows)
 
 
-def _shares(joint, joints, under_way=()):
-  """Shares of each of `joints` in a joint, or None."""
+def _weights(joint, joints, pending=()):
+  """Returns the weights of `joints` in a joint, or None.
+
+  `pending` are the joints whose recipes led here. Recipes refer to each other
+  (nose to head, head to nose), so these are not tried again.
+  """
   if joint in joints:
     return np.eye(len(joints))[joints.index(joint)]
-  if joint in under_way:
+  if joint in pending:
     return None
-  for recipe in _MADE_OF.get(joint, ()):
-    parts = [_shares(part, joints, (*under_way, joint)) for part in recipe]
+  for recipe in _RECIPES.get(joint, ()):
+    parts = [_weights(part, joints, (*pending, joint)) for part in recipe]
     if all(part is not None for part in parts):
       return sum(w * p for w, p in zip(recipe.values(), parts, strict=True))
   return None
@@ -166,32 +187,33 @@ def convert_clip(
   confidence: bool = False,
   partial: bool = False,
 ) -> np.ndarray:
-  """A clip in another layout.
+  """Maps a clip to another layout.
 
   Args:
     clip: (M, T, V, C) of layout `source`.
     source: layout of the clip.
-    target: layout that it is to have.
-    confidence: whether the last channel is one; the least of a joint's parts
-      becomes its own.
-    partial: as for `map_weights`; a joint that is left out is missing.
+    target: layout to map to.
+    confidence: whether the last channel is a confidence. A joint gets the
+      lowest confidence of the joints it is derived from.
+    partial: see `map_weights`.
 
   Returns:
-    (M, T, V', C). A joint that a missing one (all zeros) is part of is missing.
+    (M, T, V', C). A joint is missing (all zeros) if one that it is derived from
+    is missing.
 
   Raises:
-    UserError: as `map_weights`.
+    UserError: see `map_weights`.
   """
   if source == target:
     return clip
-  shares = map_weights(source, target, partial=partial)
+  weights = map_weights(source, target, partial=partial)
   points, scores = np.split(clip, [clip.shape[-1] - confidence], -1)
-  absent = ~points.any(-1, keepdims=True)
-  broken = np.float32(shares != 0) @ np.float32(absent) > 0
-  made = np.where(broken, 0, shares @ points)
+  missing = ~points.any(-1, keepdims=True)
+  incomplete = np.float32(weights != 0) @ np.float32(missing) > 0
+  mapped = np.where(incomplete, 0, weights @ points)
   if not confidence:
-    return made
-  parts = np.where((shares != 0)[..., None], scores[..., None, :, :], np.inf)
-  least = parts.min(-2)
-  least = np.where(np.isinf(least), 0, least)
-  return np.concatenate([made, least], -1)
+    return mapped
+  parts = np.where((weights != 0)[..., None], scores[..., None, :, :], np.inf)
+  lowest = parts.min(-2)
+  lowest = np.where(np.isinf(lowest), 0, lowest)  # of joints left missing
+  return np.concatenate([mapped, lowest], -1)

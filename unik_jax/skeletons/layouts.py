@@ -1,8 +1,8 @@
 """Joint layouts as data: names, bones, centre and sides.
 
-UNIK needs no graph, so a layout never enters a model. It serves the data
-side: bone streams, centring, plots, and maps between datasets by joint name.
-The built-in ones are in `layouts.yaml`; a user's own has the same form.
+UNIK needs no graph, so its model never sees a layout. Layouts are for bone
+streams, normalisation, plots, and maps between datasets by joint name. The
+built-in ones are in `layouts.yaml`; a user's layout has the same form.
 """
 
 import dataclasses
@@ -17,20 +17,20 @@ from unik_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-  """One way of placing joints on a body.
+  """A joint layout: the joints of a skeleton, in the order of the data.
 
   Attributes:
     name: the key in `LAYOUTS`.
-    joints: joint names, in the order of the data's joint axis; sides are a
-      prefix `left_` or `right_`.
+    joints: joint names in the order of the data's joint axis. The prefix
+      `left_` or `right_` marks a side.
     bones: (child, parent) joint names; a tree with one root.
     center: the joint that normalisation subtracts.
-    up: two joints, the lower first, or None. Presets turn a 3-D body so that
-      the direction from the first to the second is +z.
-    across: two joints, the left one first, or None. Likewise for +x.
-    root_keeps_position: whether the bone stream holds the root's own
-      coordinates at the root's place rather than zeros. True for the 17
-      joints of UNIK, whose published script leaves joint 1 untouched.
+    up: two joints, the lower one first, or None. Normalisation rotates a 3-D
+      body so that the direction from the first to the second is +z.
+    across: two joints, the left one first, or None. The same for +x.
+    root_keeps_position: whether the bone stream has the root's coordinates at
+      the root, not zeros. True for UNIK's 17 joints, whose published script
+      does not change joint 1.
 
   Raises:
     UserError: the parts do not fit together.
@@ -52,36 +52,42 @@ class Layout:
   def _problem(self):
     joints = self.joints
     if not joints:
-      return 'it has no joints'
+      return 'joints: expected at least one, got none'
     if twice := sorted({j for j in joints if joints.count(j) > 1}):
-      return f'joint {twice[0]!r} is listed twice'
+      return f'joints: {twice[0]!r} is listed twice'
     used = [joint for bone in self.bones for joint in bone]
     used += [self.center, *(self.up or ()), *(self.across or ())]
     if unknown := [joint for joint in used if joint not in joints]:
-      return f'{unknown[0]!r} is not among its joints: {", ".join(joints)}'
+      return f'{unknown[0]!r} is not one of its joints: {", ".join(joints)}'
     parent = dict(self.bones)
     if len(parent) != len(self.bones):
-      return 'a joint is the child of two bones'
+      return 'bones: a joint is the child of two bones'
     roots = [joint for joint in joints if joint not in parent]
     if len(roots) != 1:
       return (
-        f"{len(roots)} joints are nobody's child ({', '.join(roots)}), where"
-        ' a tree has one root'
+        'bones: expected a tree with one root, got'
+        f' {len(roots)} joints without a parent ({", ".join(roots)})'
       )
+    # From any joint, V steps to the parent lead to the root, unless the bones
+    # form a cycle.
     for joint in joints:
       for _ in joints:
         joint = parent.get(joint, joint)
       if joint != roots[0]:
-        return f'its bones run in a circle through {joint!r}'
+        return f'bones: a cycle through {joint!r}'
     for joint in joints:
       if joint.startswith('left_'):
         other = 'right_' + joint.removeprefix('left_')
         if other not in joints:
-          return f'it has {joint!r}, but no {other!r}'
+          return f'joints: it has {joint!r}, but no {other!r}'
     return None
 
   def index(self, joint: str) -> int:
-    """The place of `joint` on the joint axis; a UserError if it has none."""
+    """Returns the index of a joint.
+
+    Raises:
+      UserError: the layout has no such joint.
+    """
     try:
       return self.joints.index(joint)
     except ValueError:
@@ -101,7 +107,7 @@ class Layout:
 
   @functools.cached_property
   def parents(self) -> tuple[int, ...]:
-    """Each joint's parent by index; the root is its own."""
+    """The index of each joint's parent; the root is its own parent."""
     parents = list(range(self.num_joints))
     for child, parent in self.bone_indices:
       parents[child] = parent
@@ -109,12 +115,12 @@ class Layout:
 
   @property
   def root(self) -> int:
-    """The index of the joint that is nobody's child."""
+    """The index of the joint without a parent."""
     return next(j for j, p in enumerate(self.parents) if j == p)
 
   @functools.cached_property
   def left_right(self) -> tuple[tuple[int, int], ...]:
-    """Pairs of indices (left, right) of joints that mirror each other."""
+    """(left, right) index pairs of joints that mirror each other."""
     return tuple(
       (j, self.index('right_' + name.removeprefix('left_')))
       for j, name in enumerate(self.joints)
@@ -130,7 +136,7 @@ class Layout:
     return tuple(sides)
 
   def to_dict(self) -> dict[str, Any]:
-    """As `layout_from_dict` reads it, in types that JSON has."""
+    """Returns a JSON table that `layout_from_dict` reads."""
     out = {
       'name': self.name,
       'joints': ' '.join(self.joints),
@@ -147,22 +153,22 @@ class Layout:
 
 
 def layout_from_dict(table: dict[str, Any], where: str) -> Layout:
-  """A layout from the form that it has in `layouts.yaml`, with its `name`.
+  """Returns the layout of a table as in `layouts.yaml`, with its `name`.
 
   Args:
     table: `name`, `joints`, `bones`, `center`, and optionally `up`, `across`
-      and `root_keeps_position`. Lists may be given as such, or as words.
-    where: the file, to be named in errors.
+      and `root_keeps_position`. Lists can be words in one string.
+    where: the file, named in errors.
 
   Raises:
-    UserError: a part is missing, unknown or malformed.
+    UserError: a key is missing, unknown or malformed.
   """
   known = [field.name for field in dataclasses.fields(Layout)]
   needed = ('name', 'joints', 'bones', 'center')
   for key in needed:
     if key not in table:
       raise UserError(
-        f'{where}: a joint layout needs {key!r}; see'
+        f'{where}: a joint layout needs {key!r}. See'
         ' unik_jax/skeletons/layouts.yaml'
       )
   if unknown := sorted(set(map(str, table)) - set(known)):
@@ -173,18 +179,20 @@ def layout_from_dict(table: dict[str, Any], where: str) -> Layout:
   table = dict(table)
   for key in ('name', 'center'):
     if not isinstance(table[key], str):
-      raise UserError(f'{where}, {key}: a name is due, not {table[key]!r}')
+      raise UserError(f'{where}, {key}: expected a name, got {table[key]!r}')
   for key in ('joints', 'bones', 'up', 'across'):
     table[key] = _words(table.get(key) or (), f'{where}, {key}')
   table['bones'] = tuple(tuple(bone.split('<')) for bone in table['bones'])
   for bone in table['bones']:
     if len(bone) != 2:
       raise UserError(
-        f'{where}, bones: {"<".join(bone)!r} is not of the form child<parent'
+        f'{where}, bones: expected child<parent, got {"<".join(bone)!r}'
       )
   for key in ('up', 'across'):
     if len(table[key]) not in (0, 2):
-      raise UserError(f'{where}, {key}: two joints are due')
+      raise UserError(
+        f'{where}, {key}: expected 2 joints, got {len(table[key])}'
+      )
     table[key] = table[key] or None
   try:
     return Layout(**table)
@@ -193,15 +201,15 @@ def layout_from_dict(table: dict[str, Any], where: str) -> Layout:
 
 
 def _words(value, where):
-  """A list of strings, given as one or as words with spaces between."""
+  """Returns the strings of a list, or the words of a string."""
   if isinstance(value, str):
     return tuple(value.split())
   if _is_list(value):
-    # A bone may be a pair of its own: [child, parent].
+    # A bone can also be a list: [child, parent].
     words = [word for v in value for word in (v if _is_list(v) else [v])]
     if all(isinstance(word, str) for word in words):
       return tuple('<'.join(v) if _is_list(v) else v for v in value)
-  raise UserError(f'{where}: names of joints are due, not {value!r}')
+  raise UserError(f'{where}: expected joint names, got {value!r}')
 
 
 def _is_list(value):
@@ -222,7 +230,11 @@ BUILT_IN = frozenset(LAYOUTS)
 
 
 def get_layout(name: str) -> Layout:
-  """The layout of that name; a UserError names the known ones."""
+  """Returns the layout with this name.
+
+  Raises:
+    UserError: unknown name.
+  """
   if name not in LAYOUTS:
     raise UserError(
       f'unknown joint layout {name!r}; known: {", ".join(sorted(LAYOUTS))}'
@@ -231,14 +243,14 @@ def get_layout(name: str) -> Layout:
 
 
 def register_layout(layout: Layout) -> None:
-  """Makes a layout known by its name for the rest of the process.
+  """Adds a layout to `LAYOUTS` for the rest of the process.
 
   Raises:
-    UserError: the name is taken by another layout.
+    UserError: another layout has this name.
   """
   if LAYOUTS.setdefault(layout.name, layout) != layout:
     kind = 'built in' if layout.name in BUILT_IN else 'in use already'
     raise UserError(
-      f'a different joint layout named {layout.name!r} is {kind}; give yours'
-      ' another name'
+      f'joint layout: a different layout named {layout.name!r} is {kind}.'
+      ' Choose another name'
     )

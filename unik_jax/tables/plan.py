@@ -8,8 +8,8 @@ from typing import NamedTuple
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from unik_jax.config import check, check_same_experiment
-from unik_jax.errors import UserError, no_such_key
+from unik_jax.config import check_config, check_same_experiment
+from unik_jax.errors import UserError, describe_missing_key
 from unik_jax.run.paths import CONFIG
 from unik_jax.run.restore import read_config
 from unik_jax.tables.paper import ROWS, TABLES
@@ -96,7 +96,7 @@ def make_plan(
       needs = plan_training(sources[dataset], source_row, 'joint', 0).folder
       changes.append(f'--config.init_from={needs}')
     config = _apply_arguments(module.get_config(variant), changes)
-    check(config)
+    check_config(config)
     if (workdir / CONFIG).exists():
       check_same_experiment(
         config, read_config(workdir).to_dict(), str(workdir / CONFIG)
@@ -161,7 +161,7 @@ def _apply_arguments(config, arguments):
     values(argv)
     return holder.value
   except (AttributeError, KeyError) as error:
-    reason = no_such_key(error)
+    reason = describe_missing_key(error)
   except (flags.Error, ValueError) as error:
     reason = ' '.join(str(error).split())
   raise UserError(f'{" ".join(arguments)}: {reason}')

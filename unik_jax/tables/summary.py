@@ -138,8 +138,8 @@ def _read_seed(folders):
 
 def _summarize(seeds, headline):
   """The outcome of a row from (folders, scores) of each seed."""
-  hits = [metrics.hits_in_top(s.logits, s.labels, 1) for _, s in seeds]
-  summaries = [metrics.summarize(s.logits, s.labels) for _, s in seeds]
+  hits = [metrics.top_k_hits(s.logits, s.labels, 1) for _, s in seeds]
+  summaries = [metrics.compute_metrics(s.logits, s.labels) for _, s in seeds]
   runs = [
     read_json_table(folder / SUMMARY, _REMEDY)
     for folders, _ in seeds
@@ -164,7 +164,7 @@ def _compare(table, outcomes, headline, first, second):
   better, worse = outcomes[first], outcomes[second]
   # Paired: both rows predict the same clips, so that clips that are hard for
   # both widen no interval.
-  low, high = metrics.interval(
+  low, high = metrics.bootstrap_interval(
     better.hits - worse.hits,
     better.labels,
     mean_class=headline == 'mean_class',

@@ -1,1 +1,1 @@
-"""What a network has learned, and what an answer rests on, as pictures."""
+"""Pictures of what a network has learned, and of what a prediction rests on."""

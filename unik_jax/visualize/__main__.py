@@ -1,12 +1,11 @@
-"""Looks inside a run: its matrices, attention, and what counts in a clip.
+"""Draws a run's dependency matrices, attention maps, and joint importance.
 
   python -m unik_jax.visualize --run=DIR [--what=matrices,attention,clip]
     [--clip=ID] [--importance=gradient|occlusion] [--video=gif|mp4]
     [--blocks=1,6] [--data_dir=DIR] [--out=FOLDER]
 
-DIR is the --workdir of a run. Matrices alone need no data; attention and the
-moving clip are those of a clip of the test split. docs/seeing.md says what
-the pictures mean.
+DIR is the --workdir of a run. `matrices` needs no data; `attention` and `clip`
+show a clip of the test split. docs/visualize.md explains the pictures.
 """
 
 import pathlib
@@ -14,76 +13,92 @@ import pathlib
 from absl import app, flags
 
 from unik_jax import cli
+from unik_jax.errors import UserError
+from unik_jax.run import paths
 
 _KINDS = ('matrices', 'attention', 'clip')
-_RUN = flags.DEFINE_string('run', None, 'A run: its --workdir.', required=True)
+_RUN = flags.DEFINE_string(
+  'run', None, 'The --workdir of a run.', required=True
+)
 _WHAT = flags.DEFINE_list(
-  'what', None, 'Some of matrices, attention, clip (default: all).'
+  'what', None, 'Any of matrices, attention, clip (default: all).'
 )
 _CLIP = flags.DEFINE_string(
-  'clip', '', 'Id of a clip of the test split (default: the first).'
+  'clip', '', 'Id of a clip of the test split (default: the first clip).'
 )
 _IMPORTANCE = flags.DEFINE_enum(
   'importance',
   'gradient',
   ('gradient', 'occlusion'),
-  'What colours the joints of a clip.',
+  'How the importance of joints is computed.',
 )
 _WINDOWS = flags.DEFINE_integer(
-  'windows', 1, 'Stretches of time that occlusion hides one by one.', 1
+  'windows', 1, 'Stretches of time in which occlusion hides a joint.', 1
 )
-_VIDEO = flags.DEFINE_enum('video', 'gif', ('gif', 'mp4'), 'Form of a clip.')
-_BLOCKS = flags.DEFINE_list('blocks', [], 'Only these, counted from 1.')
-_STRONGEST = flags.DEFINE_integer('strongest', 10, 'Lines on each skeleton.', 1)
+_VIDEO = flags.DEFINE_enum(
+  'video', 'gif', ('gif', 'mp4'), 'File format of the animated clip.'
+)
+_BLOCKS = flags.DEFINE_list(
+  'blocks', [], 'Blocks to draw, numbered from 1 (default: all).'
+)
+_STRONGEST = flags.DEFINE_integer(
+  'strongest', 10, 'Number of lines on each skeleton.', 1
+)
 _DATA_DIR = flags.DEFINE_string(
-  'data_dir', '', 'Where the dataset is prepared (default: as in the run).'
+  'data_dir',
+  '',
+  "Where prepared datasets are (default: as in the run's config).",
 )
 _OUT = flags.DEFINE_string(
-  'out', '', 'Folder for the pictures (default: pictures/ in the run).'
+  'out', '', 'Folder for the pictures (default: RUN/pictures).'
 )
 
 
 def main(argv):
   cli.refuse_arguments(argv)
   with cli.command():
-    for line in _pictures():
+    for line in _write_pictures():
       print(line, flush=True)
 
 
-def _pictures():
-  """Draws what the flags say; yields a line for each picture."""
-  # Imported here, so that --help answers at once.
-  from unik_jax.errors import UserError
-
+def _write_pictures():
+  """Writes what the flags ask for; yields a line for each picture."""
   what = _WHAT.value or list(_KINDS)
   if unknown := sorted(set(what) - set(_KINDS)):
-    raise UserError(f'--what={unknown[0]}; use some of {", ".join(_KINDS)}')
+    raise UserError(
+      f'--what: expected any of {", ".join(_KINDS)}, got {unknown[0]!r}'
+    )
   if not all(block.isdecimal() for block in _BLOCKS.value):
-    raise UserError(f'--blocks={",".join(_BLOCKS.value)}; use some as in 1,6')
-  blocks = [int(block) for block in _BLOCKS.value]
-
+    raise UserError(
+      f'--blocks: expected numbers such as 1,6, got {",".join(_BLOCKS.value)!r}'
+    )
+  # Imported here, so that --help answers at once.
   from unik_jax.run import restore
   from unik_jax.visualize import analysis, animation, figures
 
   if 'clip' in what:
-    animation.check_video(_VIDEO.value)
+    animation.check_video_format(_VIDEO.value)
   run = restore.load_run(_RUN.value)
-  folder = pathlib.Path(_OUT.value or run.folder / 'pictures').expanduser()
+  folder = pathlib.Path(_OUT.value or run.folder / paths.PICTURES).expanduser()
   record = None
   if set(what) != {'matrices'}:
     try:
-      clips = analysis.open_clips(run, _DATA_DIR.value)
+      split = analysis.open_test_split(run, _DATA_DIR.value)
     except UserError as error:
-      hint = 'no data is needed for --what=matrices'
+      hint = '--what=matrices needs no data'
       raise UserError(f'{error}; {hint}') from error
-    record = analysis.pick(clips, _CLIP.value)
-  lines = {'blocks': blocks, 'strongest': _STRONGEST.value}
+    record = analysis.select_clip(split, _CLIP.value)
+  lines = {
+    'blocks': [int(block) for block in _BLOCKS.value],
+    'strongest': _STRONGEST.value,
+  }
   if 'matrices' in what:
-    yield from figures.matrices(run, folder, record, **lines)
+    yield from figures.write_dependencies(run, folder, record, **lines)
+  # By default, a network without attention is no error.
   if 'attention' in what and (_WHAT.value or analysis.has_attention(run)):
-    yield from figures.attention(run, folder, record, **lines)
+    yield from figures.write_attention(run, folder, record, **lines)
   if 'clip' in what:
-    yield from figures.clip(
+    yield from figures.write_clip(
       run,
       folder,
       record,

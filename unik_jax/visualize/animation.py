@@ -1,4 +1,4 @@
-"""Clips that move: skeletons, joint by joint in the colour of a number.
+"""Animated clips whose joints are coloured by their importance.
 
 Shape legend: M persons, T frames, V joints.
 """
@@ -18,14 +18,14 @@ from unik_jax.visualize.drawing import (
   DIVERGING,
   INK,
   QUIET,
-  bones,
-  fit,
-  joint_name,
-  segments,
+  bone_segments,
+  fit_axis,
+  joint_label,
+  make_bone_lines,
 )
 
 
-def clip(
+def write_clip(
   path: pathlib.Path,
   points: np.ndarray,
   importance: np.ndarray,
@@ -37,37 +37,39 @@ def clip(
   fps: int = 12,
   bars: int = 8,
 ) -> int:
-  """An animated clip whose joints are coloured by their importance.
+  """Writes an animated clip whose joints are coloured by their importance.
 
-  Beside it stand the joints of each person that matter most over the clip.
+  Beside it, bars show the most important joints of each person over the clip.
 
   Args:
-    path: to write, .gif or .mp4.
-    points: (M, T, V, 2) y upwards; NaN where a joint is missing.
+    path: of the file, .gif or .mp4.
+    points: (M, T, V, 2) with y up; NaN where a joint is missing.
     importance: (M, T, V).
     layout: of the joints.
-    title: above.
-    subtitle: below the title.
-    meaning: of the colours.
-    fps: frames a second.
-    bars: joints in the list.
+    title: text above.
+    subtitle: text below the title.
+    meaning: text that explains the colours.
+    fps: frames per second.
+    bars: number of bars.
 
   Returns:
-    How many frames were written: those between the first and the last in
-    which anybody is seen.
+    The number of written frames: from the first to the last with a person.
 
   Raises:
-    UserError: nobody in it, or no ffmpeg for an .mp4.
+    UserError: all persons are absent, or an .mp4 finds no ffmpeg.
   """
   writer = _writer(path, fps)
   seen = np.isfinite(points).all(-1)
   moments = np.flatnonzero(seen.any((0, 2)))
   if not moments.size:
-    raise UserError('nobody is seen in what the network takes of this clip')
+    raise UserError(
+      f'{path.stem}: expected a person in the frames the network sees, got'
+      ' none. Choose another clip with --clip=ID'
+    )
   moments = np.arange(moments[0], moments[-1] + 1)
   persons = np.flatnonzero(seen.any((1, 2)))
   means = [importance[m][seen[m].any(-1)].mean(0) for m in persons]
-  # Not the very largest: gradients have a few that leave all else pale.
+  # Not the maximum: a few huge gradients would leave all other joints pale.
   peak = np.quantile(np.abs(importance[seen]), 0.98) or 1.0
   paint = cm.ScalarMappable(colors.Normalize(-peak, peak), DIVERGING)
 
@@ -76,60 +78,70 @@ def clip(
   figure.text(0.03, 0.94, title, size=11, color=INK, weight='bold', va='center')
   figure.text(0.03, 0.88, subtitle, size=8, color=QUIET, va='center')
   stage = figure.add_axes((0.02, 0.05, 0.58, 0.79))
-  fit(stage, points.reshape(-1, 2))
-  _list_joints(figure, persons, means, layout, bars, meaning)
+  fit_axis(stage, points.reshape(-1, 2))
+  _draw_bars(figure, persons, means, layout, bars, meaning)
   bodies = [_Body(stage, layout, paint, f'person {m + 1}') for m in persons]
-  (line,) = stage.plot(
+  (progress,) = stage.plot(
     [0, 0], [0, 0], color=QUIET, lw=2, transform=stage.transAxes, clip_on=False
   )
   path.parent.mkdir(parents=True, exist_ok=True)
   with writer.saving(figure, path, dpi=80):
     for step, t in enumerate(moments):
       for m, body in zip(persons, bodies, strict=True):
-        body.show(points[m, t], importance[m, t], named=len(persons) > 1)
-      line.set_data([0, (step + 1) / len(moments)], [0, 0])
+        body.move_to(points[m, t], importance[m, t], named=len(persons) > 1)
+      progress.set_data([0, (step + 1) / len(moments)], [0, 0])
       writer.grab_frame()
   return len(moments)
 
 
 class _Body:
-  """One person on the stage."""
+  """One drawn person."""
 
   def __init__(self, stage, layout, paint, name):
     self._stage, self._layout, self._paint = stage, layout, paint
     self._name = name
     nowhere = np.full((layout.num_joints, 2), np.nan)
-    self._bones = stage.add_collection(bones(nowhere, layout, 3))
+    self._bones = stage.add_collection(make_bone_lines(nowhere, layout, 3))
     style = {'linewidths': 0.5, 'edgecolors': QUIET, 'zorder': 3}
     self._joints = stage.scatter([], [], **style)
     self._tag = stage.text(0, 0, '', size=7, color=QUIET, ha='center')
 
-  def show(self, pose, weights, *, named):
+  def move_to(self, pose, weights, *, named):
     """Moves to a pose (V, 2), its joints coloured by weights (V,)."""
-    there = np.isfinite(pose).all(-1)
-    share = np.abs(weights[there]) / self._paint.norm.vmax
-    self._bones.set_segments(segments(pose, self._layout))
-    self._joints.set_offsets(pose[there])
+    seen = np.isfinite(pose).all(-1)
+    share = np.abs(weights[seen]) / self._paint.norm.vmax
+    self._bones.set_segments(bone_segments(pose, self._layout))
+    self._joints.set_offsets(pose[seen])
     self._joints.set_sizes(18 + 90 * np.minimum(share, 1))
-    self._joints.set_facecolors(self._paint.to_rgba(weights[there]))
-    self._tag.set_text(self._name if named and there.any() else '')
-    if there.any():
+    self._joints.set_facecolors(self._paint.to_rgba(weights[seen]))
+    self._tag.set_text(self._name if named and seen.any() else '')
+    if seen.any():
       low, high = self._stage.get_ylim()
-      top = pose[there].max(0)[1] + 0.03 * (high - low)
-      self._tag.set_position((pose[there].mean(0)[0], top))
+      top = pose[seen].max(0)[1] + 0.03 * (high - low)
+      self._tag.set_position((pose[seen].mean(0)[0], top))
 
 
-def check_video(form: str) -> None:
-  """Raises a UserError where a clip cannot be written as 'gif' or 'mp4'."""
-  if form == 'mp4' and shutil.which('ffmpeg') is None:
+def check_video_format(video_format: str) -> None:
+  """Raises a UserError if 'gif' or 'mp4' cannot be written on this machine."""
+  if video_format == 'mp4' and shutil.which('ffmpeg') is None:
     raise UserError(
-      'an .mp4 needs ffmpeg on the path; install it, or use --video=gif'
+      '--video=mp4: expected ffmpeg on the path, found none. Install it, or use'
+      ' --video=gif'
     )
 
 
-def _list_joints(figure, persons, means, layout, bars, meaning):
-  """Each person's joints that matter most, as bars; of four persons at most."""
-  persons, means = persons[:4], means[:4]
+def _draw_bars(figure, persons, means, layout, bars, meaning):
+  """Draws each person's most important joints as bars.
+
+  Args:
+    figure: to draw into.
+    persons: their numbers.
+    means: (V,) importance of each person's joints, the mean over the clip.
+    layout: of the joints.
+    bars: number of bars of all persons together.
+    meaning: text below.
+  """
+  persons, means = persons[:4], means[:4]  # more do not fit
   peak = max(np.abs(mean).max() for mean in means) or 1.0
   paint = cm.ScalarMappable(colors.Normalize(-peak, peak), DIVERGING)
   share = 0.72 / len(persons)
@@ -142,7 +154,7 @@ def _list_joints(figure, persons, means, layout, bars, meaning):
       range(bars), mean[top], height=0.6, color=paint.to_rgba(mean[top])
     )
     axis.axvline(0, color=BONE, lw=0.8)
-    axis.set_yticks(range(bars), [joint_name(layout.joints[j]) for j in top])
+    axis.set_yticks(range(bars), [joint_label(layout.joints[j]) for j in top])
     axis.set_ylim(bars - 0.4, -0.6)
     axis.set_xlim(min(0, *(mean.min() for mean in means)), peak)
     axis.set_xticks([])
@@ -154,9 +166,9 @@ def _list_joints(figure, persons, means, layout, bars, meaning):
 
 
 def _writer(path, fps):
-  check_video(path.suffix[1:])
+  check_video_format(path.suffix[1:])
   if path.suffix == '.gif':
     return animation.PillowWriter(fps=fps)
-  # Every player knows yuv420p, which needs even sizes.
+  # yuv420p plays everywhere, and needs even sizes.
   even = ['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-pix_fmt', 'yuv420p']
   return animation.FFMpegWriter(fps=fps, extra_args=even)

@@ -1,7 +1,7 @@
-"""Pictures of matrices, as such and as lines on skeletons; the common style.
+"""Drawing primitives: grids of matrices, lines on skeletons, colours.
 
-Nothing here knows a network: it draws plain arrays. Shape legend: M persons,
-T frames, V joints, D coordinates.
+They draw plain arrays and know nothing of a network. Shape legend: V joints, B
+bones, N points.
 """
 
 import pathlib
@@ -27,70 +27,72 @@ except ImportError:
   ) from None
 
 INK, QUIET, BONE = '#33373d', '#8a9099', '#c9cdd3'
-# Blue for what is below 0, red for what is above.
+# Blue below 0, red above.
 DIVERGING = colors.LinearSegmentedColormap.from_list(
   'calm', ['#1f4e79', '#6f9fc8', '#f3f2ef', '#e59a72', '#a8322a']
 )
 
 
 class Row(NamedTuple):
-  """A row of a picture: one block's matrices, on one scale.
+  """A row of a picture: the matrices of one block, on one scale.
 
   Attributes:
-    name: stands at its left.
-    matrices: (V, V) each, one a column; None leaves a gap.
+    name: text at its left.
+    matrices: one (V, V) per column; None leaves a gap.
   """
 
   name: str
   matrices: list[np.ndarray | None]
 
-  def limit(self, *, off_diagonal: bool = False) -> float:
-    """The largest magnitude in the row; 1 where all is 0."""
-    found = [m for m in self.matrices if m is not None]
+  def max_magnitude(self, *, off_diagonal: bool = False) -> float:
+    """Returns the largest magnitude in the row, or 1 if all are 0."""
+    matrices = [m for m in self.matrices if m is not None]
     if off_diagonal:
-      found = [m * (1 - np.eye(len(m))) for m in found]
-    return float(max((np.abs(m).max() for m in found), default=0)) or 1.0
+      matrices = [m * (1 - np.eye(len(m))) for m in matrices]
+    return float(max((np.abs(m).max() for m in matrices), default=0)) or 1.0
 
 
-def matrices(
+def draw_matrices(
   rows: Sequence[Row],
   columns: Sequence[str],
   layout: Layout,
   title: str,
   subtitle: str,
 ) -> Figure:
-  """Matrices with the joints' names at the left and at the bottom.
+  """Draws matrices with the joints' names at the left and at the bottom.
 
   Args:
-    rows: of as many matrices as there are columns.
-    columns: what each column shows.
+    rows: each with one matrix per column.
+    columns: headings; a column without one is a narrow gap.
     layout: of the joints.
     title: of the picture.
-    subtitle: below it.
+    subtitle: below the title.
   """
-  names = [joint_name(joint) for joint in layout.joints]
-  size = max(1.3, 0.088 * len(names))
-  room = 0.05 * max(map(len, names)) + 0.08
+  names = [joint_label(joint) for joint in layout.joints]
+  cell = max(1.3, 0.088 * len(names))  # inches, as are the margins
+  margin = 0.05 * max(map(len, names)) + 0.08
   figure, axes = _grid(
-    rows, columns, title, subtitle, cell=size, left=room, bottom=room
+    rows, columns, title, subtitle, cell=cell, left=margin, bottom=margin
   )
-  for row, line in zip(rows, axes, strict=True):
-    limit = row.limit()
+  for row, row_axes in zip(rows, axes, strict=True):
+    limit = row.max_magnitude()
     paint = cm.ScalarMappable(colors.Normalize(-limit, limit), DIVERGING)
-    left = next(filter(None, line))
-    for axis, matrix in zip(line, row.matrices, strict=True):
+    left = next(filter(None, row_axes))
+    for axis, matrix in zip(row_axes, row.matrices, strict=True):
       if axis:
         axis.imshow(matrix, norm=paint.norm, cmap=paint.cmap, aspect='auto')
         ticks = range(len(names))
-        axis.set_xticks(ticks, names if line is axes[-1] else [], rotation=90)
+        axis.set_xticks(
+          ticks, names if row_axes is axes[-1] else [], rotation=90
+        )
         axis.set_yticks(ticks, names if axis is left else [])
         axis.tick_params(length=0, pad=2, labelsize=5.5, colors=INK)
         axis.spines[:].set_visible(False)
-    _scale(figure, row, line, paint)
+    _draw_scale(figure, row, row_axes, paint)
   return figure
 
 
-def skeletons(
+def draw_skeletons(
   rows: Sequence[Row],
   columns: Sequence[str],
   layout: Layout,
@@ -100,55 +102,55 @@ def skeletons(
   *,
   strongest: int = 10,
 ) -> Figure:
-  """The strongest weights between different joints, as lines on a skeleton.
+  """Draws the largest weights between different joints as lines on a skeleton.
 
-  Width and colour go by the weight, on one scale in a row.
+  The weight sets a line's width and colour, on one scale per row.
 
   Args:
-    rows: of as many matrices as there are columns.
-    columns: what each column shows.
+    rows: each with one matrix per column.
+    columns: headings; a column without one is a narrow gap.
     layout: of the joints.
     title: of the picture.
-    subtitle: below it.
-    pose: (V, 2) y upwards; NaN where a joint is missing.
-    strongest: lines in each.
+    subtitle: below the title.
+    pose: (V, 2) with y up; NaN where a joint is missing.
+    strongest: number of lines per matrix.
   """
   figure, axes = _grid(
     rows, columns, title, subtitle, cell=1.5, left=0.05, bottom=0.1
   )
-  for row, line in zip(rows, axes, strict=True):
-    limit = row.limit(off_diagonal=True)
+  for row, row_axes in zip(rows, axes, strict=True):
+    limit = row.max_magnitude(off_diagonal=True)
     paint = cm.ScalarMappable(colors.Normalize(-limit, limit), DIVERGING)
-    for axis, matrix in zip(line, row.matrices, strict=True):
+    for axis, matrix in zip(row_axes, row.matrices, strict=True):
       if axis:
-        axis.add_collection(bones(pose, layout, 3.0))
-        _lines(axis, matrix, pose, paint, strongest)
+        axis.add_collection(make_bone_lines(pose, layout, 3.0))
+        _draw_lines(axis, matrix, pose, paint, strongest)
         axis.scatter(*pose.T, s=5, color=INK, linewidths=0, zorder=4)
-        fit(axis, pose)
-    _scale(figure, row, line, paint)
+        fit_axis(axis, pose)
+    _draw_scale(figure, row, row_axes, paint)
   return figure
 
 
-def save(figure: Figure, path: pathlib.Path, dpi: int = 150) -> None:
-  """Writes a picture, and its folder if need be."""
+def save_figure(figure: Figure, path: pathlib.Path, dpi: int = 150) -> None:
+  """Writes a picture; makes its folder if it is missing."""
   path.parent.mkdir(parents=True, exist_ok=True)
   figure.savefig(path, dpi=dpi)
 
 
-def joint_name(joint: str) -> str:
-  """As it is written in pictures."""
+def joint_label(joint: str) -> str:
+  """Returns a joint's name as written in pictures."""
   return joint.replace('_', ' ')
 
 
 def _grid(rows, columns, title, subtitle, *, cell, left, bottom):
-  """A figure of square cells, with headings; axes are None for gaps.
+  """Returns a figure of square cells with headings, and its axes by row.
 
-  A column without a heading is a narrow space. All sizes are inches.
+  Axes are None for gaps. All sizes are inches.
   """
-  head, gap, tag, right = 0.95, 0.12, 0.3, 0.6
+  head, gap, tag, right = 0.95, 0.12, 0.3, 0.6  # tag: a row's name
   widths = [cell if name else gap for name in columns]
   places = tag + left + np.cumsum([0, *(w + gap for w in widths)])
-  # Never too narrow for what is written above.
+  # At least as wide as the texts above.
   width = max(places[-1] + right, 0.09 * len(title), 0.062 * len(subtitle))
   height = head + len(rows) * (cell + gap) + bottom
   figure = Figure(figsize=(width, height), facecolor='white')
@@ -167,20 +169,20 @@ def _grid(rows, columns, title, subtitle, *, cell, left, bottom):
     y = height - head - i * (cell + gap) - cell
     style = {'size': 8, 'color': INK, 'rotation': 90, 'ha': 'center'}
     write(0.2, y + cell / 2, row.name, **style)
-    line = []
+    row_axes = []
     for x, matrix in zip(places, row.matrices, strict=False):
       box = (x / width, y / height, cell / width, cell / height)
-      line.append(None if matrix is None else figure.add_axes(box))
-    axes.append(line)
+      row_axes.append(None if matrix is None else figure.add_axes(box))
+    axes.append(row_axes)
   return figure, axes
 
 
-def _lines(axis, matrix, pose, paint, strongest):
-  """The largest weights between different joints that are seen."""
+def _draw_lines(axis, matrix, pose, paint, strongest):
+  """Draws the largest weights between different joints that are present."""
   seen = np.isfinite(pose).all(-1)
   weights = np.where(seen[:, None] & seen, np.abs(matrix), 0)
   np.fill_diagonal(weights, 0)
-  # The largest last, on top.
+  # In rising order, so that the largest is drawn on top.
   for place in np.argsort(weights, axis=None)[-strongest:]:
     u, p = np.unravel_index(place, weights.shape)
     if weights[u, p]:
@@ -190,7 +192,8 @@ def _lines(axis, matrix, pose, paint, strongest):
           pose[u],
           pose[p],
           arrowstyle='-',
-          connectionstyle='arc3,rad=0.18',  # both ways are seen
+          # Curved, so that u -> p and p -> u do not cover each other.
+          connectionstyle='arc3,rad=0.18',
           shrinkA=0,
           shrinkB=0,
           linewidth=0.5 + 1.7 * share,
@@ -201,9 +204,9 @@ def _lines(axis, matrix, pose, paint, strongest):
       )
 
 
-def _scale(figure, row, line, paint):
-  """A slim colour bar to the right of a row; of what is > 0, its upper half."""
-  box = [axis for axis in line if axis][-1].get_position()
+def _draw_scale(figure, row, row_axes, paint):
+  """Draws a colour bar right of a row; its upper half if no weight is < 0."""
+  box = [axis for axis in row_axes if axis][-1].get_position()
   inch = 1 / figure.get_figwidth()
   place = (box.x1 + 0.1 * inch, box.y0, 0.07 * inch, box.height)
   bar = figure.colorbar(paint, cax=figure.add_axes(place))
@@ -219,16 +222,18 @@ def _scale(figure, row, line, paint):
   labels[-1].set_verticalalignment('top')
 
 
-def segments(pose: np.ndarray, layout: Layout) -> np.ndarray:
-  """The ends (B, 2, 2) of the bones that are seen in a pose (V, 2)."""
+def bone_segments(pose: np.ndarray, layout: Layout) -> np.ndarray:
+  """Returns the ends (B, 2, 2) of the bones present in a pose (V, 2)."""
   pairs = pose[np.array(layout.bone_indices, int).reshape(-1, 2)]
   return pairs[np.isfinite(pairs).all((1, 2))]
 
 
-def bones(pose: np.ndarray, layout: Layout, width: float) -> LineCollection:
-  """The bones of a pose (V, 2), quiet in the background."""
+def make_bone_lines(
+  pose: np.ndarray, layout: Layout, width: float
+) -> LineCollection:
+  """Returns the bones of a pose (V, 2) as grey lines in the background."""
   return LineCollection(
-    segments(pose, layout),
+    bone_segments(pose, layout),
     colors=BONE,
     linewidths=width,
     capstyle='round',
@@ -236,8 +241,8 @@ def bones(pose: np.ndarray, layout: Layout, width: float) -> LineCollection:
   )
 
 
-def fit(axis: Axes, points: np.ndarray) -> None:
-  """Fits (N, 2) points into an axis, alike in both directions."""
+def fit_axis(axis: Axes, points: np.ndarray) -> None:
+  """Sets an axis to show (N, 2) points with equal scales in x and y."""
   low, high = bounding_box(points)
   box = axis.get_window_extent()
   sides = np.array([box.width, box.height])

@@ -1,14 +1,15 @@
-"""Kinetics-skeleton: from its files to a prepared dataset, and bad files."""
+"""Kinetics-skeleton: parsing, preparation, and errors in its files."""
 
 import json
 import os
-import pathlib
 import zipfile
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from helpers.alterations import remove_files, write_file
 from helpers.pickles import malicious_pickle
+from helpers.reports import read_report, reasons_by_name
 
 from unik_jax.data import registry
 from unik_jax.data.formats import kinetics
@@ -17,6 +18,7 @@ from unik_jax.errors import UserError
 
 
 def make_body(rng, missing=()):
+  """Returns a random body; the scores of missing joints are 0."""
   pose = rng.uniform(0.01, 1, (18, 2)).round(3)
   score = rng.uniform(0.01, 1, 18).round(3)
   score[list(missing)] = 0
@@ -24,7 +26,13 @@ def make_body(rng, missing=()):
 
 
 def make_clip(bodies=(1, 2, 0, 2), seed=0, first=1):
-  """A file's content as an object, with so many bodies in its frames."""
+  """Returns a file's content as an object.
+
+  Args:
+    bodies: number of bodies in each frame.
+    seed: of their random poses.
+    first: frame_index of the first frame.
+  """
   rng = np.random.default_rng(seed)
   data = [
     {
@@ -37,13 +45,14 @@ def make_clip(bodies=(1, 2, 0, 2), seed=0, first=1):
 
 
 def parse(clip, **options):
+  """Parses a file's content that is given as an object."""
   return kinetics.parse_bodies(
     json.dumps(clip).encode(), 'clip.json', **options
   )
 
 
-def expected(clip, persons=2, start=1):
-  """As the docstring says, one body after another."""
+def choose_bodies(clip, persons=2, start=1):
+  """Returns the keypoints as ST-GCN's feeder chooses them, body by body."""
   frames = {frame['frame_index']: frame['skeleton'] for frame in clip['data']}
   out = np.zeros((persons, max(frames) + 1 - start, 18, 3))
   for number, bodies in frames.items():
@@ -76,14 +85,14 @@ def test_the_bodies_of_highest_score_are_kept(bodies, persons):
   read = parse(clip, persons=persons)
   assert read.dtype == np.float32
   assert read.shape == (persons, len(bodies), 18, 3)
-  np.testing.assert_array_equal(read, expected(clip, persons))
+  np.testing.assert_array_equal(read, choose_bodies(clip, persons))
 
 
-def test_a_sixth_body_is_not_looked_at():
+def test_a_sixth_body_is_not_read():
   clip = make_clip((6,))
   clip['data'][0]['skeleton'][5]['score'] = [1] * 18
-  np.testing.assert_array_equal(parse(clip), expected(clip))
-  clip['data'][0]['skeleton'][5] = 'nor is this'
+  np.testing.assert_array_equal(parse(clip), choose_bodies(clip))
+  clip['data'][0]['skeleton'][5] = 'not read either'
   parse(clip)
 
 
@@ -93,73 +102,77 @@ def test_frames_go_by_their_index():
   clip['data'].reverse()
   read = parse(clip)
   assert read.shape[1] == 4 and not read[:, 1].any()
-  np.testing.assert_array_equal(read, expected(clip))
+  np.testing.assert_array_equal(read, choose_bodies(clip))
   late = parse(make_clip((1, 1), first=9))
   assert late.shape[1] == 10 and not late[:, :8].any() and late[0, 8:].any()
   zero = make_clip((1, 1, 1), first=0)
-  np.testing.assert_array_equal(parse(zero), expected(zero, start=0))
+  np.testing.assert_array_equal(parse(zero), choose_bodies(zero, start=0))
 
 
-def test_of_equal_scores_the_first_comes_first():
+def test_bodies_of_equal_scores_keep_their_order():
   clip = make_clip((3,))
   for body in clip['data'][0]['skeleton']:
     body['score'] = [0.5] * 18
-  np.testing.assert_array_equal(parse(clip), expected(clip))
+  np.testing.assert_array_equal(parse(clip), choose_bodies(clip))
 
 
 def test_nobody_in_any_frame():
   assert parse(make_clip((0, 0, 0))).shape == (2, 3, 18, 3)
 
 
-def altered(frame=1, body=None, **changes):
-  """Alters a frame of a made clip, or a body of it."""
+def change(frame=1, body=None, **changes):
+  """Returns bytes of a clip with other values in a frame or a body."""
   clip = make_clip()
-  place = clip['data'][frame]
+  target = clip['data'][frame]
   if body is not None:
-    place = place['skeleton'][body]
-  place |= changes
+    target = target['skeleton'][body]
+  target |= changes
   return json.dumps(clip).encode()
 
 
-def with_value(field, index, value):
+def change_value(field, index, value):
+  """Returns bytes of a clip with another number in a body."""
   values = make_clip()['data'][1]['skeleton'][1][field]
   values[index] = value
-  return altered(1, 1, **{field: values})
+  return change(1, 1, **{field: values})
 
 
-WHOLE = json.dumps(make_clip()).encode()
+CONTENT = json.dumps(make_clip()).encode()
 SECOND = 'frame 2, person 1'
 BAD = {
   'empty': (b'', 'line 1, column 1'),
-  'cut short': (WHOLE[: len(WHOLE) // 2], 'cut short.*line 1'),
-  'not UTF-8': (WHOLE[:40] + b'\xff' + WHOLE[40:], 'byte 40'),
+  'cut short': (CONTENT[: len(CONTENT) // 2], 'cut short.*line 1'),
+  'not UTF-8': (CONTENT[:40] + b'\xff' + CONTENT[40:], 'byte 40'),
   'nested without end': (b'[' * 200_000, 'nested'),
   'a list': (b'[1]', 'no list "data"'),
   'data no list': (b'{"data": {}}', 'no list "data"'),
   'no frames': (b'{"data": []}', 'no frames'),
   'frame no dict': (b'{"data": [[]]}', 'entry 0.*no list "skeleton"'),
-  'no skeletons': (altered(skeleton=None), 'entry 1.*no list "skeleton"'),
-  'no index': (altered(frame_index=None), 'entry 1.*frame_index is None'),
-  'half an index': (altered(frame_index=1.5), 'entry 1.*frame_index is 1.5'),
-  'below': (altered(frame_index=-1), r'entry 1.*frame_index is -1'),
-  'beyond': (altered(frame_index=10**9), 'entry 1.*frame_index is 10000'),
-  'infinite': (altered(frame_index=float('inf')), 'entry 1.*is inf'),
-  'twice': (altered(frame_index=1), 'entry 1.*1 is there twice'),
-  'body no dict': (altered(skeleton=[5]), 'person 0: pose has no values'),
-  'no pose': (altered(1, 1, pose=None), f'{SECOND}: pose has no values'),
-  'no score': (altered(1, 1, score=None), f'{SECOND}: score has no values'),
-  '17 joints': (altered(1, 1, pose=[0.1] * 34), f'{SECOND}: pose has 34.*36'),
-  '25 scores': (altered(1, 1, score=[0.1] * 25), f'{SECOND}: score has 25.*18'),
-  'text': (with_value('pose', 3, 'left'), f"{SECOND}: pose holds 'left'"),
-  'null': (with_value('score', 3, None), f'{SECOND}: score holds None'),
-  'NaN': (with_value('pose', 5, float('nan')), r'frame 2: NaN.*\(right_sh'),
-  'infinity': (with_value('score', 0, float('-inf')), r'frame 2.*\(nose'),
-  'too large': (with_value('pose', 0, 1e39), r'frame 2.*joint 0 \(nose'),
+  'no skeletons': (change(skeleton=None), 'entry 1.*no list "skeleton"'),
+  'no index': (change(frame_index=None), 'entry 1.*frame_index: .*got None'),
+  'half an index': (change(frame_index=1.5), 'entry 1.*frame_index: .*got 1.5'),
+  'below': (change(frame_index=-1), 'entry 1.*frame_index: .*got -1'),
+  'beyond': (change(frame_index=10**9), 'entry 1.*frame_index: .*got 10000'),
+  'infinite': (change(frame_index=float('inf')), 'entry 1.*got inf'),
+  'twice': (change(frame_index=1), 'entry 1.*1 occurs twice'),
+  'body no dict': (change(skeleton=[5]), "person 0: no list 'pose'"),
+  'no pose': (change(1, 1, pose=None), f"{SECOND}: no list 'pose'"),
+  'no score': (change(1, 1, score=None), f"{SECOND}: no list 'score'"),
+  '17 joints': (change(1, 1, pose=[0.1] * 34), f'{SECOND}: pose: .*36.*34'),
+  '25 scores': (change(1, 1, score=[0.1] * 25), f'{SECOND}: score: .*18.*25'),
+  'text': (change_value('pose', 3, 'left'), f"{SECOND}: pose: .*got 'left'"),
+  'null': (change_value('score', 3, None), f"{SECOND}: score: .*got 'None'"),
+  'NaN': (
+    change_value('pose', 5, float('nan')),
+    r'frame 2: .*\(right_shoulder\) is NaN',
+  ),
+  'infinity': (change_value('score', 0, float('-inf')), r'frame 2.*\(nose'),
+  'too large': (change_value('pose', 0, 1e39), r'frame 2.*joint 0 \(nose'),
 }
 
 
 @pytest.mark.parametrize('case', BAD)
-def test_bad_files_are_named_with_the_place(case):
+def test_errors_name_the_file_and_place(case):
   content, place = BAD[case]
   with pytest.raises(UserError, match=f'(?s)clip.json.*{place}'):
     kinetics.parse_bodies(content, 'clip.json')
@@ -179,6 +192,7 @@ LABELS = 'kinetics_train_label.json'
 
 
 def write_kinetics(folder):
+  """Writes TRAIN and TEST as files."""
   for part, clips in (('train', TRAIN), ('val', TEST)):
     (folder / f'kinetics_{part}').mkdir(parents=True)
     labels = {}
@@ -205,12 +219,8 @@ def prepare(tmp_path, **options):
   )
 
 
-def report_of(builder):
-  return json.loads((builder.data_path / 'report.json').read_text())
-
-
 @pytest.mark.parametrize('layout', ['files', 'folder', 'zip'])
-def test_prepares_what_the_files_hold(tmp_path, layout):
+def test_prepared_records_equal_the_files(tmp_path, layout):
   raw = tmp_path / 'raw'
   if layout == 'zip':
     write_kinetics(tmp_path / 'extracted')
@@ -225,35 +235,32 @@ def test_prepares_what_the_files_hold(tmp_path, layout):
   assert info.metadata['confidence']
   assert set(info.splits) == {'train', 'test'}
   for split, clips in (('train', TRAIN), ('test', TEST)):
-    wanted = {k: v for k, v in clips.items() if not k.startswith('no')}
+    expected = {k: v for k, v in clips.items() if not k.startswith('no')}
     # The three lines of the documentation.
     source = tfds.data_source(
       'kinetics_skeleton', split=split, data_dir=tmp_path / 'data'
     )
-    assert {read['id'].decode() for read in source} == set(wanted)
-    for read in source:
-      label, _, clip = wanted[read['id'].decode()]
-      assert read['label'] == label and read['subject'] == -1
-      np.testing.assert_array_equal(read['keypoints'], expected(clip))
+    assert {record['id'].decode() for record in source} == set(expected)
+    for record in source:
+      label, _, clip = expected[record['id'].decode()]
+      assert record['label'] == label and record['subject'] == -1
+      np.testing.assert_array_equal(record['keypoints'], choose_bodies(clip))
 
 
 def test_clips_without_a_skeleton_or_a_file_are_reported(tmp_path):
   write_kinetics(tmp_path / 'raw')
   (tmp_path / 'raw' / 'kinetics_train' / '_2hHyXxsyFo.json').unlink()
-  report = report_of(prepare(tmp_path))
+  report = read_report(prepare(tmp_path))
   assert report['written'] == 3 and not report['skipped']
-  assert {
-    pathlib.Path(note['clip']).name: note['reason']
-    for note in report['left_out']
-  } == {
+  assert reasons_by_name(report['left_out']) == {
     'no_skeleton.json': 'has_skeleton is false',
     'nobodyThere.json': 'nobody in any frame',
     f'{LABELS}, _2hHyXxsyFo': 'there is no such file',
   }
 
 
-def relabelled(**entry):
-  """Alters the label of a clip of a written fixture."""
+def change_label(**entry):
+  """Returns a function that changes values of the last clip's label."""
 
   def alter(folder):
     labels = json.loads((folder / LABELS).read_text())
@@ -263,40 +270,42 @@ def relabelled(**entry):
   return alter
 
 
-def put(name, content):
-  def alter(folder):
-    (folder / name).write_text(content)
-
-  return alter
-
-
 LAST = 'kinetics_train/zzzzzzzzzzz.json'
 BAD_CLIPS = {
-  'cut short': (put(LAST, '{"data": [{"fra'), f'{LAST}: cut short.*line 1'),
+  'cut short': (
+    write_file(LAST, '{"data": [{"fra'),
+    f'{LAST}: cut short.*line 1',
+  ),
   'name not UTF-8': (
-    put(os.fsdecode(b'kinetics_train/\xff.json'), '{}'),
+    write_file(os.fsdecode(b'kinetics_train/\xff.json'), '{}'),
     r'\\xff\.json.*name is not UTF-8',
   ),
-  'no archive': (put('thesis.zip', 'x'), r'thesis\.zip: cannot be read'),
-  'no frames': (put(LAST, '{"data": []}'), f'{LAST}: no frames'),
+  'no archive': (write_file('thesis.zip', 'x'), r'thesis\.zip: cannot be read'),
+  'no frames': (write_file(LAST, '{"data": []}'), f'{LAST}: no frames'),
   'unknown name': (
-    put('kinetics_train/notes.json', '{}'),
+    write_file('kinetics_train/notes.json', '{}'),
     f'notes.json: .*{LABELS} has no label for notes',
   ),
-  'label no number': (relabelled(label_index='1'), f"{LABELS}, zz.*is '1'"),
-  'label true': (relabelled(label_index=True), f'{LABELS}, zz.*is True'),
-  'label beyond': (relabelled(label_index=400), f'{LABELS}, zz.*400.*399'),
-  'label below': (relabelled(label_index=-1), f'{LABELS}, zz.*-1.*399'),
-  'other dataset': (
-    relabelled(label='walk'),
-    f"{LABELS}, zz.*label 0 is 'walk'.*'abseiling'.*skeleton_folder",
+  'label no number': (change_label(label_index='1'), f"{LABELS}, zz.*got '1'"),
+  'label true': (change_label(label_index=True), f'{LABELS}, zz.*got True'),
+  'label beyond': (
+    change_label(label_index=400),
+    f'{LABELS}, zz.*399, got 400',
   ),
-  'maybe': (relabelled(has_skeleton=1), f'{LABELS}, zz.*has_skeleton is 1'),
+  'label below': (change_label(label_index=-1), f'{LABELS}, zz.*399, got -1'),
+  'other dataset': (
+    change_label(label='walk'),
+    f"{LABELS}, zz.*label 0: .*'abseiling'.*'walk'.*skeleton_folder",
+  ),
+  'maybe': (
+    change_label(has_skeleton=1),
+    f'{LABELS}, zz.*has_skeleton: .*got 1',
+  ),
 }
 
 
 @pytest.mark.parametrize('case', BAD_CLIPS)
-def test_bad_clips_stop_it_or_are_reported(tmp_path, case):
+def test_bad_clips_are_errors_or_reported(tmp_path, case):
   damage, problem = BAD_CLIPS[case]
   write_kinetics(tmp_path / 'raw')
   damage(tmp_path / 'raw')
@@ -304,7 +313,7 @@ def test_bad_clips_stop_it_or_are_reported(tmp_path, case):
     prepare(tmp_path)
   assert registry.open_prepared('kinetics_skeleton', tmp_path / 'data') is None
   builder = prepare(tmp_path, skip_bad=True)
-  assert len(report_of(builder)['skipped']) == 1
+  assert len(read_report(builder)['skipped']) == 1
   assert builder.info.splits['train'].num_examples >= 2
 
 
@@ -314,32 +323,22 @@ def test_a_clip_in_both_splits(tmp_path):
   labels = json.loads(path.read_text())
   labels['zzzzzzzzzzz'] = labels['valvalval01']
   path.write_text(json.dumps(labels))
-  put('kinetics_val/zzzzzzzzzzz.json', '{}')(tmp_path / 'raw')
-  with pytest.raises(
-    UserError, match='(?s)val/zzz.*is there twice.*train.*test'
-  ):
+  write_file('kinetics_val/zzzzzzzzzzz.json', '{}')(tmp_path / 'raw')
+  with pytest.raises(UserError, match='(?s)val/zzz.*occurs twice.*train.*test'):
     prepare(tmp_path)
-
-
-def removed(pattern):
-  def alter(folder):
-    for path in folder.glob(pattern):
-      path.unlink()
-
-  return alter
 
 
 @pytest.mark.parametrize(
   ('damage', 'problem'),
   [
-    (removed(LABELS), f'0 files {LABELS}.*kinetics-skeleton.zip'),
-    (removed('kinetics_val/*'), '0 .json files in kinetics_val/'),
-    (put(LABELS, '{"a": '), f'{LABELS}: cut short.*line 1'),
-    (put(LABELS, '[]'), f'{LABELS}: not of the form.*has_skeleton'),
-    (put(f'kinetics_val/{LABELS}', '{}'), f'2 files {LABELS}'),
+    (remove_files(LABELS), f'{LABELS}.*got 0 and.*kinetics-skeleton.zip'),
+    (remove_files('kinetics_val/*'), 'kinetics_val/.*got 1 and 0'),
+    (write_file(LABELS, '{"a": '), f'{LABELS}: cut short.*line 1'),
+    (write_file(LABELS, '[]'), f'{LABELS}: expected .*has_skeleton'),
+    (write_file(f'kinetics_val/{LABELS}', '{}'), f'{LABELS}.*got 2 and'),
   ],
 )
-def test_files_that_all_clips_need(tmp_path, damage, problem):
+def test_errors_in_files_that_all_clips_need(tmp_path, damage, problem):
   write_kinetics(tmp_path / 'raw')
   damage(tmp_path / 'raw')
   with pytest.raises(UserError, match=f'(?s){problem}'):
@@ -357,14 +356,14 @@ def test_an_archive_that_leads_out_of_itself(tmp_path):
 
 def test_a_pickle_is_not_run(tmp_path):
   write_kinetics(tmp_path / 'raw')
-  content = malicious_pickle(tmp_path / 'made')
+  content = malicious_pickle(tmp_path / 'created')
   (tmp_path / 'raw' / LAST).write_bytes(content)
   with pytest.raises(UserError, match=f'{LAST}: byte 0 is not UTF-8'):
     prepare(tmp_path)
-  assert not (tmp_path / 'made').exists()
+  assert not (tmp_path / 'created').exists()
 
 
-def test_no_files_says_what_to_get(tmp_path):
+def test_no_files_prints_what_to_download(tmp_path):
   with pytest.raises(UserError, match='(?s)https://.*kinetics_val_label.json'):
     prepare(tmp_path)
 

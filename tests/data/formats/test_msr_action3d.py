@@ -1,4 +1,4 @@
-"""MSR-Action3D: from its files to a prepared dataset, and what can go wrong."""
+"""MSR-Action3D: parsing, preparation, interruptions, and errors in files."""
 
 import pathlib
 import shutil
@@ -7,8 +7,14 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.fixtures import SUFFIX, files_used, msr_text, write_msr_fixture
-from helpers.msr_action3d import opened, prepare
+from helpers.msr_action3d import (
+  SUFFIX,
+  open_msr,
+  prepare_msr,
+  skeleton_text,
+  used_list,
+  write_msr_files,
+)
 
 from unik_jax.data import registry
 from unik_jax.data.clips import check_clip
@@ -22,6 +28,7 @@ FILE = 'a01_s02_e03_skeleton3D.txt'
 
 
 def make_clip(frames=2):
+  """Returns a random clip (T, 20, 4)."""
   clip = np.random.default_rng(0).normal(size=(frames, 20, 4)).round(6)
   return clip.astype(np.float32)
 
@@ -32,47 +39,53 @@ def make_clip(frames=2):
 @pytest.mark.parametrize('frames', [1, 2, 5])
 def test_parses_rows_of_joints(frames):
   clip = make_clip(frames)
-  parsed = msr_action3d.parse_skeleton(msr_text(clip).encode(), FILE)
+  parsed = msr_action3d.parse_skeleton(skeleton_text(clip).encode(), FILE)
   assert parsed.dtype == np.float32
   np.testing.assert_array_equal(parsed, clip)
 
 
-def test_blank_lines_and_line_ends_do_not_matter():
-  text = msr_text(make_clip()).replace('\n', '\r\n\r\n')
+def test_blank_lines_and_line_ends_are_ignored():
+  text = skeleton_text(make_clip()).replace('\n', '\r\n\r\n')
   parsed = msr_action3d.parse_skeleton(text.encode(), FILE)
   np.testing.assert_array_equal(parsed, make_clip())
 
 
-def altered(line, text):
-  """Two frames (40 rows) with one line, from 1, replaced."""
-  lines = msr_text(make_clip()).splitlines()
+def replace_line(line, text):
+  """Returns bytes of two frames (40 rows), with one line (from 1) replaced."""
+  lines = skeleton_text(make_clip()).splitlines()
   lines[line - 1] = text
   return '\n'.join(lines).encode()
 
 
-WHOLE = msr_text(make_clip()).encode()
+TEXT = skeleton_text(make_clip()).encode()
 BAD = {
   'empty': (b'', 'empty'),
   'blank': (b' \r\n\n', 'empty'),
-  'cut mid-frame': (b'\n'.join(WHOLE.split(b'\n')[:33]), 'line 33'),
-  'cut mid-row': (altered(40, '0.5 0.1'), 'line 40'),
-  'row too long': (altered(7, '1 2 3 4 5'), 'line 7'),
-  'not numeric': (altered(23, '0.1 0.2 zero 1'), r'line 23.*zero'),
-  'binary': (WHOLE[:100] + b'\xff\x00\x8b' + WHOLE[100:], 'byte 100'),
+  'cut mid-frame': (b'\n'.join(TEXT.split(b'\n')[:33]), 'line 33'),
+  'cut mid-row': (replace_line(40, '0.5 0.1'), 'line 40'),
+  'row too long': (replace_line(7, '1 2 3 4 5'), 'line 7'),
+  'not numeric': (replace_line(23, '0.1 0.2 zero 1'), r'line 23.*zero'),
+  'binary': (TEXT[:100] + b'\xff\x00\x8b' + TEXT[100:], 'byte 100'),
   'nul': (b'\x00' * 64, 'line 1'),
-  '19 joints': (msr_text(make_clip()[:, :19]).encode(), '38 rows'),
-  'NaN': (altered(23, '0.1 nan 0.2 1'), r'frame 1, joint 2 \(shoulder_center'),
-  'infinity': (altered(20, '0.1 0.3 -inf 1'), r'frame 0, joint 19 \(head'),
-  'too large': (altered(20, '1e39 0.3 0.2 1'), r'frame 0, joint 19 \(head'),
-  'all zeros': (msr_text(np.zeros((2, 20, 4))).encode(), 'zero'),
+  '19 joints': (skeleton_text(make_clip()[:, :19]).encode(), '38 rows'),
+  'NaN': (
+    replace_line(23, '0.1 nan 0.2 1'),
+    r'frame 1, joint 2 \(shoulder_center',
+  ),
+  'infinity': (replace_line(20, '0.1 0.3 -inf 1'), r'frame 0, joint 19 \(head'),
+  'too large': (
+    replace_line(20, '1e39 0.3 0.2 1'),
+    r'frame 0, joint 19 \(head',
+  ),
+  'all zeros': (skeleton_text(np.zeros((2, 20, 4))).encode(), 'zero'),
 }
 
 
 @pytest.mark.parametrize('case', BAD)
-def test_bad_files_are_named_with_the_place(case):
+def test_errors_name_the_file_and_place(case):
   content, place = BAD[case]
   with pytest.raises(UserError, match=f'(?s){FILE}.*{place}'):
-    with np.errstate(over='ignore'):  # numpy's word on 1e39
+    with np.errstate(over='ignore'):  # numpy warns of 1e39
       clip = msr_action3d.parse_skeleton(content, FILE)
     check_clip(clip[None], get_layout('msr_20'), FILE)
 
@@ -81,7 +94,7 @@ def test_bad_files_are_named_with_the_place(case):
   'shape, place',
   [((1, 2, 19, 4), '20'), ((2, 20, 4), '20'), ((1, 0, 20, 4), 'no frames')],
 )
-def test_clips_of_a_wrong_shape_are_refused(shape, place):
+def test_clips_of_a_wrong_shape_are_errors(shape, place):
   with pytest.raises(UserError, match=f'{FILE}.*{place}'):
     check_clip(np.ones(shape), get_layout('msr_20'), FILE)
 
@@ -103,7 +116,7 @@ def test_names():
     'a01_s11_e01',
   ],
 )
-def test_bad_names(name):
+def test_errors_in_names(name):
   with pytest.raises(UserError, match=FILE):
     msr_action3d.parse_clip_name(name, FILE)
 
@@ -112,67 +125,67 @@ def test_bad_names(name):
 
 
 @pytest.mark.parametrize('archive', [False, True], ids=['files', 'tar.gz'])
-def test_prepares_what_the_files_hold(tmp_path, archive):
-  clips = write_msr_fixture(tmp_path / 'manual', archive=archive)
-  assert opened(tmp_path) is None
-  prepare(tmp_path, tmp_path / 'manual')
-  builder = opened(tmp_path)
+def test_prepared_records_equal_the_files(tmp_path, archive):
+  clips = write_msr_files(tmp_path / 'manual', archive=archive)
+  assert open_msr(tmp_path) is None
+  prepare_msr(tmp_path, tmp_path / 'manual')
+  builder = open_msr(tmp_path)
   assert builder.info.metadata['layout'] == 'msr_20'
   names = builder.info.features['label'].names
-  seen = {}
+  records = {}
   for split, subjects in (('train', {1, 3}), ('test', {2, 8})):
     for record in builder.as_data_source(split):
       assert record['subject'] in subjects
-      seen[record['id'].decode()] = record
-  assert seen.keys() == clips.keys()  # not the unused one
-  for name, record in seen.items():
+      records[record['id'].decode()] = record
+  assert records.keys() == clips.keys()  # not the unused one
+  for name, record in records.items():
     assert record['keypoints'].dtype == np.float32
     np.testing.assert_array_equal(record['keypoints'], clips[name][None])
     assert (record['label'], record['subject']) == (
       int(name[1:3]) - 1,
       int(name[5:7]),
     )
-  labels = {int(n[1:3]): names[r['label']] for n, r in seen.items()}
+  labels = {int(n[1:3]): names[r['label']] for n, r in records.items()}
   assert labels[1] == 'high arm wave' and labels[20] == 'pickup and throw'
-  # A second call finds it there, without the files.
+  # A second call needs no raw files.
   shutil.rmtree(tmp_path / 'manual')
-  assert prepare(tmp_path, tmp_path / 'manual').is_prepared()
+  assert prepare_msr(tmp_path, tmp_path / 'manual').is_prepared()
 
 
 @pytest.mark.parametrize('case', ['cut mid-row', 'NaN', 'all zeros'])
-def test_a_bad_file_is_named_and_nothing_is_left(tmp_path, case):
+def test_errors_name_the_file_and_nothing_is_written(tmp_path, case):
   content, place = BAD[case]
   replaced = {'a07_s03_e01' + SUFFIX: content}
-  write_msr_fixture(tmp_path / 'manual', replaced=replaced)
+  write_msr_files(tmp_path / 'manual', replaced=replaced)
   with pytest.raises(UserError, match=f'a07_s03_e01.*{place}'):
-    prepare(tmp_path, tmp_path / 'manual')
-  assert opened(tmp_path) is None
+    prepare_msr(tmp_path, tmp_path / 'manual')
+  assert open_msr(tmp_path) is None
 
 
-def test_a_used_file_is_missing(tmp_path):
-  gone = {f'{name}_e01{SUFFIX}': None for name in ('a07_s03', 'a20_s01')}
-  write_msr_fixture(tmp_path / 'manual', replaced=gone)
+def test_missing_used_files(tmp_path):
+  removed = {f'{name}_e01{SUFFIX}': None for name in ('a07_s03', 'a20_s01')}
+  write_msr_files(tmp_path / 'manual', replaced=removed)
   with pytest.raises(UserError, match='2 of 12.*a07_s03_e01_skeleton3D.txt'):
-    prepare(tmp_path, tmp_path / 'manual')
+    prepare_msr(tmp_path, tmp_path / 'manual')
 
 
-def test_a_bad_name_among_the_used_ones(tmp_path):
+def test_an_error_in_a_used_name(tmp_path):
   replaced = {
-    'a27_s03_e01' + SUFFIX: WHOLE,
-    'files_used.mat': files_used(['a01_s01_e01', 'a27_s03_e01']),
+    'a27_s03_e01' + SUFFIX: TEXT,
+    'files_used.mat': used_list(['a01_s01_e01', 'a27_s03_e01']),
   }
-  write_msr_fixture(tmp_path / 'manual', replaced=replaced)
+  write_msr_files(tmp_path / 'manual', replaced=replaced)
   with pytest.raises(UserError, match='a27_s03_e01'):
-    prepare(tmp_path, tmp_path / 'manual')
+    prepare_msr(tmp_path, tmp_path / 'manual')
 
 
 @pytest.mark.parametrize('exists', [False, True])
-def test_no_files_says_what_to_get_and_do(tmp_path, exists):
+def test_no_files_prints_what_to_download_and_run(tmp_path, exists):
   manual = tmp_path / 'manual'
   if exists:
     manual.mkdir()
   with pytest.raises(UserError) as error:
-    prepare(tmp_path, manual)
+    prepare_msr(tmp_path, manual)
   for part in (
     'msraction3d.tar.gz',
     'https://',
@@ -183,39 +196,39 @@ def test_no_files_says_what_to_get_and_do(tmp_path, exists):
     assert part in str(error.value)
 
 
-def test_the_wrong_files(tmp_path):
+def test_other_files(tmp_path):
   (tmp_path / 'manual').mkdir()
   (tmp_path / 'manual' / 'notes.txt').write_text('not here')
   with pytest.raises(UserError, match='msraction3d.tar.gz'):
-    prepare(tmp_path, tmp_path / 'manual')
+    prepare_msr(tmp_path, tmp_path / 'manual')
 
 
 @pytest.mark.parametrize('error', [OSError('disk full'), KeyboardInterrupt()])
 def test_an_interrupted_preparation_can_be_repeated(
   tmp_path, monkeypatch, error
 ):
-  clips = write_msr_fixture(tmp_path / 'manual')
+  clips = write_msr_files(tmp_path / 'manual')
   parse = msr_action3d.parse_skeleton
-  left = iter(range(5))
+  remaining = iter(range(5))
 
   def parse_some(content, where):
-    if next(left, None) is None:
+    if next(remaining, None) is None:
       raise error
     return parse(content, where)
 
   with monkeypatch.context() as patch:
     patch.setattr(msr_action3d, 'parse_skeleton', parse_some)
     with pytest.raises(type(error)):
-      prepare(tmp_path, tmp_path / 'manual')
-  assert opened(tmp_path) is None
-  prepare(tmp_path, tmp_path / 'manual')
-  splits = opened(tmp_path).info.splits
+      prepare_msr(tmp_path, tmp_path / 'manual')
+  assert open_msr(tmp_path) is None
+  prepare_msr(tmp_path, tmp_path / 'manual')
+  splits = open_msr(tmp_path).info.splits
   assert sum(s.num_examples for s in splits.values()) == len(clips)
 
 
 def test_a_killed_preparation_can_be_repeated(tmp_path):
-  """As by kill -9: no handler runs, and the half-written folder stays."""
-  clips = write_msr_fixture(tmp_path / 'manual')
+  """After kill -9, no handler runs, and the incomplete folder stays."""
+  clips = write_msr_files(tmp_path / 'manual')
   program = f"""
 import itertools, os
 from unik_jax.data import registry
@@ -227,22 +240,22 @@ msr_action3d.parse_skeleton = lambda *args: (
 registry.prepare_dataset('msr_action3d', {str(tmp_path / 'data')!r},
                  {str(tmp_path / 'manual')!r})
 """
-  done = subprocess.run(
+  process = subprocess.run(
     [sys.executable, '-c', program], cwd=CHECKOUT, capture_output=True
   )
-  assert done.returncode == 9, done.stderr
+  assert process.returncode == 9, process.stderr
   written = tmp_path / 'data' / 'msr_action3d'
-  half = written / '.incomplete'
-  assert list(half.rglob('*.tmp'))
-  assert opened(tmp_path) is None
-  # Later still: all is written, and the folder not yet renamed.
-  (half / '1.1.0').mkdir()
-  (half / '1.1.0' / 'dataset_info.json').write_text('{}')
-  assert opened(tmp_path) is None
-  prepare(tmp_path, tmp_path / 'manual')
-  assert not half.exists()
+  incomplete = written / '.incomplete'
+  assert list(incomplete.rglob('*.tmp'))
+  assert open_msr(tmp_path) is None
+  # Killed later: all is written, but the folder is not renamed.
+  (incomplete / '1.1.0').mkdir()
+  (incomplete / '1.1.0' / 'dataset_info.json').write_text('{}')
+  assert open_msr(tmp_path) is None
+  prepare_msr(tmp_path, tmp_path / 'manual')
+  assert not incomplete.exists()
   assert (written / '1.1.0').is_dir()
-  splits = opened(tmp_path).info.splits
+  splits = open_msr(tmp_path).info.splits
   assert sum(s.num_examples for s in splits.values()) == len(clips)
 
 
@@ -258,6 +271,7 @@ def test_unknown_dataset_and_config(tmp_path):
 
 @pytest.fixture(scope='module')
 def real(tmp_path_factory):
+  """Records of the authors' archive, by split."""
   if not (REAL / 'msraction3d.tar.gz').exists():
     pytest.skip(f'no msraction3d.tar.gz in {REAL}')
   data_dir = tmp_path_factory.mktemp('real')
@@ -278,7 +292,7 @@ def test_the_real_archive_has_284_and_273_clips(real):
 
 
 def test_the_real_clips_have_the_known_spread(real):
-  """Joint 7 of the first frame taken off; x, y, z of a clip together."""
+  """The standard deviation of a clip, after subtracting its first joint 7."""
 
   def spread(records):
     clips = [np.float64(r['keypoints'][0, ..., :3]) for r in records]

@@ -1,4 +1,4 @@
-"""Penn Action's own annotations, from .mat files to a prepared dataset."""
+"""Penn Action's .mat annotations: preparation, and errors in the files."""
 
 import io
 
@@ -7,8 +7,10 @@ import pytest
 import scipy.io
 import scipy.sparse
 import tensorflow_datasets as tfds
-from helpers.penn import prepare, put, records_of, report_of
+from helpers.alterations import write_file
+from helpers.penn import prepare_penn, read_records
 from helpers.pickles import malicious_pickle
+from helpers.reports import read_report, reasons_by_name
 
 from unik_jax.data import registry
 from unik_jax.data.formats import penn
@@ -16,8 +18,8 @@ from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 
 
-def make_annotation(frames=4, action='squat', train=1, seed=0, **changes):
-  """The fields of a .mat file."""
+def make_fields(frames=4, action='squat', train=1, seed=0, **changes):
+  """Returns the fields of a .mat file; without those that are None."""
   rng = np.random.default_rng(seed)
   fields = {
     'action': action,
@@ -33,9 +35,10 @@ def make_annotation(frames=4, action='squat', train=1, seed=0, **changes):
   return {k: v for k, v in (fields | changes).items() if v is not None}
 
 
-def mat(**options):
+def mat_content(**options):
+  """Returns the bytes of a .mat file; see `make_fields`."""
   file = io.BytesIO()
-  scipy.io.savemat(file, make_annotation(**options))
+  scipy.io.savemat(file, make_fields(**options))
   return file.getvalue()
 
 
@@ -49,30 +52,30 @@ ANNOTATIONS = {
 def write_annotations(folder):
   (folder / 'labels').mkdir(parents=True)
   for name, options in ANNOTATIONS.items():
-    (folder / 'labels' / f'{name}.mat').write_bytes(mat(**options))
+    (folder / 'labels' / f'{name}.mat').write_bytes(mat_content(**options))
   return folder
 
 
 def test_annotations(tmp_path):
   write_annotations(tmp_path / 'raw')
-  builder = prepare(tmp_path, 'annotations')
+  builder = prepare_penn(tmp_path, 'annotations')
   assert builder.info.metadata['layout'] == 'penn_13'
   assert builder.info.metadata['confidence'] is True
   assert builder.info.features['keypoints'].shape == (1, None, 13, 3)
   names = builder.info.features['label'].names
-  records = records_of(builder)
+  records = read_records(builder)
   assert {name: split for name, (split, _) in records.items()} == {
     '0001': 'train',
     '0758': 'test',
     '2326': 'test',
   }
   for name, options in ANNOTATIONS.items():
-    fields = make_annotation(**options)
+    fields = make_fields(**options)
     record = records[name][1]
     assert names[record['label']] == fields['action']
     assert record['image_size'].tolist() == [481, 272]  # width, height
     (clip,) = record['keypoints']
-    # Also of joints that are not visible.
+    # Joints that are not visible have coordinates too.
     np.testing.assert_array_equal(clip[..., 0], np.float32(fields['x']))
     np.testing.assert_array_equal(clip[..., 1], np.float32(fields['y']))
     np.testing.assert_array_equal(clip[..., 2] == 1, fields['visibility'])
@@ -81,7 +84,7 @@ def test_annotations(tmp_path):
 
 def test_annotations_in_three_lines_of_python(tmp_path):
   write_annotations(tmp_path / 'raw')
-  prepare(tmp_path, 'annotations')
+  prepare_penn(tmp_path, 'annotations')
   source = tfds.data_source(
     'penn_action/annotations', split='train', data_dir=tmp_path / 'data'
   )
@@ -89,19 +92,21 @@ def test_annotations_in_three_lines_of_python(tmp_path):
 
 
 def test_coordinates_of_any_number_type(tmp_path):
-  """Some files have them in 16 bits."""
+  """Some files have 16-bit integers."""
   x = np.arange(26, dtype=np.uint16).reshape(2, 13) + 300
-  (tmp_path / '0001.mat').write_bytes(mat(frames=2, x=x))
+  (tmp_path / '0001.mat').write_bytes(mat_content(frames=2, x=x))
   clip, size = penn.read_annotations(RawFile(str(tmp_path / '0001.mat')))
   assert clip.dtype.kind == 'f' and size == (481, 272)
   np.testing.assert_array_equal(clip[0, ..., 0], x)
 
 
 def put_mat(**options):
-  return put(mat(**options), 'labels/0001.mat')
+  """Returns a function that replaces the first annotation."""
+  return write_file('labels/0001.mat', mat_content(**options))
 
 
-def spoiled(shape, value):
+def ones_except(shape, value):
+  """Returns ones, with another value at frame 1, joint 7."""
   array = np.ones(shape)
   array[1, 7] = value
   return array
@@ -109,27 +114,33 @@ def spoiled(shape, value):
 
 MAT = 'labels/0001.mat'
 WRONG_ANNOTATIONS = {
-  'truncated': (put(mat()[:600], MAT), f'{MAT}: '),
-  'header alone': (put(mat()[:128], MAT), f"{MAT}: no field 'action'"),
-  'empty': (put(b'', MAT), f'{MAT}: not a MATLAB file'),
-  'text': (put('x' * 999, MAT), f'{MAT}: not a MATLAB file'),
+  'truncated': (write_file(MAT, mat_content()[:600]), f'{MAT}: '),
+  'header only': (
+    write_file(MAT, mat_content()[:128]),
+    f"{MAT}: no field 'action'",
+  ),
+  'empty': (write_file(MAT, b''), f'{MAT}: not a MATLAB file'),
+  'text': (write_file(MAT, 'x' * 999), f'{MAT}: not a MATLAB file'),
   'no action': (put_mat(action=None), f"{MAT}: no field 'action'"),
   'no x': (put_mat(x=None), f"{MAT}: no field 'x'"),
-  'odd action': (put_mat(action='juggle'), f"{MAT}: action is 'juggle', none"),
-  'actions': (put_mat(action=['bowl', 'squat']), f'{MAT}: action has 2 values'),
-  'odd flag': (put_mat(train=0), f'{MAT}: train is 0, where 1'),
+  'other action': (put_mat(action='juggle'), f"{MAT}: action: .*got 'juggle'"),
+  'actions': (
+    put_mat(action=['bowl', 'squat']),
+    f'{MAT}: action: .*one value, got 2',
+  ),
+  'other flag': (put_mat(train=0), f'{MAT}: train: .*got 0'),
   'flag a cell': (
     put_mat(train=np.array([[1]], object)),
-    f'{MAT}: train does not hold real',
+    f'{MAT}: train: expected real',
   ),
   'flag a struct': (
     put_mat(train={'a': 1}),
-    f'{MAT}: train does not hold real',
+    f'{MAT}: train: expected real',
   ),
-  'flag a text': (put_mat(train='1'), f'{MAT}: train does not hold real'),
+  'flag a text': (put_mat(train='1'), f'{MAT}: train: expected real'),
   'action a cell': (
     put_mat(action=np.array([['squat']], object)),
-    f'{MAT}: action is ',
+    f'{MAT}: action: ',
   ),
   'sparse': (
     put_mat(x=scipy.sparse.csc_matrix(np.eye(4, 13))),
@@ -137,81 +148,88 @@ WRONG_ANNOTATIONS = {
   ),
   '14 joints': (
     put_mat(**{k: np.ones((4, 14)) for k in ('x', 'y', 'visibility')}),
-    rf'{MAT}: .*\(4, 14\).* \(frames, 13\)',
+    rf'{MAT}: .*\(frames, 13\).*\(4, 14\)',
   ),
   'frames differ': (put_mat(y=np.ones((3, 13))), rf'{MAT}: .*\(3, 13\)'),
-  'text for x': (put_mat(x=['a'] * 4), f'{MAT}: x does not hold real'),
-  'complex': (put_mat(y=np.full((4, 13), 1j)), f'{MAT}: y does not hold real'),
+  'text for x': (put_mat(x=['a'] * 4), f'{MAT}: x: expected real'),
+  'complex': (put_mat(y=np.full((4, 13), 1j)), f'{MAT}: y: expected real'),
   'no frames': (put_mat(frames=0), f'{MAT}: '),
   'NaN': (
-    put_mat(x=spoiled((4, 13), np.nan)),
+    put_mat(x=ones_except((4, 13), np.nan)),
     f'{MAT}: NaN.*frame 1.*left_hip',
   ),
-  'infinity': (put_mat(y=spoiled((4, 13), np.inf)), f'{MAT}: NaN or inf'),
+  'infinity': (put_mat(y=ones_except((4, 13), np.inf)), f'{MAT}: NaN or inf'),
   'zeros': (
     put_mat(x=np.zeros((4, 13)), y=np.zeros((4, 13))),
     f'{MAT}: every coordinate',
   ),
-  'dimensions': (put_mat(dimensions=[[272, 481]]), f'{MAT}: dimensions are'),
-  'endless': (put_mat(dimensions=[[9, np.inf, 4]]), f'{MAT}: dimensions are'),
+  'dimensions': (put_mat(dimensions=[[272, 481]]), f'{MAT}: dimensions: '),
+  'endless': (put_mat(dimensions=[[9, np.inf, 4]]), f'{MAT}: dimensions: '),
   'half a pixel': (
     put_mat(dimensions=[[0.5, 0.5, 4]]),
-    f'{MAT}: dimensions are',
+    f'{MAT}: dimensions: ',
   ),
   'frames elsewhere': (
     put_mat(dimensions=[[272, 481, 9]]),
-    f'{MAT}: dimensions are .*9.0.* number of frames, 4, are due',
+    f'{MAT}: dimensions: .*4 frames.*9.0',
   ),
-  'no size': (put_mat(dimensions=[[0, 481, 4]]), f'{MAT}: dimensions are'),
-  'odd name': (put(mat(), 'labels/a.mat'), 'a.mat: name is not the number'),
-  'there twice': (put(mat(), '0001.mat'), "'0001' is there twice"),
+  'no size': (put_mat(dimensions=[[0, 481, 4]]), f'{MAT}: dimensions: '),
+  'other name': (
+    write_file('labels/a.mat', mat_content()),
+    "a.mat: .*number.*got 'a'",
+  ),
+  'clip twice': (
+    write_file('0001.mat', mat_content()),
+    "'0001' occurs twice",
+  ),
 }
 
 
 @pytest.mark.parametrize('case', WRONG_ANNOTATIONS)
-def test_what_is_wrong_with_the_annotations_is_named(tmp_path, case):
+def test_errors_in_the_annotations_name_the_file(tmp_path, case):
   alter, message = WRONG_ANNOTATIONS[case]
   alter(write_annotations(tmp_path / 'raw'))
   with pytest.raises(UserError, match=f'(?s){message}'):
-    prepare(tmp_path, 'annotations')
+    prepare_penn(tmp_path, 'annotations')
   assert not registry.open_prepared(
     'penn_action/annotations', tmp_path / 'data'
   )
 
 
-def test_wherever_an_annotation_is_cut_off(tmp_path):
-  whole = mat(frames=2)
+def test_truncation_anywhere(tmp_path):
+  content = mat_content(frames=2)
   path = tmp_path / '0001.mat'
-  path.write_bytes(whole)
+  path.write_bytes(content)
   expected = penn.read_annotations(RawFile(str(path)))
-  for length in range(0, len(whole), 7):
-    path.write_bytes(whole[:length])
+  for length in range(0, len(content), 7):
+    path.write_bytes(content[:length])
     try:
       clip = penn.read_annotations(RawFile(str(path))).keypoints
     except UserError as error:
       assert str(path) in str(error)
-    else:  # all that is needed was there
+    else:  # only unneeded bytes were cut off
       np.testing.assert_array_equal(clip, expected.keypoints)
-      assert length > 0.9 * len(whole)
+      assert length > 0.9 * len(content)
 
 
 def test_a_pickle_is_not_run(tmp_path):
-  content = malicious_pickle(tmp_path / 'made')
-  put(content, MAT)(write_annotations(tmp_path / 'raw'))
+  content = malicious_pickle(tmp_path / 'created')
+  write_file(MAT, content)(write_annotations(tmp_path / 'raw'))
   with pytest.raises(UserError, match=f'{MAT}: not a MATLAB file'):
-    prepare(tmp_path, 'annotations')
-  assert not (tmp_path / 'made').exists()
+    prepare_penn(tmp_path, 'annotations')
+  assert not (tmp_path / 'created').exists()
 
 
 def test_bad_annotations_can_be_skipped(tmp_path):
   folder = write_annotations(tmp_path / 'raw')
   put_mat(action='juggle')(folder)
-  put(mat()[:700], 'labels/0002.mat')(folder)
-  builder = prepare(tmp_path, 'annotations', skip_bad=True)
-  assert set(records_of(builder)) == {'0758', '2326'}
-  assert set(report_of(builder)[1]) == {'0001.mat', '0002.mat'}
+  write_file('labels/0002.mat', mat_content()[:700])(folder)
+  builder = prepare_penn(tmp_path, 'annotations', skip_bad=True)
+  assert set(read_records(builder)) == {'0758', '2326'}
+  skipped = reasons_by_name(read_report(builder)['skipped'])
+  assert set(skipped) == {'0001.mat', '0002.mat'}
 
 
-def test_without_files_it_says_what_to_get(tmp_path):
+def test_no_files_prints_what_to_download(tmp_path):
   with pytest.raises(UserError, match='(?s)Data Preparation.*PennAction'):
-    prepare(tmp_path, 'annotations')
+    prepare_penn(tmp_path, 'annotations')

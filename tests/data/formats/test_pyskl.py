@@ -1,72 +1,80 @@
-"""pyskl's annotation pickles: read as pyskl reads them."""
+"""pyskl's annotation pickles are keypoints as pyskl reads them."""
 
 import warnings
 
 import numpy as np
 import pytest
-from helpers.pickles import write
-from helpers.pyskl import COCO, annotation, packed, unpacked
+from helpers.pickles import write_pickle
+from helpers.pyskl import (
+  COCO_SHAPE,
+  make_annotation,
+  make_packed,
+  unpack_as_pyskl,
+)
 
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.formats import pyskl
 from unik_jax.errors import UserError
 
 
-def load(tmp_path, data):
-  return pyskl.load_annotations(write(tmp_path / 'set.pkl', data))
+def load_pickled(tmp_path, data):
+  """Writes and loads an annotation pickle."""
+  return pyskl.load_annotations(write_pickle(tmp_path / 'set.pkl', data))
 
 
 @pytest.mark.parametrize(
   ('shape', 'changes', 'form'),
   [
     ((2, 4, 25, 3), {}, ('ntu_25', 3, False, 'metres')),
-    (COCO, {}, ('coco_17', 3, True, 'pixels')),
-    (COCO, {'keypoint_score': None}, ('coco_17', 2, False, 'pixels')),
+    (COCO_SHAPE, {}, ('coco_17', 3, True, 'pixels')),
+    (COCO_SHAPE, {'keypoint_score': None}, ('coco_17', 2, False, 'pixels')),
     ((1, 3, 18, 2), {}, ('openpose_18', 3, True, 'pixels')),
     # A third channel of joints in an image is the score.
     ((1, 3, 17, 3), {'keypoint_score': None}, ('coco_17', 3, True, 'pixels')),
   ],
 )
 def test_layouts_are_detected(tmp_path, shape, changes, form):
-  record = annotation('a', shape=shape, **changes)
-  found = load(tmp_path, [record])
-  assert found.form == form
-  (clip,) = found.clips
-  read = pyskl.read_keypoints(clip, 2)
-  assert read.dtype == np.float32
+  record = make_annotation('a', shape=shape, **changes)
+  annotations = load_pickled(tmp_path, [record])
+  assert annotations.format == form
+  (clip,) = annotations.clips
+  keypoints = pyskl.read_keypoints(clip, 2)
+  assert keypoints.dtype == np.float32
   expected = record['keypoint']
   if 'keypoint_score' in record:
     expected = np.concatenate(
       [expected, record['keypoint_score'][..., None]], 3
     )
-  np.testing.assert_array_equal(read, expected.astype(np.float32))
+  np.testing.assert_array_equal(keypoints, expected.astype(np.float32))
 
 
-def test_scores_besides_three_coordinates(tmp_path):
+def test_scores_with_three_coordinates(tmp_path):
   score = np.ones((2, 4, 25), np.float16)
-  found = load(tmp_path, [annotation('a', keypoint_score=score)])
-  assert found.form == ('ntu_25', 4, True, 'metres')
-  assert (pyskl.read_keypoints(found.clips[0], 2)[..., 3] == 1).all()
+  annotations = load_pickled(
+    tmp_path, [make_annotation('a', keypoint_score=score)]
+  )
+  assert annotations.format == ('ntu_25', 4, True, 'metres')
+  assert (pyskl.read_keypoints(annotations.clips[0], 2)[..., 3] == 1).all()
 
 
-def test_of_many_tracks_the_first_are_kept(tmp_path):
-  """Whatever their scores: pyskl's FormatGCNInput takes the first two."""
-  record = annotation('a', shape=(5, 3, 17, 2))
+def test_the_first_tracks_are_kept(tmp_path):
+  """pyskl's FormatGCNInput takes the first two, whatever their scores."""
+  record = make_annotation('a', shape=(5, 3, 17, 2))
   score = np.full((5, 3, 17), 0.1, np.float16)
   score[1], score[3] = 0.5, 0.9
   record['keypoint_score'] = score
-  found = load(tmp_path, [record])
-  assert found.persons == 2
-  read = pyskl.read_keypoints(found.clips[0], 2)
-  np.testing.assert_array_equal(read[..., :2], record['keypoint'][:2])
-  np.testing.assert_array_equal(read[..., 2], score[:2])
-  assert len(pyskl.read_keypoints(found.clips[0], 9)) == 5
+  annotations = load_pickled(tmp_path, [record])
+  assert annotations.persons == 2
+  keypoints = pyskl.read_keypoints(annotations.clips[0], 2)
+  np.testing.assert_array_equal(keypoints[..., :2], record['keypoint'][:2])
+  np.testing.assert_array_equal(keypoints[..., 2], score[:2])
+  assert len(pyskl.read_keypoints(annotations.clips[0], 9)) == 5
 
 
-def test_of_many_tracks_without_scores_the_first_are_kept(tmp_path):
-  record = annotation('a', shape=(3, 4, 25, 3))
-  read = pyskl.read_keypoints(load(tmp_path, [record]).clips[0], 2)
-  np.testing.assert_array_equal(read, record['keypoint'][:2])
+def test_the_first_tracks_without_scores_are_kept(tmp_path):
+  record = make_annotation('a', shape=(3, 4, 25, 3))
+  keypoints = pyskl.read_keypoints(load_pickled(tmp_path, [record]).clips[0], 2)
+  np.testing.assert_array_equal(keypoints, record['keypoint'][:2])
 
 
 @pytest.mark.parametrize(
@@ -75,28 +83,32 @@ def test_of_many_tracks_without_scores_the_first_are_kept(tmp_path):
     [0],
     [1, 1, 2, 2, 5, 7, 7],
     [3, 3, 3, 4, 9, 9, 9, 9, 11],
-    [2, 2, 1, 1, 1],  # nobody writes this
+    [2, 2, 1, 1, 1],  # not sorted, as no script writes it
     [300] * 10 + [301] * 4,
     [300] * 11 + [301] * 3,
   ],
 )
 @pytest.mark.parametrize('persons', [1, 2, 10])
 def test_packed_poses(tmp_path, frames, persons):
-  bodies, frames = packed(frames)
-  record = annotation('a', keypoint=bodies, frame_inds=frames)
-  found = load(tmp_path, [record])
-  assert found.form == ('coco_17', 3, True, 'pixels')
-  assert found.persons == min(2, np.bincount(frames).max())
-  read = pyskl.read_keypoints(found.clips[0], persons)
-  np.testing.assert_array_equal(read, unpacked(bodies, frames, persons))
+  bodies, frames = make_packed(frames)
+  record = make_annotation('a', keypoint=bodies, frame_inds=frames)
+  annotations = load_pickled(tmp_path, [record])
+  assert annotations.format == ('coco_17', 3, True, 'pixels')
+  assert annotations.persons == min(2, np.bincount(frames).max())
+  keypoints = pyskl.read_keypoints(annotations.clips[0], persons)
+  np.testing.assert_array_equal(
+    keypoints, unpack_as_pyskl(bodies, frames, persons)
+  )
 
 
 def test_sizes_and_subjects(tmp_path):
-  clip, other = load(
+  clip, other = load_pickled(
     tmp_path,
     [
-      annotation('S017C003P020R002A060', 59, COCO),
-      annotation('v_Archery_g01_c01', np.int64(2), COCO, img_shape=None),
+      make_annotation('S017C003P020R002A060', 59, COCO_SHAPE),
+      make_annotation(
+        'v_Archery_g01_c01', np.int64(2), COCO_SHAPE, img_shape=None
+      ),
     ],
   ).clips
   assert clip.image_size == (1920, 1080) and clip.subject == 20
@@ -105,7 +117,7 @@ def test_sizes_and_subjects(tmp_path):
 
 
 def test_splits(tmp_path):
-  records = [annotation(name) for name in 'abc']
+  records = [make_annotation(name) for name in 'abc']
   splits = {
     'xsub_train': ['a', 'b'],
     'xsub_val': {'c'},
@@ -114,31 +126,33 @@ def test_splits(tmp_path):
     'cross-set 2': ['b'],
     'all': ['a'],
   }
-  found = load(tmp_path, {'split': splits, 'annotations': records})
-  assert not found.bad
-  assert {clip.id: set(clip.splits) for clip in found.clips} == {
+  annotations = load_pickled(
+    tmp_path, {'split': splits, 'annotations': records}
+  )
+  assert not annotations.bad
+  assert {clip.id: set(clip.splits) for clip in annotations.clips} == {
     'a': {'xsub_train', 'split1_test', 'all_clips'},
     'b': {'xsub_train', 'split1_train', 'cross_set_2'},
     'c': {'xsub_val', 'split1_test'},
   }
   for data in (records, {'annotations': records}):
-    found = load(tmp_path, data)
-    assert [clip.splits for clip in found.clips] == [('train',)] * 3
+    annotations = load_pickled(tmp_path, data)
+    assert [clip.splits for clip in annotations.clips] == [('train',)] * 3
 
 
-def test_splits_go_by_the_name_of_the_file(tmp_path):
-  record = annotation('a', filename='videos/a.mp4')
+def test_splits_use_the_filename(tmp_path):
+  record = make_annotation('a', filename='videos/a.mp4')
   data = {'split': {'train': ['videos/a.mp4']}, 'annotations': [record]}
-  (clip,) = load(tmp_path, data).clips
+  (clip,) = load_pickled(tmp_path, data).clips
   assert clip.id == 'videos/a.mp4' and clip.splits == ('train',)
 
 
-# What pyskl takes as it is
+# Quirks
 
 
 @pytest.mark.parametrize('value', ['coordinate', 'score'])
 @pytest.mark.parametrize('form', ['tracks', 'packed', 'third channel'])
-def test_what_is_nan_in_an_image_is_missing(tmp_path, form, value):
+def test_2d_joints_with_nan_are_missing(tmp_path, form, value):
   poses = np.ones((1, 3, 17, 3), np.float16)
   poses[0, 1, 4, 2 if value == 'score' else 1] = np.nan
   changes = {'keypoint': poses, 'keypoint_score': None}
@@ -146,58 +160,70 @@ def test_what_is_nan_in_an_image_is_missing(tmp_path, form, value):
     changes = {'keypoint': poses[..., :2], 'keypoint_score': poses[..., 2]}
   elif form == 'packed':
     changes = {'keypoint': poses[0], 'frame_inds': np.arange(3)}
-  record = annotation('a', shape=COCO, **changes)
-  read = pyskl.read_keypoints(load(tmp_path, [record]).clips[0], 2)
+  record = make_annotation('a', shape=COCO_SHAPE, **changes)
+  keypoints = pyskl.read_keypoints(load_pickled(tmp_path, [record]).clips[0], 2)
   expected = np.ones((1, 3, 17, 3), np.float32)
   expected[0, 1, 4] = 0
-  np.testing.assert_array_equal(read, expected)
+  np.testing.assert_array_equal(keypoints, expected)
 
 
 @pytest.mark.parametrize('shape', [(2, 4, 25, 3), (2, 4, 17, 2)])
-def test_frames_beyond_the_last_are_not_read(tmp_path, shape):
-  record = annotation('a', shape=shape, total_frames=3)
-  read = pyskl.read_keypoints(load(tmp_path, [record]).clips[0], 2)
-  assert read.shape[:2] == (2, 3)
-  coordinates = read[..., : shape[3]]
+def test_frames_beyond_total_frames_are_not_read(tmp_path, shape):
+  record = make_annotation('a', shape=shape, total_frames=3)
+  keypoints = pyskl.read_keypoints(load_pickled(tmp_path, [record]).clips[0], 2)
+  assert keypoints.shape[:2] == (2, 3)
+  coordinates = keypoints[..., : shape[3]]
   np.testing.assert_array_equal(coordinates, record['keypoint'][:, :3])
   if shape[2] == 17:
-    np.testing.assert_array_equal(read[..., 2], record['keypoint_score'][:, :3])
+    np.testing.assert_array_equal(
+      keypoints[..., 2], record['keypoint_score'][:, :3]
+    )
 
 
-def test_what_is_left_out(tmp_path):
-  nobody = annotation('x', shape=(0, 4, 17, 2))
-  bodies, frames = packed([])
-  empty = annotation('y', keypoint=bodies, frame_inds=frames)
+def test_clips_without_persons_are_left_out(tmp_path):
+  no_tracks = make_annotation('x', shape=(0, 4, 17, 2))
+  bodies, frames = make_packed([])
+  no_bodies = make_annotation('y', keypoint=bodies, frame_inds=frames)
   data = {
     'split': {'train': ['a', 'x', 'gone'], 'test1': ['y', 'lost']},
-    'annotations': [annotation('a', shape=COCO), nobody, empty],
+    'annotations': [
+      make_annotation('a', shape=COCO_SHAPE),
+      no_tracks,
+      no_bodies,
+    ],
   }
-  found = load(tmp_path, data)
-  assert [clip.id for clip in found.clips] == ['a'] and not found.bad
+  annotations = load_pickled(tmp_path, data)
+  assert [clip.id for clip in annotations.clips] == [
+    'a'
+  ] and not annotations.bad
   path = tmp_path / 'set.pkl'
-  assert found.left_out == [
+  assert annotations.left_out == [
     (f'{path}, record 1 (x)', 'nobody in it'),
     (f'{path}, record 2 (y)', 'nobody in it'),
     (f'{path}, split train', "clip 'gone' has no annotation"),
     (f'{path}, split split1_test', "clip 'lost' has no annotation"),
   ]
-  with pytest.raises(UserError, match=r'set\.pkl: no clip.*1 left out.*nobody'):
-    load(tmp_path, [nobody])
+  with pytest.raises(
+    UserError, match=r'set\.pkl: no usable clip.*1 left out.*nobody'
+  ):
+    load_pickled(tmp_path, [no_tracks])
 
 
 @pytest.mark.parametrize('persons', [1, 3])
-def test_nothing_but_zeros_is_left_out(tmp_path, persons):
+def test_clips_of_zeros_are_left_out(tmp_path, persons):
   keypoint = np.zeros((3, 3, 17, 2), np.float16)
-  keypoint[2] = persons == 1  # whom nobody asks for
-  record = annotation('a', shape=(3, 3, 17, 2), keypoint=keypoint)
+  keypoint[2] = persons == 1  # not requested if persons is 1
+  record = make_annotation('a', shape=(3, 3, 17, 2), keypoint=keypoint)
   with pytest.raises(LeftOut, match='every coordinate is zero'):
-    pyskl.read_keypoints(load(tmp_path, [record]).clips[0], persons)
+    pyskl.read_keypoints(load_pickled(tmp_path, [record]).clips[0], persons)
 
 
-def test_what_float32_cannot_hold_is_infinite_without_a_warning(tmp_path):
+def test_numbers_beyond_float32_become_infinite_without_a_warning(tmp_path):
   keypoint = np.full((1, 1, 17, 3), 1e300)
-  record = annotation('a', shape=(1, 1, 17, 3), keypoint=keypoint)
+  record = make_annotation('a', shape=(1, 1, 17, 3), keypoint=keypoint)
   del record['keypoint_score']
   with warnings.catch_warnings(action='error'):
-    read = pyskl.read_keypoints(load(tmp_path, [record]).clips[0], 1)
-  assert np.isinf(read).all()
+    keypoints = pyskl.read_keypoints(
+      load_pickled(tmp_path, [record]).clips[0], 1
+    )
+  assert np.isinf(keypoints).all()

@@ -1,4 +1,4 @@
-"""Pickles: plain data is read, and nothing else is done."""
+"""Pickles: plain data is read, and anything else is refused."""
 
 import builtins
 import collections
@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 import pytest
-from helpers.pickles import Call, write
+from helpers.pickles import Call, write_pickle
 
 from unik_jax.data.formats import safe_pickle
 from unik_jax.errors import UserError
@@ -39,7 +39,9 @@ VALUES = {
 @pytest.mark.parametrize('kind', VALUES)
 def test_arrays_and_scalars_are_read(tmp_path, kind, protocol):
   value = VALUES[kind]
-  read = safe_pickle.load_pickle(write(tmp_path / 'a.pkl', value, protocol))
+  read = safe_pickle.load_pickle(
+    write_pickle(tmp_path / 'a.pkl', value, protocol)
+  )
   assert type(read) is type(value)
   assert read.shape == value.shape
   assert read.dtype == value.dtype.newbyteorder('=')
@@ -66,7 +68,9 @@ def test_plain_containers_are_read(tmp_path, protocol):
     ],
     'twice': [array, array],
   }
-  read = safe_pickle.load_pickle(write(tmp_path / 'a.pkl', value, protocol))
+  read = safe_pickle.load_pickle(
+    write_pickle(tmp_path / 'a.pkl', value, protocol)
+  )
   assert read['twice'][0] is read['twice'][1]
   np.testing.assert_array_equal(read.pop('twice')[0], value.pop('twice')[0])
   assert read == value
@@ -81,10 +85,11 @@ def test_arrays_of_older_numpy_are_read(tmp_path):
   assert safe_pickle.load_pickle(tmp_path / 'a.pkl').tolist() == [0, 1, 2]
 
 
-# Pickles that would run something
+# Pickles that would run code
 
 
 def payloads(target):
+  """Returns objects whose pickles create the file `target`."""
   command = f'echo owned > {target}'
   program = f'open({str(target)!r}, "w").close()'
   return {
@@ -103,7 +108,7 @@ def payloads(target):
 @pytest.mark.parametrize('place', ['top', 'list', 'array', 'annotation'])
 @pytest.mark.parametrize('payload', payloads('x'))
 def test_calls_are_refused_and_not_made(tmp_path, payload, place, protocol):
-  target = tmp_path / 'made'
+  target = tmp_path / 'created'
   call = payloads(target)[payload]
   if place == 'list':
     call = [1, {'a': call}]
@@ -113,11 +118,11 @@ def test_calls_are_refused_and_not_made(tmp_path, payload, place, protocol):
     call = {'keypoint': array}
   elif place == 'annotation':
     call = {'split': {'train': ['a']}, 'annotations': [{'frame_dir': call}]}
-  path = write(tmp_path / 'evil.pkl', call, protocol)
+  path = write_pickle(tmp_path / 'evil.pkl', call, protocol)
   with pytest.raises(UserError, match=r'evil\.pkl: refused: it asks for \S'):
     safe_pickle.load_pickle(path)
   assert not target.exists()
-  pickle.loads(path.read_bytes())  # as Python reads it, it is made
+  pickle.loads(path.read_bytes())  # Python makes the call
   assert target.exists()
 
 
@@ -125,13 +130,13 @@ def test_calls_are_refused_and_not_made(tmp_path, payload, place, protocol):
 def extension():
   """An extension code of os.system, as a library might register one."""
   copyreg.add_extension('posix', 'system', 200)
-  pickle.loads(b'\x80\x02\x82\xc8.')  # which puts it where none asks again
+  pickle.loads(b'\x80\x02\x82\xc8.')  # puts it into pickle's cache
   yield
   copyreg.remove_extension('posix', 'system', 200)
 
 
 def crafted(target):
-  """Pickles that no pickler writes, or that misuse what is admitted."""
+  """Returns pickles that no pickler writes, or that misuse what is allowed."""
   command = b'X' + struct.pack('<I', 12 + len(target)) + b'echo owned > '[:12]
   command += target
   dtype = b'cnumpy\ndtype\n(X\x02\x00\x00\x00f8tR'
@@ -167,7 +172,7 @@ def crafted(target):
     'date': b'cnumpy\ndtype\n(X\x02\x00\x00\x00M8tR.',
     'dtype of no size': b'cnumpy\ndtype\n(X\x02\x00\x00\x00U0tR.',
     'state of an array with views': array + state + state + b'.',
-    # Which do not fit their memory.
+    # Arrays that do not match their bytes.
     'objects of bytes': array
     + b'(K\x01(K\x01tcnumpy\ndtype\n(X\x02\x00\x00\x00O8tR\x89'
     + raw
@@ -199,7 +204,7 @@ def crafted(target):
 
 @pytest.mark.parametrize('case', crafted(b''))
 def test_crafted_pickles_are_refused(tmp_path, case, extension):
-  target = tmp_path / 'made'
+  target = tmp_path / 'created'
   path = tmp_path / 'evil.pkl'
   path.write_bytes(crafted(str(target).encode())[case])
   reason = 'not a pickle .*size' if ' bytes' in case else 'refused: it asks for'
@@ -208,9 +213,9 @@ def test_crafted_pickles_are_refused(tmp_path, case, extension):
   assert not target.exists()
 
 
-# What is no pickle
+# Files that are no pickles
 
-WHOLE = pickle.dumps({'a': np.arange(1000.0), 'b': ['x' * 99] * 9}, 4)
+CONTENT = pickle.dumps({'a': np.arange(1000.0), 'b': ['x' * 99] * 9}, 4)
 
 
 @pytest.mark.parametrize(
@@ -222,24 +227,24 @@ WHOLE = pickle.dumps({'a': np.arange(1000.0), 'b': ['x' * 99] * 9}, 4)
     b'<html>Sign in</html>',
     b'version https://git-lfs.github.com/spec/v1\n',
     bytes(range(256)),
-    WHOLE[: len(WHOLE) // 2],
-    WHOLE[:-1],
-    b'\x80\x09' + WHOLE[2:],
-    # Sizes beyond the end of the file are not made room for.
+    CONTENT[: len(CONTENT) // 2],
+    CONTENT[:-1],
+    b'\x80\x09' + CONTENT[2:],
+    # No memory is allocated for sizes beyond the end of the file.
     b'\x96' + struct.pack('<Q', 1 << 46) + b'abc.',
     b'\x8e' + struct.pack('<Q', 1 << 46) + b'abc.',
     b'\x80\x04\x95' + struct.pack('<Q', 1 << 46) + b'abc.',
     b'\x8b' + struct.pack('<i', 1 << 30) + b'abc.',
   ],
 )
-def test_what_is_cut_short_or_no_pickle(tmp_path, content):
+def test_files_cut_short_or_of_another_format(tmp_path, content):
   path = tmp_path / 'a.pkl'
   path.write_bytes(content)
   with pytest.raises(UserError, match=r'(?s)a\.pkl: .*(again|refused)'):
     safe_pickle.load_pickle(path)
 
 
-def test_what_is_no_file(tmp_path):
+def test_paths_that_are_not_files(tmp_path):
   for path in (tmp_path, tmp_path / 'b.pkl'):
     with pytest.raises(UserError, match=f'{path}: cannot be read'):
       safe_pickle.load_pickle(path)

@@ -1,7 +1,8 @@
-"""Kinetics-skeleton: OpenPose's bodies in Kinetics-400's videos, as JSON.
+"""Kinetics-skeleton: OpenPose's bodies in the videos of Kinetics-400, as JSON.
 
-Yan, Xiong and Lin, "Spatial Temporal Graph Convolutional Networks for
-Skeleton-Based Action Recognition", AAAI 2018. A clip is a file
+Published by Yan, Xiong and Lin, "Spatial Temporal Graph Convolutional Networks
+for Skeleton-Based Action Recognition", AAAI 2018, with ST-GCN:
+https://github.com/yysijie/st-gcn#kinetics-skeleton. A clip is a file
 YOUTUBEID.json, of a video at 30 frames a second and 340 x 256 pixels:
 
   {"data": [{"frame_index": 1,
@@ -9,17 +10,25 @@ YOUTUBEID.json, of a video at 30 frames a second and 340 x 256 pixels:
             ...],
    "label": "clapping", "label_index": 57}
 
-with coordinates in image widths and heights, from 0 to 1, and y downwards.
+The joints are OpenPose's 18 (layout 'openpose_18'). Coordinates are shares of
+the image's width and height, from 0 to 1, with y downwards. Persons are not
+tracked: the order of the bodies changes from frame to frame.
 """
 
 import numpy as np
 
 from unik_jax.data import raw_files
 from unik_jax.data.clips import LeftOut
+from unik_jax.data.formats.json_numbers import (
+  find_not_finite,
+  get_numbers,
+  parse_floats,
+)
+from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
-# The 400 actions, in the order of their indices.
+# Class names, in label order.
 _NAMES = """
   abseiling; air drumming; answering questions; applauding; applying cream;
   archery; arm wrestling; arranging flowers; assembling computer; auctioning;
@@ -115,16 +124,17 @@ LABELS = [' '.join(name.split()) for name in _NAMES.split(';')]
 
 _LAYOUT = get_layout('openpose_18')
 _JOINTS = _LAYOUT.num_joints
-_READ = 5  # of a frame's bodies
-_MOST_FRAMES = 100_000  # an hour; a frame_index beyond is a slip
-_REMEDY = 'extract or download it again'
+_BODIES_READ = 5  # per frame
+_MAX_FRAMES = 100_000  # an hour; a larger frame_index is an error
 
 
 def read_bodies(file: raw_files.RawFile, persons: int = 2) -> np.ndarray:
-  """The clip of a file: `parse_bodies` of its content.
+  """Returns the keypoints of a clip's file; see `parse_bodies`.
 
   Raises:
-    LeftOut: nobody in any frame, which there is in spite of `has_skeleton`.
+    UserError: as `parse_bodies`.
+    LeftOut: no body in any frame. Some files are so in spite of
+      `has_skeleton`.
   """
   clip = parse_bodies(file.read_bytes(), str(file), persons)
   if not clip.any():
@@ -133,112 +143,95 @@ def read_bodies(file: raw_files.RawFile, persons: int = 2) -> np.ndarray:
 
 
 def parse_bodies(content: bytes, where: str, persons: int = 2) -> np.ndarray:
-  """One clip, with its bodies chosen as ST-GCN's feeder does.
+  """Returns the keypoints of one clip, with the bodies that ST-GCN keeps.
 
-  Of the first five bodies of a frame, those with the highest sum of scores
-  are kept, in descending order; so a row of the result is no one's track. The
-  feeder also moves the origin to the middle of the image and turns y upwards,
-  which is left to normalisation.
+  Of the first five bodies of a frame, ST-GCN's feeder
+  (feeder/feeder_kinetics.py) keeps those with the highest sum of scores, in
+  descending order. So a row of the result is not one person's track. The feeder
+  also moves the origin to the image centre and turns y upwards. Here the
+  'kinetics' normalisation does so.
 
-  The feeder puts a frame at its `frame_index`, which counts from 1 in the
-  published files, so that its first frame is always empty. Here frame 1 comes
-  first; in files that count from 0, frame 0. A frame that is not in the file
-  is empty.
+  The feeder puts a frame at its `frame_index`, which starts at 1 in the
+  published files, so its first frame is always empty. Here frame 1 comes
+  first; in files that count from 0, frame 0. A frame that is not in the file is
+  empty.
 
   Args:
-    content: of the JSON file.
-    where: the file, to be named in errors.
+    content: the JSON file's bytes.
+    where: the file, for errors.
     persons: M.
 
   Returns:
-    (M, T, 18, 3) float32 of layout 'openpose_18': x, y and score. A joint
-    whose score is 0 is all zeros.
+    (M, T, 18, 3) float32 of layout 'openpose_18': x, y and score. A joint of
+    score 0 is missing, all zeros.
 
   Raises:
-    UserError: not UTF-8, cut short, of another form, no frames, a frame twice,
-      or a body with another number of values, or with NaN.
+    UserError: not UTF-8, cut short, of another form, without frames, with a
+      frame twice, or with a body of another number of values, or of a value
+      that is not finite.
   """
   numbers, frames, bodies = set(), [], []
-  for n, frame in enumerate(_load_frames(content, where)):
+  for n, entry in enumerate(_load_entries(content, where)):
     place = f'{where}, entry {n} of "data"'
-    number, skeletons = _frame(frame, place)
+    number, skeletons = _parse_entry(entry, place)
     if number in numbers:
       raise UserError(
-        f'{place}: frame_index {number} is there twice; {_REMEDY}'
+        f'{place}: frame_index {number} occurs twice. {FETCH_AGAIN}'
       )
     numbers.add(number)
-    for m, body in enumerate(skeletons[:_READ]):
+    for m, body in enumerate(skeletons[:_BODIES_READ]):
       place = f'{where}, frame {number}, person {m}'
-      pose = _values(body, 'pose', 2 * _JOINTS, place)
-      bodies.append(pose + _values(body, 'score', _JOINTS, place))
+      pose = get_numbers(body, 'pose', 2 * _JOINTS, place)
+      bodies.append(pose + get_numbers(body, 'score', _JOINTS, place))
       frames.append(number)
-  start = min(1, *numbers)
-  clip = np.zeros((persons, max(numbers) + 1 - start, _JOINTS, 3), np.float32)
+  first = min(1, *numbers)
+  clip = np.zeros((persons, max(numbers) + 1 - first, _JOINTS, 3), np.float32)
   if not bodies:
     return clip
+
   frames, bodies = np.array(frames), np.array(bodies)
   pose, score = np.split(bodies, [2 * _JOINTS], 1)
   pose = pose.reshape(-1, _JOINTS, 2)
   bodies = np.concatenate([pose, score[..., None]], -1)
-  # Compared in float64: what float32 cannot hold is as bad as infinity.
-  bad = np.argwhere(~(np.abs(bodies) <= np.finfo(np.float32).max))
-  if len(bad):
-    n, v, _ = bad[0]
+  if bad := find_not_finite(bodies):
+    n, v, _ = bad
     raise UserError(
-      f'{where}, frame {frames[n]}: NaN, infinity or a number too large at'
-      f' joint {v} ({_LAYOUT.joints[v]}); correct it, or leave the body out of'
-      ' its frame'
+      f'{where}, frame {frames[n]}: joint {v} ({_LAYOUT.joints[v]}) is NaN,'
+      ' infinite or too large. Correct it, or remove this body from its frame'
     )
   bodies[score == 0] = 0
+  # By frame, then by descending score. A body's rank is its place in its frame.
   order = np.lexsort((-score.sum(1), frames))
   frames, bodies = frames[order], bodies[order]
-  place = np.arange(len(frames)) - np.searchsorted(frames, frames)
-  kept = place < persons
-  clip[place[kept], frames[kept] - start] = bodies[kept]
+  ranks = np.arange(len(frames)) - np.searchsorted(frames, frames)
+  is_kept = ranks < persons
+  clip[ranks[is_kept], frames[is_kept] - first] = bodies[is_kept]
   return clip
 
 
-def _load_frames(content, where):
-  # Integers as floats too: one type to check for, and none too long.
-  data = raw_files.parse_json(content, where, parse_int=float)
-  frames = data.get('data') if isinstance(data, dict) else None
-  if not isinstance(frames, list):
+def _load_entries(content, where):
+  """Returns the list under "data", an entry per frame."""
+  data = parse_floats(content, where)
+  entries = data.get('data') if isinstance(data, dict) else None
+  if not isinstance(entries, list):
     raise UserError(
-      f'{where}: no list "data" in it; this reads Kinetics-skeleton\'s files:'
+      f'{where}: no list "data". Expected a file of Kinetics-skeleton:'
       ' {"data": [{"frame_index": 1, "skeleton": [...]}, ...], ...}'
     )
-  if not frames:
-    raise UserError(f'{where}: no frames; {_REMEDY}, or remove it')
-  return frames
+  if not entries:
+    raise UserError(f'{where}: no frames. {FETCH_AGAIN}, or remove it')
+  return entries
 
 
-def _frame(frame, place):
-  """The number of a frame, and its bodies."""
-  if not isinstance(frame, dict) or not isinstance(frame.get('skeleton'), list):
-    raise UserError(f'{place}: no list "skeleton" in it; {_REMEDY}')
-  number = frame.get('frame_index')
-  is_whole = type(number) is float and number.is_integer()
-  if not is_whole or not 0 <= number < _MOST_FRAMES:
+def _parse_entry(entry, place):
+  """Returns (frame number, bodies)."""
+  if not isinstance(entry, dict) or not isinstance(entry.get('skeleton'), list):
+    raise UserError(f'{place}: no list "skeleton". {FETCH_AGAIN}')
+  number = entry.get('frame_index')
+  is_integer = type(number) is float and number.is_integer()
+  if not is_integer or not 0 <= number < _MAX_FRAMES:
     raise UserError(
-      f'{place}: frame_index is {number!r:.40}, where a whole number from 0 to'
-      f' {_MOST_FRAMES - 1} is due; {_REMEDY}'
+      f'{place}: frame_index: expected an integer from 0 to {_MAX_FRAMES - 1},'
+      f' got {number!r:.40}. {FETCH_AGAIN}'
     )
-  return int(number), frame['skeleton']
-
-
-def _values(body, field, size, place):
-  """The numbers of one body's pose or scores."""
-  values = body.get(field) if isinstance(body, dict) else None
-  if not isinstance(values, list) or len(values) != size:
-    count = len(values) if isinstance(values, list) else 'no'
-    raise UserError(
-      f'{place}: {field} has {count} values where {size} are due, of {_JOINTS}'
-      ' joints; is it of another pose estimator?'
-    )
-  if set(map(type, values)) != {float}:
-    odd = next(value for value in values if type(value) is not float)
-    raise UserError(
-      f'{place}: {field} holds {odd!r:.40} where a number is due; correct it,'
-      ' or leave the body out of its frame'
-    )
-  return values
+  return int(number), entry['skeleton']

@@ -36,11 +36,11 @@ def read_mat_fields(
       fields = scipy.io.loadmat(io.BytesIO(content), variable_names=names)
   except Exception as error:  # scipy raises many types on a broken file
     raise UserError(
-      f'{where}: not a MATLAB file that can be read ({error}); {FETCH_AGAIN}'
+      f'{where}: not a MATLAB file that can be read ({error}). {FETCH_AGAIN}'
     ) from error
   for name in names:
     if name not in fields:
-      raise UserError(f'{where}: no field {name!r}; {FETCH_AGAIN}')
+      raise UserError(f'{where}: no field {name!r}. {FETCH_AGAIN}')
     if not isinstance(fields[name], np.ndarray):
-      raise UserError(f'{where}: {name} is a sparse matrix; {FETCH_AGAIN}')
+      raise UserError(f'{where}: {name} is a sparse matrix. {FETCH_AGAIN}')
   return {name: fields[name] for name in names}

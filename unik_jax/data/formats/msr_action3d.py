@@ -1,9 +1,12 @@
-"""MSR-Action3D's files: text skeletons of 20 Kinect v1 joints.
+"""MSR-Action3D: text skeletons of 20 Kinect v1 joints.
 
-Li, Zhang and Liu, "Action Recognition Based on a Bag of 3D Points", CVPRW
-2010. A clip is `aAA_sSS_eEE_skeleton3D.txt` (action, subject, execution):
-rows of `x y z confidence` in metres, 20 rows a frame. `files_used.mat` names
-the 557 of 567 sequences that the protocol uses.
+Published by Li, Zhang and Liu, "Action Recognition Based on a Bag of 3D
+Points", CVPRW 2010:
+https://sites.google.com/view/wanqingli/data-sets/msr-action3d. A clip is
+`aAA_sSS_eEE_skeleton3D.txt` (action, subject, execution): 20 rows a frame of
+`x y z confidence` in metres, in camera coordinates, layout 'msr_20'. The
+sensor ran at 15 frames a second. `files_used.mat` lists the 557 of 567
+sequences that the protocol uses. The others have missing or wrong skeletons.
 """
 
 import contextlib
@@ -18,10 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from unik_jax.data import raw_files
+from unik_jax.data.formats.clip_names import RESTORE_NAME
 from unik_jax.data.formats.matlab import read_mat_fields
 from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
 
+# Class names, in label order. Action N of a file's name is label N - 1.
 LABELS = [
   'high arm wave',
   'horizontal arm wave',
@@ -47,39 +52,73 @@ LABELS = [
 JOINTS = 20
 _NAME = re.compile(r'a(\d\d)_s(\d\d)_e(\d\d)')
 _SUFFIX = '_skeleton3D.txt'
+_ARCHIVE = 'msraction3d.tar.gz'
 _USED = 'files_used.mat'
 
 
+class SkeletonText(NamedTuple):
+  """A clip's file, read but not parsed.
+
+  Attributes:
+    name: of the clip (aAA_sSS_eEE).
+    content: the file's bytes.
+  """
+
+  name: str
+  content: bytes
+
+  def __str__(self) -> str:
+    return self.name
+
+
 def parse_clip_name(name: str, where: str) -> tuple[int, int]:
-  """(action, subject), both from 1, of a name such as a01_s02_e03."""
+  """Returns (action, subject), both from 1, of a name such as a01_s02_e03.
+
+  Args:
+    name: of the clip.
+    where: the file, for errors.
+
+  Raises:
+    UserError: of another form, or a number that the dataset does not have.
+  """
   match = _NAME.fullmatch(name)
   if not match:
-    raise UserError(f'{where}: name is not of the form aAA_sSS_eEE')
+    raise UserError(
+      f'{where}: expected a name of the form aAA_sSS_eEE, got {name!r}.'
+      f' {RESTORE_NAME}'
+    )
   action, subject, _ = map(int, match.groups())
   if not 1 <= action <= len(LABELS) or not 1 <= subject <= 10:
-    raise UserError(f'{where}: actions go from 1 to 20, subjects from 1 to 10')
+    raise UserError(
+      f'{where}: expected an action from 1 to 20 and a subject from 1 to 10,'
+      f' got {name!r}. {RESTORE_NAME}'
+    )
   return action, subject
 
 
+def read_skeleton(text: SkeletonText) -> np.ndarray:
+  """Returns (1, T, 20, 4) float32 of a clip; see `parse_skeleton`."""
+  return parse_skeleton(text.content, text.name)[None]
+
+
 def parse_skeleton(content: bytes, where: str) -> np.ndarray:
-  """One clip.
+  """Returns the keypoints of one clip.
 
   Args:
-    content: of the text file.
-    where: the file, to be named in errors.
+    content: the text file's bytes.
+    where: the file, for errors.
 
   Returns:
     (T, 20, 4) float32: x, y, z in metres, and confidence.
 
   Raises:
-    UserError: empty, cut short, not numbers, or a row of another length.
+    UserError: empty, cut short, or with a row that is not four numbers.
   """
-  remedy = 'extract or download it again'
   try:
     lines = content.decode('ascii').splitlines()
   except UnicodeDecodeError as error:
     raise UserError(
-      f'{where}: byte {error.start} is not text; {remedy}'
+      f'{where}: byte {error.start} is not text. {FETCH_AGAIN}'
     ) from None
   rows = []
   for number, line in enumerate(lines, 1):
@@ -90,37 +129,23 @@ def parse_skeleton(content: bytes, where: str) -> np.ndarray:
       row = [float(field) for field in fields]
     except ValueError:
       raise UserError(
-        f'{where}, line {number}: not numbers: {line.strip()[:40]!r}; {remedy}'
+        f'{where}, line {number}: expected numbers, got'
+        f' {line.strip()[:40]!r}. {FETCH_AGAIN}'
       ) from None
     if len(row) != 4:
       raise UserError(
-        f'{where}, line {number}: {len(row)} values where x y z confidence'
-        f' are due; {remedy}'
+        f'{where}, line {number}: expected x y z confidence, got {len(row)}'
+        f' values. {FETCH_AGAIN}'
       )
     rows.append(row)
   if not rows:
-    raise UserError(f'{where}: the file is empty; {remedy}')
+    raise UserError(f'{where}: the file is empty. {FETCH_AGAIN}')
   if len(rows) % JOINTS:
     raise UserError(
-      f'{where}, line {len(lines)}: {len(rows)} rows are not whole frames of'
-      f' {JOINTS} joints; the file is cut short or has other joints; {remedy}'
+      f'{where}, line {len(lines)}: expected {JOINTS} rows per frame, got'
+      f' {len(rows)} rows: cut short, or of other joints. {FETCH_AGAIN}'
     )
   return np.asarray(rows, np.float32).reshape(-1, JOINTS, 4)
-
-
-class SkeletonText(NamedTuple):
-  """A clip's file, read but not parsed."""
-
-  name: str
-  content: bytes
-
-  def __str__(self) -> str:
-    return self.name
-
-
-def read_skeleton(text: SkeletonText) -> np.ndarray:
-  """(1, T, 20, 4) of a clip's file, as `parse_skeleton`."""
-  return parse_skeleton(text.content, text.name)[None]
 
 
 def read_used_files(
@@ -129,37 +154,37 @@ def read_used_files(
     [str], contextlib.AbstractContextManager
   ] = contextlib.nullcontext,
 ) -> dict[str, bytes]:
-  """The used clips' contents by name, from `msraction3d.tar.gz` or its files.
+  """Reads the clips that the protocol uses, from the archive or its files.
 
   Args:
-    folder: holds the archive, or anywhere below it the extracted files.
-    on_bad: passed to `raw_files.find_files` to search for extracted files.
+    folder: holds `msraction3d.tar.gz`, or the extracted files at any depth.
+    on_bad: see `raw_files.find_files`, which finds the extracted files.
 
   Returns:
-    Contents by clip name (aAA_sSS_eEE), in the order of the names.
+    Each file's bytes by clip name (aAA_sSS_eEE), sorted by name.
 
   Raises:
-    UserError: nothing there, a broken archive or one with a member whose name
+    UserError: no files, a broken archive, an archive with a member whose name
       leads out of it, a name that is not UTF-8, or a used file is missing.
   """
-  archive = pathlib.Path(folder) / 'msraction3d.tar.gz'
+  archive = pathlib.Path(folder) / _ARCHIVE
   if archive.exists():
-    contents = _from_archive(archive)
+    contents = _read_archive(archive)
   else:
-    wanted = raw_files.find_files(folder, (_SUFFIX, _USED), on_bad)
-    contents = {file.name: file.read_bytes() for file in wanted}
+    matches = raw_files.find_files(folder, (_SUFFIX, _USED), on_bad)
+    contents = {file.name: file.read_bytes() for file in matches}
   if _USED not in contents:
     raise UserError(
-      f'{folder}: neither msraction3d.tar.gz nor files_used.mat beside the'
-      f' extracted aAA_sSS_eEE{_SUFFIX} files; get the archive from its'
-      ' authors and put it there as it is'
+      f'{folder}: expected {_ARCHIVE}, or {_USED} and extracted'
+      f' aAA_sSS_eEE{_SUFFIX} files, got neither. Download the archive from its'
+      ' authors, and put it there'
     )
   names = _parse_used_names(contents[_USED], f'{folder}: {_USED}')
   missing = [name for name in names if name + _SUFFIX not in contents]
   if missing:
     raise UserError(
-      f'{folder}: {len(missing)} of {len(names)} clips are missing, the first'
-      f' of them {missing[0]}{_SUFFIX}; extract the archive again'
+      f'{folder}: {len(missing)} of {len(names)} clips are missing, first'
+      f' {missing[0]}{_SUFFIX}. Extract the archive again'
     )
   return {name: contents[name + _SUFFIX] for name in names}
 
@@ -170,24 +195,24 @@ def _parse_used_names(content, where):
     return sorted(str(cell[0]).strip() for cell in cells.ravel())
   except (IndexError, TypeError):
     raise UserError(
-      f'{where}: files_used: expected a column of names; {FETCH_AGAIN}'
+      f'{where}: files_used: expected a column of names. {FETCH_AGAIN}'
     ) from None
 
 
-def _from_archive(archive):
+def _read_archive(archive):
   try:
-    # Read to the end first: only there does gzip compare its checksum.
-    whole = io.BytesIO(gzip.decompress(archive.read_bytes()))
-    with tarfile.open(fileobj=whole) as tar:
+    # Decompressed completely first: gzip checks its checksum only at the end.
+    content = io.BytesIO(gzip.decompress(archive.read_bytes()))
+    with tarfile.open(fileobj=content) as tar:
       names = tar.getnames()
       contents = {
         pathlib.PurePath(member.name).name: tar.extractfile(member).read()
         for member in tar
         if member.isfile() and member.name.endswith((_SUFFIX, _USED))
       }
-  except Exception as error:  # tarfile raises what a broken archive leads to
+  except Exception as error:  # tarfile raises many types on a broken archive
     raise UserError(
-      f'{archive}: cannot be read ({error}); download it again'
+      f'{archive}: cannot be read ({error}). Download it again'
     ) from error
   for name in names:
     raw_files.check_member(name, str(archive))

@@ -1,12 +1,13 @@
-"""NTU RGB+D's 120 actions, in label order, and its protocols.
+"""NTU RGB+D's 120 classes and its protocols.
 
-NTU-60 has the first 60 of them, in setups 1 to 17; NTU-120 adds the others, in
-setups 18 to 32.
+NTU-60 has the first 60 classes, in setups 1 to 17. NTU-120 adds the others, in
+setups 18 to 32. The training subjects and cameras are those of the papers
+(Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2019).
 """
 
 from unik_jax.data.formats.ntu import ClipName
 
-# As the authors list them, at https://github.com/shahroudy/NTURGB-D.
+# In label order, as listed at https://github.com/shahroudy/NTURGB-D.
 ACTIONS = tuple(
   """\
 drink water
@@ -131,6 +132,7 @@ support somebody with hand
 finger-guessing game (playing rock-paper-scissors)
 """.splitlines()
 )
+# Subjects of the cross-subject protocols' training splits.
 XSUB_TRAIN_60 = frozenset(
   {1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38}
 )
@@ -142,7 +144,7 @@ XVIEW_TRAIN_CAMERAS = frozenset({2, 3})
 
 
 def assign_splits_60(name: ClipName) -> tuple[str, ...]:
-  """NTU-60's splits that hold a clip: cross-subject, cross-view."""
+  """Returns a clip's splits in NTU-60: cross-subject and cross-view."""
   return (
     'xsub_train' if name.subject in XSUB_TRAIN_60 else 'xsub_test',
     'xview_train' if name.camera in XVIEW_TRAIN_CAMERAS else 'xview_test',
@@ -150,7 +152,7 @@ def assign_splits_60(name: ClipName) -> tuple[str, ...]:
 
 
 def assign_splits_120(name: ClipName) -> tuple[str, ...]:
-  """NTU-120's splits that hold a clip: cross-subject, cross-setup."""
+  """Returns a clip's splits in NTU-120: cross-subject and cross-setup."""
   return (
     'xsub_train' if name.subject in XSUB_TRAIN_120 else 'xsub_test',
     'xset_train' if name.setup % 2 == 0 else 'xset_test',

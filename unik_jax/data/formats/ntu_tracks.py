@@ -1,99 +1,155 @@
-"""Who is who in NTU RGB+D: bodyIDs joined to persons, what is none left out.
+"""Persons of NTU RGB+D: the tracker's bodies joined to tracks, noise dropped.
 
-The tracker loses people and finds them again under other IDs, and it sees
-people in tables and seats, or in nothing at all. Here IDs are put together
-first, so that a piece of a person is not taken for noise; of the persons that
-this makes, some are dropped by the rules that pyskl prepares its files with.
+The Kinect's tracker loses people and finds them again under other bodyIDs. It
+also sees people in tables and seats, or in nothing. `track_by_body` first joins
+the IDs of one person, so that a short piece of a track is not taken for noise.
+Then it drops some tracks by the rules of pyskl's script
+(tools/data/ntu_preproc.py of https://github.com/kennymckormick/pyskl).
+`track_by_slot` takes the bodies as 2s-AGCN's and UNIK's scripts do.
 
-The constants without a source are ours, for Kinect v2: 30 frames a second,
-metres.
+Constants without a source are our own, for Kinect v2 (30 frames a second,
+metres).
 """
 
 import numpy as np
 
-from unik_jax.data.energy import motion_energy
+from unik_jax.data.energy import motion_energy, sort_by_energy
+from unik_jax.data.formats.ntu_text import JOINTS, Bodies
 from unik_jax.skeletons.layouts import get_layout
 
+_SLOTS = 4  # bodies of a frame that the published scripts have room for
+
 FPS = 30
-# The mean joint of one body may jump so far from one frame to the next as the
-# tracker loses it and fits it anew: half a body's width or a limb or two.
+# A track's centre (its mean joint) may jump this far when the tracker loses the
+# body and fits it anew: half a body's width, or a limb or two.
 JOIN_DISTANCE = 0.5
-# And meanwhile the person walks on: at 1 m/s, as people do in a room.
+# Meanwhile the person walks on, at 1 m/s as people do in a room.
 JOIN_SPEED = 1.0
-# After this time it could be anybody, anywhere in the room.
+# After a longer gap it could be anybody, anywhere in the room.
 JOIN_FRAMES = 2 * FPS
-# For some frames the tracker may see one person twice, under the old and the
-# new ID. Two people's mean joints are further apart, even when they hug.
+# The tracker may see one person twice for some frames, under the old and the
+# new ID. Centres of two people are further apart, even when they hug.
 OVERLAP_FRAMES = 3
 OVERLAP_DISTANCE = 0.2
-# Metres, in the mean of a body's 24 bones. It is about 0.19 for an adult, and
-# even a giant has no more than twice that.
-LONGEST_BONES = 0.4
-# pyskl's: a person is there in more frames than this,
-SHORTEST = 11
-# and not in more than this share of them wider than so many times the height.
+# Metres, mean of a body's 24 bones: about 0.19 for an adult, and less than
+# twice that for the tallest person.
+MAX_MEAN_BONE = 0.4
+# pyskl drops a track of this many frames or fewer ...
+MAX_NOISE_FRAMES = 11
+# ... and one that is wider than WIDE times its height in more than this share
+# of its frames.
 WIDE = 0.8
-WIDE_SHARE = 0.69754
+MAX_WIDE_SHARE = 0.69754
+
+
+def track_by_slot(bodies: Bodies) -> np.ndarray:
+  """Returns the two most active persons, as the published scripts find them.
+
+  A person is a place in the frame: the first body of each frame makes the first
+  of four persons, and so on, whatever the bodyIDs are.
+
+  Returns:
+    (2, T, 25, 3) float32, highest motion energy first; zeros where absent.
+  """
+  clip = np.zeros((_SLOTS, bodies.num_frames, JOINTS, 3), np.float32)
+  is_kept = bodies.slots < _SLOTS
+  slots, frames = bodies.slots[is_kept], bodies.frames[is_kept]
+  clip[slots, frames] = bodies.joints[is_kept]
+  return sort_by_energy(clip)[:2]
+
+
+def track_by_body(bodies: Bodies) -> np.ndarray:
+  """Returns the two most active persons, tracked by bodyID.
+
+  Steps:
+
+  1. A bodyID is a track, whatever its slot. If a frame has an ID twice, the
+     first body counts. IDs with bones too long for a person are dropped
+     (`MAX_MEAN_BONE`).
+  2. In order of their first frames, each ID continues the nearest person who is
+     absent in its frames, if it can be the same person: lost or found at most
+     `JOIN_FRAMES` away, and no further than one gets in that time
+     (`JOIN_DISTANCE`, `JOIN_SPEED`). Both may be present in up to
+     `OVERLAP_FRAMES`, if they coincide.
+  3. Persons of `MAX_NOISE_FRAMES` or fewer are dropped, then those who are too
+     wide for their height, such as tables and seats. Both are pyskl's rules.
+  4. The two of highest motion energy are kept.
+
+  No step drops the last person: if none passes, all stay. Two errors go
+  unnoticed: IDs that two people exchange as they cross, and noise of a person's
+  size near to where somebody was lost, which continues that person.
+
+  Returns:
+    (2, T, 25, 3) float32, highest motion energy first; zeros where absent.
+  """
+  clip = np.zeros((2, bodies.num_frames, JOINTS, 3), np.float32)
+  frames, joints = bodies.frames, bodies.joints
+  persons = find_persons(frames, bodies.ids, joints)
+  for person, indices in zip(clip, persons, strict=False):
+    person[frames[indices]] = joints[indices]
+  return clip
 
 
 def find_persons(
   frames: np.ndarray, ids: np.ndarray, joints: np.ndarray
 ) -> list[np.ndarray]:
-  """The bodies that make up each person; see `ntu.track_by_body`.
+  """Groups bodies to persons; see `track_by_body`.
 
   Args:
-    frames: (K,) the frame that a body is in, ascending.
-    ids: (K,) its bodyID, numbered as they first occur.
+    frames: (K,) frame of each body, ascending.
+    ids: (K,) bodyID of each body, numbered in order of first occurrence.
     joints: (K, 25, 3) metres.
 
   Returns:
-    For each person, the one of most energy first, the places of the bodies in
-    those arrays, one for each frame that the person is in.
+    For each person, highest motion energy first, the indices of the person's
+    bodies in these arrays, at most one per frame.
   """
   if not len(frames):
     return []
-  # The first body of each frame, for each ID.
+  # The first body of each ID in each frame, sorted by ID, then by frame.
   bodies = np.unique(ids * (frames[-1] + 1) + frames, return_index=True)[1]
   tracks = np.split(bodies, np.flatnonzero(np.diff(ids[bodies])) + 1)
   if len(tracks) == 1:
     return tracks
 
-  # Bodies last, which numpy is quickest with.
-  places = joints.transpose(1, 2, 0).astype(np.float64, order='C')
+  # (joints, 3, K): numpy reduces fastest with the longest axis last.
+  points = joints.transpose(1, 2, 0).astype(np.float64, order='C')
   child, parent = np.transpose(get_layout('ntu_25').bone_indices)
-  bones = np.linalg.norm(places[child] - places[parent], axis=1).mean(0)
-  tracks = _which(tracks, lambda t: np.median(bones[t]) <= LONGEST_BONES)
-  persons = _join(tracks, frames, places.mean(0).T)
+  bones = np.linalg.norm(points[child] - points[parent], axis=1).mean(0)
+  tracks = _keep(tracks, lambda t: np.median(bones[t]) <= MAX_MEAN_BONE)
+  persons = _join_tracks(tracks, frames, points.mean(0).T)
 
-  width, height, _ = np.ptp(places, axis=0)
+  width, height, _ = np.ptp(points, axis=0)
   is_wide = width > WIDE * height
-  persons = _which(persons, lambda p: len(p) > SHORTEST)
-  persons = _which(persons, lambda p: is_wide[p].mean() <= WIDE_SHARE)
+  persons = _keep(persons, lambda p: len(p) > MAX_NOISE_FRAMES)
+  persons = _keep(persons, lambda p: is_wide[p].mean() <= MAX_WIDE_SHARE)
   return sorted(persons, key=lambda p: -motion_energy(joints[None, p])[0])
 
 
-def _which(tracks, is_person):
-  """Those that are; all, where none is: a clip keeps somebody."""
+def _keep(tracks, is_person):
+  """Returns the tracks that pass a test; all of them if none passes."""
   return [track for track in tracks if is_person(track)] or tracks
 
 
-def _join(tracks, frames, centres):
-  """Puts together the tracks, in the order they start, that are one person."""
+def _join_tracks(tracks, frames, centres):
+  """Joins tracks, in order of their first frames, that are of one person."""
   persons = []
-  owner = np.full(len(frames), -1)  # the person of each body
+  owner = np.full(len(frames), -1)  # person of each body
   for track in tracks:
-    # Where each person was last until then: all have started.
+    # The last body of each person up to the track's start. Each person has one,
+    # since tracks come in order of their starts.
     until = np.searchsorted(frames, frames[track[0]], 'right')
-    known = np.flatnonzero(owner[:until] >= 0)
+    owned = np.flatnonzero(owner[:until] >= 0)
     last = np.zeros(len(persons), int)
-    last[owner[known]] = known  # the latest stays
-    near = np.flatnonzero(_steps(last, track[0], frames, centres)[2])
-    ways = [_way(persons[i], track, frames, centres) for i in near]
-    if min(ways, default=np.inf) < np.inf:
-      i = near[np.argmin(ways)]
-      both = np.concatenate([persons[i], track])
-      # Of two bodies in a frame, the one of the ID that was there before.
-      persons[i] = both[np.unique(frames[both], return_index=True)[1]]
+    last[owner[owned]] = owned  # of repeated indices, the latest value stays
+    # A cheap test by the track's first body, then the full one.
+    near = np.flatnonzero(_measure_steps(last, track[0], frames, centres)[2])
+    distances = [_distance(persons[i], track, frames, centres) for i in near]
+    if min(distances, default=np.inf) < np.inf:
+      i = near[np.argmin(distances)]
+      joined = np.concatenate([persons[i], track])
+      # If a frame has both, the body of the earlier ID stays.
+      persons[i] = joined[np.unique(frames[joined], return_index=True)[1]]
     else:
       i = len(persons)
       persons.append(track)
@@ -101,28 +157,29 @@ def _join(tracks, frames, centres):
   return persons
 
 
-def _way(person, track, frames, centres):
-  """How far it is from one to the other; infinite if they cannot be one.
+def _distance(person, track, frames, centres):
+  """Returns the metres from a person to a track; inf if not the same person.
 
-  Their frames may lie in each other's gaps: each time that the one follows
-  the other, the way must be one that can be gone meanwhile.
+  Their frames may lie in each other's gaps. Each time that one follows the
+  other, the step must be possible in the time between.
   """
-  both = np.concatenate([person, track])
-  order = np.argsort(frames[both], kind='stable')
+  joined = np.concatenate([person, track])
+  order = np.argsort(frames[joined], kind='stable')
   changes = np.flatnonzero(np.diff(order < len(person)))
-  before, after = both[order[changes]], both[order[changes + 1]]
-  gaps, ways, can_be = _steps(before, after, frames, centres)
-  is_one = (
-    can_be.all()
+  before, after = joined[order[changes]], joined[order[changes + 1]]
+  gaps, distances, is_possible = _measure_steps(before, after, frames, centres)
+  is_one_person = (
+    is_possible.all()
     and gaps.min() <= JOIN_FRAMES
     and (gaps == 0).sum() <= OVERLAP_FRAMES
   )
-  return ways[gaps.argmin()] if is_one else np.inf
+  return distances[gaps.argmin()] if is_one_person else np.inf
 
 
-def _steps(before, after, frames, centres):
-  """Frames and metres between bodies, and whether one gets there in time."""
+def _measure_steps(before, after, frames, centres):
+  """Returns (frames, metres, whether possible) of steps between bodies."""
   gaps = frames[after] - frames[before]
-  ways = np.linalg.norm(centres[after] - centres[before], axis=-1)
-  far = JOIN_DISTANCE + JOIN_SPEED / FPS * gaps
-  return gaps, ways, ways <= np.where(gaps == 0, OVERLAP_DISTANCE, far)
+  distances = np.linalg.norm(centres[after] - centres[before], axis=-1)
+  reach = JOIN_DISTANCE + JOIN_SPEED / FPS * gaps
+  limit = np.where(gaps == 0, OVERLAP_DISTANCE, reach)
+  return gaps, distances, distances <= limit

@@ -1,7 +1,8 @@
-"""Annotation pickles of pyskl and MMAction2: a dataset's skeletons in a file.
+"""pyskl's and MMAction2's annotation pickles: a whole dataset in one file.
 
-Duan, Wang, Chen and Lin, "PYSKL: Towards Good Practices for Skeleton Action
-Recognition", ACM MM 2022. The form, by their tools/data/README.md:
+Published by Duan, Wang, Chen and Lin, "PYSKL: Towards Good Practices for
+Skeleton Action Recognition", ACM MM 2022. The format is documented at
+https://github.com/kennymckormick/pyskl/blob/main/tools/data/README.md:
 
   {'split': {name: [clip name, ...], ...},
    'annotations': [{'frame_dir': clip name, 'label': 0, 'total_frames': T,
@@ -9,15 +10,17 @@ Recognition", ACM MM 2022. The form, by their tools/data/README.md:
                     'keypoint': [M, T, V, C],
                     'keypoint_score': [M, T, V]}, ...]}
 
-often with arrays of float16; `pyskl_poses` has the other forms of an
-annotation. A bare list of annotations, as their script for own videos writes
-it, has no splits; all of it becomes 'train'. Where an annotation has a
-'filename', that is the name by which splits go, as in both code bases. They
-pass over a clip that is in no split, which in HMDB51 there are by design, and
-over a name in a split that is in no annotation. Both are left out here too, and
-so are clips with nobody in them or nothing but zeros.
+Arrays are often float16. `pyskl_poses` documents the joints, the units and the
+other forms of an annotation. Quirks:
 
-The file has to be in memory as a whole: a pickle cannot be read in parts.
+- A bare list of annotations, as pyskl's script for one's own videos writes it,
+  has no splits. All of it becomes 'train'.
+- Where an annotation has a 'filename', splits use that name.
+- pyskl skips a clip that is in no split (HMDB51 has some by design), and a name
+  in a split that no annotation has. Both are left out here too, and so are
+  clips without persons or with only zeros.
+
+A pickle cannot be read in parts, so the whole file has to fit into memory.
 """
 
 import collections
@@ -34,8 +37,8 @@ from unik_jax.data.formats import pyskl_poses, safe_pickle
 from unik_jax.data.formats.safe_pickle import describe_value
 from unik_jax.errors import UserError
 
-MAX_PERSONS = 2  # of clips that have more; some frames of k400 have dozens
-_MOST_CLASSES = 10_000  # a label beyond is a slip
+MAX_PERSONS = 2  # per clip; some frames of Kinetics-400 have dozens
+_MAX_CLASSES = 10_000  # a larger label is an error
 _NTU_NAME = re.compile(r'S\d{3}C\d{3}P(\d{3})R\d{3}A\d{3}')
 
 
@@ -45,13 +48,13 @@ class Clip:
 
   Attributes:
     where: file, record and name, for errors.
-    id: the name by which splits go.
-    splits: all that have the clip, possibly none.
-    label: the class.
-    subject: who acts, by NTU RGB+D's names; -1 with any other.
-    image_size: (width, height) in pixels, zeros where unknown.
-    form: of the keypoints.
-    poses: the keypoints, or where they are.
+    id: the name that splits use.
+    splits: all splits of the clip; may be empty.
+    label: index of the class.
+    subject: from an NTU RGB+D name; -1 for any other name.
+    image_size: (width, height) in pixels; zeros if unknown.
+    format: of the keypoints.
+    poses: the keypoints, or where to read them.
   """
 
   where: str
@@ -60,7 +63,7 @@ class Clip:
   label: int
   subject: int
   image_size: tuple[int, int]
-  form: pyskl_poses.Form
+  format: pyskl_poses.KeypointFormat
   poses: pyskl_poses.Tracks | pyskl_poses.Packed
 
   def __str__(self) -> str:
@@ -71,47 +74,48 @@ class Annotations(NamedTuple):
   """The content of a file.
 
   Attributes:
-    clips: those that can be used.
-    bad: (where, error) of those that are wrong.
-    left_out: (where, reason) of those with nobody in them, and of names in
-      splits that no annotation has.
-    form: of all clips.
-    persons: the most in a frame, or MAX_PERSONS if that is less.
-    classes: the highest label and one.
+    clips: usable clips.
+    bad: (where, error) of annotations with errors.
+    left_out: (where, reason) of clips without persons, and of names in splits
+      that no annotation has.
+    format: of all clips' keypoints.
+    persons: most persons in a frame, at most MAX_PERSONS.
+    classes: number of classes: the highest label plus one.
   """
 
   clips: list[Clip]
   bad: list[tuple[str, UserError]]
   left_out: list[tuple[str, str]]
-  form: pyskl_poses.Form
+  format: pyskl_poses.KeypointFormat
   persons: int
   classes: int
 
 
 def load_annotations(path: str | os.PathLike) -> Annotations:
-  """Reads an annotation pickle, safely, and checks each annotation.
+  """Reads an annotation pickle without running it, and checks each annotation.
 
-  Splits keep their names, but `train1` becomes `split1_train` (UCF101 and
-  HMDB51; parts of one protocol differ after the last underscore alone), and
-  what is not a letter, digit or underscore becomes an underscore.
+  Splits keep their names, with two exceptions. `train1` becomes `split1_train`
+  (UCF101 and HMDB51), since the parts of a protocol may differ only after the
+  last underscore. A character that is not a letter, digit or underscore becomes
+  an underscore.
 
   Args:
-    path: of the pickle; a folder `kpfiles` is looked for beside it.
+    path: of the pickle. A folder `kpfiles` is searched for beside it.
 
   Raises:
-    UserError: refused or broken (`safe_pickle.load_pickle`), of another form,
-      or without any usable clip (the first one's error).
+    UserError: refused or broken (see `safe_pickle.load_pickle`), of another
+      form, or without any usable clip (the first clip's error).
   """
-  data, splits_of = safe_pickle.load_pickle(path), None
+  data, splits_by_clip = safe_pickle.load_pickle(path), None
   if isinstance(data, dict) and 'annotations' in data:
     if data.get('split') is not None:
-      splits_of = _splits_of(data['split'], path)
+      splits_by_clip = _parse_splits(data['split'], path)
     data = data['annotations']
   if not isinstance(data, list) or not data:
     raise UserError(
-      f'{path}: no list of annotations in it; this reads pickles of the form'
-      " {'split': {name: [clip names]}, 'annotations': [{'frame_dir': ...,"
-      " 'label': ..., 'keypoint': ..., ...}, ...]}"
+      f"{path}: no list of annotations. Expected a pickle of {{'split': {{name:"
+      " [clip names]}, 'annotations': [{'frame_dir': ..., 'label': ...,"
+      " 'keypoint': ..., ...}, ...]}"
     )
   kpfiles = pathlib.Path(path).parent.glob('kpfiles/*')
   kpfiles = {file.name: str(file) for file in kpfiles}
@@ -120,35 +124,27 @@ def load_annotations(path: str | os.PathLike) -> Annotations:
   for number, record in enumerate(data):
     where = f'{path}, record {number}'
     try:
-      name = _name(record, where)
+      name = _parse_name(record, where)
       where = f'{where} ({name})'
       if numbers.setdefault(name, number) != number:
         raise UserError(
-          f'{where}: record {numbers[name]} has this name too; remove one'
+          f'{where}: record {numbers[name]} has this name too. Remove one'
         )
-      splits = ['train'] if splits_of is None else splits_of.get(name, [])
-      poses, form = pyskl_poses.parse_poses(record, where, kpfiles)
-      if clips and form != clips[0].form:
-        raise UserError(
-          f'{where}: {form}, where the file starts with {clips[0].form}; keep'
-          ' them in separate files'
-        )
-      clip = Clip(
-        where=where,
-        id=name,
-        splits=tuple(splits),
-        label=_label(record, where),
-        subject=_subject(name),
-        image_size=_image_size(record, where),
-        form=form,
-        poses=poses,
+      splits = (
+        ['train'] if splits_by_clip is None else splits_by_clip.get(name, [])
       )
+      clip = _parse_clip(record, where, name, splits, kpfiles)
+      if clips and clip.format != clips[0].format:
+        raise UserError(
+          f'{where}: expected {clips[0].format}, as in the first record, got'
+          f' {clip.format}. Use separate files'
+        )
       clips.append(clip)
     except UserError as error:
       bad.append((where, error))
     except LeftOut as reason:
       left_out.append((where, str(reason)))
-  for name, splits in (splits_of or {}).items():
+  for name, splits in (splits_by_clip or {}).items():
     if name not in numbers:
       reason = f'clip {name!r} has no annotation'
       left_out.append((f'{path}, split {splits[0]}', reason))
@@ -156,47 +152,47 @@ def load_annotations(path: str | os.PathLike) -> Annotations:
     raise bad[0][1]
   if not clips:
     raise UserError(
-      f'{path}: no clip in it that can be used; {len(left_out)} left out, the'
-      f' first since: {left_out[0][1]}'
+      f'{path}: no usable clip; {len(left_out)} left out, the first because:'
+      f' {left_out[0][1]}'
     )
   return Annotations(
     clips,
     bad,
     left_out,
-    form=clips[0].form,
+    format=clips[0].format,
     persons=min(MAX_PERSONS, max(clip.poses.persons for clip in clips)),
     classes=1 + max(clip.label for clip in clips),
   )
 
 
 def read_keypoints(clip: Clip, persons: int) -> np.ndarray:
-  """The keypoints of one clip.
+  """Returns the keypoints of one clip.
 
   Args:
-    clip: of `load_annotations`.
-    persons: the most that are wanted; the first in the file's order are kept.
+    clip: from `load_annotations`.
+    persons: most persons to return. The first in the file's order are kept.
 
   Returns:
-    (M, T, V, C) float32, the confidence as last channel where there is one.
+    (M, T, V, C) float32, with the confidence as last channel if there is one.
 
   Raises:
-    LeftOut: they are nothing but zeros.
-    UserError: its kpfile cannot be read, or has other keypoints in it than
-      the annotation says.
+    LeftOut: every coordinate is zero.
+    UserError: its kpfile cannot be read, or has other keypoints than the
+      annotation says.
   """
-  # What float32 cannot hold becomes infinite, which `check_clip` finds.
+  # A number beyond float32 becomes infinite, and `check_clip` rejects it.
   with np.errstate(over='ignore', invalid='ignore'):
     keypoints = clip.poses.read(persons, str(clip))
-    if not keypoints[..., :2].any():  # a confidence may be there all the same
+    if not keypoints[..., :2].any():  # the confidence may be nonzero
       raise LeftOut('every coordinate is zero')
   return keypoints
 
 
-def _splits_of(splits, path):
-  """The names of splits, by clip."""
+def _parse_splits(splits, path):
+  """Returns a defaultdict: a list of splits by clip name."""
   if not isinstance(splits, dict):
-    raise UserError(f"{path}: 'split' is no dict of lists by split name")
-  splits_of = collections.defaultdict(list)
+    raise UserError(f"{path}: 'split': expected a dict of lists by split name")
+  splits_by_clip = collections.defaultdict(list)
   originals = {}
   for original, members in splits.items():
     where = f'{path}, split {describe_value(original)}'
@@ -204,74 +200,95 @@ def _splits_of(splits, path):
       members = members.tolist()
     groups = list | tuple | set | frozenset
     if not isinstance(original, str) or not isinstance(members, groups):
-      raise UserError(f'{where}: no list of clips under a name; correct it')
+      raise UserError(
+        f'{where}: expected a name with a list of clips, got'
+        f' {describe_value(members)}. Correct it'
+      )
     for member in members:
       if not isinstance(member, str):
         raise UserError(
-          f'{where}: {describe_value(member)}, where the name of a clip is due;'
-          ' correct it'
+          f'{where}: expected the name of a clip, got {describe_value(member)}.'
+          ' Correct it'
         )
     if not original:
-      raise UserError(f'{where}: a split without a name; give it one')
-    name = _split_name(original)
+      raise UserError(f'{where}: expected a name for the split, got none')
+    name = _to_split_name(original)
     if originals.setdefault(name, original) != original:
       raise UserError(
-        f'{where}: would be written as {name!r}, as split {originals[name]!r}'
-        ' is; rename one'
+        f'{where}: would be written as {name!r}, as split {originals[name]!r}.'
+        ' Rename one'
       )
     for member in dict.fromkeys(members):
-      splits_of[member].append(name)
-  return splits_of
+      splits_by_clip[member].append(name)
+  return splits_by_clip
 
 
-def _split_name(name):
+def _to_split_name(name):
   if match := re.fullmatch(r'(train|val|test)(\d+)', name):
     return f'split{match[2]}_{match[1]}'
   name = re.sub(r'\W', '_', name, flags=re.ASCII)
-  return 'all_clips' if name == 'all' else name  # TFDS's name for every split
+  # 'all' is TFDS's name for all splits together.
+  return 'all_clips' if name == 'all' else name
 
 
-def _name(record, where):
+def _parse_clip(record, where, name, splits, kpfiles):
+  poses, keypoint_format = pyskl_poses.parse_poses(record, where, kpfiles)
+  ntu_name = _NTU_NAME.fullmatch(name)
+  return Clip(
+    where=where,
+    id=name,
+    splits=tuple(splits),
+    label=_parse_label(record, where),
+    subject=int(ntu_name[1]) if ntu_name else -1,
+    image_size=_parse_image_size(record, where),
+    format=keypoint_format,
+    poses=poses,
+  )
+
+
+def _parse_name(record, where):
   name = None
   if isinstance(record, dict):
     name = record.get('filename', record.get('frame_dir'))
   if not isinstance(name, str) or not name:
-    raise UserError(f"{where}: no dict with a 'frame_dir' that names the clip")
+    raise UserError(
+      f"{where}: expected a dict with a 'frame_dir' that names the clip, got"
+      f' {describe_value(record)}'
+    )
   try:
     name.encode()
   except UnicodeEncodeError:
-    raise UserError(f'{where}: name {name!a} is not UTF-8; rename it') from None
+    raise UserError(f'{where}: name {name!a} is not UTF-8. Rename it') from None
   return name
 
 
-def _label(record, where):
+def _parse_label(record, where):
   label = record.get('label')
-  if not pyskl_poses.is_integer(label) or not 0 <= label < _MOST_CLASSES:
+  if not pyskl_poses.is_integer(label) or not 0 <= label < _MAX_CLASSES:
     raise UserError(
-      f'{where}: label: expected an integer from 0 to {_MOST_CLASSES - 1},'
+      f'{where}: label: expected an integer from 0 to {_MAX_CLASSES - 1},'
       f' got {describe_value(label)}. Correct it'
     )
   return int(label)
 
 
-def _subject(name):
-  match = _NTU_NAME.fullmatch(name)
-  return int(match[1]) if match else -1
-
-
-def _image_size(record, where):
-  """(width, height) of the file's (height, width)."""
+def _parse_image_size(record, where):
+  """Returns (width, height) of the file's (height, width)."""
   shape = record.get('img_shape')
   if shape is None:
     return 0, 0
   if isinstance(shape, np.ndarray) and shape.shape == (2,):
     shape = shape.tolist()
   sizes = shape if isinstance(shape, list | tuple) else [shape]
-  known = len(sizes) == 2 and all(map(pyskl_poses.is_integer, sizes))
-  if not known or not 0 < min(sizes) <= max(sizes) < 2**31:
-    shown = ', '.join(map(describe_value, sizes[:4]))
+  are_integers = all(map(pyskl_poses.is_integer, sizes))
+  if len(sizes) != 2 or not are_integers or not _is_size(sizes):
+    values = ', '.join(map(describe_value, sizes[:4]))
     raise UserError(
       f"{where}: 'img_shape': expected (height, width) in pixels, got"
-      f' ({shown}). Correct it, or leave it out'
+      f' ({values}). Correct it, or remove it'
     )
   return int(sizes[1]), int(sizes[0])
+
+
+def _is_size(sizes):
+  return 0 < min(sizes) <= max(sizes) < 2**31

@@ -1,15 +1,18 @@
-"""Pickles of plain data, read without running anything they ask for.
+"""A reader for pickles of plain data that runs no code from the file.
 
-A pickle is a small program, and Python's own reader calls whatever function it
-names. This one knows the instructions that make numbers, text, containers and
-numpy arrays, and no others. Arrays and their dtypes are made by the functions
-below from checked arguments; numpy's own would take a state from the file that
-can lead to memory it does not own.
+A pickle is a small program, and Python's own reader calls any function that it
+names. This reader has only the instructions that create numbers, text,
+containers and numpy arrays. The functions below create arrays and dtypes from
+checked arguments, since numpy's own accept a state from the file that can point
+to memory outside the array.
 
-Nor can a small file ask for much memory or time: what it holds once is not
-copied over and over, and what would be hashed, printed or freed by recursion
-(a tuple that has itself twice in it, thirty levels deep, is 65 bytes long) is
-no key, not printed, and no element of an array.
+A small file cannot use much memory or time either. All calls together copy at
+most twice the file's size. A container, which is hashed, printed and freed by
+recursion, cannot be a key or an element of an array, and is not printed: a
+tuple that contains one tuple twice, thirty levels deep, takes 65 bytes in the
+file and a billion steps to hash.
+
+The instructions are documented in Python's pickletools module.
 """
 
 import math
@@ -27,8 +30,8 @@ import numpy as np
 
 from unik_jax.errors import UserError
 
-# Of pickle's instructions; those that are not here make instances, take
-# extension codes, persistent ids or outside buffers, or are Python 2's.
+# Instructions of pickle. Its others create instances, use extension codes,
+# persistent ids or external buffers, or are Python 2's.
 _ALLOWED = frozenset(
   'PROTO FRAME STOP MARK POP POP_MARK DUP'
   ' PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET MEMOIZE'
@@ -41,24 +44,27 @@ _ALLOWED = frozenset(
 )
 
 _SCALARS = str, bool, int, float, types.NoneType, np.generic
-_MOST_BYTES_OF_EMPTY = 1 << 24  # an empty array's, if its zero were a one
+# Limit for an empty array, with its sizes of 0 counted as 1: its other sizes
+# could be huge at no cost in the file.
+_MAX_EMPTY_BYTES = 1 << 24
+_MAX_DIMENSIONS = 64  # numpy's limit
 
 
 class _Refused(Exception):
-  """The pickle asks for something that is not plain data."""
+  """The pickle requests something that is not plain data."""
 
 
 class _Dtype:
-  """Stands in for a numpy.dtype, whose own state could be anything."""
+  """Replaces numpy.dtype, which would accept any state from the file."""
 
   def __init__(self, text, align=False, copy=False):
     del align, copy
-    known = r'b1|[iu][1248]|f[248]|U\d{1,9}|O8?'
-    if type(text) is not str or not re.fullmatch(known, text):
+    allowed = r'b1|[iu][1248]|f[248]|U\d{1,9}|O8?'
+    if type(text) is not str or not re.fullmatch(allowed, text):
       raise _Refused(f'an array of {describe_value(text)}')
     self.dtype = np.dtype(text)
     if not self.dtype.itemsize:
-      raise _Refused('an array of nothing')
+      raise _Refused('an array of empty elements')
 
   def set_state(self, state):
     _, order, *structure = state[:5]
@@ -68,40 +74,41 @@ class _Dtype:
 
 
 def _fill(array, shape, dtype, fortran, values):
-  """Makes an array what numpy's pickles say, once that fits together."""
-  if type(shape) is not tuple or len(shape) > 64:  # numpy's most
-    raise ValueError('an array of no size')
+  """Sets an empty array's state from a pickle, after checking that it fits."""
+  if type(shape) is not tuple or len(shape) > _MAX_DIMENSIONS:
+    raise ValueError('an array of invalid size')
   if any(type(n) is not int or not 0 <= n < 1 << 63 for n in shape):
-    raise ValueError('an array of no size')
+    raise ValueError('an array of invalid size')
+  # An array with elements may have views, which a new state would break.
   if array.size or type(dtype) is not _Dtype:
-    raise _Refused('a state for what is no new array')  # others may view it
+    raise _Refused('a state for an array that is not new')
   dtype, size = dtype.dtype, math.prod(shape)
-  # Such an array has no elements, but may have any number of rows.
   if not size and (
-    math.prod(n or 1 for n in shape) * dtype.itemsize > _MOST_BYTES_OF_EMPTY
+    math.prod(n or 1 for n in shape) * dtype.itemsize > _MAX_EMPTY_BYTES
   ):
-    raise _Refused('a huge array of nothing')
+    raise _Refused('a huge array without elements')
   if dtype.hasobject:
-    fits = type(values) is list and len(values) == size
-    if fits and not all(isinstance(value, _SCALARS) for value in values):
+    matches = type(values) is list and len(values) == size
+    if matches and not all(isinstance(value, _SCALARS) for value in values):
       raise _Refused('an array of containers')
   else:
-    fits = type(values) in (bytes, bytearray)
-    fits = fits and len(values) == size * dtype.itemsize
-  if not fits:
+    matches = type(values) in (bytes, bytearray)
+    matches = matches and len(values) == size * dtype.itemsize
+  if not matches:
     raise ValueError('an array of another size than its shape')
   if type(values) is bytearray:
     values = bytes(values)
   if dtype.kind == 'U' and size:
+    # numpy does not check the code points, and str() of others would fail.
     codes = np.dtype(np.uint32).newbyteorder(dtype.byteorder)
     if np.frombuffer(values, codes).max() > sys.maxunicode:
-      raise ValueError('text of what are no characters')
+      raise ValueError('text with invalid characters')
   array.__setstate__((1, shape, dtype, bool(fortran), values))
   return array
 
 
 def _reconstruct(kind, shape, typecode):
-  del shape, typecode  # BUILD brings them
+  del shape, typecode  # the BUILD instruction sets them
   if kind is not np.ndarray:
     raise _Refused('an array of another class')
   return np.empty(0)
@@ -147,13 +154,13 @@ def _frozenset(items=()):
 
 
 def _keys(items):
-  """The items, once each is quickly hashed."""
+  """Returns the items, after checking that each is hashed quickly."""
   if type(items) not in (list, tuple, set):
-    raise _Refused('a set of what is no list')
+    raise _Refused('a set made of something other than a list')
   for item in items:
     # Large integers can be chosen so that all have the same hash.
-    small = type(item) is not int or item.bit_length() < 64
-    if not small or not isinstance(item, (*_SCALARS, bytes)):
+    is_small = type(item) is not int or item.bit_length() < 64
+    if not is_small or not isinstance(item, (*_SCALARS, bytes)):
       raise _Refused(f'{describe_value(item)} as a key')
   return items
 
@@ -162,7 +169,7 @@ def _dtype(*args):
   return _Dtype(*args)
 
 
-# Functions of this module, each safe whatever it is called with.
+# What a pickle may name. These functions are safe with any arguments.
 _GLOBALS = {
   ('numpy', 'ndarray'): np.ndarray,
   ('numpy', 'dtype'): _dtype,
@@ -180,7 +187,10 @@ for _builtins in ('builtins', '__builtin__'):
 
 
 class _Unpickler(pickle._Unpickler):
-  """Python's reader in Python, the one whose instructions can be chosen."""
+  """Python's reader, with the allowed instructions only.
+
+  It is the reader written in Python: the C one has fixed instructions.
+  """
 
   dispatch = {}
 
@@ -191,10 +201,9 @@ class _Unpickler(pickle._Unpickler):
 
   def load_reduce(self):
     args = self._within_size(self.stack.pop())
-    # Functions come from find_class alone; a class, or data that can be
-    # called, is not one.
+    # A function can only come from find_class. A class is not called.
     if not isinstance(self.stack[-1], types.FunctionType):
-      raise _Refused('a call of what is no function')
+      raise _Refused('a call of something other than a function')
     self.stack[-1] = self.stack[-1](*args)
 
   def load_build(self):
@@ -204,18 +213,21 @@ class _Unpickler(pickle._Unpickler):
     elif type(self.stack[-1]) is np.ndarray:
       _fill(self.stack[-1], *state[1:])
     else:
-      raise _Refused('a state for what is no array')
+      raise _Refused('a state for something other than an array')
 
   def _within_size(self, args):
-    """The arguments; all that there are hold no more than the file does."""
+    """Returns the arguments of a call, counted against the file's size.
+
+    So a file cannot have one list copied a million times.
+    """
     if type(args) is not tuple:
       raise _Refused('a call without arguments')
     sized = str, bytes, bytearray, list, tuple, set
-    # Twice that: protocol 2 has the bytes of an array as text, and then made
-    # bytes of.
+    # The allowance is twice the file's size, since protocol 2 has an array's
+    # bytes as text, from which it makes bytes.
     self.allowance -= sum(len(arg) for arg in args if isinstance(arg, sized))
     if self.allowance < 0:
-      raise _Refused('more copies than there is to copy')
+      raise _Refused('more copies than the file has data')
     return args
 
   def load_setitem(self):
@@ -233,14 +245,14 @@ class _Unpickler(pickle._Unpickler):
 
   def _update(self, items):
     if type(self.stack[-1]) is not dict:
-      raise _Refused('items of what is no dict')
+      raise _Refused('items for something other than a dict')
     pairs = zip(_keys(items[::2]), items[1::2], strict=True)
     self.stack[-1].update(pairs)
 
   def load_additems(self):
     items = self.pop_mark()
     if type(self.stack[-1]) is not set:
-      raise _Refused('items of what is no set')
+      raise _Refused('items for something other than a set')
     self.stack[-1].update(_keys(items))
 
   def load_frozenset(self):
@@ -248,12 +260,14 @@ class _Unpickler(pickle._Unpickler):
     self.append(frozenset(_keys(items)))
 
   def load_bytearray8(self):
-    # Read first: the size may be anything, and would be allocated.
+    # Read before allocating, since the size in the file may be anything.
     (size,) = struct.unpack('<Q', self.read(8))
     self.append(bytearray(self.read(size)))
 
 
-def _instruction(opcode):
+def _get_instruction(opcode):
+  """Returns a method of `_Unpickler`, or one that refuses the instruction."""
+
   def refuse(unpickler):
     raise _Refused(f"pickle's instruction {opcode.name}")
 
@@ -264,14 +278,14 @@ def _instruction(opcode):
 
 
 _Unpickler.dispatch.update(
-  (ord(opcode.code), _instruction(opcode)) for opcode in pickletools.opcodes
+  (ord(opcode.code), _get_instruction(opcode)) for opcode in pickletools.opcodes
 )
 
 
 def describe_value(value: Any) -> str:
-  """Something out of a pickle, for a message, in at most a few words.
+  """Describes a value from a pickle in a few words, for an error.
 
-  Never by `repr` of what it contains, which may take for ever.
+  A container is named by its type: its `repr` may take years.
   """
   if isinstance(value, str | bytes):
     return repr(value[:40])
@@ -283,24 +297,24 @@ def describe_value(value: Any) -> str:
 
 
 def load_pickle(path: str | os.PathLike) -> Any:
-  """The object that a pickle file holds, if it is plain data.
+  """Returns the object in a pickle file, if it is plain data.
 
-  Numbers, text, bytes, lists, tuples, dicts, sets, and numpy arrays and
-  scalars of numbers, text or such objects are read. An OrderedDict or a
-  defaultdict becomes a dict. Keys and elements of sets are numbers of less than
-  64 bits, text or bytes; elements of arrays of objects, numbers or text.
+  Plain data is numbers, text, bytes, lists, tuples, dicts, sets, and numpy
+  arrays and scalars. An OrderedDict or a defaultdict becomes a dict. Keys and
+  elements of sets must be numbers of less than 64 bits, text or bytes; elements
+  of object arrays must be numbers or text.
 
   Args:
     path: of the file, pickled by Python 3 in any protocol.
 
   Raises:
-    UserError: cannot be read; cut short or not a pickle; or it asks for
-      anything else, of which nothing is then executed.
+    UserError: cannot be read; cut short or not a pickle; or not plain data.
+      Nothing is executed.
   """
   try:
     with (
       open(path, 'rb') as file,
-      # Its read() never takes more memory than there is in the file.
+      # A read() of it never allocates more than the file's size.
       mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
       unpickler = _Unpickler(content)
@@ -308,14 +322,14 @@ def load_pickle(path: str | os.PathLike) -> Any:
       return unpickler.load()
   except _Refused as error:
     raise UserError(
-      f'{path}: refused: it asks for {error}, which is not plain data, and'
-      ' might run a program; nothing was executed. Do not load it with other'
-      ' tools before you know who made it'
+      f'{path}: refused: it asks for {error}, which is not plain data and might'
+      ' run a program. Nothing was executed. Do not load it with other tools'
+      ' unless you trust its source'
     ) from None
   except OSError as error:
     raise UserError(f'{path}: cannot be read ({error})') from None
-  except Exception as error:  # garbage leads to whatever it leads to
+  except Exception as error:  # a broken file can raise any type
     raise UserError(
       f'{path}: cut short or not a pickle ({type(error).__name__}:'
-      f' {str(error)[:200]}); download it again'
+      f' {str(error)[:200]}). Download it again'
     ) from None

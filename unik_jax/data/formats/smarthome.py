@@ -1,17 +1,20 @@
-"""Toyota Smarthome's file names, classes and protocols.
+"""Toyota Smarthome: names of files, classes and protocols.
 
-Das et al., "Toyota Smarthome: Real-World Activities of Daily Living", ICCV
-2019. A clip is `Action_pPP_rRR_vVV_cCC_pose3d.json` (subject, two numbers of
-the recording, camera), in the form that `lcrnet.py` reads.
+Published by Das et al., "Toyota Smarthome: Real-World Activities of Daily
+Living", ICCV 2019: https://project.inria.fr/toyotasmarthome/. A clip is
+`Action_pPP_rRR_vVV_cCC_pose3d.json` (subject, two numbers of the recording,
+camera). Its content is LCR-Net's, read by `lcrnet`: 13 joints, in pixels of a
+640 x 480 image and in space.
 """
 
 import difflib
 import re
 from typing import NamedTuple
 
+from unik_jax.data.formats.clip_names import RESTORE_NAME, check_ranges
 from unik_jax.errors import UserError
 
-# In label order: of CS, and of the prepared set.
+# In label order of the cross-subject protocol (CS), and of the prepared set.
 CLASSES_31 = (
   'Cook.Cleandishes',
   'Cook.Cleanup',
@@ -45,8 +48,9 @@ CLASSES_31 = (
   'Walk',
   'WatchTV',
 )
-# How many clips the whole dataset has of each class of CV1 and CV2, in their
-# published label order: tablet before telephone, unlike in CS.
+# Number of clips in the whole dataset of each class of the cross-view protocols
+# (CV1, CV2), in their published label order. It has Usetablet before
+# Usetelephone, unlike CS.
 _CV_CLIPS = {
   'Cutbread': 45,
   'Drink.Frombottle': 341,
@@ -69,7 +73,8 @@ _CV_CLIPS = {
   'Walk': 4070,
 }
 CLASSES_19 = tuple(_CV_CLIPS)
-# How often the published script repeats a training clip of CV1 and CV2.
+# How often UNIK's script repeats each training clip of CV1 and CV2, to balance
+# the classes.
 CV_REPEATS = {
   name: round(1000 / clips) if clips < 1000 else 1
   for name, clips in _CV_CLIPS.items()
@@ -78,14 +83,21 @@ CS_TRAIN_SUBJECTS = frozenset({3, 4, 6, 7, 9, 12, 13, 15, 17, 19, 25})
 CV1_TRAIN_CAMERAS = frozenset({1})
 CV2_TRAIN_CAMERAS = frozenset({1, 3, 4, 6, 7})
 CV_TEST_CAMERA = 2
-# The 18 subjects are not numbered without gaps.
-_MOST = {'subject': 25, 'camera': 7}
+# There are 18 subjects, whose numbers have gaps.
+_MAX = {'subject': 25, 'camera': 7}
 
 _NAME = re.compile(r'(([^_]+)_p(\d+)_r\d+_v\d+_c(\d+))(_.*)?\.json', re.ASCII)
 
 
 class ClipName(NamedTuple):
-  """What a file's name says; `clip` is the name without what follows `_c`."""
+  """The parts of a file's name.
+
+  Attributes:
+    clip: the name up to the camera's number.
+    action: one of `CLASSES_31`.
+    subject: from 1.
+    camera: from 1.
+  """
 
   clip: str
   action: str
@@ -94,48 +106,45 @@ class ClipName(NamedTuple):
 
 
 def parse_clip_name(name: str, where: str) -> ClipName:
-  """Reads a name such as Walk_p02_r01_v03_c02_pose3d.json.
+  """Parses a name such as Walk_p02_r01_v03_c02_pose3d.json.
+
+  Args:
+    name: of the file.
+    where: the file, for errors.
 
   Raises:
-    UserError: of another form, an action that is none of the 31, or a number
-      that the dataset does not have.
+    UserError: of another form, an unknown action, or a number that the dataset
+      does not have.
   """
   match = _NAME.fullmatch(name)
   if not match:
     raise UserError(
-      f'{where}: name is not of the form Action_pPP_rRR_vVV_cCC_*.json; give'
-      ' it its name again, or remove it'
+      f'{where}: expected a name of the form Action_pPP_rRR_vVV_cCC_*.json, got'
+      f' {name!r}. {RESTORE_NAME}'
     )
   clip, action, subject, camera, _ = match.groups()
   if action not in CLASSES_31:
-    known = {name.lower(): name for name in CLASSES_31}
-    near = difflib.get_close_matches(action.lower(), known)
-    guess = f' (is it {" or ".join(known[n] for n in near)}?)' if near else ''
+    by_lower = {name.lower(): name for name in CLASSES_31}
+    close = difflib.get_close_matches(action.lower(), by_lower)
+    names = ' or '.join(by_lower[name] for name in close)
+    hint = f'Did you mean {names}? ' if close else ''
     raise UserError(
-      f'{where}: {action!r} is none of the 31 actions{guess}; give the file its'
-      ' name again, or remove it'
+      f'{where}: expected one of the 31 actions, got {action!r}.'
+      f' {hint}{RESTORE_NAME}'
     )
-  parsed = ClipName(clip, action, int(subject), int(camera))
-  for what, most in _MOST.items():
-    value = getattr(parsed, what)
-    if not 1 <= value <= most:
-      raise UserError(
-        f'{where}: {what} {value}, but they go from 1 to {most}; give the file'
-        ' its name again, or remove it'
-      )
-  return parsed
+  clip_name = ClipName(clip, action, int(subject), int(camera))
+  check_ranges(clip_name, _MAX, where)
+  return clip_name
 
 
 def assign_splits(name: ClipName) -> tuple[str, ...]:
-  """The splits that hold a clip: one of CS, and none to two of CV1 and CV2.
+  """Returns a clip's splits: one of CS, and up to two of CV1 and CV2.
 
-  The published script of UNIK picks CV2's training clips by subject where
-  cameras are due, so that it trains on test clips. Here cameras pick them, as
-  the dataset's authors lay down.
+  UNIK's script picks the training clips of CV2 by subject instead of by camera,
+  so it trains on test clips. Here cameras pick them, as the dataset's paper
+  defines.
   """
-  splits = [
-    'cs_train' if name.subject in CS_TRAIN_SUBJECTS else 'cs_test',
-  ]
+  splits = ['cs_train' if name.subject in CS_TRAIN_SUBJECTS else 'cs_test']
   if name.action in CLASSES_19:
     if name.camera in CV1_TRAIN_CAMERAS:
       splits.append('cv1_train')

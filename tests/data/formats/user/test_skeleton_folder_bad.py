@@ -1,4 +1,4 @@
-"""A user's own folder that is not as it has to be, or may not be."""
+"""Folders that are refused or noted."""
 
 import itertools
 import os
@@ -7,18 +7,18 @@ import runpy
 
 import numpy as np
 import pytest
-from helpers.own_fixtures import (
+from helpers.user_clips import (
+  capture_notices,
+  csv_text,
   make_clip,
   prepare,
-  put,
-  put_frames,
-  record_notices,
-  records,
-  report,
-  save,
-  table,
-  write,
+  read_report,
+  read_splits,
+  write_array,
+  write_clip,
+  write_file,
   write_manifest,
+  write_openpose,
   write_tree,
 )
 
@@ -31,7 +31,7 @@ CHECKOUT = pathlib.Path(__file__).parents[4]
 
 @pytest.fixture
 def notices(monkeypatch):
-  return record_notices(monkeypatch)
+  return capture_notices(monkeypatch)
 
 
 def link(root):
@@ -55,69 +55,69 @@ def copied(root):
 
 BAD_TREES = {
   'beside': (
-    lambda r: write(r / 'lost.npy'),
-    'raw/lost.npy: no clip in a class folder',
+    lambda r: write_clip(r / 'lost.npy'),
+    'raw/lost.npy: expected LABEL/CLIP',
   ),
   'frames right there': (
-    lambda r: put_frames(r, [[]], 'lost'),
-    'raw/lost: no clip in a class folder',
+    lambda r: write_openpose(r, [[]], 'lost'),
+    'raw/lost: expected LABEL/CLIP',
   ),
   'empty class': (
     lambda r: (r / 'run').mkdir(),
-    'raw/run: no clip in this folder; remove it',
+    'raw/run: no clip in this folder',
   ),
-  'spreadsheets alone': (
-    lambda r: put(r / 'run/a.xlsx', ''),
-    r'raw/run: no clip in this folder \(.xlsx alone\); remove it',
+  'only spreadsheets': (
+    lambda r: write_file(r / 'run/a.xlsx', ''),
+    r'raw/run: no clip in this folder \(only .xlsx\)',
   ),
   'case': (
-    lambda r: write(r / 'Wave' / '0.npy', 99),
-    "label 'wave', but in .*Wave/0.npy 'Wave'; write both",
+    lambda r: write_clip(r / 'Wave' / '0.npy', 99),
+    "label 'wave', but in .*Wave/0.npy 'Wave'",
   ),
   'space': (
-    lambda r: write(r / 'wave ' / '0.npy', 99),
-    "label 'wave ', but in .*wave/.*'wave'; write both",
+    lambda r: write_clip(r / 'wave ' / '0.npy', 99),
+    "label 'wave ', but in .*wave/.*'wave'",
   ),
   'two classes': (
-    lambda r: save(r / 'wave/9.npy', np.load(r / 'sit/0.npy')),
+    lambda r: write_array(r / 'wave/9.npy', np.load(r / 'sit/0.npy')),
     'wave/9.npy: the same content as .*sit/0.npy, but in',
   ),
-  'splits and classes': (both_kinds, "and 'sit' beside them: are they splits"),
+  'splits and classes': (both_kinds, "train and test beside 'sit'"),
   'linked': (link, 'wave/again.npy.*listed already, in .*sit/0.npy'),
   'one clip': (
-    lambda r: write(r / 'run' / '0.npy', 99),
-    "only clip of class 'run'",
+    lambda r: write_clip(r / 'run' / '0.npy', 99),
+    "class 'run': .*got one",
   ),
   'copied': (
     copied,
     'same content as .*test/sit/copy.npy.*in split train, not test',
   ),
   'truncated': (
-    lambda r: put(r / 'sit/1.npy', b'\x93NUM'),
+    lambda r: write_file(r / 'sit/1.npy', b'\x93NUM'),
     'sit/1.npy: cannot',
   ),
   'joints': (
-    lambda r: write(r / 'wave/4.npy', 9, (4, 18, 2)),
-    "wave/4.npy: 18 joints, but layout 'coco_17' has 17; .*openpose_18",
+    lambda r: write_clip(r / 'wave/4.npy', 9, (4, 18, 2)),
+    "wave/4.npy: expected 17 joints.*'coco_17'.*got 18: .*openpose_18",
   ),
   'channels': (
-    lambda r: write(r / 'wave/4.npy', 9, (4, 17, 3)),
-    'wave/4.npy: joints have x y z, but in the first clip x y;',
+    lambda r: write_clip(r / 'wave/4.npy', 9, (4, 17, 3)),
+    'wave/4.npy: .*x y, as in the first clip, got x y z[.]',
   ),
   'no frames': (
-    lambda r: write(r / 'wave/4.npy', 9, (0, 17, 2)),
-    'wave/4.npy: no frames',
+    lambda r: write_clip(r / 'wave/4.npy', 9, (0, 17, 2)),
+    r'wave/4.npy: .*empty array \(0, 17, 2\)',
   ),
   'all zero': (
-    lambda r: save(r / 'wave/4.npy', np.zeros((4, 17, 2))),
+    lambda r: write_array(r / 'wave/4.npy', np.zeros((4, 17, 2))),
     'wave/4.npy: every coordinate is zero',
   ),
   'all missing': (
-    lambda r: save(r / 'wave/4.npy', np.full((4, 17, 2), np.nan)),
+    lambda r: write_array(r / 'wave/4.npy', np.full((4, 17, 2), np.nan)),
     'wave/4.npy: every coordinate is zero',
   ),
   'too large': (
-    lambda r: save(r / 'wave/4.npy', make_clip(4, 17, 2) * 1e39),
+    lambda r: write_array(r / 'wave/4.npy', make_clip(4, 17, 2) * 1e39),
     'wave/4.npy: NaN or infinity at person 0, frame 0, joint 0',
   ),
 }
@@ -134,9 +134,9 @@ def test_bad_trees(tmp_path, case):
   )
 
 
-def test_nothing_usable(tmp_path):
-  put(tmp_path / 'raw' / 'wave' / 'a.mp4', '')
-  with pytest.raises(UserError, match=r'raw: no clip in it.*\(1 files .*mp4'):
+def test_no_clips(tmp_path):
+  write_file(tmp_path / 'raw' / 'wave' / 'a.mp4', '')
+  with pytest.raises(UserError, match=r'raw: no clip.*\(1 files .*mp4'):
     prepare(tmp_path)
 
 
@@ -147,71 +147,73 @@ def test_names_that_are_not_utf8(tmp_path):
     with open(bad, 'wb'):
       pass
   except OSError:
-    pytest.skip('this file system has UTF-8 names alone')
+    pytest.skip('this file system takes only UTF-8 names')
   with pytest.raises(UserError, match=r'\\xff.npy.*not UTF-8; rename'):
     prepare(tmp_path)
 
 
-def test_skip_bad_goes_on_and_reports(tmp_path):
+def test_skip_bad_reports(tmp_path):
   rows = [
     f'{n}.npy,{"ab"[n % 2]},{"test" if n > 7 else "train"}' for n in range(10)
   ]
   root = write_manifest(tmp_path / 'raw', rows, 'file,label,split')
   (root / '0.npy').unlink()
-  put(root / '1.npy', b'')
-  write(root / '2.npy', 2, (4, 18, 2))
+  write_file(root / '1.npy', b'')
+  write_clip(root / '2.npy', 2, (4, 18, 2))
   clip = make_clip(4, 17, 2)
   clip[1, 2, 0] = np.nan
-  save(root / '3.npy', clip)
+  write_array(root / '3.npy', clip)
   with pytest.raises(UserError, match='--skip_bad'):
     prepare(tmp_path)
-  notes = report(prepare(tmp_path, skip_bad=True))
+  notes = read_report(prepare(tmp_path, skip_bad=True))
   assert notes['written'] == 6
   reasons = [note['reason'] for note in notes['skipped']]
   assert len(reasons) == 4
   for reason, message in zip(
     reasons,
-    ['no such file', 'cannot be read', '18 joints', 'frame 1, person 0: x'],
+    ['no such file', 'cannot be read', 'got 18', 'frame 1, person 0: x'],
     strict=True,
   ):
     assert message in reason
-  assert sorted(records(tmp_path)['train']) == [f'{n}.npy' for n in range(4, 8)]
+  assert sorted(read_splits(tmp_path)['train']) == [
+    f'{n}.npy' for n in range(4, 8)
+  ]
 
 
-# The wrong level
+# The wrong folder level
 
 
-def test_a_folder_too_high(tmp_path):
+def test_a_folder_one_level_too_high(tmp_path):
   write_tree(tmp_path / 'raw' / 'export', layout='')
-  put(tmp_path / 'raw' / 'layout.yaml', 'layout: coco_17')
+  write_file(tmp_path / 'raw' / 'layout.yaml', 'layout: coco_17')
   with pytest.raises(
-    UserError, match="one class, 'export': is --manual_dir one level too high"
+    UserError, match="got only 'export'. Is --manual_dir one level too high"
   ):
     prepare(tmp_path)
 
 
 def test_folders_of_subjects(tmp_path, notices):
-  """Either level may be the classes, so it is said and not refused."""
+  """Either level may be the classes, so this is noted and not refused."""
   root = tmp_path / 'raw'
   for seed, (who, label, n) in enumerate(
     itertools.product(('Ann', 'Bob'), ('sit', 'wave'), range(2))
   ):
-    write(root / who / label / f'{n}.npy', seed)
-  put(root / 'layout.yaml', 'layout: coco_17')
+    write_clip(root / who / label / f'{n}.npy', seed)
+  write_file(root / 'layout.yaml', 'layout: coco_17')
   prepare(tmp_path)
   text = '\n'.join(notices)
   assert 'all classes (Ann, Bob) have the same folders (sit, wave)' in text
   assert '2 clips in split test: Ann 1, Bob 1' in text
   notices.clear()
-  write(root / 'Ann' / 'other' / '0.npy', 20)
+  write_clip(root / 'Ann' / 'other' / '0.npy', 20)
   prepare(tmp_path, 'uneven')
   assert 'same folders' not in '\n'.join(notices)
 
 
 def test_a_folder_for_each_clip(tmp_path, notices):
   for seed, (label, n) in enumerate(itertools.product('ab', '012')):
-    write(tmp_path / 'raw' / label / n / 'clip.npy', seed)
-  put(tmp_path / 'raw' / 'layout.yaml', 'layout: coco_17')
+    write_clip(tmp_path / 'raw' / label / n / 'clip.npy', seed)
+  write_file(tmp_path / 'raw' / 'layout.yaml', 'layout: coco_17')
   prepare(tmp_path)
   assert 'same folders' not in '\n'.join(notices)
 
@@ -232,8 +234,8 @@ def test_columns_that_are_not_read_are_noted(tmp_path, notices):
     rows = np.column_stack(
       [make_clip(4, 17, 2, seed=seed).reshape(4, -1), np.arange(4)]
     )
-    text = table(rows, [*header, 'time'])
-    put(tmp_path / 'raw' / 'ab'[seed % 2] / f'{seed}.csv', text)
+    text = csv_text(rows, [*header, 'time'])
+    write_file(tmp_path / 'raw' / 'ab'[seed % 2] / f'{seed}.csv', text)
   prepare(tmp_path)
   assert any("column 'time', as in" in text for text in notices)
 
@@ -243,10 +245,10 @@ def test_a_third_channel_has_to_be_stated(tmp_path):
   for seed, path in enumerate(sorted(root.rglob('*.npy'))):
     clip = make_clip(4, 17, 3, seed=seed)
     clip[..., 2] /= 400
-    save(path, clip)
-  with pytest.raises(UserError, match='sit/0.npy: of three.*confidence: true'):
+    write_array(path, clip)
+  with pytest.raises(UserError, match='sit/0.npy: .*three.*confidence: true'):
     prepare(tmp_path)
-  put(root / 'layout.yaml', 'layout: coco_17\nconfidence: true')
+  write_file(root / 'layout.yaml', 'layout: coco_17\nconfidence: true')
   assert prepare(tmp_path).info.metadata['confidence'] is True
 
 
@@ -255,15 +257,17 @@ def test_a_third_channel_has_to_be_stated(tmp_path):
 )
 def test_settings_in_the_wrong_place(tmp_path, name):
   root = write_tree(tmp_path / 'raw', layout='')
-  put(root / name, 'layout: coco_17')
+  write_file(root / name, 'layout: coco_17')
   with pytest.raises(
-    UserError, match=f'found .*raw/{name}; it must be .*raw/layout.yaml'
+    UserError, match=f'raw/{name}: expected the path .*raw/layout.yaml'
   ):
     prepare(tmp_path)
 
 
-def test_the_name_alone_is_due():
-  with pytest.raises(UserError, match='only the name .*configs/own.py:x$'):
+def test_only_the_name_is_expected():
+  with pytest.raises(
+    UserError, match='only the name .*skeleton_folder/x.*configs/own.py:x$'
+  ):
     runpy.run_path(str(CHECKOUT / 'configs' / 'own.py'))['get_config'](
       'skeleton_folder/x'
     )

@@ -2,43 +2,45 @@
 
 import numpy as np
 import pytest
-from helpers.own_fixtures import (
-  columns,
-  keypoints,
+from helpers.user_clips import (
+  clip_sources,
+  csv_columns,
+  csv_text,
   make_clip,
-  put,
-  save,
-  sources,
-  table,
+  parse_clip,
+  read_keypoints,
+  write_file,
 )
 
-from unik_jax.data.formats.user import recordings
+from unik_jax.data.formats.user.dataset_format import detect_format
 from unik_jax.errors import UserError
-from unik_jax.skeletons.layouts import get_layout
 
 
 @pytest.mark.parametrize('axes', ['xy', 'xyz', 'xyc', 'xyzc'])
 def test_table_with_a_header(tmp_path, axes):
   clip = make_clip(4, 17, len(axes))
-  path = put(tmp_path / 'a.csv', table(clip.reshape(4, -1), columns(axes=axes)))
-  np.testing.assert_array_equal(keypoints(path)[0], clip)
-  found = recordings.find(recordings.Source(str(path)))
-  assert found.confidence == axes.endswith('c') and found.layout == 'coco_17'
+  path = write_file(
+    tmp_path / 'a.csv', csv_text(clip.reshape(4, -1), csv_columns(axes=axes))
+  )
+  np.testing.assert_array_equal(read_keypoints(path)[0], clip)
+  parsed = parse_clip(path)
+  assert parsed.confidence == axes.endswith('c') and parsed.layout == 'coco_17'
 
 
 def test_columns_go_by_name(tmp_path):
   clip = make_clip(4, 17, 2)
-  header = np.array([*columns(), 'time'])
+  header = np.array([*csv_columns(), 'time'])
   rows = np.concatenate([clip.reshape(4, -1), np.arange(4)[:, None]], 1)
   order = np.random.default_rng(1).permutation(35)
-  path = put(
-    tmp_path / 'a.csv', table(rows[:, order].tolist(), header[order].tolist())
+  path = write_file(
+    tmp_path / 'a.csv',
+    csv_text(rows[:, order].tolist(), header[order].tolist()),
   )
-  np.testing.assert_array_equal(keypoints(path)[0], clip)
+  np.testing.assert_array_equal(read_keypoints(path)[0], clip)
 
 
 def test_table_of_frames_and_persons(tmp_path):
-  """Ann is in frames 10, 12, 16 and Bob in 10 and 14, of every second."""
+  """Ann is in frames 10, 12, 16 and Bob in 10, 14: the step is 2."""
   poses = make_clip(5, 17, 3)
   poses[0, 3, 2] = 0
   rows = [
@@ -47,32 +49,34 @@ def test_table_of_frames_and_persons(tmp_path):
       [(10, 'Bob'), (12, 'Ann'), (10, 'Ann'), (16, 'Ann'), (14, 'Bob')]
     )
   ]
-  header = columns(axes='xyc', extra=['frame', 'person'])
-  got = keypoints(put(tmp_path / 'a.csv', table(rows, header)))
+  header = csv_columns(axes='xyc', extra=['frame', 'person'])
+  keypoints = read_keypoints(
+    write_file(tmp_path / 'a.csv', csv_text(rows, header))
+  )
   expected = np.zeros((2, 4, 17, 3))
-  expected[0, [1, 0, 3]] = poses[[1, 2, 3]]  # has more confidence, so is first
+  expected[0, [1, 0, 3]] = poses[[1, 2, 3]]  # more confidence, so first
   expected[1, [0, 2]] = poses[[0, 4]]
   expected[1, 0, 3] = 0
-  np.testing.assert_array_equal(got, expected)
+  np.testing.assert_array_equal(keypoints, expected)
 
 
 def test_persons_without_frames_have_their_rows_in_order(tmp_path):
   poses = make_clip(5, 17, 2)
   rows = [[*p.ravel(), who] for p, who in zip(poses, 'aabab', strict=True)]
-  text = table(rows, columns(extra=['person']))
-  got = keypoints(put(tmp_path / 'a.csv', text))
-  np.testing.assert_array_equal(got[0], poses[[0, 1, 3]])
-  np.testing.assert_array_equal(got[1, :2], poses[[2, 4]])
-  assert not got[1, 2].any()
+  text = csv_text(rows, csv_columns(extra=['person']))
+  keypoints = read_keypoints(write_file(tmp_path / 'a.csv', text))
+  np.testing.assert_array_equal(keypoints[0], poses[[0, 1, 3]])
+  np.testing.assert_array_equal(keypoints[1, :2], poses[[2, 4]])
+  assert not keypoints[1, 2].any()
 
 
 @pytest.mark.parametrize('channels', [2, 3, 4])
 def test_table_without_a_header(tmp_path, channels):
   clip = make_clip(4, 17, channels)
-  path = put(tmp_path / 'a.csv', table(clip.reshape(4, -1)))
-  np.testing.assert_array_equal(keypoints(path)[0], clip)
+  path = write_file(tmp_path / 'a.csv', csv_text(clip.reshape(4, -1)))
+  np.testing.assert_array_equal(read_keypoints(path)[0], clip)
   with pytest.raises(UserError, match='a.csv: without a header.*layout.yaml'):
-    recordings.find(recordings.Source(str(path)))
+    parse_clip(path)
 
 
 def test_empty_cells_and_nan_are_missing(tmp_path):
@@ -80,31 +84,33 @@ def test_empty_cells_and_nan_are_missing(tmp_path):
   rows = clip.reshape(2, -1).tolist()
   rows[0][4:6], rows[1][0:2] = ['', ' '], ['nan', 'NaN']
   clip[0, 2] = clip[1, 0] = 0
-  path = put(tmp_path / 'a.csv', '\ufeff' + table(rows, columns()) + '\r\n\r\n')
-  np.testing.assert_array_equal(keypoints(path)[0], clip)
+  path = write_file(
+    tmp_path / 'a.csv', '\ufeff' + csv_text(rows, csv_columns()) + '\r\n\r\n'
+  )
+  np.testing.assert_array_equal(read_keypoints(path)[0], clip)
   rows[1][1] = 5
   with pytest.raises(UserError, match='b.csv, frame 1, person 0: x of joint 0'):
-    keypoints(put(tmp_path / 'b.csv', table(rows, columns())))
+    read_keypoints(
+      write_file(tmp_path / 'b.csv', csv_text(rows, csv_columns()))
+    )
 
 
 @pytest.mark.parametrize('delimiter', [';', '\t'])
 def test_other_delimiters(tmp_path, delimiter):
   clip = make_clip(2, 17, 2)
-  text = table(clip.reshape(2, -1), columns()).replace(',', delimiter)
-  path = put(tmp_path / 'a.csv', text)
-  np.testing.assert_array_equal(keypoints(path)[0], clip)
+  text = csv_text(clip.reshape(2, -1), csv_columns()).replace(',', delimiter)
+  path = write_file(tmp_path / 'a.csv', text)
+  np.testing.assert_array_equal(read_keypoints(path)[0], clip)
 
 
-def test_kinect_orders_are_told_apart_by_the_header(tmp_path):
+def test_the_header_distinguishes_kinect_orders(tmp_path):
   """kinect_20 and msr_20 have the same joints in another order."""
   clip = make_clip(2, 20, 2)
   for layout in ('kinect_20', 'msr_20'):
-    text = table(clip.reshape(2, -1), columns(layout))
-    found = recordings.find(
-      recordings.Source(str(put(tmp_path / 'a.csv', text)))
-    )
-    assert found.layout == layout
-    np.testing.assert_array_equal(found.keypoints[0], clip)
+    text = csv_text(clip.reshape(2, -1), csv_columns(layout))
+    parsed = parse_clip(write_file(tmp_path / 'a.csv', text))
+    assert parsed.layout == layout
+    np.testing.assert_array_equal(parsed.keypoints[0], clip)
 
 
 GOOD_ROWS = make_clip(3, 17, 2).reshape(3, -1).tolist()
@@ -113,61 +119,79 @@ GOOD_ROWS = make_clip(3, 17, 2).reshape(3, -1).tolist()
 def altered(row, column, value):
   rows = [list(each) for each in GOOD_ROWS]
   rows[row][column] = value
-  return table(rows, columns())
+  return csv_text(rows, csv_columns())
 
 
 def framed(*frames, rows=GOOD_ROWS):
   rows = [[*row, frame] for row, frame in zip(rows, frames, strict=True)]
-  return table(rows, columns(extra=['frame']))
+  return csv_text(rows, csv_columns(extra=['frame']))
 
 
 BAD_TABLES = {
   'empty': ('', 'no frames'),
-  'header alone': (table([], columns()), 'no frames'),
-  'truncated': (table(GOOD_ROWS, columns())[:-30], 'line 4: .* values.*34'),
+  'only a header': (csv_text([], csv_columns()), 'no frames'),
+  'truncated': (
+    csv_text(GOOD_ROWS, csv_columns())[:-30],
+    'line 4: expected 34 values',
+  ),
   'text': (
     altered(1, 5, 'far'),
-    r"line 3, column 6 \(right_eye_y\): 'far' is no number",
+    r"line 3, column 6 \(right_eye_y\): .*got 'far'",
   ),
   'infinity': (altered(1, 5, 'inf'), 'frame 1.*y of joint 2'),
   'a joint lacks': (
-    table([r[2:] for r in GOOD_ROWS], columns()[2:]),
+    csv_text([r[2:] for r in GOOD_ROWS], csv_columns()[2:]),
     "no column 'nose_x'",
   ),
   'one confidence': (
-    table([[*r, 1] for r in GOOD_ROWS], columns(extra=['nose_confidence'])),
+    csv_text(
+      [[*r, 1] for r in GOOD_ROWS], csv_columns(extra=['nose_confidence'])
+    ),
     "no column 'left_eye_confidence'",
   ),
-  'twice': (table(GOOD_ROWS, [*columns()[:-1], 'nose_x']), "'nose_x'.*twice"),
-  'no header, odd': (
-    table([r[1:] for r in GOOD_ROWS]),
-    'line 1: 33 values.*17 joints',
+  'twice': (
+    csv_text(GOOD_ROWS, [*csv_columns()[:-1], 'nose_x']),
+    "'nose_x'.*twice",
   ),
-  'no header, one each': (table([r[:17] for r in GOOD_ROWS]), '1 channels'),
-  'frame text': (framed(0, 1, 'b'), "line 4, column frame: 'b'"),
-  'frame half': (framed(0, 1.5, 2), "line 3, column frame: '1.5'"),
-  'frame twice': (framed(4, 5, 4), 'line 4: the frame and person of line 2'),
-  'not UTF-8': (b'nose_x\xff', 'byte 6 is not UTF-8 text; save it as "CSV'),
+  'no header, odd': (
+    csv_text([r[1:] for r in GOOD_ROWS]),
+    'line 1: .*17 values.*got 33',
+  ),
+  'no header, one each': (
+    csv_text([r[:17] for r in GOOD_ROWS]),
+    'got 1 channels',
+  ),
+  'frame text': (framed(0, 1, 'b'), "line 4, column frame: .*'b'"),
+  'frame half': (framed(0, 1.5, 2), "line 3, column frame: .*'1.5'"),
+  'frame twice': (
+    framed(4, 5, 4),
+    'line 4: the same frame and person as line 2',
+  ),
+  'not UTF-8': (b'nose_x\xff', 'byte 6 is not UTF-8 text.*"CSV UTF-8'),
   'UTF-16': ('nose_x,nose_y'.encode('utf-16'), 'byte 0 is not UTF-8'),
   'column numbers': (
-    table(GOOD_ROWS, list(range(34))),
-    'line 1: 0, 1, ... are column numbers, not a frame.*header=False',
+    csv_text(GOOD_ROWS, list(range(34))),
+    'line 1: .*column numbers 0, 1, .*header=False',
   ),
   'column numbers and an index': (
-    table([[i, *r] for i, r in enumerate(GOOD_ROWS)], ['', *range(34)]),
-    'line 1: 0, 1, ... are column numbers',
+    csv_text([[i, *r] for i, r in enumerate(GOOD_ROWS)], ['', *range(34)]),
+    'line 1: .*column numbers 0, 1',
   ),
   'two confidences': (
-    table(
+    csv_text(
       [[*r, *[1] * 34] for r in GOOD_ROWS],
-      columns()
-      + [f'{n[:-2]}_{"score" if n[-1] == "y" else "conf"}' for n in columns()],
+      csv_columns()
+      + [
+        f'{n[:-2]}_{"score" if n[-1] == "y" else "conf"}' for n in csv_columns()
+      ],
     ),
-    "column 'nose_score' is of a joint of layout 'coco_17', but not read",
+    "column 'nose_score': .*'coco_17'",
   ),
   'speed': (
-    table([[*r, 1] for r in GOOD_ROWS], columns(extra=['left_ear_speed'])),
-    "header: column 'left_ear_speed' is of a joint",
+    csv_text(
+      [[*r, 1] for r in GOOD_ROWS], csv_columns(extra=['left_ear_speed'])
+    ),
+    "header: column 'left_ear_speed': ",
   ),
   'nul': (b'\0' * 9, 'byte 0 is not UTF-8'),
   'endless cell': ('"' + 'a,' * 100_000, 'line .*not a table'),
@@ -178,13 +202,13 @@ BAD_TABLES = {
 def test_bad_tables(tmp_path, case):
   content, message = BAD_TABLES[case]
   with pytest.raises(UserError, match=f'(?s)clip.csv.*{message}'):
-    keypoints(put(tmp_path / 'clip.csv', content))
+    read_keypoints(write_file(tmp_path / 'clip.csv', content))
 
 
 def test_a_header_of_unknown_joints(tmp_path):
-  path = put(tmp_path / 'a.csv', 'tail_x,tail_y\n1,2\n')
-  with pytest.raises(UserError, match=r'header.*\(tail\).*layout.yaml'):
-    recordings.find(recordings.Source(str(path)))
+  path = write_file(tmp_path / 'a.csv', 'tail_x,tail_y\n1,2\n')
+  with pytest.raises(UserError, match=r'header.*joints tail\..*layout.yaml'):
+    parse_clip(path)
 
 
 @pytest.mark.parametrize(
@@ -192,11 +216,11 @@ def test_a_header_of_unknown_joints(tmp_path):
 )
 def test_other_names_of_a_confidence(tmp_path, name):
   clip = make_clip(3, 17, 3)
-  header = [c.replace('confidence', name) for c in columns(axes='xyc')]
-  path = put(tmp_path / 'a.csv', table(clip.reshape(3, -1), header))
-  found = recordings.find(recordings.Source(str(path)))
-  assert found.confidence and found.layout == 'coco_17'
-  np.testing.assert_array_equal(found.keypoints[0], clip)
+  header = [c.replace('confidence', name) for c in csv_columns(axes='xyc')]
+  path = write_file(tmp_path / 'a.csv', csv_text(clip.reshape(3, -1), header))
+  parsed = parse_clip(path)
+  assert parsed.confidence and parsed.layout == 'coco_17'
+  np.testing.assert_array_equal(parsed.keypoints[0], clip)
 
 
 @pytest.mark.parametrize(
@@ -211,55 +235,55 @@ def test_other_names_of_a_confidence(tmp_path, name):
 )
 def test_joints_in_other_spellings(tmp_path, spell):
   clip = make_clip(3, 17, 2)
-  header = [spell(name) for name in columns()]
-  path = put(tmp_path / 'a.csv', table(clip.reshape(3, -1), header))
-  found = recordings.find(recordings.Source(str(path)))
-  assert found.layout == 'coco_17' and not found.notes
-  np.testing.assert_array_equal(found.keypoints[0], clip)
+  header = [spell(name) for name in csv_columns()]
+  path = write_file(tmp_path / 'a.csv', csv_text(clip.reshape(3, -1), header))
+  parsed = parse_clip(path)
+  assert parsed.layout == 'coco_17' and not parsed.notes
+  np.testing.assert_array_equal(parsed.keypoints[0], clip)
 
 
 def test_columns_that_are_not_read_are_noted(tmp_path):
   rows = [[*row, 3, 4, 5] for row in GOOD_ROWS]
-  header = columns(extra=['', 'time', 'frame'])
+  header = csv_columns(extra=['', 'time', 'frame'])
   rows = [[*row[:-1], i] for i, row in enumerate(rows)]
-  path = put(tmp_path / 'a.csv', table(rows, header))
-  (note,) = recordings.find(recordings.Source(str(path))).notes
+  path = write_file(tmp_path / 'a.csv', csv_text(rows, header))
+  (note,) = parse_clip(path).notes
   assert "column 'time'" in note and 'a.csv' in note
-  assert recordings.survey(sources(path)).notes == (note,)
+  assert detect_format(clip_sources(path)).notes == (note,)
 
 
 @pytest.mark.parametrize('header', [True, False])
 def test_german_excel(tmp_path, header):
-  """Semicolons, decimal commas, and rows of nothing at the end."""
+  """Semicolons, decimal commas, and an empty row at the end."""
   clip = make_clip(3, 17, 2)
-  text = table(clip.reshape(3, -1), columns() if header else None)
+  text = csv_text(clip.reshape(3, -1), csv_columns() if header else None)
   text = text.replace(',', ';').replace('.', ',') + ';' * 33 + '\r\n'
-  path = put(tmp_path / 'a.csv', '\ufeff' + text)
-  np.testing.assert_array_equal(keypoints(path)[0], clip)
+  path = write_file(tmp_path / 'a.csv', '\ufeff' + text)
+  np.testing.assert_array_equal(read_keypoints(path)[0], clip)
 
 
 @pytest.mark.parametrize('cell', ['NA', 'n/a', '#N/A', 'null', 'None'])
-def test_words_for_nothing(tmp_path, cell):
+def test_words_for_a_missing_value(tmp_path, cell):
   clip = make_clip(3, 17, 2)
   rows = clip.reshape(3, -1).tolist()
   rows[0][:2], clip[0, 0] = [cell, cell], 0
-  for header in (columns(), None):
-    path = put(tmp_path / 'a.csv', table(rows, header))
-    np.testing.assert_array_equal(keypoints(path)[0], clip)
+  for header in (csv_columns(), None):
+    path = write_file(tmp_path / 'a.csv', csv_text(rows, header))
+    np.testing.assert_array_equal(read_keypoints(path)[0], clip)
 
 
 def test_the_nearest_layout_is_named(tmp_path):
-  header = [n.replace('left_knee', 'left_kne') for n in columns()]
-  path = put(tmp_path / 'a.csv', table(GOOD_ROWS, header))
+  header = [n.replace('left_knee', 'left_kne') for n in csv_columns()]
+  path = write_file(tmp_path / 'a.csv', csv_text(GOOD_ROWS, header))
   with pytest.raises(
     UserError,
     match="nearest is 'coco_17': the header lacks left_knee and has also left_"
-    'kne; name them as unik_jax/skeletons/layouts.yaml',
+    'kne. .*unik_jax/skeletons/layouts.yaml',
   ):
-    recordings.find(recordings.Source(str(path)))
-  path = put(tmp_path / 'b.csv', 'time,speed\n1,2\n')
-  with pytest.raises(UserError, match='no columns JOINT_x.*time, speed'):
-    recordings.find(recordings.Source(str(path)))
+    parse_clip(path)
+  path = write_file(tmp_path / 'b.csv', 'time,speed\n1,2\n')
+  with pytest.raises(UserError, match='columns JOINT_x.*got: time, speed'):
+    parse_clip(path)
 
 
 def test_mediapipes_own_names(tmp_path):
@@ -269,37 +293,9 @@ def test_mediapipes_own_names(tmp_path):
     .replace('right_mouth', 'mouth_right')
     .replace('confidence', 'visibility')
     .upper()
-    for name in columns('mediapipe_33', 'xyzc')
+    for name in csv_columns('mediapipe_33', 'xyzc')
   ]
-  path = put(tmp_path / 'a.csv', table(clip.reshape(3, -1), header))
-  found = recordings.find(recordings.Source(str(path)))
-  assert found.layout == 'mediapipe_33' and found.confidence
-  np.testing.assert_array_equal(found.keypoints[0], clip)
-
-
-def doubtful(confidence=0.7):
-  clip = make_clip(4, 18, 3)
-  clip[..., 2] = confidence
-  clip[1, 2] = np.nan
-  return clip
-
-
-def test_a_third_channel_that_may_be_a_confidence(tmp_path):
-  array = save(tmp_path / 'a.npy', doubtful())
-  layout = get_layout('openpose_18')
-  text = put(tmp_path / 'a.csv', table(doubtful().reshape(4, -1)))
-  for path in (array, text):
-    with pytest.raises(UserError, match=f'{path.name}: .* `confidence: true`'):
-      recordings.survey(sources(path), layout=layout)
-    for stated in (True, False):
-      form = recordings.survey(sources(path), layout=layout, confidence=stated)
-      assert form.confidence is stated
-  # Metres, depth, and a header that says it.
-  for clip in (doubtful() / [400, 400, 1], doubtful(1.5), doubtful()[..., :2]):
-    path = save(tmp_path / 'b.npy', clip)
-    assert not recordings.survey(sources(path)).confidence
-  path = put(
-    tmp_path / 'b.csv',
-    table(doubtful().reshape(4, -1), columns('openpose_18', 'xyz')),
-  )
-  assert not recordings.survey(sources(path)).confidence
+  path = write_file(tmp_path / 'a.csv', csv_text(clip.reshape(3, -1), header))
+  parsed = parse_clip(path)
+  assert parsed.layout == 'mediapipe_33' and parsed.confidence
+  np.testing.assert_array_equal(parsed.keypoints[0], clip)

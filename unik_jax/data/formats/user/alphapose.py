@@ -6,23 +6,28 @@ Tracking in Real-Time", TPAMI 2022:
   [{"image_id": "0.jpg", "category_id": 1, "score": 2.9, "idx": [1.0],
     "keypoints": [x, y, confidence, ...]}, ...]
 
-Frames without anybody are not in it. COCO's results format, which other
-estimators write, is the same with numbers for `image_id`.
+The list has no entry for a frame without a person. COCO's results format,
+which other estimators write, is the same with numbers for `image_id`.
 """
 
 from typing import Any
 
 import numpy as np
 
-from unik_jax.data.formats.user import people
-from unik_jax.data.formats.user.people import Found
+from unik_jax.data.formats.user.fields import (
+  check_one_video,
+  frame_indices,
+  parse_body,
+)
+from unik_jax.data.formats.user.keypoints import ParsedClip
+from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
-LAYOUTS = {17: 'coco_17', 26: 'halpe_26'}
+LAYOUTS = {17: 'coco_17', 26: 'halpe_26'}  # by number of joints
 
 
-def is_it(data: Any) -> bool:
-  """Whether the value of a JSON file is of this form."""
+def is_alphapose(data: Any) -> bool:
+  """Returns whether a JSON value has this format."""
   return (
     isinstance(data, list)
     and bool(data)
@@ -31,39 +36,42 @@ def is_it(data: Any) -> bool:
   )
 
 
-def parse(data: list, where: str, persons: int = 2) -> Found:
-  """One clip.
+def parse_alphapose(data: list, where: str, persons: int = 2) -> ParsedClip:
+  """Returns the clip of a list of bodies.
 
-  Persons are told apart by `idx` where AlphaPose tracked them (without
-  tracking, it is 0 for all), and else by where they are (`people.tracks`).
+  Persons are identified by `idx` if AlphaPose tracked them (without tracking,
+  it is 0 for all), and otherwise linked from frame to frame (`track_persons`).
 
   Args:
-    data: the value of the JSON file, integers as floats.
-    where: the file, to be named in errors.
-    persons: how many are kept.
+    data: the JSON value, integers as floats.
+    where: the file, for errors.
+    persons: maximum number of persons.
 
   Returns:
     (M, T, V, 3): x, y in pixels and confidence (which may exceed 1).
 
   Raises:
-    UserError: a body is not of the form, of another kind than the first, or of
-      another video.
+    UserError: a body has another form, other joints than the first one, or is
+      from another video.
   """
   poses, images, ids = [], [], []
   for n, body in enumerate(data):
     place = f'{where}, record {n}'
     if not isinstance(body, dict):
-      raise UserError(f'{place}: not a body of the form that AlphaPose writes')
+      raise UserError(f'{place}: expected an object, as AlphaPose writes')
     expected = len(poses[0]) if poses else None
-    poses.append(people.body(body.get('keypoints'), place, expected))
-    images.append(_image(body.get('image_id'), place))
-    ids.append(str(_first(body.get('idx', body.get('track_id')))))
+    poses.append(parse_body(body.get('keypoints'), place, expected))
+    images.append(_parse_image_id(body.get('image_id'), place))
+    ids.append(str(_unwrap(body.get('idx', body.get('track_id')))))
   if len(set(map(type, images))) > 1:
-    raise UserError(f'{where}: image_id is text in some bodies, not in others')
+    raise UserError(
+      f'{where}: image_id: expected either text or a number in all bodies, got'
+      ' both'
+    )
   if isinstance(images[0], str):
-    people.check_one_video(images, where)
-  frames = people.places(images)
-  clip = people.tracks(
+    check_one_video(images, where)
+  frames = frame_indices(images)
+  clip = track_persons(
     np.stack(poses),
     frames,
     None if 'None' in ids else ids,
@@ -71,22 +79,22 @@ def parse(data: list, where: str, persons: int = 2) -> Found:
     persons=persons,
     confidence=True,
   )
-  return Found(clip, True, LAYOUTS.get(clip.shape[2], ''), 'pixels')
+  return ParsedClip(clip, True, LAYOUTS.get(clip.shape[2], ''), 'pixels')
 
 
-def _first(value):
-  """Of a number, [number], or [[number], ...], which are bodies merged."""
+def _unwrap(value):
+  """Returns x from x, [x] or [[x], ...]; the last form is a merged body."""
   while isinstance(value, list) and value:
     value = value[0]
   return value
 
 
-def _image(value, place):
+def _parse_image_id(value, place):
   if isinstance(value, float) and value.is_integer():
     return int(value)
   if not isinstance(value, str):
     raise UserError(
-      f'{place}: image_id is {value!r}, where the name or number of a frame is'
-      ' due'
+      f'{place}: image_id: expected the name or number of a frame, got'
+      f' {value!r}'
     )
   return value

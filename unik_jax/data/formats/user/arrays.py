@@ -1,10 +1,12 @@
-"""Arrays of a user's own: .npz and .npy."""
+"""Arrays of keypoints: .npz and .npy files."""
 
 import io
+from typing import Any
 
 import numpy as np
 
-from unik_jax.data.formats.user.people import Found, check_channels, image_size
+from unik_jax.data.formats.user.fields import parse_image_size
+from unik_jax.data.formats.user.keypoints import ParsedClip, check_channels
 from unik_jax.errors import UserError
 
 _SHAPES = '(frames, joints, channels) or (persons, frames, joints, channels)'
@@ -12,60 +14,81 @@ _SHAPES = '(frames, joints, channels) or (persons, frames, joints, channels)'
 
 def parse_numpy(
   content: bytes, where: str, confidence: bool | None = None
-) -> Found:
-  """An .npy file's array, or an .npz file's `keypoints` (or only) array.
+) -> ParsedClip:
+  """Parses an .npy file, or the `keypoints` (or only) array of an .npz file.
 
-  An .npz file may have `image_size` (width, height) as well.
+  An .npz file may also hold `image_size` (width, height).
 
   Args:
     content: of the file.
-    where: the file, to be named in errors.
-    confidence: whether the last channel is one; None to take the fourth of
-      four channels for it.
+    where: the file, for errors.
+    confidence: whether the last channel is a confidence; None means that the
+      fourth of four channels is.
 
   Raises:
-    UserError: not such a file, Python objects in it (which are never
-      unpickled), or of another shape.
+    UserError: the file is broken, holds Python objects (which are never
+      unpickled), or its array has another shape.
   """
   try:
     loaded = np.load(io.BytesIO(content), allow_pickle=False)
     if isinstance(loaded, np.ndarray):
       loaded = {'keypoints': loaded}
     arrays = {name: loaded[name] for name in loaded}
-  except Exception as error:  # numpy raises whatever a broken file leads to
+  except Exception as error:  # numpy raises many kinds for a broken file
     reason = str(error)
-    if 'pickle' in reason:  # advice that is of no use, or to be unsafe
+    if 'pickle' in reason:  # numpy's advice would be to unpickle
       reason = 'cut short, Python objects, or no file of numpy'
     raise UserError(
-      f'{where}: cannot be read as numpy arrays of plain numbers ({reason});'
-      ' save it again with numpy.save or numpy.savez'
+      f'{where}: cannot be read as numpy arrays of plain numbers ({reason}).'
+      ' Save it again with numpy.save or numpy.savez'
     ) from None
   size = arrays.pop('image_size', np.zeros(0)).ravel().tolist()
   if 'keypoints' not in arrays and len(arrays) != 1:
     raise UserError(
-      f"{where}: no array 'keypoints' in it; it has:"
-      f' {", ".join(sorted(arrays)) or "none"}'
+      f"{where}: expected an array 'keypoints', got"
+      f' {", ".join(sorted(arrays)) or "no array"}'
     )
   clip = arrays['keypoints'] if 'keypoints' in arrays else arrays.popitem()[1]
-  if clip.dtype.kind not in 'iuf':
-    raise UserError(
-      f'{where}: holds {clip.dtype}, where numbers are due; save it as float32'
-    )
-  if clip.ndim == 3:
-    clip = clip[None]
-  if clip.ndim != 4 or clip.shape[-1] not in (2, 3, 4):
-    raise UserError(
-      f'{where}: of shape {clip.shape}, where {_SHAPES} is due, with 2 to 4'
-      ' channels; numpy.transpose and numpy.reshape bring it there'
-    )
-  if clip.shape[0] > max(clip.shape[1], 2):
-    raise UserError(
-      f'{where}: shape {clip.shape} would be {clip.shape[0]} persons in'
-      f' {clip.shape[1]} frames; swap the first two axes: {_SHAPES} is due'
-    )
-  return Found(
-    clip.astype(np.float64),
+  clip = as_clip(clip, where)
+  return ParsedClip(
+    clip,
     check_channels(clip.shape[-1], confidence, where),
-    image_size=image_size(size, where),
+    image_size=parse_image_size(size, where),
     is_open=True,
   )
+
+
+def as_clip(keypoints: Any, where: str) -> np.ndarray:
+  """Returns (M, T, V, C) float64 from an array (T, V, C) or (M, T, V, C).
+
+  Args:
+    keypoints: anything that numpy can turn into an array.
+    where: the clip, for errors.
+
+  Raises:
+    UserError: the values are not numbers, or the shape is another one.
+  """
+  try:
+    clip = np.asarray(keypoints)
+  except ValueError:  # nested lists of different lengths
+    clip = np.zeros(0, object)
+  if clip.dtype.kind not in 'iuf':
+    raise UserError(
+      f'{where}: expected an array of numbers, {_SHAPES}, got {clip.dtype}.'
+      ' Convert it to float32'
+    )
+  shape = clip.shape
+  clip = clip[None] if clip.ndim == 3 else clip
+  if clip.ndim != 4 or clip.shape[-1] not in (2, 3, 4):
+    raise UserError(
+      f'{where}: expected {_SHAPES} with 2 to 4 channels, got shape {shape}.'
+      ' Use numpy.transpose or numpy.reshape'
+    )
+  if not clip.size:
+    raise UserError(f'{where}: expected {_SHAPES}, got an empty array {shape}')
+  if clip.shape[0] > max(clip.shape[1], 2):
+    raise UserError(
+      f'{where}: expected {_SHAPES}, got {clip.shape[0]} persons in'
+      f' {clip.shape[1]} frames (shape {shape}). Swap the first two axes'
+    )
+  return clip.astype(np.float64)

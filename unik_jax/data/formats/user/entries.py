@@ -1,14 +1,15 @@
-"""Clips as a user's folder or manifest lists them, before any is read."""
+"""A dataset's clips as a folder or a manifest lists them, before reading."""
 
 import dataclasses
 import pathlib
 import unicodedata
+from collections.abc import Mapping
 
 from unik_jax.data import raw_files
-from unik_jax.data.formats.user import recordings
+from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.errors import UserError
 
-# By the names that people give them.
+# Common spellings of each split's name.
 SPLITS = {
   'train': 'train',
   'training': 'train',
@@ -21,28 +22,28 @@ SPLITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-  """A clip as it is listed.
+class ClipEntry:
+  """A listed clip.
 
   Attributes:
     id: unique in the dataset.
     source: of the clip.
     label: name of its class.
-    subject: name of who acts; '' where unknown.
-    split: 'train', 'val' or 'test'; '' where nothing says.
-    where: the place that lists it, to be named in errors.
+    subject: name of the person who acts; '' if unknown.
+    split: 'train', 'val' or 'test'; '' if not given.
+    where: the place that lists it, for errors.
   """
 
   id: str
-  source: recordings.Source
+  source: ClipSource
   label: str
   subject: str
   split: str
   where: str
 
 
-def files_in(root: pathlib.Path) -> list[raw_files.RawFile]:
-  """All files below a folder, but for hidden ones and Python's."""
+def list_files(root: pathlib.Path) -> list[raw_files.RawFile]:
+  """Returns all files below a folder except hidden ones and Python's cache."""
   return [
     file
     for file in raw_files.find_files(root, '')
@@ -50,23 +51,28 @@ def files_in(root: pathlib.Path) -> list[raw_files.RawFile]:
   ]
 
 
-def check_spelling(names: dict[str, Entry], key: str) -> None:
-  """Raises a UserError where two names are one but for case."""
+def check_spelling(places: Mapping[str, str], key: str) -> None:
+  """Raises a UserError if two names differ only by case, space or encoding.
+
+  Args:
+    places: for each name, a place that has it, for errors.
+    key: what the names are, for errors: 'label' or 'subject'.
+  """
   seen = {}
-  for name, entry in sorted(names.items(), key=lambda item: item[0]):
+  for name, place in sorted(places.items()):
     plain = ' '.join(unicodedata.normalize('NFC', name).casefold().split())
     other = seen.setdefault(plain, name)
     if other != name:
       raise UserError(
-        f'{entry.where}: {key} {name!r}, but in {names[other].where} {other!r};'
-        ' write both the same way'
+        f'{place}: {key} {name!r}, but in {places[other]} {other!r}.'
+        ' Write both the same way'
       )
 
 
-def label_of(name: str, where: str) -> str:
-  """The class of that name, in one line."""
-  # TFDS keeps class names as lines.
+def parse_label(name: str, where: str) -> str:
+  """Returns a class name on one line; raises a UserError if it is blank."""
+  # TFDS stores class names as lines of a file.
   name = ' '.join(name.split())
   if not name:
-    raise UserError(f'{where}: the label is blank')
+    raise UserError(f'{where}: label: expected a class name, got blank text')
   return name

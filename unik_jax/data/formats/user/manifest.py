@@ -1,7 +1,7 @@
-"""Which clips a user's folder has, and of what class, subject and split.
+"""The list of a dataset's clips, with class, subject and split.
 
-Either the folder tree says so (tree.py), or a table does: ROOT/manifest.csv or
-ROOT/manifest.json, with columns file (below ROOT) and label, and optionally
+The list is the folder tree (tree.py) or a table: ROOT/manifest.csv or
+ROOT/manifest.json with columns file (below ROOT) and label, and optionally
 subject, split, id, width and height.
 """
 
@@ -16,134 +16,142 @@ import re
 from typing import Any
 
 from unik_jax.data import raw_files
-from unik_jax.data.formats.user import people, recordings, tables, tree
+from unik_jax.data.formats.user import recordings, tables, tree
 from unik_jax.data.formats.user.entries import (
   SPLITS,
-  Entry,
+  ClipEntry,
   check_spelling,
-  files_in,
-  label_of,
+  list_files,
+  parse_label,
 )
+from unik_jax.data.formats.user.fields import parse_image_size
 from unik_jax.errors import UserError
 
-_TABLES = ('manifest.csv', 'manifest.json')
-_TABLE_LIKE = re.compile(
+_NAMES = ('manifest.csv', 'manifest.json')
+_SIMILAR_NAME = re.compile(
   'manifest([.](csv|tsv|txt|jsonl?|xlsx?|ods))+', re.IGNORECASE
 )
-_NEEDED = ('file', 'label')
-_KNOWN = (*_NEEDED, 'subject', 'split', 'id', 'width', 'height')
+_REQUIRED = ('file', 'label')
+_COLUMNS = (*_REQUIRED, 'subject', 'split', 'id', 'width', 'height')
 
 
-def read(root: pathlib.Path) -> tuple[list[Entry], list[str]]:
-  """The clips of a folder in the order of their ids, and what was noticed.
+def read_clip_list(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
+  """Returns the clips of a folder, sorted by id, and notes for the user.
 
   Raises:
-    UserError: no clip there, a table that makes no sense (with the line), a
-      file that is listed twice or lies outside the folder, clips in no class
-      folder, a class folder without clips, a single class, or names that
-      differ by case alone.
+    UserError: no clip, an invalid table (with the line), a file that is listed
+      twice or outside the folder, a clip outside a class folder, a class
+      folder without clips, a single class, or names that differ only by case.
   """
   names = os.listdir(root)
-  paths = [root / name for name in _TABLES if name in names]
+  paths = [root / name for name in _NAMES if name in names]
   if len(paths) > 1:
-    raise UserError(f'{root}: both {" and ".join(_TABLES)}; remove one')
-  if strays := sorted(name for name in names if _TABLE_LIKE.fullmatch(name)):
+    raise UserError(f'{root}: found both {" and ".join(_NAMES)}. Remove one')
+  if similar := sorted(n for n in names if _SIMILAR_NAME.fullmatch(n)):
     if not paths:
       raise UserError(
-        f'{root / strays[0]}: found, but a list of clips is called manifest.csv'
-        ' or manifest.json; save it so'
+        f'{root / similar[0]}: expected the name manifest.csv or manifest.json.'
+        ' Save it under that name'
       )
   if paths:
-    entries, notes = _from_table(root, paths[0])
+    entries, notes = _read_manifest(root, paths[0])
   else:
-    entries, notes = tree.from_tree(root)
+    entries, notes = tree.read_clip_tree(root)
   if not entries:
     raise UserError(
-      f'{root}: no clip in it; put files ({", ".join(recordings.SUFFIXES)})'
-      ' into LABEL/ folders there, or list them in a manifest.csv with columns'
-      ' file and label' + ''.join(f' ({note})' for note in notes)
+      f'{root}: no clip. Put files ({", ".join(recordings.SUFFIXES)}) into'
+      ' LABEL/ folders there, or list them in a manifest.csv with columns file'
+      ' and label' + ''.join(f' ({note})' for note in notes)
     )
-  _check_once(entries)
+  _refuse_repeated(entries)
   for key in ('label', 'subject'):
-    check_spelling({getattr(entry, key): entry for entry in entries}, key)
+    check_spelling({getattr(entry, key): entry.where for entry in entries}, key)
   if len({entry.label for entry in entries}) == 1:
-    advice = 'two are the least'
+    remedy = 'Add another one'
     if not paths:
-      advice = 'is --manual_dir one level too high?'
-    raise UserError(f'{root}: one class, {entries[0].label!r}: {advice}')
+      remedy = 'Is --manual_dir one level too high?'
+    raise UserError(
+      f'{root}: expected at least two classes, got only {entries[0].label!r}.'
+      f' {remedy}'
+    )
   return sorted(entries, key=lambda entry: entry.id), notes
 
 
-def existing(entry: Entry) -> recordings.Source:
-  """The clip's source; a UserError where it is not there or not readable."""
+def check_source(entry: ClipEntry) -> recordings.ClipSource:
+  """Returns a clip's source; UserError if missing or of an unknown kind."""
   path = entry.source.path
   if not os.path.exists(path):
     raise UserError(f'{entry.where}: no such file: {path}')
   suffix = os.path.splitext(path)[1].lower()
   if not os.path.isdir(path) and suffix not in recordings.SUFFIXES:
     raise UserError(
-      f'{entry.where}: {path} is of no known kind:'
-      f' {", ".join(recordings.SUFFIXES)}, or a folder with the frames'
-      ' of an OpenPose clip'
+      f'{entry.where}: {path}: expected {", ".join(recordings.SUFFIXES)} or a'
+      f' folder with the frames of an OpenPose clip, got suffix {suffix!r}'
     )
   return entry.source
 
 
-def _from_table(root, path):
-  rows, columns = rows_of(path)
-  other = [column for column in columns if column not in _KNOWN]
-  for column in _NEEDED:
-    if column not in columns:
-      raise UserError(
-        f'{path}: no column {column!r}; needed are {", ".join(_NEEDED)},'
-        f' possible {", ".join(_KNOWN)}; it has: {", ".join(columns)}'
-      )
-  for column in other:
-    near = difflib.get_close_matches(column, _KNOWN, 1, 0.85)
-    near += [key for key in ('subject', 'split') if column.startswith(key)]
-    if near:
-      raise UserError(
-        f'{path}: column {column!r} is not known; if it is {near[0]!r}, call it'
-        ' so, or else by a name less alike'
-      )
-  entries = []
-  for where, row in rows:
-    row = {key: _text(row.get(key), key, where) for key in _KNOWN}
-    for key in _NEEDED:
-      if not row[key]:
-        raise UserError(f'{where}: no {key}')
-    name = _below(root, row['file'], where)
-    split = row['split'].lower()
-    if split and split not in SPLITS:
-      raise UserError(
-        f'{where}: unknown split {row["split"]!r}; use train, val or test'
-      )
-    size = [_number(row[key], key, where) for key in ('width', 'height')]
-    entries.append(
-      Entry(
-        id=row['id'] or name,
-        source=recordings.Source(
-          os.path.join(root, name), None, people.image_size(size, where)
-        ),
-        label=label_of(row['label'], where),
-        subject=_subject(row['subject']),
-        split=SPLITS.get(split, ''),
-        where=where,
-      )
-    )
+def _read_manifest(root, path):
+  rows, columns = read_table_rows(path)
+  unknown = [column for column in columns if column not in _COLUMNS]
+  _check_columns(path, columns, unknown)
+  entries = [_parse_row(root, where, row) for where, row in rows]
   for key in ('subject', 'split'):
     without = [entry for entry in entries if not getattr(entry, key)]
     if 0 < len(without) < len(entries):
       raise UserError(
-        f'{without[0].where}: no {key}, while other clips have one; give it'
-        f' for all, or leave the column {key} out'
+        f'{without[0].where}: {key} is missing, but other clips have one. Give'
+        f' it for all clips, or remove the column {key}'
       )
-  notes = [f'column {name!r} of {path} is not used' for name in other]
-  return entries, notes + _not_listed(root, path, entries)
+  notes = [f'column {name!r} of {path} is not used' for name in unknown]
+  return entries, notes + _note_unlisted(root, path, entries)
 
 
-def _below(root, text, where):
-  """A path relative to the root, also of an absolute one or one of Windows."""
+def _check_columns(path, columns, unknown):
+  """Raises a UserError for a missing or a misspelled column."""
+  for column in _REQUIRED:
+    if column not in columns:
+      raise UserError(
+        f'{path}: no column {column!r}. Required: {", ".join(_REQUIRED)};'
+        f' optional: {", ".join(_COLUMNS[len(_REQUIRED) :])}; got:'
+        f' {", ".join(columns)}'
+      )
+  for column in unknown:
+    similar = difflib.get_close_matches(column, _COLUMNS, 1, 0.85)
+    similar += [key for key in ('subject', 'split') if column.startswith(key)]
+    if similar:
+      raise UserError(
+        f'{path}: unknown column {column!r}. If it is {similar[0]!r}, rename it'
+        ' so; otherwise give it a less similar name'
+      )
+
+
+def _parse_row(root, where, row):
+  row = {key: _text(row.get(key), key, where) for key in _COLUMNS}
+  for key in _REQUIRED:
+    if not row[key]:
+      raise UserError(f'{where}: {key} is empty')
+  name = _relative_path(root, row['file'], where)
+  split = row['split'].lower()
+  if split and split not in SPLITS:
+    raise UserError(
+      f'{where}: split: expected train, val or test, got {row["split"]!r}'
+    )
+  size = [parse_number(row[key], key, where) for key in ('width', 'height')]
+  return ClipEntry(
+    id=row['id'] or name,
+    source=recordings.ClipSource(
+      os.path.join(root, name), None, parse_image_size(size, where)
+    ),
+    label=parse_label(row['label'], where),
+    subject=_subject(row['subject']),
+    split=SPLITS.get(split, ''),
+    where=where,
+  )
+
+
+def _relative_path(root, text, where):
+  """Returns a path relative to the root, for any absolute or Windows path."""
   name = os.path.normpath(text.replace('\\', '/'))
   if os.path.isabs(name):
     folder, base = os.path.split(name)
@@ -151,54 +159,59 @@ def _below(root, text, where):
       os.path.join(os.path.realpath(folder), base), os.path.realpath(root)
     )
   elif re.match('[A-Za-z]:/', name):
-    # Of another machine, so the folder is known by its name alone.
+    # A path of another machine: only the folder's name can be recognised.
     parts = name.split('/')
     at = [n for n, part in enumerate(parts) if part == root.resolve().name]
     name = '/'.join(parts[at[-1] + 1 :] if at else ['..'])
   if name.split('/')[0] in ('..', '.', ''):
     raise UserError(
-      f'{where}: {text!r} leads out of {root}; give paths below it'
+      f'{where}: file: expected a path below {root}, got {text!r}'
     )
   return name
 
 
-def _not_listed(root, path, entries):
-  """A note on files of a known kind that the manifest leaves out."""
+def _note_unlisted(root, path, entries):
+  """Returns a note if the manifest leaves out files of a known kind."""
   listed = {entry.source.path for entry in entries}
-  other = [
+  others = [
     file.path
-    for file in files_in(root)
+    for file in list_files(root)
     if file.path.lower().endswith(recordings.SUFFIXES)
     and file.path != str(path)
     and file.path not in listed
     and os.path.dirname(file.path) not in listed
   ]
-  if not other:
+  if not others:
     return []
-  return [f'{len(other)} files are not listed in {path}, such as {other[0]}']
+  return [f'{len(others)} files are not listed in {path}, such as {others[0]}']
 
 
-def rows_of(
+def read_table_rows(
   path: pathlib.Path,
 ) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
-  """((where, row), ...) of a table, CSV or JSON, and the names of its columns.
+  """Returns the rows of a CSV or JSON table, and the names of its columns.
+
+  Each row is (where, {column: value}), with its place in the file for errors.
 
   Raises:
-    UserError: no table, or a row with other than its columns.
+    UserError: not a table, or a row with other columns.
   """
   content = raw_files.RawFile(str(path)).read_bytes()
   if path.suffix == '.json':
     rows = raw_files.parse_json(content, str(path), parse_int=str)
     if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
       raise UserError(
-        f'{path}: not of the form [{{"file": "a.npz", "label": "wave"}}, ...]'
+        f'{path}: expected a list of objects, as in [{{"file": "a.npz",'
+        ' "label": "wave"}, ...]'
       )
     rows = [{key.strip().lower(): row[key] for key in row} for row in rows]
     columns = dict.fromkeys(itertools.chain.from_iterable(rows))
     return [(f'{path}, record {n}', r) for n, r in enumerate(rows)], [*columns]
-  text = tables.decode(content, str(path))
+  text = tables.decode_text(content, str(path))
   reader = csv.DictReader(
-    io.StringIO(text), delimiter=tables.delimiter(text), skipinitialspace=True
+    io.StringIO(text),
+    delimiter=tables.detect_delimiter(text),
+    skipinitialspace=True,
   )
   try:
     reader.fieldnames = [n.strip().lower() for n in reader.fieldnames or []]
@@ -207,12 +220,13 @@ def rows_of(
     raise UserError(
       f'{path}, line {reader.line_num}: not a table ({error})'
     ) from None
-  # Excel leaves rows of empty cells, and columns.
+  # Excel writes empty cells for rows and columns that were once used.
   rows = [(where, row) for where, row in rows if not _is_blank(row)]
   for where, row in rows:
     if None in row or None in row.values():
       raise UserError(
-        f'{where}: not as many values as columns; quote what has commas in it'
+        f'{where}: expected as many values as columns. Quote values that'
+        ' contain a comma'
       )
   return rows, list(filter(None, reader.fieldnames or []))
 
@@ -229,24 +243,31 @@ def _text(value, key, where):
   if value is None:
     return ''
   if isinstance(value, bool) or not isinstance(value, str | int | float):
-    raise UserError(f'{where}: {key} is {json.dumps(value)}; use text')
+    raise UserError(f'{where}: {key}: expected text, got {json.dumps(value)}')
   return str(value).strip()
 
 
-def _number(text, key, where):
+def parse_number(text: str, key: str, where: str) -> float | None:
+  """Returns the number in a cell, None for an empty one.
+
+  Raises:
+    UserError: the text is not a number.
+  """
   try:
     return float(text) if text else None
   except ValueError:
-    raise UserError(f'{where}: {key} is {text!r}, no number') from None
+    raise UserError(
+      f'{where}: {key}: expected a number, got {text!r}'
+    ) from None
 
 
 def _subject(name):
-  # 01 and 1 are one.
+  # 01 and 1 are the same subject.
   return str(int(name)) if name.isdecimal() and len(name) < 10 else name
 
 
-def _check_once(entries):
-  """Each id, and each file (by whatever path or link) is there once."""
+def _refuse_repeated(entries):
+  """Raises a UserError if an id or a file (by any path or link) is repeated."""
   ids, paths = {}, {}
   for entry in entries:
     path = (os.path.realpath(entry.source.path), entry.source.clip)
@@ -260,6 +281,6 @@ def _check_once(entries):
         )
         raise UserError(
           f'{entry.where}: clip {entry.id!r} is listed already, in'
-          f' {first.where}{splits}; remove one of the two'
+          f' {first.where}{splits}. Remove one of the two'
         )
       known[key] = entry

@@ -1,16 +1,16 @@
 """MediaPipe's pose landmarks, as users write them to JSON.
 
-MediaPipe itself writes no file. Read are a list of frames, or an object with
-"frames" (a list, or an object of frames by number) and the `width` and
-`height` of the image, where a frame is
+MediaPipe itself writes no file. Supported are a list of frames, or an object
+with "frames" (a list, or an object of frames by number) and the `width` and
+`height` of the image. A frame is one of
 
   [{"x": 0.5, "y": 0.4, "z": -0.1, "visibility": 0.99}, ...]  one person
-  [[0.5, 0.4, -0.1, 0.99], ...]                               likewise
-  [[...], [...]]                                              several
+  [[0.5, 0.4, -0.1, 0.99], ...]                               one person
+  [[...], [...]]                                              several persons
   {"landmarks": any of these}      or another of _KEYS, maybe with "frame": 7
   null, or []                                                 nobody
 
-x and y are fractions of the image's width and height; z is about in the units
+x and y are fractions of the image's width and height. z is roughly in the units
 of x, relative to the hips. World landmarks are in metres.
 """
 
@@ -19,123 +19,135 @@ from typing import Any
 
 import numpy as np
 
-from unik_jax.data.formats.user import people
-from unik_jax.data.formats.user.people import Found
+from unik_jax.data.formats.user.fields import frame_indices, parse_image_size
+from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
+from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
-_WORLD = ('pose_world_landmarks', 'poseWorldLandmarks')
+_WORLD_KEYS = ('pose_world_landmarks', 'poseWorldLandmarks')
 _KEYS = (
   'landmarks',
   'pose_landmarks',
   'poseLandmarks',
   'landmark',
   'keypoints',
-  *_WORLD,
+  *_WORLD_KEYS,
 )
-_NUMBERS = ('frame', 'frame_id', 'frame_index')
-_PLACES = ('id', 'index')
-_SIZES = (('width', 'height'), ('frame_width', 'frame_height'))
+_NUMBER_KEYS = ('frame', 'frame_id', 'frame_index')
+_ID_KEYS = ('id', 'index')
+_SIZE_KEYS = (('width', 'height'), ('frame_width', 'frame_height'))
 _AXES = ('x', 'y', 'z', 'visibility')
-_SURE = ('visibility', 'score', 'confidence')  # one of them is a channel
-_FAR = 5  # image widths, which nobody is outside the image
+_CONFIDENCES = ('visibility', 'score', 'confidence')  # the first one present
+# A body this many image widths away is not in the image: x and y are pixels.
+_MAX_DISTANCE = 5
 
 
-def is_it(data: Any) -> bool:
-  """Whether the value of a JSON file is of this form."""
-  frames = _frames(data)
+def is_mediapipe(data: Any) -> bool:
+  """Returns whether a JSON value has this format."""
+  frames = _split_frames(data)
   if frames is None:
     return False
-  return not frames[0] or _people(frames[0][0]) is not None
+  return not frames[0] or _parse_persons(frames[0][0]) is not None
 
 
-def parse(
+def parse_mediapipe(
   data: dict | list,
   where: str,
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
-) -> Found:
-  """One clip, in image widths (of world landmarks, in metres).
+) -> ParsedClip:
+  """Returns the clip of a list of frames, in image widths or metres.
+
+  Image landmarks are scaled so that bodies keep their proportions whatever the
+  image's:
 
     (x, y, z) -> (x, y height / width, z)
 
-  so that bodies keep their shape whatever the image's; where its size is not
-  known, it is taken to be square. Persons are told apart by where they are
-  (`people.tracks`). Frames that have a number are put in its place.
+  An image of unknown size counts as square. World landmarks stay in metres.
+  Persons are linked from frame to frame (`track_persons`). Frame numbers, if
+  given, decide where frames go.
 
   Args:
-    data: the value of the JSON file, integers as floats.
-    where: the file, to be named in errors.
-    persons: how many are kept.
-    image_size: (width, height), where the file does not say.
+    data: the JSON value, integers as floats.
+    where: the file, for errors.
+    persons: maximum number of persons.
+    image_size: (width, height), for files that do not state it.
 
   Returns:
-    (M, T, V, C): x, y and as far as given z and visibility.
+    (M, T, V, C): x, y, and z and visibility if present.
 
   Raises:
-    UserError: a landmark is not of the form, frames differ in kind, or
+    UserError: a landmark has another form, frames differ in kind, or
       coordinates are in pixels.
   """
-  frames, numbers = _frames(data)
+  frames, numbers = _split_frames(data)
   if numbers is None:
-    frames, numbers = _numbered(frames, where)
-  places = people.places(numbers) if numbers else np.arange(len(frames))
-  poses, times, axes, order = [], [], None, None
-  for t, (frame, place) in enumerate(zip(frames, places, strict=True)):
-    found = _people(frame)
-    if found is None:
+    frames, numbers = _number_frames(frames, where)
+  indices = frame_indices(numbers) if numbers else np.arange(len(frames))
+  poses, times, axes, first_ids = [], [], None, None
+  for t, (frame, index) in enumerate(zip(frames, indices, strict=True)):
+    bodies = _parse_persons(frame)
+    if bodies is None:
       raise UserError(
-        f'{where}, frame {t}: not a list of landmarks (null where nobody is'
-        ' seen)'
+        f'{where}, frame {t}: expected a list of landmarks, or null if nobody'
+        ' is seen'
       )
-    for m, person in enumerate(found):
-      here = f'{where}, frame {t}, person {m}'
-      axes = axes or _axes_of(person[0])
-      pose, marks = _pose(person, axes, here)
+    for m, body in enumerate(bodies):
+      place = f'{where}, frame {t}, person {m}'
+      axes = axes or _axes_of(body[0])
+      pose, ids = _parse_pose(body, axes, place)
       if poses and len(pose) != len(poses[0]):
         raise UserError(
-          f'{here}: {len(pose)} landmarks, where those before have'
-          f' {len(poses[0])}; write the file again'
+          f'{place}: expected {len(poses[0])} landmarks, as before, got'
+          f' {len(pose)}. Write the file again'
         )
-      if poses and marks != order:
+      if poses and ids != first_ids:
         raise UserError(
-          f'{here}: other id or index of landmarks than before; write the same'
-          ' ones for all frames'
+          f'{place}: id or index: expected the same landmarks as before. Write'
+          ' the same ones for all frames'
         )
-      order = marks
+      first_ids = ids
       poses.append(pose)
-      times.append(place)
+      times.append(index)
   if not poses:
-    raise people.Nobody(
-      f'{where}: nobody is seen in any of {len(frames)} frames; remove this'
-      ' clip',
-      len(frames),
-    )
+    raise NobodySeenError.in_file(where, len(frames))
   poses = np.stack(poses)
-  if np.mean(np.abs(poses[..., :2]).max(-1) > _FAR) > 0.5:
+  if np.mean(np.abs(poses[..., :2]).max(-1) > _MAX_DISTANCE) > 0.5:
     raise UserError(
-      f'{where}: x and y are pixels, it seems, where fractions of the image'
-      ' are due; divide them by its width and height'
+      f'{where}: expected x and y as fractions of the image, got what looks'
+      ' like pixels. Divide them by its width and height'
     )
-  world = any(map(_is_world, frames))
-  width, height = stated_size(data, where) or image_size or (1, 1)
-  if not world:
+  is_world = any(map(_is_world, frames))
+  width, height = read_image_size(data, where) or image_size or (1, 1)
+  if not is_world:
     poses[..., 1] *= height / width
-  confidence = axes[-1] in _SURE
-  clip = people.tracks(
+  confidence = axes[-1] in _CONFIDENCES
+  clip = track_persons(
     poses,
     np.array(times),
     None,
-    length=int(max(places)) + 1,
+    length=int(max(indices)) + 1,
     persons=persons,
     confidence=confidence,
   )
   layout = 'mediapipe_33' if clip.shape[2] == 33 else ''
-  units = 'metres' if world else 'image widths'
-  return Found(clip, confidence, layout, units, (1, 1))
+  units = 'metres' if is_world else 'image widths'
+  return ParsedClip(clip, confidence, layout, units, (1, 1))
 
 
-def _frames(data):
-  """(frames, their numbers or None), or None where there are none."""
+def read_image_size(data: Any, where: str) -> tuple[int, int] | None:
+  """Returns the (width, height) that the file states, or None."""
+  if not isinstance(data, dict):
+    return None
+  for table in (data, data.get('metadata')):
+    for keys in _SIZE_KEYS if isinstance(table, dict) else ():
+      if size := parse_image_size([table.get(key) for key in keys], where):
+        return size
+  return None
+
+
+def _split_frames(data):
+  """Returns (frames, their numbers or None), or None if there are no frames."""
   frames = data
   if isinstance(data, dict) and 'frames' in data:
     frames = data['frames']
@@ -147,104 +159,91 @@ def _frames(data):
   return None
 
 
-def _numbered(frames, where):
-  """Frames, and the number that each has of its own, if they have any."""
-  numbers = [_first(frame, _NUMBERS) for frame in frames]
+def _number_frames(frames, where):
+  """Returns the frames, and the number that each states, or None."""
+  numbers = [_first_value(frame, _NUMBER_KEYS) for frame in frames]
   if all(number is None for number in numbers):
     return frames, None
-  # Where others have a number, null says nothing.
+  # Among numbered frames, null has no place in time, and is dropped.
   rows = [(f, n) for f, n in zip(frames, numbers, strict=True) if f is not None]
   kind = type(next(n for n in numbers if n is not None))
   for t, (_, number) in enumerate(rows):
     if type(number) is not kind or kind not in (str, float):
       raise UserError(
-        f'{where}, record {t}: its frame is {number!r}; give the number of the'
-        ' frame in all of them, or in none'
+        f'{where}, record {t}: frame: expected a number, as in other frames,'
+        f' got {number!r}. Number all frames, or none'
       )
     if kind is float and not number.is_integer():
       raise UserError(
-        f'{where}, record {t}: its frame is {number}, no whole number; count'
-        ' frames there'
+        f'{where}, record {t}: frame: expected a whole number, got {number}.'
+        ' Number the frames instead of giving times'
       )
   names = [number if kind is str else int(number) for _, number in rows]
   return [frame for frame, _ in rows], names
 
 
-def _first(value, keys):
-  if isinstance(value, dict):
-    return next((value[key] for key in keys if key in value), None)
-  return None
-
-
-def stated_size(data: Any, where: str) -> tuple[int, int] | None:
-  """(width, height) that the file states, or None."""
-  if not isinstance(data, dict):
-    return None
-  for table in (data, data.get('metadata')):
-    for keys in _SIZES if isinstance(table, dict) else ():
-      if size := people.image_size([table.get(key) for key in keys], where):
-        return size
+def _first_value(table, keys):
+  if isinstance(table, dict):
+    return next((table[key] for key in keys if key in table), None)
   return None
 
 
 def _is_world(frame):
-  return isinstance(frame, dict) and _key_of(frame) in _WORLD
+  return isinstance(frame, dict) and _landmarks_key(frame) in _WORLD_KEYS
 
 
-def _people(frame):
-  """Lists of landmarks, one a person; None where the frame is no such thing."""
-  frame = _unwrapped(frame)
+def _parse_persons(frame):
+  """Returns a list of landmarks per person; None if it is not a frame."""
+  frame = _unwrap(frame)
   if frame is None or frame == []:
     return []
   if not isinstance(frame, list):
     return None
-  if not _axes_of(frame[0]):
-    frame = [_unwrapped(person) for person in frame]
-  else:
+  if _axes_of(frame[0]):
     frame = [frame]
-  good = all(
+  else:
+    frame = [_unwrap(person) for person in frame]
+  is_valid = all(
     isinstance(person, list) and person and _axes_of(person[0])
     for person in frame
   )
-  return frame if good else None
+  return frame if is_valid else None
 
 
-def _key_of(value):
+def _landmarks_key(value):
   return next((key for key in _KEYS if key in value), None)
 
 
-def _unwrapped(value):
-  """What {"landmarks": ...} holds; an object without them as it is."""
-  while isinstance(value, dict) and _key_of(value):
-    value = value[_key_of(value)]
+def _unwrap(value):
+  """Returns what {"landmarks": ...} holds, and any other value unchanged."""
+  while isinstance(value, dict) and _landmarks_key(value):
+    value = value[_landmarks_key(value)]
   return value
 
 
-def _axes_of(mark):
-  """The channels of a landmark; empty where it is none."""
-  if isinstance(mark, dict) and {'x', 'y'} <= mark.keys():
-    sure = [key for key in _SURE if key in mark][:1]
-    return tuple(axis for axis in (*_AXES[:3], *sure) if axis in mark)
-  if isinstance(mark, list) and 2 <= len(mark) <= 4:
-    if not any(isinstance(value, dict | list) for value in mark):
-      return _AXES[: len(mark)]
+def _axes_of(landmark):
+  """Returns the channels of a landmark; empty if it is not one."""
+  if isinstance(landmark, dict) and {'x', 'y'} <= landmark.keys():
+    confidence = [key for key in _CONFIDENCES if key in landmark][:1]
+    return tuple(axis for axis in (*_AXES[:3], *confidence) if axis in landmark)
+  if isinstance(landmark, list) and 2 <= len(landmark) <= 4:
+    if not any(isinstance(value, dict | list) for value in landmark):
+      return _AXES[: len(landmark)]
   return ()
 
 
-def _pose(person, axes, where):
-  """(V, C) of a person's landmarks, and the id of each (None without)."""
-  places = [_first(mark, _PLACES) for mark in person]
-  order = None
-  if any(place is not None for place in places):
-    if not all(type(place) is float for place in places) or len(
-      set(places)
-    ) < len(places):
+def _parse_pose(person, axes, where):
+  """Returns (V, C), and the sorted ids of the landmarks, or None."""
+  ids = [_first_value(landmark, _ID_KEYS) for landmark in person]
+  sorted_ids = None
+  if any(i is not None for i in ids):
+    if not all(type(i) is float for i in ids) or len(set(ids)) < len(ids):
       raise UserError(
-        f'{where}: landmarks have an id or index each, all different numbers,'
-        ' or none; write the file again'
+        f'{where}: id or index: expected a different number for each landmark,'
+        ' or none at all. Write the file again'
       )
-    order = sorted(places)
-    person = [person[i] for i in np.argsort(places)]
+    sorted_ids = sorted(ids)
+    person = [person[i] for i in np.argsort(ids)]
   rows = person
   try:
     if isinstance(person[0], dict):
@@ -253,19 +252,22 @@ def _pose(person, axes, where):
   except (TypeError, KeyError, ValueError):
     pose = np.zeros(0)
   if pose.shape == (len(person), len(axes)) and pose.dtype.kind == 'f':
-    return pose, order
-  good = [
-    type(mark) is type(person[0])
-    and _axes_of(mark) == axes
-    and all(type(v) is float for v in _numbers(mark, axes))
-    for mark in person
+    return pose, sorted_ids
+  # Something is wrong: only now look for the landmark at fault.
+  is_valid = [
+    type(landmark) is type(person[0])
+    and _axes_of(landmark) == axes
+    and all(type(v) is float for v in _values(landmark, axes))
+    for landmark in person
   ]
-  bad = good.index(False)
+  bad = is_valid.index(False)
   raise UserError(
-    f'{where}: landmark {bad} is {str(person[bad])[:60]}, where numbers'
-    f' {", ".join(axes)} are due'
+    f'{where}: landmark {bad}: expected numbers {", ".join(axes)}, got'
+    f' {str(person[bad])[:60]}'
   )
 
 
-def _numbers(mark, axes):
-  return [mark[axis] for axis in axes] if isinstance(mark, dict) else mark
+def _values(landmark, axes):
+  if isinstance(landmark, dict):
+    return [landmark[axis] for axis in axes]
+  return landmark

@@ -1,24 +1,26 @@
-"""MMPose's predictions of a video, as its inferencer and demos write them.
+"""MMPose's predictions for a video, as its inferencer and demos write them.
 
   {"meta_info": {...},
    "instance_info": [{"frame_id": 1,
                       "instances": [{"keypoints": [[x, y], ...],
                                      "keypoint_scores": [...]}, ...]}, ...]}
 
-or the list under "instance_info" alone.
+or only the list under "instance_info".
 """
 
 from typing import Any
 
 import numpy as np
 
-from unik_jax.data.formats.user import alphapose, people
-from unik_jax.data.formats.user.people import Found
+from unik_jax.data.formats.user import alphapose
+from unik_jax.data.formats.user.fields import frame_indices
+from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
+from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
 
-def is_it(data: Any) -> bool:
-  """Whether the value of a JSON file is of this form."""
+def is_mmpose(data: Any) -> bool:
+  """Returns whether a JSON value has this format."""
   frames = _frames(data)
   return (
     isinstance(frames, list)
@@ -28,26 +30,29 @@ def is_it(data: Any) -> bool:
   )
 
 
-def parse(data: dict | list, where: str, persons: int = 2) -> Found:
-  """One clip, with persons told apart by `track_id` or by where they are.
+def parse_mmpose(data: dict | list, where: str, persons: int = 2) -> ParsedClip:
+  """Returns the clip of a list of frames.
+
+  Persons are identified by `track_id`, or else linked from frame to frame
+  (`track_persons`).
 
   Args:
-    data: the value of the JSON file, integers as floats.
-    where: the file, to be named in errors.
-    persons: how many are kept.
+    data: the JSON value, integers as floats.
+    where: the file, for errors.
+    persons: maximum number of persons.
 
   Returns:
-    (M, T, V, C): x, y (pixels), z if there, and confidence.
+    (M, T, V, C): x, y (pixels), z if present, and confidence.
 
   Raises:
-    UserError: bodies or frames that are not of the form, or nobody at all.
+    UserError: a body or a frame has another form, or there is no person.
   """
   frames = _frames(data)
   poses, times, ids = [], [], []
   if 'instances' not in frames[0]:
     raise UserError(
-      f"{where}: MMPose's bodies of a single image; a clip is what it writes of"
-      ' a video'
+      f"{where}: expected MMPose's output for a video, got that for a single"
+      ' image'
     )
   for t, frame in enumerate(frames):
     bodies = frame.get('instances') if isinstance(frame, dict) else None
@@ -58,45 +63,44 @@ def parse(data: dict | list, where: str, persons: int = 2) -> Found:
       or not number.is_integer()
     ):
       raise UserError(
-        f'{where}, record {t}: no frame with frame_id and instances, as MMPose'
-        ' writes them'
+        f'{where}, record {t}: expected a frame with frame_id and instances, as'
+        ' MMPose writes'
       )
     for m, body in enumerate(bodies):
-      pose = _pose(body, f'{where}, record {t}, instance {m}')
+      place = f'{where}, record {t}, instance {m}'
+      pose = _parse_pose(body, place)
       if poses and pose.shape != poses[0].shape:
+        joints, channels = poses[0].shape
         raise UserError(
-          f'{where}, record {t}, instance {m}: {len(pose)} joints or other'
-          ' channels than before; a clip has one kind of skeleton'
+          f'{place}: expected {joints} joints with {channels} channels, as'
+          f' before, got {len(pose)} with {pose.shape[1]}. Use one joint layout'
+          ' per clip'
         )
       poses.append(pose)
       times.append(t)
       ids.append(body.get('track_id'))
   if not poses:
-    raise people.Nobody(
-      f'{where}: nobody is seen in any of {len(frames)} frames; remove this'
-      ' clip',
-      len(frames),
-    )
-  places = people.places([int(frame['frame_id']) for frame in frames])
-  clip = people.tracks(
+    raise NobodySeenError.in_file(where, len(frames))
+  indices = frame_indices([int(frame['frame_id']) for frame in frames])
+  clip = track_persons(
     np.stack(poses),
-    places[times],
+    indices[times],
     None if None in ids else list(map(str, ids)),
-    length=int(places.max()) + 1,
+    length=int(indices.max()) + 1,
     persons=persons,
     confidence=True,
   )
-  flat = clip.shape[-1] == 3
-  layout = alphapose.LAYOUTS.get(clip.shape[2], '') if flat else ''
-  return Found(clip, True, layout, 'pixels' if flat else '')
+  is_2d = clip.shape[-1] == 3
+  layout = alphapose.LAYOUTS.get(clip.shape[2], '') if is_2d else ''
+  return ParsedClip(clip, True, layout, 'pixels' if is_2d else '')
 
 
 def _frames(data):
   return data.get('instance_info') if isinstance(data, dict) else data
 
 
-def _pose(body, where):
-  """(V, C) with the confidence."""
+def _parse_pose(body, where):
+  """Returns (V, C) including the confidence."""
   try:
     points = np.asarray(body['keypoints'])
     scores = np.asarray(body['keypoint_scores'])
@@ -105,7 +109,7 @@ def _pose(body, where):
     pose = np.zeros(0)
   if pose.ndim != 2 or pose.shape[1] not in (3, 4) or pose.dtype.kind != 'f':
     raise UserError(
-      f'{where}: no keypoints [[x, y], ...] with keypoint_scores; write the'
-      ' file again'
+      f'{where}: expected keypoints [[x, y], ...] with keypoint_scores. Write'
+      ' the file again'
     )
   return pose

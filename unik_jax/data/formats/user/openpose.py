@@ -1,12 +1,12 @@
-"""OpenPose's files: a folder of NAME_FRAME_keypoints.json, one a frame.
+"""OpenPose's output: a folder with NAME_FRAME_keypoints.json for each frame.
 
 Cao et al., "OpenPose: Realtime Multi-Person 2D Pose Estimation Using Part
-Affinity Fields", TPAMI 2019; what `--write_json` writes:
+Affinity Fields", TPAMI 2019. `--write_json` writes
 
   {"people": [{"person_id": [-1], "pose_keypoints_2d": [x, y, confidence, ...]},
               ...]}
 
-with 25 joints (BODY_25) or 18 (COCO), zeros for a joint that is not found.
+with 25 joints (BODY_25) or 18 (COCO), and zeros for a missing joint.
 """
 
 import os
@@ -15,86 +15,80 @@ import re
 import numpy as np
 
 from unik_jax.data import raw_files
-from unik_jax.data.formats.user import people
-from unik_jax.data.formats.user.people import Found
+from unik_jax.data.formats.user.fields import frame_indices, parse_body
+from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
+from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
 SUFFIX = '_keypoints.json'
 _LAYOUTS = {25: 'openpose_25', 18: 'openpose_18', 17: 'coco_17'}
 
 
-def clip_of(name: str) -> str:
-  """The name of the video in that of a frame, '' where there is none."""
+def video_name(name: str) -> str:
+  """Returns the video's name within a frame's file name, '' if it has none."""
   return re.fullmatch(r'(.*?)_?\d*' + SUFFIX, name)[1]
 
 
-def clips_in(folder: str) -> dict[str, list[str]]:
-  """The names of a folder's frames, sorted, of each clip (`clip_of`)."""
-  clips = {}
+def group_frames(folder: str) -> dict[str, list[str]]:
+  """Returns the sorted file names of each video's frames in a folder."""
+  videos = {}
   for name in sorted(os.listdir(folder)):
     if name.endswith(SUFFIX) and not name.startswith('.'):
-      clips.setdefault(clip_of(name), []).append(name)
-  return clips
+      videos.setdefault(video_name(name), []).append(name)
+  return videos
 
 
-def read_frames(folder: str, clip: str | None, persons: int = 2) -> Found:
-  """One clip, from the files of its frames.
+def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
+  """Returns one clip, from the files of its frames.
 
-  Persons are told apart by `person_id` where OpenPose tracked them, and else
-  by where they are (`people.tracks`).
+  Persons are identified by `person_id` if OpenPose tracked them, and otherwise
+  linked from frame to frame (`track_persons`).
 
   Args:
     folder: of the files.
-    clip: the files whose names begin with it (`clip_of`); None for all.
-    persons: how many are kept.
+    clip: name of the video (`video_name`); None if the folder has one video.
+    persons: maximum number of persons.
 
   Returns:
     (M, T, V, 3): x, y (pixels, or as `--keypoint_scale` says) and confidence.
 
   Raises:
-    UserError: no such files, those of several videos, a file that is not of
-      the form, bodies of several kinds, or nobody in any frame.
+    UserError: no such files, files of several videos, a file or body of
+      another form, or no person in any frame.
   """
   where = folder if clip is None else os.path.join(folder, clip)
-  clips = clips_in(folder)
-  videos = [video for video in clips if clip in (None, video)]
-  if not videos:
-    raise UserError(f'{where}: no files *{SUFFIX} there, as OpenPose writes')
-  if len(videos) > 1:
+  videos = group_frames(folder)
+  selected = [video for video in videos if clip in (None, video)]
+  if not selected:
+    raise UserError(f"{where}: expected OpenPose's *{SUFFIX} files, got none")
+  if len(selected) > 1:
     raise UserError(
-      f'{where}: frames of {len(videos)} videos ({videos[0]!r}, {videos[1]!r},'
-      ' ...) in one folder; give each its own'
+      f'{where}: expected the frames of one video, got {len(selected)} videos'
+      f' ({selected[0]!r}, {selected[1]!r}, ...). Give each its own folder'
     )
-  names = clips[videos[0]]
-  # Before the suffix is the frame; what counts is the last number.
-  frames = people.places([name.removesuffix(SUFFIX) for name in names])
+  names = videos[selected[0]]
+  frames = frame_indices([name.removesuffix(SUFFIX) for name in names])
   poses, times, ids = [], [], []
   for name, time in zip(names, frames, strict=True):
     file = raw_files.RawFile(os.path.join(folder, name))
     data = raw_files.read_json(file, parse_int=float)
-    found = data.get('people') if isinstance(data, dict) else None
-    if not isinstance(found, list):
-      raise UserError(f'{file}: no list "people" in it, as OpenPose writes')
-    for m, person in enumerate(found):
-      values = (
-        person.get('pose_keypoints_2d') if isinstance(person, dict) else 0
-      )
+    bodies = data.get('people') if isinstance(data, dict) else None
+    if not isinstance(bodies, list):
+      raise UserError(f'{file}: expected a list "people", as OpenPose writes')
+    for m, body in enumerate(bodies):
+      values = body.get('pose_keypoints_2d') if isinstance(body, dict) else 0
       expected = len(poses[0]) if poses else None
-      poses.append(people.body(values, f'{file}, person {m}', expected))
+      poses.append(parse_body(values, f'{file}, person {m}', expected))
       times.append(time)
-      ids.append(str(person.get('person_id')))
+      ids.append(str(body.get('person_id')))
   if not poses:
-    raise people.Nobody(
-      f'{where}: nobody is seen in any of {len(names)} frames; remove this'
-      ' clip',
-      len(names),
-    )
-  clip = people.tracks(
+    raise NobodySeenError.in_file(where, len(names))
+  clip = track_persons(
     np.stack(poses),
     np.array(times),
-    None if {'None', '[-1.0]'} & set(ids) else ids,
+    None if {'None', '[-1.0]'} & set(ids) else ids,  # -1: not tracked
     length=int(frames.max()) + 1,
     persons=persons,
     confidence=True,
   )
-  return Found(clip, True, _LAYOUTS.get(clip.shape[2], ''), 'pixels')
+  return ParsedClip(clip, True, _LAYOUTS.get(clip.shape[2], ''), 'pixels')

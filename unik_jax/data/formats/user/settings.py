@@ -1,23 +1,24 @@
-"""layout.yaml: what a user says about a folder of recordings, once for all.
+"""layout.yaml: a user's settings for a folder of recordings.
 
-  layout: coco_17           a built-in layout; or, of one's own, name, joints,
-                            bones, center, up and across; as in
+  layout: coco_17           a built-in layout; or, for a layout of your own,
+                            name, joints, bones, center, up and across, as in
                             unik_jax/skeletons/layouts.yaml
   units: pixels             of the coordinates
-  persons: 1                to keep in a clip
-  confidence: true          whether the last channel is one
+  persons: 1                maximum number in a clip
+  confidence: true          whether the last channel is a confidence
   image_size: [1920, 1080]  width and height in pixels
 
-Everything may be left out.
+Every key is optional.
 """
 
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 
 import yaml
 
-from unik_jax.data.formats.user.people import image_size
+from unik_jax.data.formats.user.fields import parse_image_size
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import (
   Layout,
@@ -25,13 +26,18 @@ from unik_jax.skeletons.layouts import (
   layout_from_dict,
 )
 
-NAME = 'layout.yaml'
-_ALIKE = ('layout.yaml', 'layout.yml', 'layout.yaml.txt', 'layout.yml.txt')
+FILE_NAME = 'layout.yaml'
+_SIMILAR_NAMES = (
+  'layout.yaml',
+  'layout.yml',
+  'layout.yaml.txt',
+  'layout.yml.txt',
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What layout.yaml says; None or '' where it says nothing."""
+  """The contents of layout.yaml; None or '' for an absent key."""
 
   layout: Layout | None = None
   units: str = ''
@@ -40,19 +46,20 @@ class Settings:
   image_size: tuple[int, int] | None = None
 
 
-def read(root: pathlib.Path) -> Settings:
-  """The settings in a folder, or the default ones where it has no layout.yaml.
+def read_settings(root: pathlib.Path) -> Settings:
+  """Returns the settings of a folder; defaults if it has no layout.yaml.
 
   Raises:
-    UserError: the file cannot be read, says something that makes no sense, or
-      has another name or place.
+    UserError: the file cannot be read, has an unexpected value, or has another
+      name or place.
   """
-  path = root / NAME
+  path = root / FILE_NAME
   if not path.exists():
     for folder, _, names in os.walk(root):
-      if found := [name for name in names if name.lower() in _ALIKE]:
+      if similar := [n for n in names if n.lower() in _SIMILAR_NAMES]:
         raise UserError(
-          f'found {os.path.join(folder, found[0])}; it must be {path}'
+          f'{os.path.join(folder, similar[0])}: expected the path {path}.'
+          ' Rename or move it'
         )
     return Settings()
   try:
@@ -60,27 +67,49 @@ def read(root: pathlib.Path) -> Settings:
   except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
     raise UserError(f'{path}: cannot be read: {error}') from None
   if not isinstance(table, dict):
-    raise UserError(f'{path}: write lines such as `layout: coco_17`')
+    raise UserError(f'{path}: expected lines such as `layout: coco_17`')
   units = str(table.pop('units', ''))
   persons = table.pop('persons', None)
   if persons is not None and (type(persons) is not int or persons < 1):
-    raise UserError(f'{path}: persons is {persons!r}; use a whole number')
+    raise UserError(
+      f'{path}: persons: expected a whole number of at least 1, got {persons!r}'
+    )
   confidence = table.pop('confidence', None)
   if not isinstance(confidence, bool | None):
-    raise UserError(f'{path}: confidence is {confidence!r}; use true or false')
+    raise UserError(
+      f'{path}: confidence: expected true or false, got {confidence!r}'
+    )
   size = table.pop('image_size', [])
   if not isinstance(size, list):
-    raise UserError(f'{path}: image_size is {size!r}; use [width, height]')
+    raise UserError(
+      f'{path}: image_size: expected [width, height], got {size!r}'
+    )
   return Settings(
-    layout=_layout(table, path),
+    layout=_parse_layout(table, path),
     units=units,
     persons=persons,
     confidence=confidence,
-    image_size=image_size(size, str(path)),
+    image_size=parse_image_size(size, str(path)),
   )
 
 
-def _layout(table, path):
+def parse_image_size_flag(words: Sequence[str]) -> tuple[int, int] | None:
+  """Returns (width, height) from the words of --image_size; None if empty.
+
+  Raises:
+    UserError: not two positive whole numbers.
+  """
+  try:
+    return parse_image_size([int(word) for word in words], '--image_size')
+  except ValueError:  # from `int`, or a UserError, which is one too
+    raise UserError(
+      '--image_size: expected width and height in pixels, as in 1920,1080, got'
+      f' {",".join(words)!r}'
+    ) from None
+
+
+def _parse_layout(table, path):
+  """Returns the layout of the remaining keys, or None."""
   if not table:
     return None
   name = table.get('layout')
@@ -89,8 +118,8 @@ def _layout(table, path):
   if len(table) > 1:
     other = next(key for key in table if key != 'layout')
     raise UserError(
-      f'{path}: unknown key {other!r} beside layout; for joints of your own,'
-      ' write name instead of layout'
+      f'{path}: unknown key {other!r} beside layout. For a layout of your own,'
+      ' write `name` instead of `layout`'
     )
   try:
     return get_layout(str(name))

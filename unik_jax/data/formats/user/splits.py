@@ -9,122 +9,125 @@ import os
 import numpy as np
 
 from unik_jax.data.formats.user import openpose
-from unik_jax.data.formats.user.entries import Entry
+from unik_jax.data.formats.user.entries import ClipEntry
 from unik_jax.errors import UserError
 
-_SHARE = 0.2  # of subjects, or of each class's clips, that are for testing
+_TEST_SHARE = 0.2  # of the subjects, or of each class's clips
 _SEED = 0
 
 
-def divide(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
-  """The clips with a split each, and what was decided or noticed.
+def assign_splits(
+  entries: list[ClipEntry],
+) -> tuple[list[ClipEntry], list[str]]:
+  """Returns the clips with a split each, and notes for the user.
 
-  Splits stay as given. Without any, 20% of the subjects (at least one) are for
-  testing or, where subjects are not known or there is but one, 20% of each
-  class's clips (at least one). A subject who alone has some class is not drawn.
-  The same clips give the same splits.
+  Given splits stay. Without any, 20% of the subjects (at least one) are drawn
+  for testing. If fewer than two subjects are known, 20% of each class's clips
+  (at least one) are drawn. A subject is not drawn if a class would have no clip
+  left to train on. The same clips always give the same splits.
 
   Args:
-    entries: in the order of their ids.
+    entries: sorted by id.
 
   Raises:
-    UserError: splits are given, but no clip is in train, or none in test; a
-      class has a single clip, or none to train on.
+    UserError: splits are given, but train or test has no clip; or a class has
+      a single clip, or none to train on.
   """
   if entries[0].split:
-    notes = _in_both(entries)
+    notes = _note_shared_subjects(entries)
   else:
-    entries, note = _draw(entries)
+    entries, note = _draw_splits(entries)
     notes = [note]
-  check(entries, class_names(entries))
+  check_splits(entries, sort_class_names(entries))
   tested = {entry.label for entry in entries if entry.split == 'test'}
-  if other := [name for name in class_names(entries) if name not in tested]:
-    notes.append(f'no clip to test with of class {", ".join(other)}')
-  return entries, notes + _counts(entries)
+  if others := [n for n in sort_class_names(entries) if n not in tested]:
+    notes.append(f'split test has no clip of class {", ".join(others)}')
+  return entries, notes + _note_counts(entries)
 
 
-def check(entries: list[Entry], labels: list[str]) -> None:
-  """Raises a UserError where a split or a class has too few clips.
+def check_splits(entries: list[ClipEntry], labels: list[str]) -> None:
+  """Raises a UserError if a split or a class has too few clips.
 
   Args:
-    entries: with a split each; none may be left.
-    labels: of the classes that there are to be.
+    entries: with a split each; may be empty.
+    labels: the expected classes.
   """
   for split in ('train', 'test'):
     if not any(entry.split == split for entry in entries):
-      example = f', as {entries[0].where} is in another' if entries else ''
+      example = f' ({entries[0].where} is in another)' if entries else ''
       raise UserError(
-        f'no clip is in split {split!r}{example}; put some there, or give no'
-        ' splits at all and they are made'
+        f'split {split!r}: expected at least one clip, got none{example}. Add'
+        ' some, or give no splits, and they are drawn'
       )
   trained = {entry.label for entry in entries if entry.split == 'train'}
   for label in labels:
     if label not in trained:
-      there = next((e.where for e in entries if e.label == label), 'no clip')
+      place = next((e.where for e in entries if e.label == label), 'no clip')
       raise UserError(
-        f'{there}: class {label!r} has no clip to train on; put some into split'
+        f'{place}: class {label!r} has no clip to train on. Put some into split'
         ' train, or leave the class out'
       )
 
 
-def _in_both(entries):
-  of = {'train': set(), 'val': set(), 'test': set()}
+def _note_shared_subjects(entries):
+  subjects = {'train': set(), 'val': set(), 'test': set()}
   for entry in entries:
-    of[entry.split].add(entry.subject)
-  both = _sorted((of['train'] & of['test']) - {''})
-  if not both:
+    subjects[entry.split].add(entry.subject)
+  shared = _sort_names((subjects['train'] & subjects['test']) - {''})
+  if not shared:
     return []
   return [
-    f'subjects {", ".join(both)} are in both train and test; how well others'
-    ' are recognised, such a test does not tell'
+    f'subjects {", ".join(shared)} are in both train and test, so the test does'
+    ' not measure accuracy on new subjects'
   ]
 
 
-def _counts(entries):
+def _note_counts(entries):
   count = collections.Counter((e.split, e.label) for e in entries)
   notes = []
   for split in sorted({entry.split for entry in entries}):
-    each = [
+    by_class = [
       f'{label} {count[split, label]}'
-      for label in class_names(entries)
+      for label in sort_class_names(entries)
       if count[split, label]
     ]
     total = sum(entry.split == split for entry in entries)
-    notes.append(f'{total} clips in split {split}: {", ".join(each)}')
+    notes.append(f'{total} clips in split {split}: {", ".join(by_class)}')
   return notes
 
 
-def _draw(entries):
+def _draw_splits(entries):
+  """Returns the clips with drawn splits, and a note on how they were drawn."""
   subjects = sorted({entry.subject for entry in entries})
   rng = np.random.default_rng(_SEED)
   if len(subjects) > 1:
-    tested, kept = _subjects(entries, subjects, rng)
+    tested, refused = _draw_subjects(entries, subjects, rng)
     test = {entry.id for entry in entries if entry.subject in tested}
     note = (
-      f'no splits given: of {len(subjects)} subjects, {len(tested)} are for'
-      f' testing, drawn at random: {", ".join(tested)}'
+      f'no splits given: drew {len(tested)} of {len(subjects)} subjects at'
+      f' random for testing: {", ".join(tested)}'
     )
-    if kept:
+    if refused:
       note += (
-        f' ({", ".join(kept)} had been drawn too, but stay in train, as a class'
-        ' would have no clip there)'
+        f' ({", ".join(refused)} were drawn too, but stay in train, because a'
+        ' class would have no clip there)'
       )
   else:
-    of_class = collections.defaultdict(list)
+    by_class = collections.defaultdict(list)
     for entry in entries:
-      of_class[entry.label].append(entry)
+      by_class[entry.label].append(entry)
     test = set()
-    for label, members in sorted(of_class.items()):
+    for label, members in sorted(by_class.items()):
       if len(members) == 1:
         raise UserError(
-          f'{members[0].where}: the only clip of class {label!r}; one to train'
-          ' on and one to test with are the least'
+          f'{members[0].where}: class {label!r}: expected at least two clips,'
+          ' one to train on and one to test on, got one'
         )
-      test |= {entry.id for entry in _some(members, rng)}
+      test |= {entry.id for entry in _draw_some(members, rng)}
     note = (
-      f'no splits given: {len(test)} of {len(entries)} clips are for testing,'
-      ' drawn at random from each class. Clips of one person or video may be in'
-      ' both splits; to keep them apart, list subjects in a manifest'
+      f'no splits given: drew {len(test)} of {len(entries)} clips at random for'
+      ' testing, from each class. Clips of one person or video may be in both'
+      ' splits; to separate them, list subjects in a manifest'
     )
   return [
     dataclasses.replace(e, split='test' if e.id in test else 'train')
@@ -132,103 +135,105 @@ def _draw(entries):
   ], note
 
 
-def _subjects(entries, subjects, rng):
-  """Who is for testing, and who was drawn but has a class alone."""
-  left = collections.defaultdict(set)  # in train, by class
+def _draw_subjects(entries, subjects, rng):
+  """Returns subjects to test on, and those drawn but needed for training."""
+  trained_by_class = collections.defaultdict(set)
   for entry in entries:
-    left[entry.label].add(entry.subject)
-  tested, kept = [], []
+    trained_by_class[entry.label].add(entry.subject)
+  tested, refused = [], []
   for i in rng.permutation(len(subjects)):
-    if len(tested) == _count(subjects):
+    if len(tested) == _test_count(subjects):
       break
-    if any(who == {subjects[i]} for who in left.values()):
-      kept.append(subjects[i])
+    if any(trained == {subjects[i]} for trained in trained_by_class.values()):
+      refused.append(subjects[i])
       continue
     tested.append(subjects[i])
-    for who in left.values():
-      who.discard(subjects[i])
+    for trained in trained_by_class.values():
+      trained.discard(subjects[i])
   if not tested:
     raise UserError(
-      f'{entries[0].where}: without any one of the {len(subjects)} subjects, a'
-      ' class has no clip to train on; give splits, or leave the subjects out'
+      f'{entries[0].where}: none of the {len(subjects)} subjects can be held'
+      ' out for testing: a class would have no clip to train on. Give splits,'
+      ' or leave the subjects out'
     )
-  return sorted(tested), sorted(kept)
+  return sorted(tested), sorted(refused)
 
 
-def _count(items):
-  return max(1, round(_SHARE * len(items)))
+def _test_count(items):
+  return max(1, round(_TEST_SHARE * len(items)))
 
 
-def _some(items, rng):
-  return [items[i] for i in rng.permutation(len(items))[: _count(items)]]
+def _draw_some(items, rng):
+  return [items[i] for i in rng.permutation(len(items))[: _test_count(items)]]
 
 
-def class_names(entries: list[Entry]) -> list[str]:
-  """Numbers by value if all labels are numbers, else in alphabetical order."""
-  return _sorted({entry.label for entry in entries})
+def sort_class_names(entries: list[ClipEntry]) -> list[str]:
+  """Returns the labels, sorted by value if all are numbers."""
+  return _sort_names({entry.label for entry in entries})
 
 
-def subject_numbers(entries: list[Entry]) -> dict[str, int]:
-  """Whole numbers as they are; names are numbered in alphabetical order."""
-  names = _sorted({entry.subject for entry in entries if entry.subject})
+def number_subjects(entries: list[ClipEntry]) -> dict[str, int]:
+  """Returns a number for each subject, and -1 for ''.
+
+  Whole numbers stay; otherwise names are numbered in alphabetical order.
+  """
+  names = _sort_names({entry.subject for entry in entries if entry.subject})
   if all(name.isdecimal() and len(name) < 10 for name in names):
     return {'': -1} | {name: int(name) for name in names}
   return {'': -1} | {name: number for number, name in enumerate(names)}
 
 
-def _sorted(names):
+def _sort_names(names):
   try:
     return sorted(names, key=lambda name: (float(name), name))
   except ValueError:
     return sorted(names)
 
 
-def check_copies(entries: list[Entry]) -> None:
-  """Refuses clips of the same content in two splits or two classes.
+def check_duplicates(entries: list[ClipEntry]) -> None:
+  """Raises a UserError if two splits or two classes have the same clip.
 
-  Training on what is tested with would make the test worthless, and of two
-  classes one must be wrong.
-
-  Raises:
-    UserError: with both clips.
+  A test on a training clip measures nothing, and of two classes one is wrong.
   """
-  of_size = collections.defaultdict(list)
-  clips_in = functools.cache(openpose.clips_in)
+  by_size = collections.defaultdict(list)
+  group_frames = functools.cache(openpose.group_frames)
   for entry in entries:
     if os.path.exists(entry.source.path):
-      paths = _paths(entry.source, clips_in)
-      of_size[sum(map(os.path.getsize, paths))].append((entry, paths))
-  for group in of_size.values():
+      paths = _file_paths(entry.source, group_frames)
+      by_size[sum(map(os.path.getsize, paths))].append((entry, paths))
+  for group in by_size.values():
+    # Files are hashed only if their sizes leave a conflict possible.
     if len({(entry.split, entry.label) for entry, _ in group}) == 1:
       continue
-    first = {}
+    first_by_digest = {}
     for entry, paths in group:
-      same = first.setdefault(_digest(paths), entry)
+      first = first_by_digest.setdefault(_digest(paths), entry)
       for key in ('split', 'label'):
-        here, there = getattr(entry, key), getattr(same, key)
-        if here != there:
+        value, other = getattr(entry, key), getattr(first, key)
+        if value != other:
           name = 'class' if key == 'label' else key
           raise UserError(
-            f'{entry.source}: the same content as {same.source}, but in {name}'
-            f' {here}, not {there}; remove one of the two'
+            f'{entry.source}: the same content as {first.source}, but in {name}'
+            f' {value}, not {other}. Remove one of the two'
           )
 
 
-def _paths(source, clips_in):
-  """The files of a clip: one, or those of its frames."""
+def _file_paths(source, group_frames):
+  """Returns the files of a clip: one, or one per frame."""
   if os.path.isfile(source.path):
     return [source.path]
   return [
     os.path.join(source.path, name)
-    for clip, names in clips_in(source.path).items()
-    if source.clip in (None, clip)
+    for video, names in group_frames(source.path).items()
+    if source.clip in (None, video)
     for name in names
   ]
 
 
 def _digest(paths):
-  whole = hashlib.sha256()
+  """Returns a digest of the digests of several files."""
+  total = hashlib.sha256()
   for path in paths:
     with open(path, 'rb') as file:
-      whole.update(hashlib.file_digest(file, 'sha256').digest())
-  return whole.digest()
+      total.update(hashlib.file_digest(file, 'sha256').digest())
+  return total.digest()

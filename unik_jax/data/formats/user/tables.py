@@ -1,4 +1,4 @@
-"""Tables of a user's own: .csv, a row for each frame (of each person)."""
+"""Tables of keypoints: .csv, one row per frame (and person)."""
 
 import csv
 import io
@@ -6,8 +6,9 @@ import re
 
 import numpy as np
 
-from unik_jax.data.formats.user import people
-from unik_jax.data.formats.user.people import Found
+from unik_jax.data.formats.user.fields import frame_indices
+from unik_jax.data.formats.user.keypoints import ParsedClip, check_channels
+from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, Layout
 
@@ -30,49 +31,56 @@ def parse_csv(
   *,
   persons: int = 2,
   confidence: bool | None = None,
-) -> Found:
-  """A clip from a table.
+) -> ParsedClip:
+  """Returns the clip in a table.
 
   With a header, columns are JOINT_x, JOINT_y and, for all joints or none,
-  JOINT_z and JOINT_confidence (or another of _CONFIDENCES), in small letters or
-  capitals, with _, a point or a space between. `frame` (a whole number) and
-  `person` (any text) may be there too; others are not read and noted. Without a
-  header, a row has x y [z] [confidence] of one joint after the other. An empty
-  cell, or one of _MISSING, is missing.
+  JOINT_z and JOINT_confidence (or another of _CONFIDENCES). Case does not
+  matter, and _, a point or a space separates. The columns `frame` (a whole
+  number) and `person` (any text) are optional; other columns are noted and
+  skipped. Without a header, a row has x y [z] [confidence] of one joint after
+  the other. An empty cell, or one of _MISSING, is a missing value.
 
   Args:
     content: of the file.
-    where: the file, to be named in errors.
-    layout: its joints; None to find it by the header.
-    persons: how many are kept, as in `people.tracks`.
-    confidence: without a header, whether the last channel is one; None to
-      take the fourth of four channels for it.
+    where: the file, for errors.
+    layout: of the joints; None to infer it from the header.
+    persons: maximum number of persons.
+    confidence: without a header, whether the last channel is a confidence;
+      None means that the fourth of four channels is.
 
   Raises:
-    UserError: not such a table, with line and column.
+    UserError: an invalid table, with line and column.
   """
-  header, lines, rows = _read(content, where)
+  header, lines, rows = _read_rows(content, where)
   if header is None:
-    return _without_header(rows, lines, where, layout, confidence)
-  names = [_plain(name) for name in header]
+    return _parse_without_header(rows, lines, where, layout, confidence)
+  names = [_normalize_name(name) for name in header]
   column = {name: c for c, name in enumerate(names)}
-  if twice := [name for name in names if name and names.count(name) > 1]:
-    raise UserError(f'{where}, header: column {twice[0]!r} is there twice')
-  layout = layout or _layout_of(column, where)
-  axes = _axes(column, layout)
-  wanted = [
-    f'{_plain(joint)}_{axis}' for joint in layout.joints for axis in axes
+  if repeated := [name for name in names if name and names.count(name) > 1]:
+    raise UserError(
+      f'{where}, header: column {repeated[0]!r} is there twice. Rename one'
+    )
+  layout = layout or _infer_layout(column, where)
+  axes = _detect_axes(column, layout)
+  expected = [
+    f'{_normalize_name(joint)}_{axis}'
+    for joint in layout.joints
+    for axis in axes
   ]
-  if absent := [name for name in wanted if name not in column]:
+  if absent := [name for name in expected if name not in column]:
     raise UserError(
       f'{where}, header: no column {absent[0]!r}, which layout {layout.name!r}'
-      f' needs; there are: {", ".join(header)}'
+      f' needs; got: {", ".join(header)}'
     )
-  notes = _unused(header, {*wanted, 'frame', 'person', ''}, layout, where)
-  poses = _floats(rows, [column[n] for n in wanted], lines, header, where)
-  frames, ids = _frames(rows, column, lines, where)
+  used = {*expected, 'frame', 'person', ''}
+  notes = _note_unused(header, used, layout, where)
+  poses = _parse_floats(
+    rows, [column[n] for n in expected], lines, header, where
+  )
+  frames, ids = _parse_frames(rows, column, lines, where)
   confidence = axes[-1] in _CONFIDENCES
-  clip = people.tracks(
+  clip = track_persons(
     poses.reshape(len(rows), layout.num_joints, len(axes)),
     frames,
     ids,
@@ -80,11 +88,11 @@ def parse_csv(
     persons=persons,
     confidence=confidence,
   )
-  return Found(clip, confidence, layout.name, notes=notes)
+  return ParsedClip(clip, confidence, layout.name, notes=notes)
 
 
-def decode(content: bytes, where: str) -> str:
-  """A table's text; a UserError where it is not UTF-8, as Excel may write."""
+def decode_text(content: bytes, where: str) -> str:
+  """Returns a table's text; UserError if it is not UTF-8, as from Excel."""
   try:
     text = content.decode('utf-8-sig')
     at = text.find('\0')
@@ -92,30 +100,30 @@ def decode(content: bytes, where: str) -> str:
     at = error.start
   if at >= 0:
     raise UserError(
-      f'{where}: byte {at} is not UTF-8 text; save it as "CSV UTF-8"'
+      f'{where}: byte {at} is not UTF-8 text. Save the table as "CSV UTF-8"'
     )
   return text
 
 
-def delimiter(text: str) -> str:
-  """A tab or semicolon, where the first line has one, and else a comma.
+def detect_delimiter(text: str) -> str:
+  """Returns the tab or semicolon of the first line, or else a comma.
 
-  With those, commas may be decimal ones.
+  A comma beside one of the others may be a decimal comma.
   """
   line = text.partition('\n')[0]
   return next((mark for mark in '\t;' if mark in line), ',')
 
 
-def _plain(name):
-  """A name of a column in small letters, with _ for points and spaces."""
+def _normalize_name(name):
+  """Returns a column's name in lower case, with _ for points and spaces."""
   name = re.sub('[. ]+', '_', name.strip().lower())
-  # MediaPipe's two joints whose side is a suffix.
+  # In MediaPipe's names, these two joints have their side as a suffix.
   return re.sub('^mouth_(left|right)', r'\1_mouth', name)
 
 
-def _axes(column, layout):
-  """The coordinates that columns are there for, of one joint or all."""
-  joints = list(map(_plain, layout.joints))
+def _detect_axes(column, layout):
+  """Returns the channels that the table has columns for, of any joint."""
+  joints = list(map(_normalize_name, layout.joints))
   extra = [
     next((a for a in axes if any(f'{j}_{a}' in column for j in joints)), None)
     for axes in (('z',), _CONFIDENCES)
@@ -123,76 +131,81 @@ def _axes(column, layout):
   return ('x', 'y', *filter(None, extra))
 
 
-def _unused(header, used, layout, where):
-  """Notes on columns that are not read; a joint's are an error."""
-  joints = tuple(f'{_plain(joint)}_' for joint in layout.joints)
-  other = [name for name in header if _plain(name) not in used]
-  for name in other:
-    if _plain(name).startswith(joints):
+def _note_unused(header, used, layout, where):
+  """Returns notes on columns that are skipped; UserError for a joint's."""
+  joints = tuple(f'{_normalize_name(joint)}_' for joint in layout.joints)
+  others = [name for name in header if _normalize_name(name) not in used]
+  for name in others:
+    if _normalize_name(name).startswith(joints):
       raise UserError(
-        f'{where}, header: column {name!r} is of a joint of layout'
-        f' {layout.name!r}, but not read; of each, x, y, z and one of'
-        f' {", ".join(_CONFIDENCES)} are: rename or remove the column'
+        f'{where}, header: column {name!r}: expected x, y, z or one of'
+        f' {", ".join(_CONFIDENCES)} after the name of a joint of layout'
+        f' {layout.name!r}. Rename or remove the column'
       )
-  return tuple(f'column {name!r}, as in {where}, is not read' for name in other)
+  return tuple(
+    f'column {name!r}, as in {where}, is not read' for name in others
+  )
 
 
-def _without_header(rows, lines, where, layout, confidence):
+def _parse_without_header(rows, lines, where, layout, confidence):
   if layout is None:
     raise UserError(
-      f'{where}: without a header, the joints are not known; write `layout:'
+      f'{where}: without a header, the joint layout is unknown. Write `layout:'
       ' NAME` into layout.yaml'
     )
-  poses = _floats(rows, range(len(rows[0])), lines, None, where)
-  channels, odd = divmod(len(rows[0]), layout.num_joints)
-  if odd:
+  poses = _parse_floats(rows, range(len(rows[0])), lines, None, where)
+  channels, rest = divmod(len(rows[0]), layout.num_joints)
+  if rest:
     raise UserError(
-      f'{where}, line {lines[0]}: {len(rows[0])} values are not as many for'
-      f' each of the {layout.num_joints} joints of layout {layout.name!r}'
+      f'{where}, line {lines[0]}: expected a multiple of {layout.num_joints}'
+      f' values, as layout {layout.name!r} has as many joints, got'
+      f' {len(rows[0])}'
     )
-  confidence = people.check_channels(channels, confidence, where)
+  confidence = check_channels(channels, confidence, where)
   clip = poses.reshape(1, len(rows), layout.num_joints, channels)
-  return Found(clip, confidence, layout.name, is_open=True)
+  return ParsedClip(clip, confidence, layout.name, is_open=True)
 
 
-def _read(content, where):
-  """(header or None, line number of each row, rows of strings)."""
-  text = decode(content, where)
-  mark = delimiter(text)
+def _read_rows(content, where):
+  """Returns (header or None, line number of each row, rows of strings)."""
+  text = decode_text(content, where)
+  mark = detect_delimiter(text)
   reader = csv.reader(io.StringIO(text), delimiter=mark)
   lines, rows = [], []
   try:
     for row in reader:
       if any(map(str.strip, row)):
         lines.append(reader.line_num)
-        rows.append([_cell(cell.strip(), mark) for cell in row])
+        rows.append([_clean_cell(cell.strip(), mark) for cell in row])
   except csv.Error as error:
     raise UserError(
-      f'{where}, line {reader.line_num}: not a table ({error}); write it again'
+      f'{where}, line {reader.line_num}: not a table ({error}). Write it again'
     ) from None
   header = None
   if rows and not all(cell == '' or _is_number(cell) for cell in rows[0]):
     header, lines = rows.pop(0), lines[1:]
   if header is None and rows:
-    numbers = list(filter(None, rows[0]))  # an index has no name
+    # pandas writes columns without names as 0, 1, ...; its index has no name.
+    numbers = list(filter(None, rows[0]))
     if len(numbers) > 1 and numbers == [str(n) for n in range(len(numbers))]:
       raise UserError(
-        f'{where}, line {lines[0]}: {numbers[0]}, {numbers[1]}, ... are column'
-        ' numbers, not a frame; write the table with header=False'
+        f'{where}, line {lines[0]}: expected a frame, got column numbers'
+        f' {numbers[0]}, {numbers[1]}, .... Write the table with header=False'
       )
   if not rows:
-    raise UserError(f'{where}: no frames in it; remove it or record it again')
+    raise UserError(f'{where}: no frames. Remove the file, or record it again')
   width = len(header or rows[0])
   for line, row in zip(lines, rows, strict=True):
     if len(row) != width:
       raise UserError(
-        f'{where}, line {line}: {len(row)} values, where the lines before have'
-        f' {width}; the file is cut short, or delimiters are missing'
+        f'{where}, line {line}: expected {width} values, as in the lines'
+        f' before, got {len(row)}. The file is cut short, or lacks delimiters'
       )
   return header, lines, rows
 
 
-def _cell(text, mark):
+def _clean_cell(text, mark):
+  """Returns a cell with a decimal point, and '' for a missing value."""
   if text.lower() in _MISSING:
     return ''
   if mark != ',' and _DECIMAL_COMMA.fullmatch(text):
@@ -208,8 +221,8 @@ def _is_number(cell):
   return True
 
 
-def _floats(rows, columns, lines, header, where):
-  """(rows, columns) as numbers, NaN for an empty cell."""
+def _parse_floats(rows, columns, lines, header, where):
+  """Returns (rows, columns) numbers, NaN for an empty cell."""
   try:
     return np.array([[float(row[c] or 'nan') for c in columns] for row in rows])
   except ValueError:
@@ -221,13 +234,14 @@ def _floats(rows, columns, lines, header, where):
     )
   name = f' ({header[c]})' if header else ''
   raise UserError(
-    f'{where}, line {line}, column {c + 1}{name}: {cell[:40]!r} is no number;'
-    ' correct it, or leave the cell empty where the joint is missing'
+    f'{where}, line {line}, column {c + 1}{name}: expected a number, got'
+    f' {cell[:40]!r}. Correct it, or leave the cell empty if the joint is'
+    ' missing'
   )
 
 
-def _layout_of(columns, where):
-  """The built-in layout whose joints the header names."""
+def _infer_layout(columns, where):
+  """Returns the built-in layout whose joints the header names."""
   joints = [
     name.removesuffix('_x')
     for name in columns
@@ -235,33 +249,35 @@ def _layout_of(columns, where):
   ]
   if not joints:
     raise UserError(
-      f'{where}, header: no columns JOINT_x, JOINT_y, ..., such as nose_x; it'
-      f' has: {", ".join(columns)[:200]}'
+      f'{where}, header: expected columns JOINT_x, JOINT_y, ..., such as'
+      f' nose_x, got: {", ".join(columns)[:200]}'
     )
-  same = [
+  candidates = [
     LAYOUTS[name]
     for name in sorted(BUILT_IN)
     if set(LAYOUTS[name].joints) == set(joints)
   ]
-  if not same:
-    near = _nearest(set(joints))
+  if not candidates:
     raise UserError(
-      f'{where}, header: no built-in layout has just the joints that the'
-      f' header names ({", ".join(joints)}){near}; name them as'
-      ' unik_jax/skeletons/layouts.yaml does, or describe yours in layout.yaml'
+      f'{where}, header: no built-in layout has exactly the joints'
+      f' {", ".join(joints)}{_describe_nearest(set(joints))}. Name them as in'
+      ' unik_jax/skeletons/layouts.yaml, or describe yours in layout.yaml'
     )
-  # Two layouts may differ in the order alone.
-  return next((each for each in same if each.joints == tuple(joints)), same[0])
+  # Two layouts may differ only in the order of their joints.
+  return next(
+    (each for each in candidates if each.joints == tuple(joints)),
+    candidates[0],
+  )
 
 
-def _nearest(joints):
-  """The layout that shares most with these joints, and what differs."""
+def _describe_nearest(joints):
+  """Describes the layout with the most joints in common, and the difference."""
 
-  def shared(layout):
+  def similarity(layout):
     return len(joints & set(layout.joints)) / len(joints | set(layout.joints))
 
-  layout = max((LAYOUTS[name] for name in sorted(BUILT_IN)), key=shared)
-  if not shared(layout):
+  layout = max((LAYOUTS[name] for name in sorted(BUILT_IN)), key=similarity)
+  if not similarity(layout):
     return ''
   parts = [
     f'{word} {", ".join(sorted(names))}'
@@ -274,8 +290,8 @@ def _nearest(joints):
   return f'. The nearest is {layout.name!r}: the header {" and ".join(parts)}'
 
 
-def _frames(rows, column, lines, where):
-  """(frame of each row, person of each row)."""
+def _parse_frames(rows, column, lines, where):
+  """Returns (frame index of each row, person of each row)."""
   ids = [row[column['person']] if 'person' in column else '' for row in rows]
   if 'frame' in column:
     numbers = []
@@ -283,22 +299,22 @@ def _frames(rows, column, lines, where):
       cell = row[column['frame']]
       if not _is_number(cell) or not float(cell).is_integer():
         raise UserError(
-          f'{where}, line {line}, column frame: {cell[:40]!r} is no whole'
-          ' number; count frames there, and call times otherwise'
+          f'{where}, line {line}, column frame: expected a whole number, got'
+          f' {cell[:40]!r}. Number the frames; give times another column name'
         )
       numbers.append(int(float(cell)))
-    frames = people.places(numbers)
+    frames = frame_indices(numbers)
   else:
     # Each person's rows are in the order of time.
     count = {}
     frames = np.zeros(len(rows), int)
     for i, person in enumerate(ids):
       frames[i] = count[person] = count.get(person, -1) + 1
-  first = {}
+  line_by_key = {}
   for line, *key in zip(lines, frames.tolist(), ids, strict=True):
-    if (same := first.setdefault(tuple(key), line)) != line:
+    if (first := line_by_key.setdefault(tuple(key), line)) != line:
       raise UserError(
-        f'{where}, line {line}: the frame and person of line {same} again;'
-        ' write persons apart by a column person'
+        f'{where}, line {line}: the same frame and person as line {first}.'
+        ' Distinguish persons in a column person'
       )
   return frames, ids

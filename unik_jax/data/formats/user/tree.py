@@ -1,64 +1,70 @@
-"""Clips that lie in class folders: ROOT/LABEL/CLIP or ROOT/SPLIT/LABEL/CLIP."""
+"""Clips in class folders: ROOT/LABEL/CLIP or ROOT/SPLIT/LABEL/CLIP."""
 
 import collections
 import os
 import pathlib
 
 from unik_jax.data.formats.user import entries, openpose, recordings, settings
-from unik_jax.data.formats.user.entries import Entry
+from unik_jax.data.formats.user.entries import ClipEntry
 from unik_jax.errors import UserError
 
 
-def from_tree(root: pathlib.Path) -> tuple[list[Entry], list[str]]:
-  """The clips, and what was noticed.
+def read_clip_tree(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
+  """Returns the clips of a folder tree, and notes for the user.
 
   Raises:
-    UserError: clips in no class folder, a class folder without clips, or
-      classes that differ by case or space alone.
+    UserError: a clip outside a class folder, a class folder without clips, or
+      class names that differ only by case or space.
   """
-  sources, unknown = [], collections.Counter()
-  frames = collections.defaultdict(collections.Counter)  # of OpenPose's videos
-  for file in entries.files_in(root):
-    folder, name = os.path.split(file.path)
-    suffix = os.path.splitext(name)[1].lower()
-    if name.endswith(openpose.SUFFIX):
-      frames[folder][openpose.clip_of(name)] += 1
-    elif suffix in recordings.SUFFIXES:
-      sources.append(recordings.Source(file.path))
-    elif file.path != str(root / settings.NAME):
-      unknown[suffix or 'without suffix'] += 1
   level = _label_level(root)
-  for folder, clips in frames.items():
-    # Frames right in a class folder may be of several videos, and a folder
-    # further down is a clip by itself.
-    deep = len(pathlib.Path(folder).relative_to(root).parts) > level + 1
-    alone = deep and len(clips) == 1
-    sources += [
-      recordings.Source(folder, None if alone else clip) for clip in clips
-    ]
-  found, spelled = [], {}
+  sources, notes = _find_sources(root, level)
+  clips, place_by_label = [], {}
   for source in sources:
     parts = pathlib.Path(str(source)).relative_to(root).parts
     if len(parts) < level + 2:
       raise UserError(
-        f'{source}: no clip in a class folder: {"SPLIT/" * level}LABEL/CLIP is'
-        f' due below {root}; move it, or list all in a manifest.csv'
+        f'{source}: expected {"SPLIT/" * level}LABEL/CLIP below {root}. Move'
+        ' it, or list all clips in a manifest.csv'
       )
     split = entries.SPLITS[parts[0].lower()] if level else ''
     path = '/'.join(parts)
-    label = entries.label_of(parts[level], str(source))
-    found.append(Entry(path, source, label, '', split, str(source)))
-    spelled[parts[level]] = found[-1]
-  entries.check_spelling(spelled, 'label')
-  _check_folders(root, level, found)
-  notes = [
-    f'{count} files of unknown kind are left aside: {suffix}'
+    label = entries.parse_label(parts[level], str(source))
+    clips.append(ClipEntry(path, source, label, '', split, str(source)))
+    place_by_label[parts[level]] = str(source)
+  entries.check_spelling(place_by_label, 'label')
+  _check_folders(root, level, clips)
+  return clips, notes + _note_deeper_classes(level, clips)
+
+
+def _find_sources(root, level):
+  """Returns the sources of all clips, and notes on files of unknown kinds."""
+  sources, unknown = [], collections.Counter()
+  videos_by_folder = collections.defaultdict(set)  # of OpenPose
+  for file in entries.list_files(root):
+    folder, name = os.path.split(file.path)
+    suffix = os.path.splitext(name)[1].lower()
+    if name.endswith(openpose.SUFFIX):
+      videos_by_folder[folder].add(openpose.video_name(name))
+    elif suffix in recordings.SUFFIXES:
+      sources.append(recordings.ClipSource(file.path))
+    elif file.path != str(root / settings.FILE_NAME):
+      unknown[suffix or 'without suffix'] += 1
+  for folder, videos in videos_by_folder.items():
+    # Frames directly in a class folder may be of several videos. A folder
+    # below a class folder is one clip.
+    is_deeper = len(pathlib.Path(folder).relative_to(root).parts) > level + 1
+    is_clip = is_deeper and len(videos) == 1
+    sources += [
+      recordings.ClipSource(folder, None if is_clip else video)
+      for video in sorted(videos)
+    ]
+  return sources, [
+    f'{count} files of an unknown kind are skipped: {suffix}'
     for suffix, count in sorted(unknown.items())
   ]
-  return found, notes + _levels(level, found)
 
 
-def _folders(root):
+def _folder_names(root):
   return sorted(
     entry.name
     for entry in os.scandir(root)
@@ -69,58 +75,63 @@ def _folders(root):
 
 
 def _label_level(root):
-  """1 where the first folders are splits, 0 where they are classes."""
-  names = _folders(root)
+  """Returns 1 if the first folders are splits, 0 if they are classes."""
+  names = _folder_names(root)
   other = [name for name in names if name.lower() not in entries.SPLITS]
   if names and not other:
     return 1
-  known = {entries.SPLITS.get(name.lower()) for name in names}
-  if {'train', 'test'} <= known:
+  splits = {entries.SPLITS.get(name.lower()) for name in names}
+  if {'train', 'test'} <= splits:
     raise UserError(
-      f'{root}: folders train and test, and {other[0]!r} beside them: are they'
-      ' splits or classes? For splits, leave train, val and test there alone;'
-      ' for classes, rename train and test, or list all in a manifest.csv'
+      f'{root}: expected either splits or classes, got folders train and test'
+      f' beside {other[0]!r}. For splits, have no folders but train, val and'
+      ' test; for classes, rename train and test, or list all clips in a'
+      ' manifest.csv'
     )
   return 0
 
 
-def _check_folders(root, level, found):
-  """No class folder is empty: a class would be missing without a word."""
-  full = {pathlib.Path(e.id).parts[: level + 1] for e in found}
-  tops = [(name,) for name in _folders(root)]
+def _check_folders(root, level, clips):
+  """Raises a UserError for an empty class folder, which would be dropped."""
+  used = {pathlib.Path(e.id).parts[: level + 1] for e in clips}
+  folders = [(name,) for name in _folder_names(root)]
   if level:
-    tops = [(*t, n) for t in tops for n in _folders(root.joinpath(*t))]
-  for parts in tops:
+    folders = [
+      (*t, n) for t in folders for n in _folder_names(root.joinpath(*t))
+    ]
+  for parts in folders:
     folder = root.joinpath(*parts)
-    if found and parts not in full:
-      kinds = {
+    if clips and parts not in used:
+      suffixes = {
         os.path.splitext(f.path)[1] or 'no suffix'
-        for f in entries.files_in(folder)
+        for f in entries.list_files(folder)
       }
-      there = f' ({", ".join(sorted(kinds))} alone)' if kinds else ''
+      others = f' (only {", ".join(sorted(suffixes))})' if suffixes else ''
       raise UserError(
-        f'{folder}: no clip in this folder{there}; remove it, or put some'
-        f' there: {", ".join(recordings.SUFFIXES)} or folders of'
-        f' *{openpose.SUFFIX}'
+        f'{folder}: no clip in this folder{others}. Remove it, or add clips:'
+        f' {", ".join(recordings.SUFFIXES)} or folders of *{openpose.SUFFIX}'
       )
 
 
-def _levels(level, found):
-  """A note where the classes may be a level further down."""
-  deeper = collections.defaultdict(collections.Counter)
-  for entry in found:
+def _note_deeper_classes(level, clips):
+  """Returns a note if the classes may be a folder level further down."""
+  inner_by_label = collections.defaultdict(collections.Counter)
+  for entry in clips:
     parts = entry.id.split('/')
-    deeper[entry.label][parts[level + 1] if len(parts) > level + 2 else ''] += 1
-  names = {frozenset(counts) for counts in deeper.values()}
-  # A folder for each clip may be called anything.
-  clips = max((max(counts.values()) for counts in deeper.values()), default=1)
-  if len(deeper) < 2 or len(names) > 1 or clips < 2:
+    inner = parts[level + 1] if len(parts) > level + 2 else ''
+    inner_by_label[entry.label][inner] += 1
+  name_sets = {frozenset(counts) for counts in inner_by_label.values()}
+  # Folders with one clip each may have any names, also the same in each class.
+  most = max((max(c.values()) for c in inner_by_label.values()), default=1)
+  if len(inner_by_label) < 2 or len(name_sets) > 1 or most < 2:
     return []
-  (inner,) = names
-  if '' in inner:
+  (inner_names,) = name_sets
+  if '' in inner_names:
     return []
-  few = [', '.join(sorted(each)[:5]) for each in (deeper, inner)]
+  outer, inner = (
+    ', '.join(sorted(names)[:5]) for names in (inner_by_label, inner_names)
+  )
   return [
-    f'all classes ({few[0]}) have the same folders ({few[1]}). If those are the'
+    f'all classes ({outer}) have the same folders ({inner}). If those are the'
     ' classes, as in SUBJECT/LABEL/CLIP, list the clips in a manifest.csv'
   ]

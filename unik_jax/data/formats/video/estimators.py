@@ -1,9 +1,9 @@
-"""Pose estimators, behind one interface.
+"""Pose estimators behind one interface.
 
-An estimator is a function of an image (H, W, 3), uint8, red green blue, to the
-bodies in it, (N, V, 3): x, y in pixels from the top left corner, and a
-confidence within [0, 1]. Another one is a function that makes it, and its name
-in the place of `rtmpose` in `make`.
+An estimator is a function from an image (H, W, 3), uint8 in RGB, to the bodies
+in it, (N, V, 3): x, y in pixels from the top left corner, and a confidence in
+[0, 1]. To use another one, write a function like `load_rtmpose`, call it in
+`load_estimator`, and set LAYOUT.
 """
 
 from collections.abc import Callable
@@ -14,36 +14,36 @@ from unik_jax.errors import UserError
 
 Estimator = Callable[[np.ndarray], np.ndarray]
 
-LAYOUT = 'coco_17'  # of the joints that `make`'s estimator finds
+LAYOUT = 'coco_17'  # of the joints that `load_estimator`'s estimator returns
 INSTALL = "pip install 'unik_jax[video]'"
 
 
-def rtmpose() -> Estimator:
-  """RTMPose on the persons that YOLOX detects, of rtmlib (Apache-2.0), COCO-17.
+def load_rtmpose() -> Estimator:
+  """Returns RTMPose on the persons that YOLOX detects, with COCO's 17 joints.
 
-  rtmlib fetches the weights when it is first used, and keeps them in
-  ~/.cache/rtmlib.
+  Both are from rtmlib (Apache-2.0), https://github.com/Tau-J/rtmlib, which
+  downloads the weights to ~/.cache/rtmlib at the first use.
 
   Raises:
-    UserError: it is not installed, or its weights cannot be fetched.
+    UserError: rtmlib is not installed, or its weights cannot be downloaded.
   """
   try:
     from rtmlib import Body
   except ImportError:
-    raise UserError(f'estimating poses takes rtmlib: {INSTALL}') from None
+    raise UserError(f'estimating poses needs rtmlib: {INSTALL}') from None
   try:
     body = Body(mode='balanced', backend='onnxruntime', device='cpu')
-  except Exception as error:  # of a download that fails, of any kind
+  except Exception as error:  # a failed download may raise anything
     raise UserError(
-      f'the weights of the pose estimator could not be fetched or read'
-      f' ({str(error)[:200]}); connect to the network, or run an estimator'
+      'the weights of the pose estimator could not be downloaded or read'
+      f' ({str(error)[:200]}). Connect to the network, or run an estimator'
       ' elsewhere and name its output instead of the video'
     ) from None
 
   def estimate(image: np.ndarray) -> np.ndarray:
-    image = np.ascontiguousarray(image[..., ::-1])
+    image = np.ascontiguousarray(image[..., ::-1])  # rtmlib takes BGR
     boxes = body.det_model(image)
-    if not len(boxes):  # of no box it would make one of the whole image
+    if not len(boxes):  # without boxes, it would take the whole image for one
       return np.zeros((0, 17, 3))
     points, scores = body.pose_model(image, bboxes=boxes)
     return np.concatenate([points, np.clip(scores, 0, 1)[..., None]], -1)
@@ -51,6 +51,6 @@ def rtmpose() -> Estimator:
   return estimate
 
 
-def make() -> Estimator:
-  """The estimator that videos are looked at with."""
-  return rtmpose()
+def load_estimator() -> Estimator:
+  """Returns the estimator used for videos."""
+  return load_rtmpose()

@@ -1,4 +1,4 @@
-"""A video with the skeletons that were found in it, and the answer."""
+"""A video with skeletons and predictions drawn on it."""
 
 import pathlib
 from collections.abc import Sequence
@@ -7,52 +7,53 @@ from fractions import Fraction
 import numpy as np
 from tqdm import tqdm
 
-from unik_jax.data.formats.video import estimators, films
-from unik_jax.runtime import atomic_files
+from unik_jax.data.formats.video import estimators
+from unik_jax.data.formats.video.decoding import decode_frames, import_av
+from unik_jax.data.formats.video.poses import estimate_poses
+from unik_jax.errors import UserError
+from unik_jax.runtime.atomic_files import atomic_write
 from unik_jax.skeletons.layouts import get_layout
 
 COLOURS = ('#ffd166', '#06d6a0', '#ef476f', '#4cc9f0', '#f78c6b', '#b892ff')
-SURE = 0.3  # the least confidence with which a joint is drawn
+MIN_CONFIDENCE = 0.3  # of a joint that is drawn
 
 
-def draw(path: str, lines: Sequence[str], folder: str) -> pathlib.Path:
-  """Writes FOLDER/NAME.mp4: the video at a constant rate, drawn on.
+def draw_video(path: str, lines: Sequence[str], folder: str) -> pathlib.Path:
+  """Writes FOLDER/NAME.mp4: the video at a constant rate, with skeletons.
 
   Args:
     path: of the video.
-    lines: of text, the answers.
-    folder: made if missing.
+    lines: of text, the predictions.
+    folder: created if missing.
 
   Returns:
-    The file.
+    The path of the new file.
 
   Raises:
-    UserError: it cannot be written, or would be the video itself.
+    UserError: it cannot be written, or is the video itself.
   """
-  from unik_jax.errors import UserError
-
-  av, film = films._av(), films.look(path)
+  av, video = import_av(), estimate_poses(path)
   file = pathlib.Path(folder).expanduser() / f'{pathlib.Path(path).stem}.mp4'
   if file.exists() and file.samefile(path):
-    raise UserError(f'{file} is the video itself; name another folder')
-  times = np.bincount(film.frames, minlength=film.keypoints.shape[1])
-  width, height = (n - n % 2 for n in film.image_size)  # as the format wants
-  images = films.decode(path)
+    raise UserError(f'{file} is the video itself. Name another folder')
+  repeats = np.bincount(video.frames, minlength=video.keypoints.shape[1])
+  width, height = (n - n % 2 for n in video.image_size)  # yuv420p needs even
+  images = decode_frames(path)
   next(images)
   with (
-    atomic_files.atomic_write(file) as part,
+    atomic_write(file) as part,
     av.open(str(part), 'w', format='mp4') as container,
   ):
-    rate = Fraction(film.rate).limit_denominator(1001)
+    rate = Fraction(video.rate).limit_denominator(1001)
     codec = 'libx264' if 'libx264' in av.codecs_available else 'mpeg4'
     stream = container.add_stream(codec, rate=rate)
     stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
-    # Zipped in this order, what cannot be decoded any more is not asked for.
-    frames = zip(times, film.keypoints.swapaxes(0, 1), images, strict=False)
+    # `images` comes last, so that zip stops before it reaches damaged frames.
+    frames = zip(repeats, video.keypoints.swapaxes(0, 1), images, strict=False)
     for count, bodies, (_, image) in tqdm(
-      frames, desc=str(file), total=len(times), unit=' frames'
+      frames, desc=str(file), total=len(repeats), unit=' frames'
     ):
-      drawn = on_image(image, bodies, lines)[:height, :width]
+      drawn = draw_image(image, bodies, lines)[:height, :width]
       for _ in range(count):
         frame = av.VideoFrame.from_ndarray(drawn, format='rgb24')
         container.mux(stream.encode(frame))
@@ -60,25 +61,26 @@ def draw(path: str, lines: Sequence[str], folder: str) -> pathlib.Path:
   return file
 
 
-def on_image(
+def draw_image(
   image: np.ndarray, bodies: np.ndarray, lines: Sequence[str]
 ) -> np.ndarray:
-  """An image (H, W, 3) with bodies (M, V, 3) and lines of text on it."""
+  """Returns an image (H, W, 3) with bodies (M, V, 3) and lines of text."""
   from PIL import Image, ImageDraw, ImageFont
 
   picture = Image.fromarray(np.ascontiguousarray(image))
   pen = ImageDraw.Draw(picture, 'RGBA')
-  thick = max(picture.height // 200, 2)
+  line_width = max(picture.height // 200, 2)
   bones = get_layout(estimators.LAYOUT).bone_indices
   for body, colour in zip(bodies, COLOURS * len(bodies), strict=False):
     points = [tuple(point) for point in body[:, :2].tolist()]
-    sure = body[:, 2] >= SURE
+    is_drawn = body[:, 2] >= MIN_CONFIDENCE
     for a, b in bones:
-      if sure[a] and sure[b]:
-        pen.line([points[a], points[b]], fill=colour, width=thick)
-    for (x, y), there in zip(points, sure, strict=True):
-      if there:
-        pen.circle((x, y), 1.5 * thick, fill=colour, outline='black')
+      if is_drawn[a] and is_drawn[b]:
+        pen.line([points[a], points[b]], fill=colour, width=line_width)
+    for (x, y), drawn in zip(points, is_drawn, strict=True):
+      if drawn:
+        pen.circle((x, y), 1.5 * line_width, fill=colour, outline='black')
+  # The text goes on a dark box, so that it is legible on any image.
   size = max(picture.height // 24, 12)
   text, font = '\n'.join(lines), ImageFont.load_default(size)
   box = pen.multiline_textbbox((size, size), text, font=font)

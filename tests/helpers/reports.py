@@ -1,0 +1,14 @@
+"""What the report of a prepared dataset says about clips."""
+
+import json
+import pathlib
+
+
+def read_report(builder):
+  """Returns the report: written, left_out and skipped."""
+  return json.loads((builder.data_path / 'report.json').read_text())
+
+
+def reasons_by_name(notes):
+  """Returns {file name: reason} of a report's left_out or skipped clips."""
+  return {pathlib.Path(note['clip']).name: note['reason'] for note in notes}

@@ -1,0 +1,40 @@
+"""Folders of tiny untrained runs, with a checkpoint that can be opened."""
+
+import jax
+from helpers import made_run
+
+from unik_jax import optim
+from unik_jax.data.prepared_split import PreparedSplit
+from unik_jax.models import network
+from unik_jax.run import restore
+from unik_jax.run.checkpoints import Checkpoints
+from unik_jax.run.workdir import claim_workdir
+from unik_jax.step import make_init_state
+
+
+def make_config(data_dir, seed=0):
+  """Returns a config of a tiny network on the prepared synthetic clips."""
+  config = made_run.settings(data_dir=str(data_dir))
+  config.seed = seed
+  return config
+
+
+def write_run(folder, config, change=0.0):
+  """Writes a run at step 5 whose weights are the initial ones plus `change`.
+
+  Returns:
+    The initial parameters.
+  """
+  claim_workdir(folder, config)
+  split = PreparedSplit(config.data, config.data.test_split)
+  restore.write_data_json(folder, split.info, split.class_names)
+  net = network.from_config(config)
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
+  state = jax.jit(make_init_state(optimizer))(
+    *net.init(jax.random.key(config.seed))
+  )
+  initial = jax.device_get(state.params)
+  state.params = jax.tree.map(lambda a: a + change, state.params)
+  with Checkpoints(folder / 'checkpoints', 1) as saved:
+    saved.save(5, state, wait=True)
+  return initial

@@ -1,0 +1,126 @@
+"""A user's files, found and read for a trained model."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from helpers.user_clips import (
+  body_at,
+  csv_columns,
+  csv_text,
+  make_walker,
+  openpose_body,
+  write_file,
+  write_openpose,
+  write_tree,
+)
+
+from unik_jax.data.formats.user.recordings import ClipSource
+from unik_jax.data.formats.user.settings import parse_image_size_flag
+from unik_jax.errors import UserError
+from unik_jax.predict import inputs
+from unik_jax.predict.predictor import Predictor
+from unik_jax.skeletons.layouts import get_layout
+
+UNIK = get_layout('unik_17')
+
+
+def test_clips_are_found(tmp_path):
+  tree = write_tree(tmp_path / 'tree')
+  write_file(tree / 'manifest.csv', 'file,label\n')
+  write_file(tree / 'notes.txt', 'no clip')
+  body = openpose_body(body_at(100, 100))
+  for video in ('a', 'b'):
+    write_openpose(tree / 'both', [[body]] * 2, video)
+  write_openpose(tree / 'open', [[body]] * 2)
+  sources = inputs.find_clips([str(tree)], (640, 480))
+  names = [str(pathlib.Path(str(s)).relative_to(tmp_path)) for s in sources]
+  assert names == (
+    ['tree/both/a', 'tree/both/b', 'tree/open']
+    + [f'tree/sit/{n}.npy' for n in range(5)]
+    + [f'tree/wave/{n}.npy' for n in range(5)]
+  )
+  assert {source.image_size for source in sources} == {(640, 480)}
+  path = str(tree / 'sit' / '3.npy')
+  assert inputs.find_clips([path]) == [ClipSource(path)]
+
+
+def test_paths_without_clips(tmp_path):
+  text = str(write_file(tmp_path / 'text' / 'notes.txt', 'no clip'))
+  for paths, message in (
+    ([], 'no clip is named'),
+    ([str(tmp_path / 'none.npy')], 'none.npy: no such file'),
+    ([text], "notes.txt: unknown suffix '.txt'.*.npz, .npy"),
+    ([str(tmp_path / 'text')], 'text: no clip in this folder'),
+  ):
+    with pytest.raises(UserError, match=message):
+      inputs.find_clips(paths)
+
+
+@pytest.mark.parametrize('words', [['640'], ['640', 'x'], ['640', '-1']])
+def test_bad_image_sizes(words):
+  with pytest.raises(UserError, match='--image_size: .*' + ','.join(words)):
+    parse_image_size_flag(words)
+
+
+def test_files_of_another_layout_name_it(model, tmp_path):
+  body = openpose_body(body_at(100, 100))
+  folder = write_openpose(tmp_path / 'clip', [[body]] * 3)
+  table = write_file(
+    tmp_path / 'clip.csv',
+    csv_text(
+      np.random.default_rng(0).uniform(1, 9, (4, 50)).round(3),
+      csv_columns('openpose_25'),
+    ),
+  )
+  for path in (folder, table):
+    source = ClipSource(str(path))
+    with pytest.raises(UserError, match='trained on.*--layout=openpose_25'):
+      inputs.read_clip(source, model.run.data_layout, False, persons=1)
+    layout = inputs.resolve_layout(model, 'openpose_25')
+    records = inputs.read_records(model, [source], layout=layout, stated=True)
+    (prediction,) = model.predict_records(records, layout=layout)
+    assert np.isfinite(prediction.logits).all()
+
+
+def test_a_layout_of_ones_own_is_read_from_a_file(model, tmp_path):
+  joints = ' '.join(reversed(UNIK.joints))
+  path = write_file(
+    tmp_path / 'layout.yaml',
+    json.dumps(UNIK.to_dict() | {'name': 'upside_down', 'joints': joints}),
+  )
+  clip = make_walker()
+  layout = inputs.resolve_layout(model, str(path))
+  (prediction,) = model.predict(clip[:, ::-1], layout=layout)
+  (expected,) = model.predict(clip)
+  np.testing.assert_allclose(prediction.logits, expected.logits, atol=1e-6)
+  with pytest.raises(UserError, match='no such file'):
+    inputs.resolve_layout(model, str(tmp_path / 'none' / 'layout.yaml'))
+
+
+def test_bad_files_are_skipped(model, tmp_path):
+  np.save(tmp_path / 'a.npy', make_walker())
+  np.save(tmp_path / 'b.npy', make_walker(joints=18))
+  write_file(tmp_path / 'c.json', '{')
+  sources, errors = inputs.find_clips([str(tmp_path)]), []
+  options = {'layout': UNIK, 'stated': False}
+  with pytest.raises(UserError, match=r'b\.npy: .*got 18 joints'):
+    inputs.read_records(model, sources, **options)
+  (record,) = inputs.read_records(
+    model, sources, on_bad=errors.append, **options
+  )
+  assert record['clip'] == 0
+  assert [pathlib.Path(str(e).split(':')[0]).name for e in errors] == [
+    'b.npy',
+    'c.json',
+  ]
+  with pytest.raises(UserError, match='none of 2 clips'):
+    inputs.read_records(model, sources[1:], on_bad=errors.append, **options)
+
+
+def test_other_units_are_noted(model):
+  model = Predictor(model.run._replace(units='metres'))
+  note = inputs.note_other_units(model, [{'units': ''}, {'units': 'pixels'}])
+  assert 'pixels' in note and 'metres' in note
+  assert inputs.note_other_units(model, [{'units': 'metres'}]) is None

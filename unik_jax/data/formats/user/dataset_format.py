@@ -1,0 +1,100 @@
+"""The common format of a dataset's clips, detected from its files."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+from unik_jax.data.formats.user.keypoints import present_joints
+from unik_jax.data.formats.user.layout_inference import infer_layout
+from unik_jax.data.formats.user.recordings import ClipSource, parse_clip
+from unik_jax.errors import UserError
+from unik_jax.skeletons.layouts import Layout
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetFormat:
+  """What all clips of a dataset have in common.
+
+  Attributes:
+    layout: of the joints.
+    channels: C, including the confidence.
+    confidence: whether the last channel is a confidence.
+    persons: M, the maximum number of persons in a clip.
+    units: of the coordinates.
+    notes: sentences to show to the user.
+  """
+
+  layout: Layout
+  channels: int
+  confidence: bool
+  persons: int
+  units: str
+  notes: tuple[str, ...] = ()
+
+
+def detect_format(
+  sources: Iterable[ClipSource],
+  *,
+  layout: Layout | None = None,
+  persons: int | None = None,
+  confidence: bool | None = None,
+  units: str = '',
+) -> DatasetFormat:
+  """Returns the format of the first clip that can be read.
+
+  Args:
+    sources: of the clips, at least one.
+    layout: the user's setting; None to infer it.
+    persons: the user's setting; None for the highest number of persons in any
+      clip, at most 2. Clips are read until one has 2.
+    confidence: the user's setting, as in `parse_clip`.
+    units: the user's setting; '' to take the format's.
+
+  Raises:
+    UserError: no clip can be read (the first clip's error), or the layout or
+      the confidence cannot be inferred from the clip.
+  """
+  first, first_error, most = None, None, persons or 1
+  for source in sources:
+    try:
+      clip = parse_clip(source, layout, confidence=confidence)
+    except UserError as error:
+      first_error = first_error or error
+      continue
+    first = first or clip
+    layout = layout or infer_layout(clip, str(source))
+    if confidence is None:
+      _refuse_ambiguous_channels(clip, source)
+    if persons:
+      break
+    present = present_joints(clip.keypoints, clip.confidence).any((1, 2))
+    most = max(most, min(int(present.sum()), 2))
+    if most == 2:
+      break
+  if first is None:
+    raise first_error
+  return DatasetFormat(
+    layout=layout,
+    channels=first.keypoints.shape[-1],
+    confidence=first.confidence,
+    persons=most,
+    units=units or first.units or 'as in the files',
+    notes=first.notes,
+  )
+
+
+def _refuse_ambiguous_channels(clip, source):
+  """Raises a UserError if the third of three channels may be a confidence."""
+  keypoints = clip.keypoints
+  if not clip.is_open or keypoints.shape[-1] != 3:
+    return
+  joints = keypoints[~np.isnan(keypoints).any(-1)]
+  # x and y beyond 2 are pixels, and pixels rarely come with a z in [0, 1].
+  if len(joints) and np.abs(joints[:, :2]).max() > 2:
+    if joints[:, 2].min() >= 0 and joints[:, 2].max() <= 1:
+      raise UserError(
+        f'{source}: the third of three channels is within [0, 1], and may be z'
+        ' or a confidence. Write `confidence: true` (x y confidence) or'
+        ' `confidence: false` (x y z) into layout.yaml'
+      )

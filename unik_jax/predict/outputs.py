@@ -1,0 +1,117 @@
+"""Predictions as JSON, as a table, and drawn on videos."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from unik_jax.data.formats.user.recordings import ClipSource
+from unik_jax.data.formats.video import overlay, poses
+from unik_jax.predict.inputs import is_video
+
+if TYPE_CHECKING:  # imports JAX
+  from unik_jax.predict.predictor import Prediction
+
+
+def to_json_fields(prediction: 'Prediction | None') -> dict[str, Any]:
+  """Returns label, probability and top for JSON; None, None, [] for None."""
+  if prediction is None:
+    return {'label': None, 'probability': None, 'top': []}
+  return {
+    'label': prediction.label,
+    'probability': round(prediction.probability, 6),
+    'top': [[name, round(p, 6)] for name, p in prediction.top],
+  }
+
+
+def format_json_lines(
+  sources: Sequence[ClipSource], predictions: Sequence['Prediction']
+) -> Iterator[str]:
+  """Yields a line of JSON per prediction.
+
+  Args:
+    sources: the clips.
+    predictions: for the clips.
+  """
+  for prediction in predictions:
+    person = prediction.person
+    yield json.dumps(
+      {'file': str(sources[prediction.clip])}
+      | ({} if person is None else {'person': person})
+      | to_json_fields(prediction)
+    )
+
+
+def format_table(
+  sources: Sequence[ClipSource], predictions: Sequence['Prediction']
+) -> Iterator[str]:
+  """Yields the lines of a table, its header first.
+
+  Args:
+    sources: the clips.
+    predictions: for the clips.
+  """
+  rows = [('file', 'person', 'answer', 'probability', 'next best')]
+  for prediction in predictions:
+    others = ', '.join(f'{label} {p:.1%}' for label, p in prediction.top[1:])
+    rows.append(
+      (
+        str(sources[prediction.clip]),
+        str(prediction.person),
+        prediction.label,
+        f'{prediction.probability:.1%}',
+        others,
+      )
+    )
+  together = all(prediction.person is None for prediction in predictions)
+  # Without --each_person, or with one class, a column would be empty.
+  columns = [
+    column
+    for column in zip(*rows, strict=True)
+    if any(column[1:]) and not (together and column[0] == 'person')
+  ]
+  widths = [max(map(len, column)) for column in columns]
+  for row in zip(*columns, strict=True):
+    cells = (c.ljust(w) for c, w in zip(row, widths, strict=True))
+    yield '  '.join(cells).rstrip()
+
+
+def write_videos(
+  sources: Sequence[ClipSource],
+  predictions: Sequence['Prediction'],
+  draw: str,
+  save: str,
+  say: Callable[[str], None],
+) -> None:
+  """Draws predictions on videos, and saves their keypoints.
+
+  Args:
+    sources: the clips; those that are no videos are skipped.
+    predictions: for the clips.
+    draw: folder for videos with skeletons and predictions; '' for none.
+    save: folder for keypoints; '' for none.
+    say: is called with each message for the user.
+
+  Raises:
+    UserError: a file cannot be written.
+  """
+  for n in sorted({prediction.clip for prediction in predictions}):
+    if not is_video(sources[n]):
+      continue
+    path = sources[n].path
+    video = poses.estimate_poses(path)
+    if video.note:
+      say(f'note: {video.note}')
+    say(
+      f'{path}: {video.keypoints.shape[1]} frames,'
+      f' {video.milliseconds:.0f} ms each to find poses'
+    )
+    if save:
+      say(f'keypoints: {poses.save_keypoints(path, save)}')
+    if draw:
+      lines = [
+        ('' if one.person is None else f'person {one.person}: ')
+        + f'{one.label} {one.probability:.0%}'
+        for one in predictions
+        if one.clip == n
+      ]
+      say(f'drawn: {overlay.draw_video(path, lines, draw)}')

@@ -1,0 +1,45 @@
+"""Runs of several processes: joining them at the start, leaving on an error."""
+
+import os
+import sys
+from typing import NoReturn
+
+import jax
+
+from unik_jax.errors import UserError
+
+
+def connect_processes() -> None:
+  """Joins the processes of a run. Call it before any other use of JAX.
+
+  On Cloud TPU and under Slurm, JAX finds the other processes by itself.
+  Elsewhere the environment describes them: JAX_COORDINATOR_ADDRESS (HOST:PORT
+  of process 0), JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+
+  Raises:
+    UserError: the other processes are not described or cannot be reached.
+  """
+  names = ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
+  try:
+    numbers = [int(os.environ[name]) for name in names if name in os.environ]
+    jax.distributed.initialize(None, *numbers)
+  except (RuntimeError, ValueError) as error:
+    raise UserError(
+      f'--multihost: {str(error).splitlines()[0]} Set JAX_COORDINATOR_ADDRESS'
+      ' (such as 10.0.0.1:8476), JAX_NUM_PROCESSES and JAX_PROCESS_ID for each'
+      ' process, or omit --multihost to run on this machine alone.'
+    ) from error
+
+
+def abandon_run(error: Exception) -> NoReturn:
+  """Prints an error of JAX and ends this process of several at once."""
+  print(
+    f'\nerror: {error}\nIf another process of the run has ended, see what it'
+    ' printed. Start all processes again: the same command resumes from the'
+    ' newest checkpoint.',
+    file=sys.stderr,
+    flush=True,
+  )
+  # A normal exit waits minutes for the other processes (JAX's shutdown
+  # barrier).
+  os._exit(1)
