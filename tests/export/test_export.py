@@ -147,7 +147,7 @@ def test_the_notes_say_what_its_use_takes(run):
 
 
 def test_the_notes_on_several_crops_and_mapped_joints(run):
-  config = made_run.settings(
+  config = made_run.make_config(
     joints='msr_20', sampling='repeat', test_crops=4, pad=30, trim=True
   )
   run = run._replace(config=config, layout=get_layout('msr_20'))
@@ -281,9 +281,9 @@ def command(*arguments):
 
 
 def test_the_command_and_its_use_without_us(tmp_path):
-  config = made_run.settings(stream='bone', scale=0.5)
+  config = made_run.make_config(stream='bone', scale=0.5)
   folder = tmp_path / 'run'
-  made_run.write(folder, config, [f'class {k}' for k in range(20)])
+  made_run.write_run(folder, config, [f'class {k}' for k in range(20)])
   out, weights = tmp_path / 'out', tmp_path / 'w.npz'
   done = command(
     '-m',
