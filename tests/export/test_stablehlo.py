@@ -79,7 +79,7 @@ def test_weights_that_cannot_be_written(run, tmp_path, monkeypatch):
   (tmp_path / 'file').write_text('')
   for name, words in (
     ('w.bin', 'expected .npz'),
-    ('file/w.safetensors', 'cannot be written.*name a place'),
+    ('file/w.safetensors', 'cannot be written.*name a path'),
     ('w.pt', 'torch'),
   ):
     monkeypatch.setitem(sys.modules, 'torch', None)  # as if not installed
