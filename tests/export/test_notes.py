@@ -38,7 +38,7 @@ def test_notes_describe_input_output_and_layout(run):
 
 
 def test_notes_describe_several_crops_and_mapped_joints(run):
-  config = made_run.settings(
+  config = made_run.make_config(
     joints='msr_20', sampling='repeat', test_crops=4, pad=30, trim=True
   )
   run = run._replace(config=config, network_layout=get_layout('msr_20'))

@@ -129,9 +129,9 @@ def command(*arguments):
 
 
 def test_the_command_and_its_use_without_unik_jax(tmp_path):
-  config = made_run.settings(stream='bone', scale=0.5)
+  config = made_run.make_config(stream='bone', scale=0.5)
   folder = tmp_path / 'run'
-  made_run.write(folder, config, [f'class {k}' for k in range(20)])
+  made_run.write_run(folder, config, [f'class {k}' for k in range(20)])
   out, weights = tmp_path / 'out', tmp_path / 'w.npz'
   done = command(
     '-m',
