@@ -1,15 +1,17 @@
-"""What each block and operation of UNIK takes, and what this machine allows.
+"""Time of each block and operation of UNIK, beside this machine's roofline.
 
   python benchmarks/blocks.py --batch=8 --frames=150 --joints=17 --persons=2 \
     --channels=2 [--dtype=bfloat16] [--json]
 
-Each operation is compiled alone and timed on made-up inputs of its shape, in
-turns with all others, with whole blocks, the whole network, and this machine's
-own matrix product and copy. It has FLOPs (of products and convolutions, by
-their shapes; batch norm, softmax and ReLU count none) and bytes that it must
-move (inputs, outputs and weights, once). The roofline allows the longer of the
-two times that they take at the machine's measured rates. What a cache still
-holds can be read faster than that. Training is a forward and a backward pass.
+Each operation is compiled alone and timed on random inputs of its shape. It
+takes turns with all other operations, whole blocks, the whole network, and this
+machine's own matrix product and copy.
+
+FLOPs are those of products and convolutions; batch norm, softmax and ReLU count
+none. Bytes are inputs, outputs and weights, each moved once. The roofline time
+is the longer of FLOPs and bytes at the machine's measured rates; an operation
+can beat it where a cache still holds its inputs. Training is a forward and a
+backward pass.
 """
 
 import argparse
@@ -26,7 +28,7 @@ from unik_jax.models.unik import STRIDES, UNIK, WIDTHS
 from unik_jax.runtime import heap
 
 
-def arguments():
+def parse_arguments():
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -40,13 +42,20 @@ def arguments():
     ('heads', 3),
     ('rounds', 10),
   ):
-    parser.add_argument(f'--{name}', type=int, default=value, help=f'{value}')
+    parser.add_argument(
+      f'--{name}', type=int, default=value, help=f'default {value}'
+    )
   for name, value in (('widths', WIDTHS), ('strides', STRIDES)):
     parser.add_argument(
-      f'--{name}', type=_integers, default=value, help='of the blocks: 64,64,..'
+      f'--{name}',
+      type=_integers,
+      default=value,
+      help='of each block: 64,64,...',
     )
   parser.add_argument('--dtype', choices=('float32', 'bfloat16'))
-  parser.add_argument('--json', action='store_true', help='a last line')
+  parser.add_argument(
+    '--json', action='store_true', help='print JSON as the last line'
+  )
   return parser.parse_args()
 
 
@@ -54,8 +63,8 @@ def _integers(text):
   return tuple(map(int, text.split(',')))
 
 
-def table_of(options):
-  """(blocks, how many, part) for each line of the table."""
+def list_parts(options):
+  """Yields (block numbers, their count, part) for each line of the table."""
   dtype = jnp.bfloat16 if options.dtype == 'bfloat16' else None
   model = UNIK(
     options.classes,
@@ -85,27 +94,29 @@ def table_of(options):
 
 
 def main():
-  options = arguments()
+  options = parse_arguments()
   heap.keep_freed_memory()
-  lines = list(table_of(options))
+  lines = list(list_parts(options))
   calls = {
-    'product': timing.peak_flops(jnp.dtype(options.dtype or 'float32')),
-    'copy': timing.peak_bytes(),
+    'product': timing.product_call(jnp.dtype(options.dtype or 'float32')),
+    'copy': timing.copy_call(),
   }
   keys = [(i, mode) for mode in parts.MODES for i in range(len(lines))]
   for i, mode in tqdm.tqdm(keys, desc='Compiling', unit=' parts'):
     calls[i, mode] = lines[i][2].compiled(mode)
-  seconds = timing.interleaved(calls, options.rounds)
-  middle = {name: float(np.median(values)) for name, values in seconds.items()}
-  peak = 2 * timing.peak_size() ** 3 / middle['product']
-  bandwidth = timing.BANDWIDTH_BYTES / middle['copy']
-  print(f'{timing.machine()}; {options.rounds} rounds in turns, medians')
+  seconds = timing.time_calls(calls, options.rounds)
+  medians = {name: float(np.median(values)) for name, values in seconds.items()}
+  peak = 2 * timing.product_size() ** 3 / medians['product']
+  bandwidth = timing.COPY_BYTES / medians['copy']
+  print(
+    f'{timing.describe_machine()}; {options.rounds} interleaved rounds, medians'
+  )
   print(f'product: {peak / 1e9:.0f} GFLOP/s; copy: {bandwidth / 1e9:.1f} GB/s')
   figures = []
   for mode in parts.MODES:
     rows = []
     for i, (blocks, count, part) in enumerate(lines):
-      took, flops, moved = middle[i, mode], part.flops(mode), part.bytes(mode)
+      took, flops, moved = medians[i, mode], part.flops(mode), part.bytes(mode)
       allowed = max(flops / peak, moved / bandwidth)
       figures.append(
         {
@@ -137,20 +148,20 @@ def main():
     print(f'\n{mode}')
     timing.print_table(
       (
-        *('blocks', 'one of them', 'ms', 'GFLOP', 'GFLOP/s', 'of peak'),
+        *('blocks', 'part', 'ms', 'GFLOP', 'GFLOP/s', 'of peak'),
         *('MB', 'GB/s', 'of copy', 'roofline ms', 'reached'),
       ),
       rows,
     )
-    apart = sum(
-      count * middle[i, mode]
+    sum_alone = sum(
+      count * medians[i, mode]
       for i, (_, count, part) in enumerate(lines)
       if part.name not in ('block', 'network')
     )
-    whole = middle[len(lines) - 1, mode]
+    network = medians[len(lines) - 1, mode]
     print(
-      f'all operations alone: {1000 * apart:.0f} ms, {apart / whole:.2f} times'
-      ' the network'
+      f'sum of the operations alone: {1000 * sum_alone:.0f} ms,'
+      f' {sum_alone / network:.2f} times the network'
     )
   if options.json:
     timing.print_json(

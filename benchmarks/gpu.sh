@@ -1,11 +1,11 @@
 #!/bin/bash
-# What is to be known of a GPU, in one call: speed beside PyTorch, memory, data
-# on the device, and bfloat16's losses beside float32's.
+# All GPU benchmarks in one call: speed beside PyTorch, memory, data kept in
+# device memory, and losses in bfloat16 beside float32.
 #
 #   bash benchmarks/gpu.sh [FOLDER]
 #
-# FOLDER (default runs/gpu) gets a log of each part and the runs. A part that
-# fails leaves the others alone.
+# FOLDER (default runs/gpu) gets a log of each part, and the runs. If a part
+# fails, the others still run.
 cd "$(dirname "$0")/.." || exit
 folder=${1:-runs/gpu}
 mkdir -p "$folder"

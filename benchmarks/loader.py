@@ -1,11 +1,11 @@
-"""Whether the loader keeps up with the model.
+"""Speed of the loader beside the speed of training.
 
   python benchmarks/loader.py [CONFIG ...] [--json]
 
-For each config: clips a second that the loader makes in training, of made-up
-clips of a usual length, prepared and read from a warm cache; and clips a second
-that a training step takes on this machine's devices. More than 1 in the last
-column, and the model never waits.
+For each config, prints the clips per second that the loader makes from random
+clips of a typical length (prepared, in a warm cache), the clips per second that
+a training step takes on this machine's device, and the ratio. With a ratio
+above 1, the device never waits for the loader.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from unik_jax.models import network
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import TrainState, make_train_step
 
-# Config, the usual frames of a clip, and clips in the model's batch.
+# Config: typical frames per clip, and clips in the model's batch.
 CASES = {
   'synthetic': (60, 32),
   'msr_action3d': (40, 16),
@@ -43,8 +43,8 @@ CASES = {
 CLIPS = 256
 
 
-class Made(ClipBuilder, skip_registration=True):
-  """Random walks of random bodies."""
+class RandomWalks(ClipBuilder, skip_registration=True):
+  """A dataset of random walks of random bodies."""
 
   VERSION = tfds.core.Version('1.0.0')
   parallel = False
@@ -83,18 +83,25 @@ def load_config(case):
   return module.get_config(*[variant] if variant else [])
 
 
-def loader_speed(config, frames, folder):
-  Made.data, Made.frames = config.data, frames
-  builder = Made(data_dir=folder, file_format='array_record')
+def measure_loader(config, frames, folder):
+  """Returns the clips per second that the loader makes for training."""
+  RandomWalks.data, RandomWalks.frames = config.data, frames
+  builder = RandomWalks(data_dir=folder, file_format='array_record')
   builder.download_and_prepare(file_format='array_record')
   config.data.update(
-    name='made', data_dir=folder, train_split='train', classes=(), repeats=()
+    name='random_walks',
+    data_dir=folder,
+    train_split='train',
+    classes=(),
+    repeats=(),
   )
   clips = PreparedSplit(config.data, 'train')
   size = min(config.batch_size, 32)
   batches = loader.train_batches(clips, config.data, batch_size=size, seed=0)
   count = 2 * CLIPS // size
-  for _ in itertools.islice(batches, count):  # fills caches and buffers
+  for _ in itertools.islice(
+    batches, count
+  ):  # fills caches and read-ahead buffers
     pass
   start = time.perf_counter()
   for _ in itertools.islice(batches, count):
@@ -102,7 +109,8 @@ def loader_speed(config, frames, folder):
   return count * size / (time.perf_counter() - start)
 
 
-def model_speed(config, size):
+def measure_training(config, size):
+  """Returns the clips per second of a training step with `size` clips."""
   net = network.from_config(config)
   schedule = optim.make_schedule(
     'step', base_lr=0.1, steps_per_epoch=1, epochs=1
@@ -132,7 +140,9 @@ def main():
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('cases', nargs='*', help=', '.join(CASES))
-  parser.add_argument('--json', action='store_true', help='a last line')
+  parser.add_argument(
+    '--json', action='store_true', help='print JSON as the last line'
+  )
   options = parser.parse_args()
   logging.set_verbosity(logging.ERROR)
   figures = {}
@@ -141,10 +151,14 @@ def main():
     frames, size = CASES[case]
     config = load_config(case)
     with tempfile.TemporaryDirectory() as folder:
-      loads = loader_speed(config, frames, folder)
-    takes = model_speed(config, size)
-    print(f'{case:18} {loads:14.0f} {takes:14.1f} {loads / takes:7.0f}')
-    figures[case] = {'loader_clips_per_s': loads, 'model_clips_per_s': takes}
+      loader_rate = measure_loader(config, frames, folder)
+    model_rate = measure_training(config, size)
+    ratio = loader_rate / model_rate
+    print(f'{case:18} {loader_rate:14.0f} {model_rate:14.1f} {ratio:7.0f}')
+    figures[case] = {
+      'loader_clips_per_s': loader_rate,
+      'model_clips_per_s': model_rate,
+    }
   if options.json:
     timing.print_json(figures)
 

@@ -1,7 +1,8 @@
-"""How far mean poses alone go: python benchmarks/nearest_centroid.py NAME ...
+"""Accuracy from mean poses: python benchmarks/nearest_centroid.py NAME ...
 
-A dataset that this classifier solves needs no model of motion. Joints that
-are missing (all zeros) are left out of a clip's mean.
+Classifies each clip by its mean pose's nearest class centroid. A dataset that
+this solves needs no model of motion. Missing joints (all zeros) do not count
+in a clip's mean.
 """
 
 import sys
@@ -14,7 +15,7 @@ from unik_jax.skeletons.layouts import get_layout
 
 
 def mean_poses(builder, split):
-  """(clips, V, C) mean centred pose of the first person, and labels."""
+  """Returns the first person's mean centred pose (N, V, C), and labels (N,)."""
   layout = get_layout(builder.info.metadata['layout'])
   poses, labels = [], []
   for record in builder.as_data_source(split):

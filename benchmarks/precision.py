@@ -1,12 +1,13 @@
-"""Whether a network trains alike in bfloat16 and in float32.
+"""Training in bfloat16 beside training in float32.
 
   python benchmarks/precision.py FOLDER [--seeds=3] [--json] \
     [--config=configs/synthetic.py] [--config.key=value ...]
 
-Trains with each seed in both, to FOLDER/DTYPE_SEED (runs that are there go on,
-or are read), and prints the loss by quarters of a run, and on the test split:
-means over seeds with their deviations, and what bfloat16 differs by, seed by
-seed, since those two runs begin alike and see the same batches.
+Trains in both with each seed, in FOLDER/DTYPE_SEED; runs that exist resume or
+are only read. Prints the training loss of each quarter of a run and the test
+results: means and deviations over seeds. The differences are taken seed by
+seed, since two runs of a seed start from the same weights and see the same
+batches.
 """
 
 import argparse
@@ -21,25 +22,27 @@ import timing
 DTYPES = ('float32', 'bfloat16')
 
 
-def arguments():
+def parse_arguments():
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('folder', type=pathlib.Path)
-  parser.add_argument('--seeds', type=int, default=3, help='3')
+  parser.add_argument('--seeds', type=int, default=3, help='default 3')
   parser.add_argument('--config', default='configs/synthetic.py')
-  parser.add_argument('--json', action='store_true', help='a last line')
+  parser.add_argument(
+    '--json', action='store_true', help='print JSON as the last line'
+  )
   options, settings = parser.parse_known_args()
   if options.seeds < 1:
-    parser.error(f'--seeds is {options.seeds}; the least is 1')
+    parser.error(f'--seeds: expected at least 1, got {options.seeds}')
   return options, settings
 
 
-def trained(workdir, config, settings):
-  """Losses of a run: four quarters to train, test; and test's top-1."""
+def train_and_read(workdir, config, settings):
+  """Returns a run's training loss by quarters, test loss and test top-1."""
   command = (sys.executable, '-m', 'unik_jax.main', f'--config={config}')
   done = subprocess.run([*command, f'--workdir={workdir}', *settings])
-  if done.returncode:  # it has said why
+  if done.returncode:  # the run has printed its error
     sys.exit(done.returncode)
   lines = (workdir / 'metrics.jsonl').read_text().splitlines()
   losses = [line['loss'] for line in map(json.loads, lines) if 'loss' in line]
@@ -49,11 +52,11 @@ def trained(workdir, config, settings):
 
 
 def main():
-  options, settings = arguments()
+  options, settings = parse_arguments()
   figures = np.array(
     [
       [
-        trained(
+        train_and_read(
           options.folder / f'{dtype}_{seed}',
           options.config,
           [*settings, f'--config.model.dtype={dtype}', f'--config.seed={seed}'],
@@ -71,7 +74,7 @@ def main():
   )
   names = [f'loss, quarter {i}' for i in (1, 2, 3, 4)]
   names += ['test loss', 'test top-1']
-  print(f'{timing.machine()}; {options.config} {" ".join(settings)}')
+  print(f'{timing.describe_machine()}; {options.config} {" ".join(settings)}')
   timing.print_table(
     ('', *(f'{name} ({options.seeds} seeds)' for name in columns)),
     [

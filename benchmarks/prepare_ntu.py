@@ -1,10 +1,11 @@
-"""How fast NTU RGB+D is prepared: python benchmarks/prepare_ntu.py [FILES]
+"""Speed of preparing NTU RGB+D: python benchmarks/prepare_ntu.py [FILES]
 
-Made-up files in the genuine form (103 frames, 260 KB for one body; every sixth
-has two), read from a warm cache, and for comparison in the published scripts'
-way: line by line, a dictionary for each joint. Peak memory is that of the main
-process or, if larger, of a worker. It does not grow with the files, once the
-writer's buffers are full, after a thousand or so. 8 x FILES take 1 GB of disk.
+The files are random, in the dataset's format (103 frames, 260 KB for one body;
+every sixth file has two bodies), and read from a warm cache. For comparison
+they are read as the published scripts do: line by line, with a dictionary for
+each joint. Peak memory is that of the main process or of the largest worker.
+It stops growing after about a thousand files, when the writer's buffers are
+full. 8 x FILES (default 400) take 1 GB of disk.
 """
 
 import os
@@ -32,38 +33,40 @@ JOINT = (
 
 
 def skeleton_text(bodies, rng):
-  """A clip of people who stand still and wave everything a little."""
+  """Returns a clip of bodies that stand still, with noise on every joint."""
   lines = [str(FRAMES)]
-  homes = rng.normal(scale=0.4, size=(bodies, 25, 3)) + [0, 0, 3]
+  mean_poses = rng.normal(scale=0.4, size=(bodies, 25, 3)) + [0, 0, 3]
   for _ in range(FRAMES):
     lines.append(str(bodies))
     for body in range(bodies):
       lines += [f'{72057594037927936 + body} 0 1 1 1 1 0 -0.1 -0.02 2', '25']
-      pose = homes[body] + rng.normal(scale=0.02, size=(25, 3))
-      rest = rng.uniform(100, 900, (25, 4)), rng.uniform(-1, 1, (25, 4))
-      rest[1][rng.choice(25, 7, replace=False)] = 0  # as at fingers and feet
-      for joint in np.concatenate([pose, *rest], 1):
+      pose = mean_poses[body] + rng.normal(scale=0.02, size=(25, 3))
+      pixels = rng.uniform(100, 900, (25, 4))
+      orientations = rng.uniform(-1, 1, (25, 4))
+      # The Kinect gives no orientation for the ends of limbs.
+      orientations[rng.choice(25, 7, replace=False)] = 0
+      for joint in np.concatenate([pose, pixels, orientations], 1):
         lines.append(' '.join(f'{value:.7g}' for value in joint) + ' 2')
   return '\r\n'.join([*lines, ''])
 
 
 def write_files(folder, count):
-  """So many clips of NTU-60; ten different contents are enough."""
+  """Writes `count` clips of NTU-60, with ten different contents."""
   rng = np.random.default_rng(0)
-  one = [skeleton_text(1, rng).encode() for _ in range(8)]
-  two = [skeleton_text(2, rng).encode() for _ in range(2)]
+  one_body = [skeleton_text(1, rng).encode() for _ in range(8)]
+  two_bodies = [skeleton_text(2, rng).encode() for _ in range(2)]
   for i in range(count):
     person, action = divmod(i, 60)
     setup, subject = divmod(person, 40)
     name = f'S{setup + 1:03}C001P{subject + 1:03}R001A{action + 1:03}.skeleton'
-    content = two[i // 6 % 2] if i % 6 == 5 else one[i % 8]
+    content = two_bodies[i // 6 % 2] if i % 6 == 5 else one_body[i % 8]
     (folder / name).write_bytes(content)
-  # A list of missing skeletons, of one that is not there either.
+  # The authors' list of missing skeletons, naming a clip not written here.
   (folder / 'missing.txt').write_text('S017C003P040R002A060')
 
 
 def read_as_published(path):
-  """Persons by slot: a list of dictionaries, of which an array is filled."""
+  """Reads persons by slot as the published scripts do, with dictionaries."""
   frames = []
   with open(path) as file:
     for _ in range(int(file.readline())):
@@ -88,7 +91,8 @@ def read_as_published(path):
   return clip[np.argsort(energy)[::-1][:2]]
 
 
-def seconds(function, items):
+def time_items(function, items):
+  """Returns the seconds that the function takes for all items."""
   start = time.perf_counter()
   for item in items:
     function(item)
@@ -96,24 +100,25 @@ def seconds(function, items):
 
 
 def prepare(folder, workers):
-  """In a process of its own; prints seconds and megabytes."""
+  """Prints the seconds and peak megabytes; run in a fresh process."""
   from unik_jax.data import registry
 
-  registry.get_builder_class('ntu_rgbd')  # imports are not counted
+  registry.get_builder_class('ntu_rgbd')  # imports before the clock starts
   with tempfile.TemporaryDirectory() as out:
     start = time.perf_counter()
     registry.prepare_dataset(
       'ntu_rgbd/ntu60', out, folder, workers=int(workers)
     )
-    taken = time.perf_counter() - start
+    seconds = time.perf_counter() - start
   peak = max(
     resource.getrusage(who).ru_maxrss
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
   )
-  print(taken, peak / 1024)
+  print(seconds, peak / 1024)
 
 
-def prepared(folder, workers):
+def prepare_in_process(folder, workers):
+  """Runs `prepare` in a fresh process; returns seconds and megabytes."""
   done = subprocess.run(
     [sys.executable, __file__, 'prepare', folder, str(workers)],
     stdout=subprocess.PIPE,
@@ -126,23 +131,25 @@ def prepared(folder, workers):
 def main(count=400):
   with tempfile.TemporaryDirectory() as folder:
     write_files(pathlib.Path(folder), count)
-    found = raw_files.find_files(folder, '.skeleton')
-    for file in found[:6]:
+    files = raw_files.find_files(folder, '.skeleton')
+    for file in files[:6]:
       published = read_as_published(file.path).astype(np.float32)
       assert (ntu.read_skeletons(file, tracking='slot') == published).all()
-    base = count / seconds(lambda file: read_as_published(file.path), found)
+    base = count / time_items(lambda file: read_as_published(file.path), files)
 
-    def row(name, count, taken, peak=0):
-      speed = count / taken
+    def print_row(name, count, seconds, peak=0):
+      speed = count / seconds
       print(f'{name:28} {count:6} {speed:8.0f} {speed / base:6.1f} {peak:8.0f}')
 
     print(f'{"":28}  files  files/s  ratio  peak MB')
-    row('published way, reading alone', count, count / base)
-    row('parse and clean, one core', count, seconds(ntu.read_skeletons, found))
+    print_row('published way, reading alone', count, count / base)
+    seconds = time_items(ntu.read_skeletons, files)
+    print_row('parse and clean, one core', count, seconds)
     for total in (4 * count, 8 * count):
       write_files(pathlib.Path(folder), total)
       for workers in sorted({1, len(os.sched_getaffinity(0))}):
-        row(f'prepare, {workers} worker(s)', total, *prepared(folder, workers))
+        measured = prepare_in_process(folder, workers)
+        print_row(f'prepare, {workers} worker(s)', total, *measured)
 
 
 if __name__ == '__main__':

@@ -1,9 +1,8 @@
-"""What a training step exchanges: python benchmarks/scaling.py [--json]
+"""Communication of a training step: python benchmarks/scaling.py [--json]
 
-Weak scaling on 1 to 8 virtual CPU devices, a part of the batch to each: how
-many reductions the compiled step has, the bytes that they carry, and the memory
-of a device. This is about what is exchanged; virtual devices say nothing of
-speed.
+Weak scaling on 1 to 8 virtual CPU devices, with the same number of clips on
+each: the number of collectives in the compiled step, the bytes they carry, and
+the memory of a device. Virtual devices measure no speed.
 """
 
 import argparse
@@ -25,28 +24,32 @@ import timing  # noqa: E402
 from unik_jax import optim  # noqa: E402
 from unik_jax.models import network  # noqa: E402
 from unik_jax.runtime import sharding  # noqa: E402
-from unik_jax.step import make_begin, make_train_step  # noqa: E402
+from unik_jax.step import make_init_state, make_train_step  # noqa: E402
 
 
-def exchanged(text):
-  """For each collective of a compiled program, the values that it carries."""
-  found = []
+def list_collectives(text):
+  """Returns (name, number of values) of each collective of a program."""
+  collectives = []
   for line in text.splitlines():
     match = re.search(r' = (.*) (all-\w+|reduce-scatter)(?:-start)?\(', line)
     if match:
       shapes = re.findall(r'\w\d+\[([\d,]*)\]', match[1])
       axes = [[int(n) for n in shape.split(',') if n] for shape in shapes]
-      found.append((match[2], sum(map(math.prod, axes))))
-  return found
+      collectives.append((match[2], sum(map(math.prod, axes))))
+  return collectives
 
 
 def main():
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('--clips', type=int, default=2, help='of a device')
-  parser.add_argument('--groups', action='store_true', help='norm_groups too')
-  parser.add_argument('--json', action='store_true')
+  parser.add_argument(
+    '--clips', type=int, default=2, help='per device (default 2)'
+  )
+  parser.add_argument(
+    '--groups', action='store_true', help='set norm_groups too'
+  )
+  parser.add_argument('--json', action='store_true', help='JSON last')
   options = parser.parse_args()
   optimizer = optim.make_optimizer('sgd', lambda _: 0.1, weight_decay=1e-4)
   rows, figures = [], []
@@ -60,7 +63,7 @@ def main():
       norm_groups=count if options.groups else 1,
     )
     mesh = sharding.make_mesh((count, 1), jax.devices()[:count])
-    abstract = jax.eval_shape(make_begin(optimizer), *net.shapes)
+    abstract = jax.eval_shape(make_init_state(optimizer), *net.shapes)
     shardings = sharding.state_shardings(abstract, mesh)
     batch = options.clips * count
     step = jax.jit(
@@ -76,13 +79,13 @@ def main():
         'label': jax.ShapeDtypeStruct((batch,), np.int32),
       },
     ).compile()
-    found = exchanged(compiled.as_text())
-    sizes = sorted((size for _, size in found), reverse=True) or [0]
+    collectives = list_collectives(compiled.as_text())
+    sizes = sorted((size for _, size in collectives), reverse=True) or [0]
     memory = compiled.memory_analysis().temp_size_in_bytes / 2**20
-    kinds = ', '.join(sorted({name for name, _ in found})) or '-'
+    kinds = ', '.join(sorted({name for name, _ in collectives})) or '-'
     figure = {
       'devices': count,
-      'collectives': len(found),
+      'collectives': len(collectives),
       'kinds': kinds,
       'largest_mb': 4 * sizes[0] / 1e6,
       'others_mb': 4 * sum(sizes[1:]) / 1e6,
@@ -94,7 +97,7 @@ def main():
         count,
         batch,
         kinds,
-        len(found),
+        len(collectives),
         f'{figure["largest_mb"]:.2f}',
         f'{figure["others_mb"]:.3f}',
         f'{memory:.0f}',

@@ -1,14 +1,14 @@
-"""Training steps and evaluation of UNIK, on this machine's first device.
+"""Speed of UNIK's training step and evaluation on this machine's first device.
 
   python benchmarks/step.py --batch=8 --frames=150 --joints=17 --persons=2 \
     --channels=2 --classes=320 [--dtype=bfloat16] [--remat] [--torch] [--json]
 
-Prints clips and operations a second beside the machine's own peaks, measured
-in turns with them; compilation is timed apart. --present=1 has all persons but
-one be absent, and adds evaluation as runs do it: absent persons once, the
-others in parts of the batch. --remat computes blocks again for the backward
-pass. --torch adds the same network in eager PyTorch (python -m pip install
-torch), to be compared by ratios, and --compile what torch.compile makes of it.
+Prints clips and FLOPs per second beside the machine's own peaks; all take
+turns. Compilation is timed apart. --present=P makes all persons but P absent,
+and adds the evaluation that runs use: absent persons are computed once, the
+others in parts of the batch. --remat recomputes blocks in the backward pass.
+--torch adds the same network in eager PyTorch (python -m pip install torch),
+and --compile in torch.compile; compare their ratios.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from unik_jax.evaluate import Evaluator
 from unik_jax.models import network
 from unik_jax.official.state_dict import to_official
 from unik_jax.runtime import heap
-from unik_jax.step import make_begin, make_train_step
+from unik_jax.step import make_init_state, make_train_step
 from unik_jax.tables.costs import count_macs
 
 SGD = {'learning_rate': 0.1, 'weight_decay': 1e-4}
 
 
-def arguments():
+def parse_arguments():
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -49,21 +49,27 @@ def arguments():
     ('heads', 3),
     ('rounds', 10),
   ):
-    parser.add_argument(f'--{name}', type=int, default=value, help=f'{value}')
+    parser.add_argument(
+      f'--{name}', type=int, default=value, help=f'default {value}'
+    )
   parser.add_argument('--dtype', choices=('float32', 'bfloat16'))
-  parser.add_argument('--remat', action='store_true', help='less memory')
-  parser.add_argument('--torch', action='store_true', help='compare with it')
-  parser.add_argument('--compile', action='store_true', help='and compiled')
-  parser.add_argument('--json', action='store_true', help='a last line')
+  parser.add_argument('--remat', action='store_true', help='save memory')
+  parser.add_argument('--torch', action='store_true', help='add eager PyTorch')
+  parser.add_argument(
+    '--compile', action='store_true', help='add torch.compile'
+  )
+  parser.add_argument(
+    '--json', action='store_true', help='print JSON as the last line'
+  )
   options = parser.parse_args()
   compared = options.torch or options.compile
   if compared and not importlib.util.find_spec('torch'):
-    parser.error('no PyTorch here to compare with: python -m pip install torch')
+    parser.error('--torch: PyTorch is missing; python -m pip install torch')
   return options
 
 
-def our_calls(options, x, label):
-  """Compiled calls by name, seconds to compile them, the network, weights."""
+def make_jax_calls(options, x, label):
+  """Returns calls by name, seconds to compile each, the network, weights."""
   net = network.Network(
     'unik',
     num_classes=options.classes,
@@ -77,22 +83,22 @@ def our_calls(options, x, label):
   optimizer = optim.make_optimizer(
     'sgd', lambda _: SGD['learning_rate'], weight_decay=SGD['weight_decay']
   )
-  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
+  state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(0)))
   weights = jax.device_get((state.params, state.batch_stats))
   batch = jax.device_put({'x': x, 'label': label, 'clip': np.arange(len(x))})
   seconds = {}
 
-  def compiled(name, function, *args, **options):
+  def compile_timed(name, function, *args, **options):
     start = time.perf_counter()
-    done = jax.jit(function, **options).lower(*args).compile()
+    compiled = jax.jit(function, **options).lower(*args).compile()
     seconds[name] = time.perf_counter() - start
-    return done
+    return compiled
 
-  step = compiled(
+  step = compile_timed(
     'train', make_train_step(net, optimizer), state, batch, donate_argnums=0
   )
   evaluator = Evaluator(net)
-  evaluation = compiled('eval', evaluator.step, *weights, batch)
+  evaluation = compile_timed('eval', evaluator.step, *weights, batch)
   on_device = jax.device_put(weights)
 
   def train():
@@ -106,8 +112,8 @@ def our_calls(options, x, label):
   return calls, seconds, net, weights
 
 
-def torch_calls(options, net, weights, x, label, compiled):
-  """The same two of PyTorch, from the same weights; their answers agree."""
+def make_torch_calls(options, net, weights, x, label, compiled):
+  """Returns PyTorch's calls with the same weights; checks their logits."""
   sizes = (
     options.classes,
     options.joints,
@@ -115,20 +121,20 @@ def torch_calls(options, net, weights, x, label, compiled):
     options.channels,
     options.heads,
   )
-  lower = options.dtype == 'bfloat16'
-  train, evaluate = torch_step.calls(
+  bfloat16 = options.dtype == 'bfloat16'
+  train, evaluate = torch_step.make_calls(
     sizes,
     to_official(net.abstract, *weights),
     x,
     label,
     SGD,
     device='cuda' if jax.default_backend() == 'gpu' else 'cpu',
-    bfloat16=lower,
+    bfloat16=bfloat16,
     compiled=compiled,
   )
   ours = net.apply(*weights, x, train=False)[0]
-  # Accelerators round products of float32 too.
-  exact = jax.default_backend() == 'cpu' and not lower
+  # Accelerators multiply float32 in lower precision too.
+  exact = jax.default_backend() == 'cpu' and not bfloat16
   np.testing.assert_allclose(
     evaluate(), ours, rtol=0.1, atol=1e-3 if exact else 0.1
   )
@@ -136,8 +142,8 @@ def torch_calls(options, net, weights, x, label, compiled):
 
 
 def main():
-  options = arguments()
-  # Of an accelerator's memory each process takes what it needs, and no more.
+  options = parse_arguments()
+  # JAX and PyTorch share the accelerator's memory.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
   heap.keep_freed_memory()
   rng = np.random.default_rng(0)
@@ -145,43 +151,47 @@ def main():
   x = rng.standard_normal((options.batch, *shape)).astype(np.float32)
   x[:, options.present or options.persons :] = 0
   label = rng.integers(0, options.classes, options.batch).astype(np.int32)
-  calls, compile_seconds, net, weights = our_calls(options, x, label)
+  calls, compile_seconds, net, weights = make_jax_calls(options, x, label)
   for call in calls.values():
     jax.block_until_ready(call())
   used = timing.peak_memory()
   others = ['torch'] * options.torch + ['compiled torch'] * options.compile
   for other in others:
-    theirs = torch_calls(options, net, weights, x, label, other != 'torch')
-    calls |= {f'{other} {name}': call for name, call in theirs.items()}
+    their_calls = make_torch_calls(
+      options, net, weights, x, label, other != 'torch'
+    )
+    calls |= {f'{other} {name}': call for name, call in their_calls.items()}
   dtype = jnp.dtype(options.dtype or 'float32')
   calls |= {
-    'product': timing.peak_flops(dtype),
-    'copy': timing.peak_bytes(),
+    'product': timing.product_call(dtype),
+    'copy': timing.copy_call(),
   }
-  seconds = timing.interleaved(calls, options.rounds)
-  middle = {name: float(np.median(values)) for name, values in seconds.items()}
-  peak = 2 * timing.peak_size() ** 3 / middle['product']
+  seconds = timing.time_calls(calls, options.rounds)
+  medians = {name: float(np.median(values)) for name, values in seconds.items()}
+  peak = 2 * timing.product_size() ** 3 / medians['product']
   macs = count_macs(net, shape)
   rows, figures = [], {}
   for name in calls:
     if name in ('product', 'copy'):
       continue
-    rate = options.batch / middle[name]
-    # Twice the forward pass's products again for the backward pass.
+    rate = options.batch / medians[name]
+    # The backward pass has twice the products of the forward pass.
     work = 2 * macs * rate * (3 if 'train' in name else 1)
     figures[name.replace(' ', '_') + '_clips_per_s'] = round(rate, 3)
     rows.append(
       (
         name,
-        timing.spread(seconds[name]),
+        timing.format_spread(seconds[name]),
         f'{rate:.2f}',
         f'{work / 1e9:.1f}',
         f'{work / peak:.0%}',
       )
     )
   print(f'{options.batch} clips {shape} of {macs / 1e9:.2f} GMACs, {dtype}')
-  print(f'{timing.machine()}; {options.rounds} rounds in turns, medians')
-  head = ('', 'a call (quartiles)', 'clips/s', 'GFLOP/s', 'of the peak')
+  print(
+    f'{timing.describe_machine()}; {options.rounds} interleaved rounds, medians'
+  )
+  head = ('', 'time (quartiles)', 'clips/s', 'GFLOP/s', 'of peak')
   timing.print_table(head, rows)
   ours = [name for name in ('train', 'eval', 'eval present') if name in calls]
   for other, name in itertools.product(others, ours):
@@ -192,11 +202,11 @@ def main():
   if options.present:
     ratio = np.median(seconds['eval'] / seconds['eval present'])
     figures['present_speed_of_eval'] = round(float(ratio), 3)
-    print(f'the evaluation that runs use: {ratio:.2f} times as fast')
-  bandwidth = timing.BANDWIDTH_BYTES / middle['copy']
+    print(f'evaluation as in runs: {ratio:.2f} times as fast as eval')
+  bandwidth = timing.COPY_BYTES / medians['copy']
   print(
     f'matrix product: {peak / 1e9:.0f} GFLOP/s; copy: {bandwidth / 1e9:.1f}'
-    f' GB/s; memory at its peak: {used / 2**20:.0f} MiB'
+    f' GB/s; peak memory: {used / 2**20:.0f} MiB'
   )
   print(
     'compiled in: '

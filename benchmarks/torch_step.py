@@ -1,7 +1,7 @@
-"""A training step and an evaluation in PyTorch, in another process.
+"""A training step and an evaluation in PyTorch, in a separate process.
 
-Its memory and threads are then as its users have them, whatever JAX and
-`unik_jax.runtime.heap` do to this one.
+The separate process has PyTorch's usual memory and threads, whatever JAX and
+`unik_jax.runtime.heap` change in this one.
 """
 
 import concurrent.futures
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 
-def calls(
+def make_calls(
   sizes: tuple[int, ...],
   weights: Mapping[str, np.ndarray],
   x: np.ndarray,
@@ -23,41 +23,43 @@ def calls(
   bfloat16: bool,
   compiled: bool,
 ) -> tuple[Callable[[], float], Callable[[], np.ndarray]]:
-  """A step, which returns the loss, and an evaluation, the (N, K) logits.
+  """Returns a training step and an evaluation, as functions.
+
+  The step returns the loss, the evaluation the logits (N, K).
 
   Args:
     sizes: the arguments of `torch_unik.TorchUNIK`.
     weights: an official state dict.
     x: (N, M, T, V, C) clips.
-    label: (N,) integers.
+    label: (N,) class indices.
     sgd: `learning_rate` and `weight_decay`.
-    device: cpu or cuda.
-    bfloat16: whether autocast lowers what it may to it.
-    compiled: whether by torch.compile, instead of eagerly.
+    device: 'cpu' or 'cuda'.
+    bfloat16: whether to use autocast to bfloat16.
+    compiled: whether to use torch.compile instead of eager mode.
   """
   pool = concurrent.futures.ProcessPoolExecutor(
     1,
     multiprocessing.get_context('spawn'),
-    _begin,
+    _start_worker,
     (sizes, dict(weights), x, label, sgd, device, bfloat16, compiled),
   )
   return tuple(
-    functools.partial(_answer, pool, name) for name in ('train', 'evaluate')
+    functools.partial(_run_in, pool, name) for name in ('train', 'evaluate')
   )
 
 
-def _answer(pool, name):
+def _run_in(pool, name):
   return pool.submit(_call, name).result()
 
 
-_HERE = {}  # in that process
+_FUNCTIONS = {}  # by name, in the worker process
 
 
 def _call(name):
-  return _HERE[name]()
+  return _FUNCTIONS[name]()
 
 
-def _begin(sizes, weights, x, label, sgd, device, bfloat16, compiled):
+def _start_worker(sizes, weights, x, label, sgd, device, bfloat16, compiled):
   import torch
   from torch_unik import TorchUNIK
 
@@ -74,11 +76,11 @@ def _begin(sizes, weights, x, label, sgd, device, bfloat16, compiled):
     nesterov=True,
     weight_decay=sgd['weight_decay'],
   )
-  answer = torch.compile(model) if compiled else model
+  network = torch.compile(model) if compiled else model
 
   def forward():
     with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-      return answer(inputs)
+      return network(inputs)
 
   def train():
     model.train()
@@ -93,4 +95,4 @@ def _begin(sizes, weights, x, label, sgd, device, bfloat16, compiled):
     with torch.no_grad():
       return forward().float().cpu().numpy()
 
-  _HERE.update(train=train, evaluate=evaluate)
+  _FUNCTIONS.update(train=train, evaluate=evaluate)

@@ -1,8 +1,8 @@
-"""UNIK in eager PyTorch, as its users have it: what we are compared with.
+"""UNIK in eager PyTorch, the baseline of the speed comparisons.
 
-Of the published architecture (one frame in the spatial window, identity or
-1 x 1 shortcuts) and its names, so that it loads a state dict that
-`unik_jax.official.state_dict` writes. Written for benchmarks alone.
+It has the published architecture (one frame per spatial window, identity or
+1 x 1 shortcuts) and the official parameter names, so that it loads a state dict
+written by `unik_jax.official.state_dict`. For benchmarks only.
 """
 
 import torch
@@ -13,7 +13,7 @@ STRIDES = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
 
 
 class Spatial(nn.Module):
-  """S-LSU over (B, C, T, V), a loop over heads as in the official code."""
+  """S-LSU over (B, C, T, V); a loop over heads, like the official code."""
 
   def __init__(self, inner, outer, joints, heads):
     super().__init__()
@@ -74,7 +74,7 @@ class Block(nn.Module):
 
 
 class TorchUNIK(nn.Module):
-  """(N, C, T, V, M) keypoints to (N, classes) logits."""
+  """Maps keypoints (N, C, T, V, M) to logits (N, classes)."""
 
   def __init__(self, classes, joints, persons, channels, heads=3):
     super().__init__()

@@ -4,14 +4,17 @@
     --config.data.manual_dir=FOLDER_WITH_THE_ARCHIVE
 
 Variants, as in `configs/msr_action3d.py:modern`:
-  official: the recipe of the PyTorch comparison (default). Measured: 81.7,
-    81.0 and 79.5% top-1 with seeds 0, 1 and 2 (mean 80.7, deviation 1.1), last
-    epoch; 22 to 34 minutes on two CPU cores that had other work as well.
-  modern: a recipe of our own, chosen on training subjects alone: blocks
-    half as wide, cosine, label smoothing. Measured: 85.0 and 84.2% with seeds
-    0 and 1; 17 to 20 minutes, likewise.
-  tune: `modern`, trained on subjects 1 3 5 7 and tested on subject 9, which
-    is how it was chosen, seed 0: 94.7% of 57 clips, against 87.7% with
+  official (default): the recipe of the PyTorch comparison.
+  modern: our own recipe, chosen on training subjects only: blocks half as wide,
+    cosine decay, label smoothing.
+  tune: `modern` trained on subjects 1 3 5 7 and tested on subject 9, which is
+    how it was chosen.
+
+Measured, last epoch, on two CPU cores that had other work:
+  official: 81.7, 81.0 and 79.5% top-1 with seeds 0, 1 and 2 (mean 80.7,
+    deviation 1.1); 22 to 34 minutes.
+  modern: 85.0 and 84.2% with seeds 0 and 1; 17 to 20 minutes.
+  tune: 94.7% of 57 clips with seed 0; 87.7% with
     --config.data.sampling=uniform --config.data.rotate=0.6.
 """
 
@@ -19,7 +22,7 @@ from unik_jax.config import check_variant, default_config
 
 
 def get_config(variant='official'):
-  """The network and the data are the same in all variants but `modern`'s."""
+  """Returns the config of a variant."""
   check_variant(variant, ('official', 'modern', 'tune'))
   config = default_config()
   config.batch_size = 16

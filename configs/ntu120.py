@@ -1,21 +1,24 @@
-"""UNIK on NTU RGB+D 120: 120 actions in a laboratory, 3-D.
+"""UNIK on NTU RGB+D 120: 120 indoor actions, 3-D.
 
   python -m unik_jax.main --config=configs/ntu120.py --workdir=runs/ntu120
 
-Variants, one word of each line, as in `configs/ntu120.py:17_joints,bone`:
-  xsub (default), xset: by subject, by camera setup
-  25_joints (default): all of the Kinect's (Table 1); 12 heads, as in
-    the authors' yaml file
-  17_joints: the main ones (Table 2), 3 heads
+Variants, at most one word of each line, as in
+`configs/ntu120.py:17_joints,bone`:
+  xsub (default): by subject
+  xset: by camera setup
+  25_joints (default): all joints of the Kinect (Table 1); 12 heads, as
+    in the authors' yaml file
+  17_joints: the main joints (Table 2); 3 heads
   joint (default), bone, joint_motion, bone_motion
-  scratch (default), pretrained: from runs/posetics_3d/weights.npz with 17
-    joints, from runs/posetics_25/weights.npz with 25, which configs/posetics.py
-    (:3d and :25_joints) with --config.save_official=... writes, or any
-    --config.init_from=FILE; 3 heads throughout
+  scratch (default)
+  pretrained: fine-tune runs/posetics_3d/weights.npz (17 joints) or
+    runs/posetics_25/weights.npz (25 joints), which configs/posetics.py (:3d and
+    :25_joints) writes with --config.save_official=FILE;
+    --config.init_from=FILE names another file; 3 heads
   official (default): the authors' recipe and pre-processing
-  modern: `unik_jax.recipes.apply_modern`, on tracks by body instead of by slot
+  modern: `unik_jax.recipes.apply_modern`, with tracks by body, not by slot
 
-Not run here: the data is given out on request.
+Not measured: the dataset is available on request only.
 """
 
 from unik_jax import recipes
@@ -32,7 +35,7 @@ GROUPS = {
 
 
 def get_config(variant=''):
-  """60 epochs on tracks repeated to 300 frames, not augmented."""
+  """Returns 60 epochs on tracks repeated to 300 frames, not augmented."""
   choice = parse_variant(variant, GROUPS)
   protocol, stream = choice['protocol'], choice['stream']
   all_joints = choice['joints'] == '25_joints'

@@ -2,17 +2,19 @@
 
   python -m unik_jax.main --config=configs/penn.py --workdir=runs/penn
 
-Variants, one word of each line, as in `configs/penn.py:bone,pretrained`:
-  17_joints (default): by LCR-Net, as in the paper
+Variants, at most one word of each line, as in
+`configs/penn.py:bone,pretrained`:
+  17_joints (default): poses of LCR-Net, as in the paper
   13_joints: the dataset's own annotations
   joint (default), bone, joint_motion, bone_motion
-  scratch (default), pretrained: from runs/posetics/weights.npz, which
-    configs/posetics.py with --config.save_official=... writes, or any
-    --config.init_from=FILE; the 13 joints are mapped to 17 for it
+  scratch (default)
+  pretrained: fine-tune runs/posetics/weights.npz, which configs/posetics.py
+    writes with --config.save_official=FILE; --config.init_from=FILE names
+    another file; 13 joints are mapped to 17
   official (default): the authors' yaml files
   modern: `unik_jax.recipes.apply_modern`
 
-Not run here: LCR-Net's poses are not public.
+Not measured: LCR-Net's poses are not public.
 """
 
 from unik_jax import recipes
@@ -28,7 +30,7 @@ GROUPS = {
 
 
 def get_config(variant=''):
-  """30 epochs of random 150-frame crops of tracks repeated to 700 frames."""
+  """Returns 30 epochs of 150-frame crops of tracks repeated to 700 frames."""
   choice = parse_variant(variant, GROUPS)
   config = default_config()
   config.epochs = 30

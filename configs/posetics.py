@@ -1,18 +1,21 @@
 """UNIK on Posetics: pre-training on 320 real-world actions.
 
-  python -m unik_jax.main --config=configs/posetics.py --workdir=runs/posetics
+  python -m unik_jax.main --config=configs/posetics.py --workdir=runs/posetics \
+    --config.save_official=runs/posetics/weights.npz
 
-Variants, one word of each line, as in `configs/posetics.py:3d,bone`:
-  2d (default), 3d (for transfer to NTU RGB+D's 17 main joints), 25_joints
-    (3-D too, hands and feet made from the limbs: for all of NTU's joints)
+The `pretrained` variants of other configs read the weights from there.
+
+Variants, at most one word of each line, as in `configs/posetics.py:3d,bone`:
+  2d (default)
+  3d: for transfer to the 17 main joints of NTU RGB+D
+  25_joints: 3-D, with hands and feet derived from the limbs, for transfer to
+    all joints of NTU RGB+D
   joint (default), bone, joint_motion, bone_motion
-  official (default): train_joint.yaml and test_joint.yaml of the authors. In
-    3-D, of which they say nothing, it is normalised as they do with NTU
+  official (default): the authors' train_joint.yaml and test_joint.yaml; 3-D,
+    which these do not cover, is normalised like their NTU RGB+D
   modern: `unik_jax.recipes.apply_modern`
 
-To fine-tune from it, add --config.save_official=runs/posetics/weights.npz; it
-is where the `pretrained` variants of other configs look. Not run here: the
-data is given out on request.
+Not measured: the dataset is available on request only.
 """
 
 from unik_jax import recipes
@@ -27,7 +30,7 @@ GROUPS = {
 
 
 def get_config(variant=''):
-  """65 epochs of random 150-frame crops; 300 frames to test."""
+  """Returns 65 epochs of random 150-frame crops; evaluation takes 300."""
   choice = parse_variant(variant, GROUPS)
   config = default_config()
   config.epochs = 65

@@ -1,15 +1,18 @@
-"""UNIK on a pickle of pyskl's or MMAction2's: NTU, GYM, Kinetics, your own.
+"""UNIK on a pickle of pyskl or MMAction2: NTU, GYM, Kinetics, or your own.
 
   python -m unik_jax.main --config=configs/pyskl.py:ntu60_3danno,xsub \
     --workdir=runs/ntu --config.data.manual_dir=FOLDER_WITH_THE_PKL
 
-The first word is the file's name without .pkl. After it, in any order:
-  xsub, xview, xset, split1, split2, split3: the protocol, where there are some
-  val (default; test for split1 to split3), test: the split to test on
+The first word of the variant is the file's name without .pkl. After it, in any
+order, at most one word of each line:
+  xsub, xview, xset, split1, split2, split3: the protocol, if the file has some
+  val (default; with split1 to split3: test), test: the split to test on
   joint (default), bone, joint_motion, bone_motion
 
 The recipe is `unik_jax.recipes.apply_modern`. Layout, classes, persons and
-channels are those of the file. Not run here on the published files.
+channels are those of the file.
+
+Not measured on the published files.
 """
 
 from unik_jax import recipes
@@ -25,11 +28,12 @@ GROUPS = {
 
 
 def get_config(variant=''):
-  """The stronger recipe on whatever the file holds."""
+  """Returns the stronger recipe for the file's data."""
   name, _, words = variant.partition(',')
   if not name:
     raise UserError(
-      'name the file, without .pkl, as in --config=configs/pyskl.py:ntu60_hrnet'
+      'configs/pyskl.py: expected a file name without .pkl, as in'
+      ' --config=configs/pyskl.py:ntu60_hrnet'
     )
   choice = parse_variant(words, GROUPS)
   protocol, part = choice['protocol'], choice['part']

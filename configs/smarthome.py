@@ -2,21 +2,25 @@
 
   python -m unik_jax.main --config=configs/smarthome.py --workdir=runs/cs
 
-Variants, one word of each line, as in `configs/smarthome.py:cv2,bone`:
-  cs (default), cv1, cv2: cross-subject with 31 classes, cross-view with 19
+Variants, at most one word of each line, as in `configs/smarthome.py:cv2,bone`:
+  cs (default): cross-subject, 31 classes
+  cv1, cv2: cross-view, 19 classes
   joint (default), bone, joint_motion, bone_motion
   2d (default), 3d
-  scratch (default), pretrained: from runs/posetics/weights.npz (for 3d, from
-    runs/posetics_3d/weights.npz), which configs/posetics.py (:3d) with
-    --config.save_official=... writes, or any --config.init_from=FILE, the
-    official weights among them
-  official (default): the authors' yaml files; tested on all 4000 frames,
-    which costs 173 billion multiply-adds a clip
+  scratch (default)
+  pretrained: fine-tune runs/posetics/weights.npz (3d:
+    runs/posetics_3d/weights.npz), which configs/posetics.py (:3d) writes with
+    --config.save_official=FILE; --config.init_from=FILE names another file,
+    such as the official weights
+  official (default): the authors' yaml files; tests on all 4000 frames, which
+    costs 173 billion multiply-adds per clip
   modern: `unik_jax.recipes.apply_modern`
 
-The headline is the mean of the classes' accuracies. Not run here: the data is
-given out on request. In cv2 we train on cameras 1 3 4 6 7, as the dataset says;
-the authors' script compares these numbers with the subject instead.
+The headline is the mean accuracy over classes. cv2 trains on cameras 1 3 4 6 7,
+as the dataset defines; the authors' script compares these numbers with the
+subject instead.
+
+Not measured: the dataset is available on request only.
 """
 
 from unik_jax import recipes
@@ -34,7 +38,7 @@ GROUPS = {
 
 
 def get_config(variant=''):
-  """Random 400-frame crops of tracks repeated to 4000 frames."""
+  """Returns random 400-frame crops of tracks repeated to 4000 frames."""
   choice = parse_variant(variant, GROUPS)
   protocol = choice['protocol']
   config = default_config()

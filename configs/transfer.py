@@ -1,4 +1,4 @@
-"""Transfer shown on recordings: synthetic actions first, then MSR-Action3D.
+"""Transfer learning: pre-training on synthetic actions, then MSR-Action3D.
 
   python -m unik_jax.main --config=configs/transfer.py:pretrain \
     --workdir=runs/transfer/pretrain
@@ -6,13 +6,17 @@
     --workdir=runs/transfer/finetune \
     --config.data.manual_dir=FOLDER_WITH_THE_ARCHIVE
 
-The first trains six narrow blocks on 20 synthetic actions, none of them MSR's,
-with the 25 joints of Kinect v2; the second goes on from runs/transfer/pretrain
-(or --config.init_from=RUN) with the 20 joints of Kinect v1. Variants, one word
-of each line, as in `configs/transfer.py:probe,one_subject`:
+The first command trains six narrow blocks on 20 synthetic actions, none of them
+in MSR-Action3D, with the 25 joints of the Kinect v2. The second starts from
+runs/transfer/pretrain (or --config.init_from=RUN) and trains on the 20 joints
+of the Kinect v1.
+
+Variants, at most one word of each line, as in
+`configs/transfer.py:probe,one_subject`:
   pretrain (default), scratch, finetune, probe (the backbone frozen)
-  five_subjects (default), one_subject: of MSR-Action3D to train on
-What came of it: docs/transfer.md.
+  five_subjects (default), one_subject: training subjects of MSR-Action3D
+
+Measured results: docs/transfer.md.
 """
 
 from unik_jax.config import default_config, parse_variant
@@ -24,7 +28,7 @@ GROUPS = {
 
 
 def get_config(variant=''):
-  """One network and one way of looking at clips for all; last epoch."""
+  """Returns a variant; all share the network, sampling and augmentation."""
   choice = parse_variant(variant, GROUPS)
   config = default_config()
   config.model.update(

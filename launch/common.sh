@@ -1,23 +1,23 @@
 # shellcheck shell=bash
-# Settings from the environment, and what the scripts of this folder share.
+# Settings from the environment, and functions that the scripts share.
 set -euo pipefail
-exec 3>&1 # where dry runs print, also from within $(...)
+exec 3>&1 # dry runs print here, so that $(...) does not capture it
 
 fail() {
   echo "error: $*" >&2
   exit 1
 }
 
-# need NAME EXAMPLE
+# need NAME EXAMPLE: fails if the environment variable NAME is not set.
 need() {
   [[ -n ${!1:-} ]] || fail "$1 is not set; for example: export $1=$2"
 }
 
-# Refuses options of unik_jax.main that would train in vain.
+# Fails if options of unik_jax.main are missing, or would lose the run.
 check_training() {
   [[ " $* " == *' --config='* ]] || fail '--config=configs/NAME.py is missing'
   [[ " $* " == *' --workdir=bucket/'* ]] ||
-    fail '--workdir=bucket/... is missing: what is elsewhere goes with the TPU'
+    fail '--workdir=bucket/... is missing: other folders vanish with the TPU'
 }
 
 need TPU_NAME unik
@@ -25,7 +25,7 @@ need TPU_ZONE us-east5-b
 where=(--zone="$TPU_ZONE")
 [[ -z ${TPU_PROJECT:-} ]] || where+=(--project="$TPU_PROJECT")
 
-# Runs a command, or with DRY_RUN=1 prints it, fit to be pasted.
+# Runs a command. With DRY_RUN=1 prints it, quoted for pasting.
 run() {
   if [[ ${DRY_RUN:-} != 1 ]]; then
     "$@"
@@ -39,13 +39,13 @@ run() {
   echo "${line% }" >&3
 }
 
-# ssh_to WORKER COMMAND, where WORKER is a number or all
+# ssh_to WORKER COMMAND: runs it on a worker by number, or on all.
 ssh_to() {
   run gcloud compute tpus tpu-vm ssh "$TPU_NAME" "${where[@]}" \
     --worker="$1" --command="$2"
 }
 
-# The state of the queued resource; NONE where there is none.
+# Prints the state of the queued resource, or NONE if it does not exist.
 state() {
   local found
   found=$(run gcloud compute tpus queued-resources describe "$TPU_NAME" \

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Asks for a TPU, and waits until it is there.
+# Requests a TPU and waits until it is ready.
 #
 #   TPU_NAME=unik TPU_ZONE=us-east5-b TPU_TYPE=v6e-16 launch/create.sh
 #
-# TPU_SPOT=1 asks for a spot TPU, which may be taken away. DRY_RUN=1 prints.
+# TPU_SPOT=1 requests a spot TPU, which may be preempted. DRY_RUN=1 prints the
+# commands instead of running them.
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -14,8 +15,8 @@ case $TPU_TYPE in
   v5litepod-*) runtime=v2-alpha-tpuv5-lite ;;
   v4-*) runtime=tpu-ubuntu2204-base ;;
   v5e-*) fail "TPU_TYPE=$TPU_TYPE: gcloud calls it v5litepod-${TPU_TYPE#v5e-}" ;;
-  *) fail "TPU_TYPE=$TPU_TYPE: use v4-N, v5litepod-N, v5p-N or v6e-N" \
-    "(later ones take GKE or Compute Engine, see docs/tpu.md)" ;;
+  *) fail "TPU_TYPE=$TPU_TYPE: expected v4-N, v5litepod-N, v5p-N or v6e-N" \
+    "(later TPUs need GKE or Compute Engine, see docs/tpu.md)" ;;
 esac
 spot=()
 [[ ${TPU_SPOT:-} != 1 ]] || spot=(--spot)
@@ -32,7 +33,7 @@ while true; do
   case $now in
     ACTIVE) break ;;
     FAILED | SUSPENDING | SUSPENDED | DELETING | NONE)
-      fail "$TPU_NAME is $now; launch/delete.sh clears it away" ;;
+      fail "$TPU_NAME is $now; delete it with launch/delete.sh" ;;
   esac
   sleep "${TPU_POLL_SECONDS:-30}"
 done

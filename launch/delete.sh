@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Gives the TPU back, with all that is on its disks: launch/delete.sh [--yes]
+# Deletes the TPU and its disks: launch/delete.sh [--yes]
 #
-# The bucket is not touched.
+# The bucket stays. Without --yes, asks first.
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
 

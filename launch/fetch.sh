@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Copies a run from the bucket: launch/fetch.sh runs/posetics [FOLDER]
+#
+# FOLDER defaults to the same path here.
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
 

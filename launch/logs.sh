@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Follows what a worker prints, Ctrl-C ends that: launch/logs.sh [WORKER]
+# Follows a worker's log until Ctrl-C: launch/logs.sh [WORKER]
 #
-# Worker 0, the default, has the training lines; others have their own errors.
+# Worker 0 (the default) prints the training lines, the others only errors.
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
 

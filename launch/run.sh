@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Starts training on all workers, and returns:
+# Starts training on all workers and returns at once.
 #
 #   launch/run.sh --config=configs/posetics.py --workdir=bucket/runs/posetics
 #
-# Datasets are those prepared in bucket/datasets. The same command goes on where
-# a run stopped. launch/logs.sh follows it.
+# Prepared datasets are read from bucket/datasets. The same command resumes a run
+# that stopped. launch/logs.sh follows it.
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
 

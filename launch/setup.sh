@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Puts this checkout's last commit on all workers, installs it, and mounts the
-# bucket there: launch/setup.sh
+# Copies this checkout's last commit to all workers, installs it, and mounts the
+# bucket: launch/setup.sh
 #
-# TPU_BUCKET holds datasets and runs, and is what the workers share.
+# The workers share TPU_BUCKET, which holds datasets and runs.
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
 
 need TPU_BUCKET my-bucket
-[[ $TPU_BUCKET != gs://* ]] || fail 'TPU_BUCKET is a name, without gs://'
+[[ $TPU_BUCKET != gs://* ]] || fail 'TPU_BUCKET: expected a name without gs://'
 cd "$(dirname "$0")/.."
 
 archive=unik_jax.tar.gz

@@ -6,7 +6,9 @@
 #SBATCH --cpus-per-task=4
 #SBATCH --signal=TERM@120
 #SBATCH --requeue
-# On GPUs under Slurm, one process a GPU, on a file system that nodes share:
+# Trains on GPUs under Slurm, one process per GPU. The nodes need a
+# shared file system. Slurm sends SIGTERM two minutes before the job's end, and
+# the run saves a checkpoint. A requeued job resumes from it.
 #
 #   sbatch launch/slurm.sh --config=configs/posetics.py --workdir=runs/posetics
 srun .venv/bin/python -m unik_jax.main --multihost "$@"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# From nothing to a trained run: creates, sets up, trains, gives the TPU back;
-# and where it is taken away, all that once more, going on from the checkpoint.
+# Creates a TPU, sets it up, trains, and deletes it. If the TPU is preempted, starts
+# over and resumes from the checkpoint.
 #
 #   launch/train.sh --config=configs/posetics.py --workdir=bucket/runs/posetics
 #
-# Takes the settings of create.sh and setup.sh; TPU_ATTEMPTS, default 20. After
-# an error in training the TPU stays, to be looked at.
+# Needs the settings of create.sh and setup.sh. TPU_ATTEMPTS limits the attempts
+# (default 20). After an error in training the TPU stays, for inspection.
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
 here=$(dirname "$0")
@@ -13,7 +13,7 @@ need TPU_BUCKET my-bucket
 need TPU_TYPE v6e-16
 check_training "$@"
 
-# The exit status of training; LOST where the TPU is.
+# Waits for training to end. Prints its exit status, or LOST if the TPU is lost.
 outcome() {
   local status
   while true; do
@@ -33,7 +33,7 @@ for ((attempt = 1; attempt <= ${TPU_ATTEMPTS:-20}; attempt++)); do
     status=$(outcome)
   else
     case $(state) in
-      ACTIVE) fail "$TPU_NAME is there, but was not set up: see above" ;;
+      ACTIVE) fail "$TPU_NAME was created but not set up: see above" ;;
       NONE) fail "$TPU_NAME was not created: see above" ;;
     esac
   fi
@@ -50,4 +50,4 @@ for ((attempt = 1; attempt <= ${TPU_ATTEMPTS:-20}; attempt++)); do
       fail "training ended with status $status; $TPU_NAME is still there" ;;
   esac
 done
-fail "given up after $((attempt - 1)) attempts"
+fail "gave up after $((attempt - 1)) attempts"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Runs on each worker, by setup.sh: worker.sh BUCKET
+# Called by setup.sh on each worker: installs unik_jax and mounts BUCKET.
+# worker.sh BUCKET
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The images' Python may be older than ours.
+# The image's Python may be older than unik_jax needs, so uv installs one.
 command -v uv >/dev/null || curl -LsSf https://astral.sh/uv/install.sh | sh
 export PATH="$HOME/.local/bin:$PATH"
 [[ -d .venv ]] || uv venv --quiet --python=3.12
@@ -19,6 +20,7 @@ if ! command -v gcsfuse >/dev/null; then
   sudo apt-get install --yes --quiet gcsfuse
 fi
 mkdir -p bucket
-# Checkpoints are written aside, and renamed when they are whole.
+# Checkpoints are written to a temporary folder and then renamed, which gcsfuse
+# must allow for folders of many files.
 mountpoint --quiet bucket ||
   gcsfuse --implicit-dirs --rename-dir-limit=100000 "$1" bucket

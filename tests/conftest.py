@@ -1,7 +1,7 @@
-"""Eight virtual CPU devices, and quick compilation, kept, for all tests.
+"""Eight virtual CPU devices and a compile cache for all tests.
 
-Set before JAX starts; the workers of pytest-xdist, and the commands that tests
-run, inherit them.
+Set before JAX is imported. The workers of pytest-xdist and the commands that
+tests run inherit the environment.
 """
 
 import atexit
@@ -14,7 +14,7 @@ os.environ['XLA_FLAGS'] = ' '.join(
   (
     os.environ.get('XLA_FLAGS', ''),
     '--xla_force_host_platform_device_count=8',
-    # Tests compile much and run little.
+    # Tests compile for longer than they run.
     '--xla_backend_optimization_level=0',
   )
 )
@@ -31,7 +31,7 @@ import pytest  # noqa: E402
 
 @pytest.fixture(scope='session')
 def synthetic_dir(tmp_path_factory):
-  """A data_dir in which synthetic_skeletons/unik_17_2d is prepared."""
+  """A data_dir with synthetic_skeletons/unik_17_2d prepared in it."""
   from unik_jax.data import registry
 
   folder = tmp_path_factory.mktemp('tfds')

@@ -1,4 +1,4 @@
-"""What the benchmarks count, against counts by hand."""
+"""FLOPs and bytes of the benchmarks, against counts by hand."""
 
 import pathlib
 import subprocess
@@ -34,7 +34,7 @@ def kinds(monkeypatch):
   return parts.kinds(model, first.shape())
 
 
-def test_blocks_that_are_alike_are_taken_once(kinds):
+def test_equal_blocks_are_listed_once(kinds):
   assert [kind.numbers for kind in kinds] == [[1], [2, 3], [4]]
 
 
@@ -46,7 +46,7 @@ def test_operations_are_counted(kinds):
     # Two embeddings of d / 4 channels and their product, for three heads.
     'attention': 2 * 3 * b * (2 * v * t * c * d // 4 + v * v * t * d // 4),
     'mix and embed': 2 * 3 * b * (v * v * t * c + v * t * c * d),
-    # Of all frames within a block's first unit; of every second one around it.
+    # The spatial unit's shortcut sees all frames, the block's every second.
     'shortcuts, 1 x 1': 2 * b * v * (t + t // 2) * c * d,
     'temporal': 2 * b * v * (t // 2) * 9 * d * d,
     'batch norm': 0,
@@ -55,11 +55,11 @@ def test_operations_are_counted(kinds):
   assert operations['temporal'].flops('training') == 3 * flops['temporal']
   moved = 4 * (b * v * t * d + b * v * (t // 2) * d + 9 * d * d + d)
   assert operations['temporal'].bytes('evaluation') == moved
-  whole = kinds[2].block.flops('evaluation')
-  assert whole == sum(flops.values())
+  block = kinds[2].block.flops('evaluation')
+  assert block == sum(flops.values())
 
 
-def test_an_operation_runs_there_and_back(kinds):
+def test_an_operation_runs_forward_and_backward(kinds):
   for part in kinds[2].operations:
     results = jax.tree.leaves(part.compiled('training')())
     assert results and all(np.isfinite(a).all() for a in results)
@@ -68,7 +68,7 @@ def test_an_operation_runs_there_and_back(kinds):
 @pytest.mark.parametrize(
   'name', ['blocks', 'loader', 'precision', 'startup', 'step']
 )
-def test_commands_say_what_they_are(name):
+def test_commands_print_help(name):
   done = subprocess.run(
     [sys.executable, FOLDER / f'{name}.py', '--help'],
     capture_output=True,

@@ -1,4 +1,4 @@
-"""Every config resolves to the model and recipe that it should."""
+"""Every config gives the intended model, data and recipe."""
 
 import functools
 import itertools
@@ -6,7 +6,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from helpers.configs import FOLDER, load, module
+from helpers.configs import FOLDER, load_config, load_config_file
 
 from unik_jax import metrics, train, transfer
 from unik_jax.config import default_config, parse_variant
@@ -14,18 +14,18 @@ from unik_jax.data import registry
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
+from unik_jax.official import tensor_files
 from unik_jax.official.state_dict import to_official
-from unik_jax.run import checkpoints
 from unik_jax.skeletons.layouts import get_layout
 
-# Those that are not made of groups of words.
+# Variants to test of the configs that are not products of GROUPS.
 OTHERS = {
   'msr_action3d': ('official', 'modern', 'tune'),
   'synthetic': ('quick', 'full'),
   'own': ('mine',),
   'transfer': ('pretrain', 'scratch,one_subject', 'finetune', 'probe'),
   'pyskl': ('ntu60_3danno,xsub', 'ucf101_hrnet,split1,bone', 'gym_hrnet'),
-  # Its rows: test_tables.py.
+  # All rows: tests/tables/.
   'tables': (
     *('msr_action3d', 'synthetic,heads_6', 'smarthome_cs,dilated'),
     *('smarthome_cv1', 'smarthome_cv2,bone', 'penn,agcn', 'posetics,ctr_gcn'),
@@ -41,7 +41,7 @@ def cases():
     if name in OTHERS:
       variants = OTHERS[name]
     else:
-      words = itertools.product(*module(name).GROUPS.values())
+      words = itertools.product(*load_config_file(name).GROUPS.values())
       variants = [','.join(each) for each in words]
     for variant in variants:
       yield f'{name}:{variant}'
@@ -49,17 +49,19 @@ def cases():
 
 @functools.cache
 def count(options):
-  """Parameters, counted once for each of the networks."""
+  """Returns a network's number of parameters, counted once per network."""
   options = dict(options)
   return network.Network('unik', **options).num_params()
 
 
 def published(joints, channels, classes, heads):
-  """reference/numbers.md, less the bias vectors that are never used.
+  """Returns the published parameter count, from reference/numbers.md.
 
-  From its figures for other numbers of classes and channels: the classifier
-  has 257 parameters a class; a channel has 2 in batch norm for each joint of
-  two persons, and 64 + 96 a head in the first block, which has 3 heads.
+  The official code counts bias vectors that it never uses; they are left out.
+  Other numbers of classes and channels follow from the published counts: the
+  classifier has 257 parameters per class. A channel has 2 parameters in batch
+  norm for each joint of two persons, and 64 + 96 per head in the first block,
+  which has 3 heads.
   """
   known = {
     (17, 2, 3): (320, 3_525_904),
@@ -75,8 +77,8 @@ def published(joints, channels, classes, heads):
 
 
 @pytest.mark.parametrize('case', list(cases()))
-def test_resolves(case):
-  config = load(case)
+def test_a_config_has_known_keys_and_the_published_size(case):
+  config = load_config(case)
   known = default_config().to_dict()
 
   def check(tree, known):
@@ -89,7 +91,7 @@ def test_resolves(case):
   assert config.data.name.partition('/')[0] in registry.dataset_names()
   assert config.headline in metrics.HEADLINES
   if not config.data.layout:
-    return  # the dataset decides
+    return  # layout and classes are those of the prepared dataset
   for training in (True, False):
     Transform(config.data, train=training)
   data, model = config.data, config.model
@@ -105,17 +107,17 @@ def test_resolves(case):
     'num_heads': model.num_heads,
     'num_persons': data.persons,
   }
-  if data.layout == 'penn_13':  # unpublished, but it must be one
+  if data.layout == 'penn_13':  # no published count
     assert count(tuple(options.items())) > 0
   else:
     assert count(tuple(options.items())) == published(*shape)
-  # No other option of the model than those counted here.
-  plain = default_config().model.to_dict() | {'num_heads': model.num_heads}
-  assert model.to_dict() == plain
+  # The config changes no option of the model but the number of heads.
+  expected = default_config().model.to_dict() | {'num_heads': model.num_heads}
+  assert model.to_dict() == expected
 
 
 def test_the_formula_gives_the_published_counts():
-  """reference/numbers.md's other rows."""
+  """The other rows of reference/numbers.md."""
   assert published(17, 2, 31, 3) == 3_451_631 - 170
   assert published(17, 2, 19, 3) == 3_448_547 - 170
   assert published(17, 2, 15, 3) == 3_447_519 - 170
@@ -134,23 +136,26 @@ def test_the_formula_gives_the_published_counts():
   ],
 )
 def test_pretrained_weights_fit(case, source, tmp_path):
-  """All but the classifier of the one goes into the other."""
-  config = load(case)
+  """All weights but the classifier's load from the source config's network."""
+  config = load_config(case)
   assert config.init_head == 'new'
-  made = network.from_config(load(source))
-  shapes = made.shapes
+  source_net = network.from_config(load_config(source))
+  shapes = source_net.shapes
   zeros = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
   folder = source.replace(':', '_').removesuffix('_joints')
   assert config.init_from == f'runs/{folder}/weights.npz'
   path = tmp_path / 'weights.npz'
-  checkpoints.write_tensors(path, to_official(made.abstract, *zeros))
+  tensor_files.write_tensors(path, to_official(source_net.abstract, *zeros))
   config.init_from = str(path)
-  report = transfer.start(transfer.read(config), config, head=False).report
+  report = transfer.adapt_weights(
+    transfer.read_weights(config), config, head=False
+  ).report
   assert len(report) == 2 and 'adapted' not in report[0]
 
 
-# From the table of official configs in reference/architectures.md: lr, weight
-# decay, decay epochs, epochs, batch size, frames, moved, heads.
+# From the table of official configs in reference/architectures.md: learning
+# rate, weight decay, decay epochs, epochs, batch size, frames, random_move,
+# heads.
 RECIPES = {
   'posetics': (0.1, 1e-4, (45, 55), 65, 64, 150, True, 3),
   'smarthome:cs': (0.1, 1e-4, (30, 40), 50, 16, 400, False, 3),
@@ -165,7 +170,7 @@ RECIPES = {
 
 @pytest.mark.parametrize('case', RECIPES)
 def test_official_recipes(case):
-  config = load(case)
+  config = load_config(case)
   assert RECIPES[case] == (
     config.optim.lr,
     config.optim.weight_decay,
@@ -185,14 +190,14 @@ def test_official_recipes(case):
   'name', ['posetics', 'smarthome', 'penn', 'ntu60', 'ntu120']
 )
 def test_modern_recipe(name):
-  config = load(f'{name}:modern')
+  config = load_config(f'{name}:modern')
   data, optim = config.data, config.optim
   assert (data.sampling, data.frames, data.test_clips) == ('uniform', 100, 10)
   assert (optim.schedule, optim.weight_decay) == ('cosine', 5e-4)
   assert not data.pad and data.normalize == 'clean'
 
 
-# Name, train and test split, padding, normalisation, test frames.
+# Name, train and test split, pad, normalize, test_frames.
 DATA = {
   'posetics:bone': ('posetics/2d', 'train', 'test', 0, 'screen_640', 300),
   'posetics:3d': ('posetics/3d', 'train', 'test', 0, 'unik', 300),
@@ -242,7 +247,7 @@ DATA = {
 
 @pytest.mark.parametrize('case', DATA)
 def test_data_of_the_experiments(case):
-  data = load(case).data
+  data = load_config(case).data
   assert DATA[case] == (
     data.name,
     data.train_split,
@@ -259,15 +264,15 @@ def test_data_of_the_experiments(case):
 def test_headlines():
   for case in cases():
     expected = 'mean_class' if 'smarthome' in case else 'top1'
-    assert load(case).headline == expected
+    assert load_config(case).headline == expected
 
 
 @pytest.mark.parametrize(
   'name', ['posetics', 'msr_action3d', 'synthetic', 'smarthome', 'ntu60']
 )
 def test_unknown_variant(name):
-  with pytest.raises(UserError, match='it has'):
-    load(f'{name}:jiont')
+  with pytest.raises(UserError, match="expected one of .*got 'jiont'"):
+    load_config(f'{name}:jiont')
 
 
 @pytest.mark.parametrize(
@@ -280,7 +285,7 @@ def test_unknown_variant(name):
   ],
 )
 def test_splits_of_pickles(variant, splits):
-  data = load(f'pyskl:{variant}').data
+  data = load_config(f'pyskl:{variant}').data
   assert (data.train_split, data.test_split) == splits
   assert data.name == 'pyskl/' + variant.partition(',')[0]
 
@@ -296,7 +301,7 @@ def test_choose():
 
 @pytest.mark.parametrize('name', ['posetics', 'msr_action3d', 'ntu60'])
 def test_missing_data_is_explained(name, tmp_path):
-  config = load(name)
+  config = load_config(name)
   config.data.data_dir = str(tmp_path / 'data')
   with pytest.raises(UserError) as error:
     train.run(config, tmp_path / 'run')

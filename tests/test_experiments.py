@@ -9,7 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers.configs import load
+from helpers.configs import load_config
 from helpers.lcrnet import make_lcrnet_clip
 from helpers.msr_action3d import write_msr_files
 from helpers.ntu import ANN, BEN, make_frames, skeleton_text
@@ -100,7 +100,7 @@ EXPERIMENTS = {
 @pytest.mark.parametrize('case', EXPERIMENTS)
 def test_two_steps(case, tmp_path):
   EXPERIMENTS[case](tmp_path / 'raw')
-  config = load(case)
+  config = load_config(case)
   config.update(epochs=1, batch_size=2, eval_batch_size=2, mesh=(1, 8))
   config.model.update(widths=(4, 4), strides=(1, 2))
   config.optim.warmup_epochs = 0

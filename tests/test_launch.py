@@ -1,4 +1,4 @@
-"""launch/: the commands that it gives, its errors, and a TPU that is lost."""
+"""launch/: the commands it runs, its errors, and a TPU that is preempted."""
 
 import os
 import pathlib
@@ -25,7 +25,7 @@ TRAINING = (
 
 
 def launch(script, *arguments, path='', **settings):
-  """Runs a script, with these settings instead of or beside `SETTINGS`."""
+  """Runs a script with `SETTINGS`, changed by `settings`; None removes one."""
   changed = {k: v for k, v in (SETTINGS | settings).items() if v is not None}
   path = f'{path}:{os.environ["PATH"]}' if path else os.environ['PATH']
   done = subprocess.run(
@@ -80,28 +80,28 @@ def test_dry_runs(case):
     ('delete', (), {}, ''),
   ],
 )
-def test_errors_come_before_anything_is_done(
+def test_errors_come_before_any_command(
   script, arguments, settings, words, tmp_path
 ):
-  gcloud = stand_in(tmp_path, 'echo "$@" >> calls')
+  gcloud = fake_gcloud(tmp_path, 'echo "$@" >> calls')
   code, printed = launch(script, *arguments, path=gcloud, **settings)
   assert code == 1
   assert words in printed
   assert not (tmp_path / 'calls').exists()
 
 
-def stand_in(folder, body):
-  """A folder with a `gcloud` of our own, that works in it."""
+def fake_gcloud(folder, body):
+  """Writes a `gcloud` that runs `body` in the folder; returns the folder."""
   script = folder / 'gcloud'
   script.write_text(f'#!/usr/bin/env bash\ncd {folder}\n{body}\n')
   script.chmod(0o755)
   return str(folder)
 
 
-def test_a_tpu_that_is_taken_away(tmp_path):
+def test_a_tpu_that_is_preempted(tmp_path):
   """Lost once in the queue and once in training, then trained."""
   (tmp_path / 'states').write_text(
-    # Asked for in vain; there, then taken away; there to the end.
+    # Never granted; granted, then preempted; granted to the end.
     'WAITING_FOR_RESOURCES FAILED FAILED '
     'PROVISIONING ACTIVE ACTIVE SUSPENDED ACTIVE'
   )
@@ -113,13 +113,13 @@ case "$*" in
   *start.sh*) if [[ -e started ]]; then touch trained; fi; touch started ;;
 esac
 """
-  code, printed = launch('train', *TRAINING, path=stand_in(tmp_path, body))
+  code, printed = launch('train', *TRAINING, path=fake_gcloud(tmp_path, body))
   assert code == 0, printed
   assert 'lost, attempt 1' in printed and 'lost, attempt 2' in printed
   calls = (tmp_path / 'calls').read_text().split('\n')
   calls = [call for call in calls if 'describe' not in call]
   attempt = ['queued-resources create', 'tpu-vm scp', 'tpu-vm ssh']
-  started = [*attempt, 'tpu-vm ssh', 'tpu-vm ssh']  # run, and look
+  started = [*attempt, 'tpu-vm ssh', 'tpu-vm ssh']  # run.sh, then train.rc
   lost = 'queued-resources delete'
   assert calls[:2] == ['queued-resources create', lost]
   assert calls[2:7] == started
@@ -127,16 +127,16 @@ esac
   assert calls.count('queued-resources create') == 3
 
 
-def test_a_tpu_that_cannot_be_had_is_not_asked_for_again(tmp_path):
+def test_a_tpu_that_is_refused_is_not_requested_again(tmp_path):
   body = 'echo "$3 $4" >> calls; echo "ERROR: no quota" >&2; exit 1'
-  code, printed = launch('train', *TRAINING, path=stand_in(tmp_path, body))
+  code, printed = launch('train', *TRAINING, path=fake_gcloud(tmp_path, body))
   assert code == 1
   assert 'no quota' in printed and 'unik was not created' in printed
   calls = (tmp_path / 'calls').read_text()
   assert calls == 'queued-resources create\nqueued-resources describe\n'
 
 
-def test_an_error_in_training_leaves_the_tpu(tmp_path):
+def test_an_error_in_training_keeps_the_tpu(tmp_path):
   body = """
 echo "$3 $4" >> calls
 case "$*" in
@@ -145,15 +145,15 @@ case "$*" in
   *tail*) echo 'error: no such config' ;;
 esac
 """
-  code, printed = launch('train', *TRAINING, path=stand_in(tmp_path, body))
+  code, printed = launch('train', *TRAINING, path=fake_gcloud(tmp_path, body))
   assert code == 1
   assert 'error: no such config' in printed
   assert 'status 1; unik is still there' in printed
   assert 'delete' not in (tmp_path / 'calls').read_text()
 
 
-def test_nothing_is_deleted_without_a_yes(tmp_path):
-  gcloud = stand_in(tmp_path, 'echo "$@" >> calls')
+def test_delete_needs_a_yes(tmp_path):
+  gcloud = fake_gcloud(tmp_path, 'echo "$@" >> calls')
   code, _ = launch('delete', path=gcloud)
   assert code == 1
   assert not (tmp_path / 'calls').exists()

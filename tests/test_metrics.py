@@ -1,4 +1,4 @@
-"""Intervals and calibration against other ways to get them."""
+"""Metrics against closed forms and loops."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from unik_jax import metrics
 
 
-def answers(n=400, classes=4, seed=0):
+def make_predictions(n=400, classes=4, seed=0):
   rng = np.random.default_rng(seed)
   labels = rng.integers(classes, size=n)
   logits = rng.normal(size=(n, classes)).astype(np.float32)
@@ -14,15 +14,15 @@ def answers(n=400, classes=4, seed=0):
   return logits, labels
 
 
-def test_of_equal_scores_the_first_class_counts():
+def test_ties_go_to_the_first_class():
   logits = np.zeros((1, 7))
   for label in range(7):
     got = metrics.compute_metrics(logits, np.array([label]))
     assert (got['top1'], got['top5']) == (label < 1, label < 5)
 
 
-def test_the_interval_is_that_of_the_binomial():
-  logits, labels = answers()
+def test_an_interval_matches_the_binomial():
+  logits, labels = make_predictions()
   hits = logits.argmax(1) == labels
   low, high = metrics.bootstrap_interval(hits, labels)
   p = hits.mean()
@@ -32,8 +32,8 @@ def test_the_interval_is_that_of_the_binomial():
   assert metrics.bootstrap_interval(np.ones(9, bool), labels[:9]) == [1, 1]
 
 
-def test_the_interval_of_the_mean_over_classes():
-  """Classes of one accuracy each: the mean's variance is that of the means."""
+def test_an_interval_of_the_mean_over_classes():
+  """The deviation of the mean is half the root of the summed variances."""
   rng = np.random.default_rng(0)
   labels = np.repeat([0, 1], [40, 400])
   hits = rng.random(440) < np.where(labels, 0.9, 0.5)
@@ -45,31 +45,33 @@ def test_the_interval_of_the_mean_over_classes():
   assert high == pytest.approx(np.mean(rates) + spread, abs=0.02)
 
 
-def test_intervals_hold_the_figures():
-  logits, labels = answers(60, 9)
+def test_intervals_contain_the_metrics():
+  logits, labels = make_predictions(60, 9)
   figures = metrics.compute_metrics(logits, labels)
   for name, (low, high) in metrics.bootstrap_intervals(logits, labels).items():
     assert low < figures[name] < high
 
 
 def test_calibration():
-  """Bin by bin, in a loop."""
-  logits, labels = answers()
+  """The same figures from a loop over the bins."""
+  logits, labels = make_predictions()
   got = metrics.calibration(logits, labels, bins=10)
-  wide = np.exp(np.float64(logits))
-  probs = wide / wide.sum(1, keepdims=True)
-  sure, right = probs.max(1), probs.argmax(1) == labels
+  exps = np.exp(np.float64(logits))
+  probs = exps / exps.sum(1, keepdims=True)
+  confidences, hits = probs.max(1), probs.argmax(1) == labels
   error, clips = 0.0, []
   for k in range(10):
-    inside = (sure >= k / 10) & (sure < (k + 1) / 10)
+    inside = (confidences >= k / 10) & (confidences < (k + 1) / 10)
     if inside.any():
       clips.append(int(inside.sum()))
-      error += inside.mean() * abs(right[inside].mean() - sure[inside].mean())
+      error += inside.mean() * abs(
+        hits[inside].mean() - confidences[inside].mean()
+      )
   assert got['ece'] == pytest.approx(error)
   assert got['clips'] == clips and sum(clips) == 400
 
 
-def test_sure_and_right_is_calibrated():
+def test_certain_and_right_predictions_are_calibrated():
   logits = np.eye(3) * 1000
   got = metrics.calibration(logits, np.arange(3))
   assert got == {

@@ -1,4 +1,4 @@
-"""Every setting of an experiment, with its default and what it means.
+"""All settings of an experiment, with defaults, units and allowed values.
 
 A file in configs/ starts from `default_config` and changes what it needs.
 """
@@ -12,113 +12,190 @@ from unik_jax.errors import UserError
 
 
 def default_config() -> ConfigDict:
-  """The settings that all experiments share; an experiment must set `data`.
+  """Returns the default settings. An experiment must set `data`.
 
-  Locked, so that an experiment cannot set a key that nothing reads.
+  The config is locked: setting a key that does not exist is an error.
   """
   config = ConfigDict(
     {
-      'seed': 0,  # of initial weights, order and augmentation
+      # Seed of initial weights, clip order and augmentation.
+      'seed': 0,
       'epochs': 50,
-      'batch_size': 64,  # over all devices
-      'accumulate': 1,  # parts of a batch, one at a time, for want of memory
+      # Clips per optimizer step, over all devices.
+      'batch_size': 64,
+      # Parts into which a batch is split to save memory. The gradient is the
+      # mean over the parts; batch norm sees one part at a time.
+      'accumulate': 1,
+      # Clips per evaluation step, over all devices.
       'eval_batch_size': 64,
-      'eval_every': 5,  # epochs; the last one is always evaluated
-      'checkpoint_every': 1,  # epochs
-      'keep': 2,  # newest checkpoints that stay
-      'log_every': 20,  # steps
-      'eval_only': False,  # evaluate the workdir's checkpoint, or init_from
-      # Where weights come from: a run's folder, or its best/, or an official
-      # state dict (.npz .safetensors .pt .pth).
+      # Epochs between evaluations. The last epoch is always evaluated.
+      'eval_every': 5,
+      # Epochs between checkpoints.
+      'checkpoint_every': 1,
+      # Number of newest checkpoints to keep.
+      'keep': 2,
+      # Optimizer steps between training lines.
+      'log_every': 20,
+      # Evaluate the run's checkpoint, or init_from, without training.
+      'eval_only': False,
+      # Initial weights: a run's folder, its best/, or an official state dict
+      # (.npz, .safetensors, .pt, .pth). '': random.
       'init_from': '',
-      'init_head': '',  # new, or load; '': new to train, load to evaluate
-      # Of other joints than the data's: how those that init_from lacks start,
-      # nearest (as the nearest it has) or fresh; or data, which maps the data.
+      # Classifier: 'new' (random) or 'load' (from init_from). '': new for
+      # training, load for evaluation.
+      'init_head': '',
+      # Joints of the data that init_from lacks: 'nearest' starts each from the
+      # nearest joint it has, 'fresh' from random weights. 'data' maps the data
+      # to the joints of init_from instead.
       'init_joints': 'nearest',
-      'init_layout': '',  # of a state dict's joints; '' goes by their number
-      'tune': 'all',  # or head: a linear probe, all else frozen
-      'save_official': '',  # where to write the evaluated weights as one
-      'headline': 'top1',  # or mean_class: the metric that a result quotes
+      # Joint layout of a state dict in init_from. '': by its joint count.
+      'init_layout': '',
+      # Parameters to train: 'all', or 'head' (a linear probe).
+      'tune': 'all',
+      # File to write the evaluated weights to as an official state dict
+      # (.npz, .safetensors, .pt, .pth). '': none.
+      'save_official': '',
+      # Metric that a result quotes: 'top1', 'mean_class' or 'top5'.
+      'headline': 'top1',
+      # In [0, 1).
       'label_smoothing': 0.0,
-      'ema': 0.0,  # decay of averaged weights, used to evaluate; 0 for none
-      'mesh': (-1, 1),  # devices over ('data', 'model')
+      # Decay per step, in [0, 1), of an exponential moving average of the
+      # weights, which is then evaluated. 0: none.
+      'ema': 0.0,
+      # Devices over ('data', 'model'). -1: all remaining devices.
+      'mesh': (-1, 1),
+      # Write TensorBoard events too (needs unik_jax[tensorboard]).
       'tensorboard': False,
       'model': {
-        'name': 'unik',  # a key of unik_jax.models.MODELS
-        'dtype': 'float32',  # of the computation; or bfloat16
-        'remat': False,  # keep less for the backward pass, compute it again
-        'norm_groups': 1,  # parts of a batch with batch norm of their own
-        'norm_present': False,  # batch norm leaves absent persons out
-        # Of each block, or stage; () for the network's own.
+        # A key of unik_jax.models.network.MODELS.
+        'name': 'unik',
+        # Of the computation: 'float32' or 'bfloat16'. Parameters are float32.
+        'dtype': 'float32',
+        # Recompute blocks in the backward pass, to save memory.
+        'remat': False,
+        # Groups of a batch with separate batch-norm statistics, like the
+        # devices of PyTorch's DataParallel.
+        'norm_groups': 1,
+        # Exclude absent persons from batch norm's statistics.
+        'norm_present': False,
+        # Channels and temporal strides of each block (ms_g3d: of each stage).
+        # (): the network's own.
         'widths': (),
         'strides': (),
-        'temporal_kernel': 9,  # unik agcn aagcn st_gcn
-        # unik
+        # Frames of a temporal convolution (unik, agcn, aagcn, st_gcn).
+        'temporal_kernel': 9,
+        # unik: heads of each block. first_block_heads = -1: num_heads (the
+        # paper's text; the official code has 3).
         'num_heads': 3,
-        'first_block_heads': 3,  # -1: as many as num_heads (the paper's text)
+        'first_block_heads': 3,
+        # unik: frames of S-LSU's temporal window, and the temporal dilation of
+        # each block. (): 1 everywhere.
         'tau': 1,
         'dilations': (),
+        # unik: add self-attention to the dependency matrix. attention_scale
+        # False: Eq. 4 of the paper, without the official code's scale.
         'attention': True,
-        'attention_scale': True,  # False: Eq. 4 of the paper
-        'matrix': 'dependency',  # or adaptive, fixed: the paper's AM and FM
-        # or paper (Eq. 3), identity, graph, zeros
+        'attention_scale': True,
+        # unik: 'dependency', or the paper's baselines 'adaptive' (AM) and
+        # 'fixed' (FM), which start from the skeleton's graph.
+        'matrix': 'dependency',
+        # unik: initial dependency matrix: 'code' (official code), 'paper'
+        # (Eq. 3), 'identity', 'graph' or 'zeros'.
         'dependency_init': 'code',
-        # st_gcn
+        # st_gcn: learn a weight of each edge.
         'edge_importance_weighting': True,
-        'dropout': 0.0,  # the authors have 0.5 on NTU RGB+D
-        # ms_g3d: in a frame, and in windows; the authors have 8, 8 on Kinetics
+        # st_gcn: dropout rate. The authors use 0.5 on NTU RGB+D.
+        'dropout': 0.0,
+        # ms_g3d: graph scales within a frame, and within windows of frames.
+        # The authors use 8 and 8 on Kinetics.
         'num_gcn_scales': 13,
         'num_g3d_scales': 6,
       },
       'data': {
-        'name': '',  # a TFDS name: dataset, or dataset/config
-        'data_dir': '',  # default: TFDS_DATA_DIR, or ~/tensorflow_datasets
-        'manual_dir': '',  # where files from the authors lie
-        # '' and 0 stand for what the prepared dataset has.
-        'layout': '',  # of the dataset's joints
+        # A TFDS name: DATASET or DATASET/CONFIG.
+        'name': '',
+        # Folder of prepared datasets. '': TFDS_DATA_DIR, or
+        # ~/tensorflow_datasets.
+        'data_dir': '',
+        # Folder of the dataset's original files, to prepare it if needed.
+        'manual_dir': '',
+        # Joint layout, classes, persons per clip and channels per joint of the
+        # dataset. '' and 0: those of the prepared dataset.
+        'layout': '',
         'num_classes': 0,
         'persons': 2,
         'channels': 3,
-        'confidence': False,  # whether the last channel is one
-        'joints': '',  # the layout to map joints to; '' for the dataset's
-        'classes': (),  # names in label order, of some classes; empty for all
+        # Whether the last channel is a confidence.
+        'confidence': False,
+        # Joint layout to map the clips to. '': the dataset's.
+        'joints': '',
+        # Names of the classes to use, in label order. (): all.
+        'classes': (),
+        # Split and subjects of each part. Subjects (): all of the split.
+        # val_split '': no validation, and so no best checkpoint.
         'train_split': 'train',
-        'train_subjects': (),  # empty for all of the split
-        'val_split': '',  # empty for no validation, hence no best checkpoint
+        'train_subjects': (),
+        'val_split': '',
         'val_subjects': (),
         'test_split': 'test',
         'test_subjects': (),
-        'repeats': (),  # how often an epoch has each class; empty for once
-        'stream': 'joint',  # bone, joint_motion, bone_motion
-        'trim': False,  # frames at both ends with nobody in them
-        'pad': 0,  # frames to repeat each person's track to; 0 for none
-        'normalize': 'none',  # a key of normalize.PRESETS
-        'scale': 1.0,  # coordinates are divided by it
-        'sampling': 'crop',  # repeat, linear, uniform
+        # Times that an epoch repeats the clips of each class. (): once.
+        'repeats': (),
+        # 'joint', 'bone', 'joint_motion' or 'bone_motion'.
+        'stream': 'joint',
+        # Remove frames without a person from both ends.
+        'trim': False,
+        # Frames to which each person's track is repeated. 0: no padding.
+        'pad': 0,
+        # A key of unik_jax.data.normalize.PRESETS.
+        'normalize': 'none',
+        # Divisor of the coordinates, in their unit.
+        'scale': 1.0,
+        # How frames are sampled: 'crop', 'repeat', 'linear' or 'uniform'.
+        'sampling': 'crop',
+        # Frames per clip in training.
         'frames': 64,
-        # 0: as many as in training; -1: whole clips, a few lengths in all
+        # Frames per clip in evaluation. 0: same as `frames`. -1: whole clips,
+        # padded to one of a few lengths.
         'test_frames': 0,
-        'test_clips': 1,  # random samplings of a clip, answers averaged
-        'test_crops': 1,  # evenly spaced runs of frames of it, likewise
+        # Random samplings, or evenly spaced crops, of each clip in evaluation.
+        # Their probabilities are averaged.
+        'test_clips': 1,
+        'test_crops': 1,
+        # Augmentation: random translation, rotation and scaling over time.
         'random_move': False,
-        'rotate': 0.0,  # radians about the vertical, to either side
-        'rescale': (),  # (low, high)
+        # Augmentation: largest rotation about the vertical axis, in radians.
+        'rotate': 0.0,
+        # Augmentation: (low, high) factors of the coordinates. (): none.
+        'rescale': (),
+        # Reader threads, and batches read ahead.
         'threads': 4,
-        'prefetch': 4,  # batches
-        # Clips in the devices' memory, batches made there: float32, or int16.
+        'prefetch': 4,
+        # Keep all clips in device memory, as 'float32' or 'int16', and make
+        # batches there. '': off.
         'on_device': '',
       },
       'optim': {
-        'name': 'sgd',  # or adamw
+        # 'sgd' or 'adamw'.
+        'name': 'sgd',
+        # Learning rate after warm-up.
         'lr': 0.1,
-        'lr_clips': 0,  # the batch_size that lr is for, others by proportion
+        # Batch size that `lr` is meant for; another batch_size scales the rate
+        # in proportion. 0: no scaling.
+        'lr_clips': 0,
         'momentum': 0.9,
         'nesterov': True,
+        # Of all parameters, biases and batch norm's included.
         'weight_decay': 1e-4,
-        'clip_norm': 0.0,  # 0 for no clipping
-        'layer_decay': 1.0,  # of the learning rate, per block from the head
-        'schedule': 'step',  # or cosine
+        # Maximum global norm of the gradient. 0: no clipping.
+        'clip_norm': 0.0,
+        # Layer-wise learning-rate decay: factor per block from the classifier
+        # down, in (0, 1]. 1: none.
+        'layer_decay': 1.0,
+        # 'step' or 'cosine'.
+        'schedule': 'step',
         'warmup_epochs': 0,
+        # step: epochs, counted from 0, that multiply the rate by decay_rate.
         'decay_epochs': (),
         'decay_rate': 0.1,
       },
@@ -127,8 +204,8 @@ def default_config() -> ConfigDict:
   return config.lock()
 
 
-# The least that makes sense, of settings that are whole numbers.
-_LEAST = {
+# Minimum of each integer setting.
+_MINIMUM = {
   'epochs': 1,
   'batch_size': 1,
   'accumulate': 1,
@@ -153,7 +230,7 @@ _LEAST = {
   'optim.warmup_epochs': 0,
 }
 
-_WORDS = {
+_CHOICES = {
   'init_head': ('', 'new', 'load'),
   'init_joints': ('nearest', 'fresh', 'data'),
   'tune': ('all', 'head'),
@@ -162,71 +239,70 @@ _WORDS = {
 
 
 def check_config(config: ConfigDict) -> None:
-  """Raises a UserError for the first setting that is out of its range."""
-  flat = _flat(config.to_dict())
-  for key, least in _LEAST.items():
-    if key in flat and flat[key] < least:
-      raise UserError(f'config.{key} is {flat[key]}; the least is {least}')
+  """Raises a UserError for the first setting outside its allowed values."""
+  flat = _flatten(config.to_dict())
+  for key, minimum in _MINIMUM.items():
+    if key in flat and flat[key] < minimum:
+      raise _bad_value(key, f'at least {minimum}', flat[key])
   for key in ('label_smoothing', 'ema'):
     if not 0 <= config[key] < 1:
-      raise UserError(f'config.{key} is {config[key]}; it lies in [0, 1)')
+      raise _bad_value(key, 'a number in [0, 1)', config[key])
   if not 0 < config.optim.layer_decay <= 1:
-    raise UserError(
-      f'config.optim.layer_decay is {config.optim.layer_decay}; it lies in'
-      ' (0, 1]'
+    raise _bad_value(
+      'optim.layer_decay', 'a number in (0, 1]', config.optim.layer_decay
     )
-  for key, known in _WORDS.items():
-    if key in flat and flat[key] not in known:
-      raise UserError(
-        f'config.{key} is {flat[key]!r}; use one of '
-        + ', '.join(filter(None, known))
-      )
+  for key, choices in _CHOICES.items():
+    if key in flat and flat[key] not in choices:
+      expected = 'one of ' + ', '.join(filter(None, choices))
+      raise _bad_value(key, expected, flat[key])
   for key, value in (('tune', 'head'), ('init_joints', 'data')):
     if config[key] == value and not config.init_from:
       raise UserError(
-        f'config.{key} is {value!r}, which takes weights to start from: name'
-        ' them with --config.init_from'
+        f'config.{key}: {value!r} needs initial weights. Name them with'
+        ' --config.init_from.'
       )
   groups = config.model.norm_groups * config.accumulate
   if groups > 1 and config.batch_size % groups:
     raise UserError(
-      f'config.batch_size is {config.batch_size}, which does not divide into'
-      f' accumulate x model.norm_groups = {config.accumulate} x'
-      f' {config.model.norm_groups} parts; change one of the three'
+      'config.batch_size: expected a multiple of accumulate x'
+      f' model.norm_groups = {config.accumulate} x {config.model.norm_groups},'
+      f' got {config.batch_size}. Change one of the three.'
     )
   if not config.data.scale > 0:
-    raise UserError(f'config.data.scale is {config.data.scale}; use one > 0')
+    raise _bad_value('data.scale', 'a number above 0', config.data.scale)
   if len(config.data.rescale) not in (0, 2):
-    raise UserError(
-      f'config.data.rescale is {config.data.rescale}; use (low, high), or ()'
-    )
+    raise _bad_value('data.rescale', '(low, high) or ()', config.data.rescale)
+
+
+def _bad_value(key, expected, value):
+  return UserError(f'config.{key}: expected {expected}, got {value!r}')
 
 
 def check_variant(variant: str, known: Iterable[str]) -> None:
-  """Raises a UserError where a config file has no such variant."""
+  """Raises a UserError if a config file has no such variant."""
   if variant not in known:
     near = difflib.get_close_matches(variant, known, 1)
     hint = f' Did you mean {near[0]!r}?' if near else ''
     raise UserError(
-      f'this config has no variant {variant!r}; it has:'
-      f' {", ".join(known)}.{hint}'
+      f'config variant: expected one of {", ".join(known)}; got'
+      f' {variant!r}.{hint}'
     )
 
 
 def parse_variant(
   variant: str, groups: dict[str, Iterable[str]]
 ) -> dict[str, str]:
-  """Reads a variant such as 'cv1,bone', one word from each of some groups.
+  """Parses a variant such as 'cv1,bone': at most one word of each group.
 
   Args:
-    variant: words with commas between, in any order; '' for all defaults.
-    groups: the words of each group, its default first.
+    variant: words separated by commas, in any order. '': all defaults.
+    groups: maps each group to its words, the default first.
 
   Returns:
     The word of each group.
 
   Raises:
-    UserError: a word that no group has, or two of one group.
+    UserError: a word is in no group, or two words are in one group.
   """
   groups = {key: tuple(words) for key, words in groups.items()}
   chosen = {}
@@ -235,15 +311,15 @@ def parse_variant(
     (key,) = [key for key, words in groups.items() if word in words]
     if key in chosen:
       raise UserError(
-        f'variant {variant!r} has both {chosen[key]!r} and {word!r}; choose one'
-        f' of {", ".join(groups[key])}'
+        f'config variant {variant!r}: expected one of {", ".join(groups[key])};'
+        f' got both {chosen[key]!r} and {word!r}'
       )
     chosen[key] = word
   return {key: chosen.get(key, words[0]) for key, words in groups.items()}
 
 
-# What may differ between a run and its continuation.
-_FREE = (
+# Settings that may change when a run resumes: they affect no weight.
+_MAY_CHANGE = (
   'eval_only',
   'eval_batch_size',
   'eval_every',
@@ -267,38 +343,39 @@ _FREE = (
 
 
 def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
-  """Raises a UserError where `config` would not continue the run `before`.
+  """Raises a UserError if `config` would not resume the run of `before`.
 
   Args:
-    config: of this run.
-    before: the config that the workdir was started with, as a dict.
-    where: its file, to be named in the error.
+    config: the config of this run.
+    before: the config, as a dict, that the workdir was started with.
+    where: the file of `before`, to name in the error.
   """
-  # A run from before there was a setting was one of its default.
-  new, old = (
-    _flat(default_config().to_dict()) | _flat(t)
-    for t in (config.to_dict(), before)
-  )
+  # A run that is older than a setting was trained with its default.
+  defaults = _flatten(default_config().to_dict())
+  new, old = defaults | _flatten(config.to_dict()), defaults | _flatten(before)
   different = [
     f'  {key}: {old.get(key)!r} there, {new.get(key)!r} here'
     for key in sorted(new.keys() | old.keys())
-    if key not in _FREE and _plain(new.get(key)) != _plain(old.get(key))
+    if key not in _MAY_CHANGE
+    and _tuple_to_list(new.get(key)) != _tuple_to_list(old.get(key))
   ]
   if different:
     raise UserError(
-      f'{where} belongs to another experiment:\n'
+      f'{where}: the workdir belongs to another experiment:\n'
       + '\n'.join(different)
-      + '\nUse another --workdir, or the same settings to go on.'
+      + '\nUse another --workdir, or the same settings to resume.'
     )
 
 
-def _flat(tree, prefix=''):
-  out = {}
+def _flatten(tree, prefix=''):
+  """Maps 'a.b' to the value of nested keys a and b."""
+  flat = {}
   for key, value in tree.items():
     nested = isinstance(value, dict)
-    out |= _flat(value, f'{key}.') if nested else {prefix + key: value}
-  return out
+    flat |= _flatten(value, f'{key}.') if nested else {prefix + key: value}
+  return flat
 
 
-def _plain(value):
+def _tuple_to_list(value):
+  """A config read from JSON has lists where a new one has tuples."""
   return list(value) if isinstance(value, tuple) else value

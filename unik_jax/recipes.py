@@ -8,7 +8,7 @@ def apply_modern(config: ConfigDict, *, epochs: int = 80) -> None:
 
   It samples 100 frames uniformly over the whole clip, averages ten such
   samplings in evaluation, and uses cosine decay with weight decay 5e-4. Data
-  is normalized without the published code's errors (`normalize.clean`).
+  is normalised without the published code's errors (`normalize.clean`).
 
   Args:
     config: an experiment whose data and model are set. Changed in place.

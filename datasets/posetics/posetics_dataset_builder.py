@@ -6,7 +6,6 @@ frames with zeros and normalises by 640 x 480 pixels. Here the loader does so.
     python -m unik_jax.prepare posetics/2d --manual_dir=FOLDER
 """
 
-import dataclasses
 import functools
 import pathlib
 
@@ -16,7 +15,9 @@ from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet
+from unik_jax.data.formats.clip_names import RESTORE_NAME
 from unik_jax.data.formats.label_table import find_label, read_label_table
+from unik_jax.data.formats.lcrnet_configs import make_pose_configs
 from unik_jax.errors import UserError
 
 _PARTS = {'train': 'train', 'test': 'val'}  # split: its name in the files
@@ -32,19 +33,6 @@ _CITATION = """\
 }"""
 
 
-@dataclasses.dataclass
-class Config(tfds.core.BuilderConfig):
-  """2-D poses (in the image) or 3-D poses (in space).
-
-  Attributes:
-    channels: C, coordinates per joint.
-    units: of the coordinates.
-  """
-
-  channels: int = 2
-  units: str = 'pixels'
-
-
 class Builder(ClipBuilder):
   """Posetics with its published splits.
 
@@ -53,18 +41,7 @@ class Builder(ClipBuilder):
 
   VERSION = tfds.core.Version('1.1.0')
   RELEASE_NOTES = {'1.1.0': 'Image sizes; clips as bytes.'}
-  BUILDER_CONFIGS = [
-    Config(
-      name='2d',
-      description='x, y in pixels: the input that UNIK was published with.',
-    ),
-    Config(
-      name='3d',
-      description='x, y, z relative to the body, as estimated by LCR-Net++.',
-      channels=3,
-      units="as LCR-Net's pose3d, about metres",
-    ),
-  ]
+  BUILDER_CONFIGS = make_pose_configs()
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     'The authors share Posetics on request: see "Data Preparation" at'
     ' https://github.com/YangDi666/UNIK. Put into the manual folder:\n'
@@ -153,7 +130,7 @@ def _parse_video(file):
   if len(file.name) < 30:
     raise UserError(
       f'{file}: expected a name of the form YOUTUBEID_SSSSSS_SSSSSS.json.'
-      ' Restore the original name, or remove the file'
+      f' {RESTORE_NAME}'
     )
   # By position, as in the published script: ids have dashes and underscores.
   return file.name[-30:-19]

@@ -30,12 +30,14 @@ class Config(tfds.core.BuilderConfig):
   """Builder config derived from the user's files.
 
   Attributes:
-    form: what all clips have in common.
+    clip_format: what all clips have in common.
     labels: class names, in label order.
   """
 
   # Not in the config's repr, which TFDS logs.
-  form: DatasetFormat | None = dataclasses.field(default=None, repr=False)
+  clip_format: DatasetFormat | None = dataclasses.field(
+    default=None, repr=False
+  )
   labels: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
@@ -62,7 +64,7 @@ class Builder(ClipBuilder):
     entries, _ = splits.assign_splits(manifest.read_clip_list(folder)[0])
     stated = settings.read_settings(folder)
     sources = [e.source for e in entries if os.path.exists(e.source.path)]
-    form = detect_format(
+    clip_format = detect_format(
       sources or [manifest.check_source(entries[0])],
       layout=stated.layout,
       persons=stated.persons,
@@ -72,27 +74,27 @@ class Builder(ClipBuilder):
     return Config(
       name=name,
       description=f'Clips from {folder.resolve()}.',
-      form=form,
+      clip_format=clip_format,
       labels=tuple(splits.sort_class_names(entries)),
     )
 
   def _info(self):
     config = self.builder_config
-    layouts.register_layout(config.form.layout)
+    layouts.register_layout(config.clip_format.layout)
     return self.clip_info(
-      layout=config.form.layout.name,
-      persons=config.form.persons,
-      channels=config.form.channels,
-      confidence=config.form.confidence,
+      layout=config.clip_format.layout.name,
+      persons=config.clip_format.persons,
+      channels=config.clip_format.channels,
+      confidence=config.clip_format.confidence,
       labels=list(config.labels),
       description="A user's own recordings.",
-      units=config.form.units,
+      units=config.clip_format.units,
     )
 
   def list_clips(self, folder):
     entries, notes = manifest.read_clip_list(folder)
     entries, split_notes = splits.assign_splits(entries)
-    for note in (*notes, *self.builder_config.form.notes, *split_notes):
+    for note in (*notes, *self.builder_config.clip_format.notes, *split_notes):
       logging.warning('%s: %s', folder, note)
     splits.check_duplicates(entries)
     labels = self.builder_config.labels
@@ -118,11 +120,11 @@ class Builder(ClipBuilder):
     return clips
 
   def reader(self):
-    form = self.builder_config.form
+    clip_format = self.builder_config.clip_format
     return functools.partial(
       recordings.read_recording,
-      layout=form.layout,
-      persons=form.persons,
-      channels=form.channels,
-      confidence=form.confidence,
+      layout=clip_format.layout,
+      persons=clip_format.persons,
+      channels=clip_format.channels,
+      confidence=clip_format.confidence,
     )

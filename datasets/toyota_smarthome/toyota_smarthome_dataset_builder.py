@@ -3,7 +3,6 @@
 python -m unik_jax.prepare toyota_smarthome/2d --manual_dir=FOLDER
 """
 
-import dataclasses
 import functools
 
 import tensorflow_datasets as tfds
@@ -12,6 +11,7 @@ from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.formats import lcrnet, smarthome
+from unik_jax.data.formats.lcrnet_configs import make_pose_configs
 
 _CITATION = """\
 @inproceedings{das2019toyota,
@@ -21,19 +21,6 @@ _CITATION = """\
   booktitle={ICCV},
   year={2019}
 }"""
-
-
-@dataclasses.dataclass
-class Config(tfds.core.BuilderConfig):
-  """2-D poses (in the image) or 3-D poses (in space).
-
-  Attributes:
-    channels: C, coordinates per joint.
-    units: of the coordinates.
-  """
-
-  channels: int = 2
-  units: str = 'pixels'
 
 
 class Builder(ClipBuilder):
@@ -46,18 +33,7 @@ class Builder(ClipBuilder):
   """
 
   VERSION = tfds.core.Version('1.0.0')
-  BUILDER_CONFIGS = [
-    Config(
-      name='2d',
-      description='x, y in pixels: the input that UNIK was published with.',
-    ),
-    Config(
-      name='3d',
-      description='x, y, z relative to the body, as estimated by LCR-Net++.',
-      channels=3,
-      units="as LCR-Net's pose3d, about metres",
-    ),
-  ]
+  BUILDER_CONFIGS = make_pose_configs()
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     'The authors share Toyota Smarthome (trimmed) on request: see'
     ' https://project.inria.fr/toyotasmarthome/. Put the skeletons into the'

@@ -1,4 +1,4 @@
-"""Shared by tests: from test_configs."""
+"""Loads the experiments in configs/."""
 
 import functools
 import importlib.util
@@ -8,13 +8,15 @@ FOLDER = pathlib.Path(__file__).parents[2] / 'configs'
 
 
 @functools.cache
-def module(name):
+def load_config_file(name):
+  """Returns the module of configs/NAME.py."""
   spec = importlib.util.spec_from_file_location(name, FOLDER / f'{name}.py')
-  loaded = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(loaded)
-  return loaded
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
 
 
-def load(case):
+def load_config(case):
+  """Returns the config of a case such as 'ntu60:bone'."""
   name, _, variant = case.partition(':')
-  return module(name).get_config(*[variant] if variant else [])
+  return load_config_file(name).get_config(*[variant] if variant else [])

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 import os
 import re
@@ -26,22 +26,22 @@ def test_a_file_is_replaced(tmp_path):
 @pytest.mark.parametrize(
   'error', [OSError(28, 'No space left'), ValueError('no'), KeyboardInterrupt()]
 )
-def test_what_fails_leaves_the_old_file_alone(tmp_path, error):
+def test_a_failure_keeps_the_old_content(tmp_path, error):
   path = tmp_path / 'a.txt'
   write(path, 'old')
-  words = f'^{re.escape(str(path))} cannot be written .No space left.; make'
-  seen = (
+  words = f'^{re.escape(str(path))} cannot be written .No space left.'
+  expected = (
     pytest.raises(UserError, match=words)
     if isinstance(error, OSError)
     else pytest.raises(type(error))
   )
-  with seen, atomic_files.atomic_write(path) as part:
+  with expected, atomic_files.atomic_write(path) as part:
     part.write_text('half of the n')
     raise error
   assert path.read_text() == 'old' and os.listdir(tmp_path) == ['a.txt']
 
 
-def test_places_that_cannot_be_written_to(tmp_path):
+def test_a_path_that_cannot_be_written(tmp_path):
   (tmp_path / 'file').write_text('')
   for path in (tmp_path, tmp_path / 'file' / 'a.txt'):
     with pytest.raises(UserError, match='cannot be written .*; name another'):

@@ -1,4 +1,4 @@
-"""What a step frees is kept for the next, in processes of their own."""
+"""Freed heap memory is kept between calls, measured in fresh processes."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ print(min(pages() for _ in range(3)) * resource.getpagesize() / x.nbytes)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='needs glibc')
-def test_a_call_finds_the_memory_of_the_one_before():
+def test_a_call_reuses_the_memory_of_the_call_before():
   env = {**os.environ, 'XLA_FLAGS': ''}
   share = {
     word: float(

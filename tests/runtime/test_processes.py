@@ -1,4 +1,4 @@
-"""Two processes through jax.distributed train as one does, and go on as one.
+"""Two processes through jax.distributed train and resume like one.
 
 Real processes of `python -m unik_jax.main --multihost`, two devices each.
 """
@@ -36,8 +36,8 @@ SETTINGS = {
 }
 
 
-def start(workdir, data_dir, count, **more):
-  """That many processes of a run; four devices in all."""
+def start_processes(workdir, data_dir, count, **more):
+  """Starts the processes of a run, which have four devices together."""
   with socket.socket() as free:
     free.bind(('127.0.0.1', 0))
     address = f'127.0.0.1:{free.getsockname()[1]}'
@@ -68,86 +68,95 @@ def start(workdir, data_dir, count, **more):
   ]
 
 
-def finish(processes):
-  """Waits for all, and returns what each printed."""
+def finish_processes(processes):
+  """Waits for all processes; returns what each printed."""
   printed = [process.communicate(timeout=400)[0] for process in processes]
   assert [p.returncode for p in processes] == [0] * len(processes), printed
   return printed
 
 
-def figures(workdir):
-  """The losses of a run, and its answers to the test clips."""
+def read_results(workdir):
+  """Returns the losses of a run, and its predictions for the test clips."""
   text = (workdir / 'metrics.jsonl').read_text()
   losses = [json.loads(x).get('loss') for x in text.splitlines()]
-  return [x for x in losses if x], scores.read(workdir / 'scores' / 'test.npz')
+  return [x for x in losses if x], scores.read_scores(
+    workdir / 'scores' / 'test.npz'
+  )
 
 
 @pytest.fixture(scope='module')
 def two(synthetic_dir, tmp_path_factory):
-  """The run of two processes that nothing interrupts."""
+  """The workdir of an uninterrupted run of two processes."""
   workdir = tmp_path_factory.mktemp('processes') / 'two'
-  first, second = finish(start(workdir, synthetic_dir, 2))
+  first, second = finish_processes(start_processes(workdir, synthetic_dir, 2))
   assert 'on 4 cpu device(s)' in first
-  assert 'step' not in second  # the first alone speaks, and writes
+  assert 'step' not in second  # only the first process prints and writes
   return workdir
 
 
-def test_two_are_as_one_and_go_on_from_it(two, synthetic_dir, tmp_path):
+def test_two_processes_train_and_resume_like_one(two, synthetic_dir, tmp_path):
   workdir = tmp_path / 'one'
 
   def compare():
-    (ours, answers), (theirs, expected) = figures(two), figures(workdir)
-    assert len(ours) == 12
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
-    assert answers.ids.tolist() == expected.ids.tolist()
-    assert len(set(answers.ids)) == 21  # each once, though batches are of 8
-    np.testing.assert_array_equal(answers.labels, expected.labels)
-    np.testing.assert_allclose(answers.logits, expected.logits, atol=1e-4)
+    losses, predictions = read_results(two)
+    expected_losses, expected = read_results(workdir)
+    assert len(losses) == 12
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+    assert predictions.ids.tolist() == expected.ids.tolist()
+    assert len(set(predictions.ids)) == 21  # each clip once, in batches of 8
+    np.testing.assert_array_equal(predictions.labels, expected.labels)
+    np.testing.assert_allclose(predictions.logits, expected.logits, atol=1e-4)
 
-  finish(start(workdir, synthetic_dir, 1))
+  finish_processes(start_processes(workdir, synthetic_dir, 1))
   compare()
   shutil.rmtree(workdir / 'checkpoints' / '12')
   (workdir / 'summary.json').unlink()
-  again, _ = finish(start(workdir, synthetic_dir, 2))
-  assert 'Going on from step 6 of 12.' in again
+  again, _ = finish_processes(start_processes(workdir, synthetic_dir, 2))
+  assert 'Resuming from step 6 of 12.' in again
   compare()
 
 
-def test_one_killed_and_all_started_again(two, synthetic_dir, tmp_path):
+def test_a_run_resumes_after_one_process_was_killed(
+  two, synthetic_dir, tmp_path
+):
   workdir = tmp_path / 'killed'
-  first, second = start(workdir, synthetic_dir, 2)
+  first, second = start_processes(workdir, synthetic_dir, 2)
   metrics = workdir / 'metrics.jsonl'
   while not metrics.exists() or metrics.read_text().count('\n') < 8:
     assert second.poll() is None, second.communicate()[0]
     time.sleep(0.01)
-  second.kill()  # at the eighth step: epochs have six
+  second.kill()  # after the eighth step; an epoch has six
   printed, _ = first.communicate(timeout=300)
   second.communicate()
-  # Where one of its two devices has failed and the other waits for it, XLA
-  # ends the process after a while, by itself.
+  # XLA aborts the process by itself if one of its devices has failed while the
+  # other waits for it.
   assert first.returncode in (1, -signal.SIGABRT), printed
   if first.returncode == 1:
-    assert 'the same command goes on' in printed
+    assert 'the same command resumes' in printed
   assert not (workdir / 'summary.json').exists()
-  alone = shutil.copytree(workdir, tmp_path / 'alone')
-  held = {'data.on_device': 'float32'}
-  for folder, count, more in ((workdir, 2, {}), (alone, 1, held)):
-    again, *_ = finish(start(folder, synthetic_dir, count, **more))
-    assert 'Going on from step 6 of 12.' in again
-  whole, mended = restore.load_run(two), restore.load_run(workdir)
-  # What two processes saved, one goes on with, its clips on its devices.
-  (ours, answers), (theirs, expected) = figures(alone), figures(two)
-  np.testing.assert_allclose(ours, theirs, rtol=1e-5)
-  np.testing.assert_allclose(answers.logits, expected.logits, atol=1e-4)
+  single = shutil.copytree(workdir, tmp_path / 'single')
+  on_device = {'data.on_device': 'float32'}
+  for folder, count, more in ((workdir, 2, {}), (single, 1, on_device)):
+    again, *_ = finish_processes(
+      start_processes(folder, synthetic_dir, count, **more)
+    )
+    assert 'Resuming from step 6 of 12.' in again
+  # One process resumes what two saved, with its clips in device memory.
+  losses, predictions = read_results(single)
+  expected_losses, expected = read_results(two)
+  np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+  np.testing.assert_allclose(predictions.logits, expected.logits, atol=1e-4)
+  # Two processes resume to the same parameters, bit for bit.
+  uninterrupted, resumed = restore.load_run(two), restore.load_run(workdir)
   for one, other in zip(
-    jax.tree.leaves((whole.params, whole.batch_stats)),
-    jax.tree.leaves((mended.params, mended.batch_stats)),
+    jax.tree.leaves((uninterrupted.params, uninterrupted.batch_stats)),
+    jax.tree.leaves((resumed.params, resumed.batch_stats)),
     strict=True,
   ):
     np.testing.assert_array_equal(one, other)
 
 
-def test_others_that_are_not_described(monkeypatch):
+def test_processes_that_are_not_described(monkeypatch):
   for name in ('COORDINATOR_ADDRESS', 'NUM_PROCESSES', 'PROCESS_ID'):
     monkeypatch.delenv(f'JAX_{name}', raising=False)
   with pytest.raises(UserError, match='Set JAX_COORDINATOR_ADDRESS'):

@@ -1,4 +1,4 @@
-"""Sharded training equals one device's; arrays lie where they should."""
+"""Sharded training equals training on one device; shardings are as stated."""
 
 import math
 import re
@@ -28,7 +28,7 @@ def network():
 
 
 def losses(shape, steps=4):
-  """Losses of a few steps on a mesh, and the state after them."""
+  """Returns the losses of a few steps on a mesh, and the state after them."""
   devices = jax.devices()[: shape[0] * shape[1]]
   mesh = sharding.make_mesh(shape, devices)
   net = network()
@@ -60,14 +60,14 @@ def losses(shape, steps=4):
 
 
 @pytest.fixture(scope='module')
-def alone():
+def one_device_losses():
   return losses((1, 1))[0]
 
 
 @pytest.mark.parametrize('shape', [(8, 1), (4, 2), (2, 4)], ids=str)
-def test_a_mesh_gives_the_losses_of_one_device(shape, alone):
+def test_a_mesh_gives_the_losses_of_one_device(shape, one_device_losses):
   sharded, state = losses(shape)
-  np.testing.assert_allclose(sharded, alone, rtol=1e-5)
+  np.testing.assert_allclose(sharded, one_device_losses, rtol=1e-5)
   kernel = state.params['blocks'][1]['temporal']['conv']['kernel']
   trace = state.opt_state[2][0].trace['blocks'][1]['temporal']['conv']['kernel']
   for array in (kernel, trace):
@@ -77,13 +77,13 @@ def test_a_mesh_gives_the_losses_of_one_device(shape, alone):
   assert matrix.sharding.is_fully_replicated
 
 
-def reductions(text):
-  """The collectives of a compiled program: name, and how many values."""
-  found = re.findall(
+def list_collectives(text):
+  """Returns (name, number of values) of each collective of a program."""
+  matches = re.findall(
     r' = (.*) (all-\w+|reduce-scatter|collective-permute)(?:-start)?\(', text
   )
   sizes = []
-  for arrays, name in found:
+  for arrays, name in matches:
     shapes = re.findall(r'f32\[([\d,]*)\]', arrays)
     axes = [[int(n) for n in shape.split(',') if n] for shape in shapes]
     sizes.append((name, sum(map(math.prod, axes))))
@@ -91,10 +91,10 @@ def reductions(text):
 
 
 def test_weight_gradients_are_reduced_together():
-  """On a mesh of 'data' alone; all that is reduced apart is small."""
+  """On a mesh with 'data' only, all other reductions are small."""
   mesh, net = sharding.make_mesh((8, 1)), network()
   optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
-  abstract = jax.eval_shape(step_lib.make_begin(optimizer), *net.shapes)
+  abstract = jax.eval_shape(step_lib.make_init_state(optimizer), *net.shapes)
   batch = {
     'x': jax.ShapeDtypeStruct((16, 2, 12, 6, 3), np.float32),
     'label': jax.ShapeDtypeStruct((16,), np.int32),
@@ -105,12 +105,13 @@ def test_weight_gradients_are_reduced_together():
     in_shardings=(shardings, sharding.batch_sharding(mesh)),
     out_shardings=(shardings, sharding.replicated_sharding(mesh)),
   )
-  found = reductions(step.lower(abstract, batch).compile().as_text())
-  assert {name for name, _ in found} == {'all-reduce'}
-  *apart, together = sorted(size for _, size in found)
-  # Without the first block's smallest, which ride with batch norm's.
-  assert together > 0.9 * net.num_params()
-  assert sum(apart) < 0.15 * net.num_params()
+  program = step.lower(abstract, batch).compile().as_text()
+  collectives = list_collectives(program)
+  assert {name for name, _ in collectives} == {'all-reduce'}
+  *others, largest = sorted(size for _, size in collectives)
+  # The first block's smallest gradients are reduced with batch norm's.
+  assert largest > 0.9 * net.num_params()
+  assert sum(others) < 0.15 * net.num_params()
 
 
 def test_mesh_shapes():

@@ -5,8 +5,7 @@
     [--draw=FOLDER] [--save_keypoints=FOLDER]
   ... | python -m unik_jax.predict --run=DIR --stream [--window=T] [--every=T]
 
-DIR is a run's --workdir. FILES are clips in any format of docs/own_data.md,
-videos, or folders of them. See docs/predict.md.
+FILES are clips (docs/own_data.md), videos, or folders. See docs/predict.md.
 """
 
 import functools
@@ -36,9 +35,7 @@ _CONFIDENCE = flags.DEFINE_boolean(
 _IMAGE_SIZE = flags.DEFINE_list(
   'image_size', [], 'WIDTH,HEIGHT in pixels, if the files do not state it.'
 )
-_DRAW = flags.DEFINE_string(
-  'draw', '', 'Output folder for videos with skeletons drawn on them.'
-)
+_DRAW = flags.DEFINE_string('draw', '', 'Output folder for drawn videos.')
 _SAVE = flags.DEFINE_string(
   'save_keypoints', '', 'Output folder for keypoints estimated from videos.'
 )
@@ -91,9 +88,7 @@ def _predict_files(paths):
   predictions = model.predict_records(records, layout=layout, top_k=top_k)
   write = outputs.format_json_lines if _JSON.value else outputs.format_table
   print(*write(sources, predictions), sep='\n', flush=True)
-  outputs.write_video_outputs(
-    sources, predictions, _DRAW.value, _SAVE.value, say=_say
-  )
+  outputs.write_videos(sources, predictions, _DRAW.value, _SAVE.value, _say)
 
 
 def _predict_stream(paths):

@@ -25,7 +25,7 @@ from unik_jax.errors import UserError
 from unik_jax.predict.adapter import check_joints, has_confidence
 from unik_jax.skeletons.layouts import Layout
 
-FORM = '{"keypoints": [[x, y], ...]} or {"persons": [...]}'
+FRAME_FORMAT = '{"keypoints": [[x, y], ...]} or {"persons": [...]}'
 
 
 class Frame(NamedTuple):
@@ -113,18 +113,18 @@ def _parse_bodies(line, where):
     frame = json.loads(line)
   except (ValueError, RecursionError) as error:
     raise UserError(
-      f'{where}: not JSON ({error}). Write one frame per line: {FORM}'
+      f'{where}: not JSON ({error}). Write one frame per line: {FRAME_FORMAT}'
     ) from None
   if frame in (None, []):
     return []
   if not isinstance(frame, dict) or not {'keypoints', 'persons'} & set(frame):
-    raise UserError(f'{where}: expected a frame, {FORM}')
+    raise UserError(f'{where}: expected a frame, {FRAME_FORMAT}')
   if 'persons' not in frame:
     # A single person gets an identity, so that fast motion does not split it.
     frame = {'persons': [{'id': 0, **frame}]}
   persons = frame['persons'] or []
   if not isinstance(persons, list):
-    raise UserError(f'{where}: persons: expected a list. Write {FORM}')
+    raise UserError(f'{where}: persons: expected a list. Write {FRAME_FORMAT}')
   bodies = [
     (p.get('id'), p.get('keypoints')) if isinstance(p, dict) else (None, p)
     for p in persons

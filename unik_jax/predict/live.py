@@ -9,7 +9,7 @@ import numpy as np
 
 from unik_jax.data.transform import input_frames
 from unik_jax.errors import UserError
-from unik_jax.predict.frames import FORM, FrameReader, FrameWindow
+from unik_jax.predict.frames import FRAME_FORMAT, FrameReader, FrameWindow
 from unik_jax.predict.outputs import to_json_fields
 from unik_jax.predict.predictor import Predictor
 from unik_jax.skeletons.layouts import Layout
@@ -97,7 +97,9 @@ def predict_stream(
   if count % every:
     yield predict(count, time.perf_counter())
   if not count:
-    raise UserError(f'{source}: no frame. Write one per line, as JSON: {FORM}')
+    raise UserError(
+      f'{source}: no frame. Write one per line, as JSON: {FRAME_FORMAT}'
+    )
 
 
 def serve_stream(

@@ -75,12 +75,11 @@ def format_table(
     yield '  '.join(cells).rstrip()
 
 
-def write_video_outputs(
+def write_videos(
   sources: Sequence[ClipSource],
   predictions: Sequence['Prediction'],
   draw: str,
   save: str,
-  *,
   say: Callable[[str], None],
 ) -> None:
   """Draws predictions on videos, and saves their keypoints.

@@ -356,11 +356,11 @@ def test_an_archive_that_leads_out_of_itself(tmp_path):
 
 def test_a_pickle_is_not_run(tmp_path):
   write_kinetics(tmp_path / 'raw')
-  content = malicious_pickle(tmp_path / 'made')
+  content = malicious_pickle(tmp_path / 'created')
   (tmp_path / 'raw' / LAST).write_bytes(content)
   with pytest.raises(UserError, match=f'{LAST}: byte 0 is not UTF-8'):
     prepare(tmp_path)
-  assert not (tmp_path / 'made').exists()
+  assert not (tmp_path / 'created').exists()
 
 
 def test_no_files_prints_what_to_download(tmp_path):

@@ -120,8 +120,8 @@ def test_a_file_whose_name_is_not_utf8(tmp_path):
 @pytest.mark.parametrize('name', ['a07_s03_e01' + SUFFIX, 'files_used.mat'])
 @pytest.mark.parametrize('archive', [False, True], ids=['files', 'tar.gz'])
 def test_a_pickle_is_not_run(tmp_path, name, archive):
-  replaced = {name: malicious_pickle(tmp_path / 'made')}
+  replaced = {name: malicious_pickle(tmp_path / 'created')}
   write_msr_files(tmp_path / 'manual', replaced=replaced, archive=archive)
   with pytest.raises(UserError, match=name.removesuffix(SUFFIX)):
     prepare_msr(tmp_path, tmp_path / 'manual')
-  assert not (tmp_path / 'made').exists()
+  assert not (tmp_path / 'created').exists()

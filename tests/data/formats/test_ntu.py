@@ -75,10 +75,10 @@ def test_numbers_of_every_form(text, axis):
 def test_unused_values_are_not_parsed():
   """The tracker writes infinities among the pixel coordinates."""
   text = skeleton_text(make_frames())
-  odd = text.replace('1002.657 528.821', '-1.#INF nan')
+  changed = text.replace('1002.657 528.821', '-1.#INF nan')
   for a, b in zip(
     ntu_text.parse_bodies(text.encode(), ''),
-    ntu_text.parse_bodies(odd.encode(), ''),
+    ntu_text.parse_bodies(changed.encode(), ''),
     strict=True,
   ):
     np.testing.assert_array_equal(a, b)

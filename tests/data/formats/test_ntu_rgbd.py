@@ -298,7 +298,7 @@ WRONG = {
     f'{ONE}: every coordinate is zero',
   ),
   'a pickle': (put(pickle.dumps(Malice())), f'{ONE}, line 1: '),
-  'odd name': (put(VALID, 'walk.skeleton'), 'walk.skeleton: .*SsssCccc'),
+  'other name': (put(VALID, 'walk.skeleton'), 'walk.skeleton: .*SsssCccc'),
   'no such action': (
     put(VALID, 'S001C001P001R001A121.skeleton'),
     'A121.skeleton: .*action.*got 121',
@@ -308,7 +308,7 @@ WRONG = {
     'camera from 1 to 3, got 4',
   ),
   'not UTF-8': (add_name_not_utf8, 'not UTF-8'),
-  'there twice': (
+  'clip twice': (
     put(VALID, f'{NTU_60[0]}.skeleton'),
     f"{NTU_60[0]}.skeleton: clip '{NTU_60[0]}' occurs twice",
   ),

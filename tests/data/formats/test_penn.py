@@ -146,15 +146,15 @@ WRONG_POSES = {
     'line 6: category_code: .* 0 .*14.*got 15',
   ),
   'code negative': (add_row('5,7,-1,1,\n'), 'line 6: category_code: .*got -1'),
-  'odd flag': (add_row('5,7,1,0,\n'), 'line 6: train: .*1 .*-1.*got 0'),
+  'other flag': (add_row('5,7,1,0,\n'), 'line 6: train: .*1 .*-1.*got 0'),
   'video twice': (add_row('5,37,1,1,\n'), 'line 6: a second row of video 37'),
   'not in the table': (
     write_file('skeletons/0002.json', '{}'),
     f'0002.json: .*{TABLE} has no row of video 2',
   ),
-  'odd name': (write_file('a1.json', '{}'), "a1.json: .*number.*got 'a1'"),
+  'other name': (write_file('a1.json', '{}'), "a1.json: .*number.*got 'a1'"),
   'name not UTF-8': (add_name_not_utf8, 'not UTF-8'),
-  'there twice': (write_file('0001.json', '{}'), "'0001' occurs twice"),
+  'clip twice': (write_file('0001.json', '{}'), "'0001' occurs twice"),
   'zip slip': (add_escaping_member, 'more.zip: member .*leads out'),
   'truncated': (write_file(JSON, TRUNCATED), f'{JSON}: cut short'),
   'no frames': (write_file(JSON, '{"frames": []}'), f'{JSON}: no frames'),
@@ -181,11 +181,11 @@ def test_errors_in_the_poses_name_the_file(tmp_path, case):
 
 
 def test_a_pickle_is_not_run(tmp_path):
-  content = malicious_pickle(tmp_path / 'made')
+  content = malicious_pickle(tmp_path / 'created')
   write_file(JSON, content)(write_poses(tmp_path / 'raw'))
   with pytest.raises(UserError, match=f'{JSON}: byte 0 is not UTF-8'):
     prepare_penn(tmp_path, 'lcrnet_2d')
-  assert not (tmp_path / 'made').exists()
+  assert not (tmp_path / 'created').exists()
 
 
 def test_bad_poses_can_be_skipped(tmp_path):

@@ -115,7 +115,7 @@ def ones_except(shape, value):
 MAT = 'labels/0001.mat'
 WRONG_ANNOTATIONS = {
   'truncated': (write_file(MAT, mat_content()[:600]), f'{MAT}: '),
-  'header alone': (
+  'header only': (
     write_file(MAT, mat_content()[:128]),
     f"{MAT}: no field 'action'",
   ),
@@ -123,12 +123,12 @@ WRONG_ANNOTATIONS = {
   'text': (write_file(MAT, 'x' * 999), f'{MAT}: not a MATLAB file'),
   'no action': (put_mat(action=None), f"{MAT}: no field 'action'"),
   'no x': (put_mat(x=None), f"{MAT}: no field 'x'"),
-  'odd action': (put_mat(action='juggle'), f"{MAT}: action: .*got 'juggle'"),
+  'other action': (put_mat(action='juggle'), f"{MAT}: action: .*got 'juggle'"),
   'actions': (
     put_mat(action=['bowl', 'squat']),
     f'{MAT}: action: .*one value, got 2',
   ),
-  'odd flag': (put_mat(train=0), f'{MAT}: train: .*got 0'),
+  'other flag': (put_mat(train=0), f'{MAT}: train: .*got 0'),
   'flag a cell': (
     put_mat(train=np.array([[1]], object)),
     f'{MAT}: train: expected real',
@@ -174,11 +174,11 @@ WRONG_ANNOTATIONS = {
     f'{MAT}: dimensions: .*4 frames.*9.0',
   ),
   'no size': (put_mat(dimensions=[[0, 481, 4]]), f'{MAT}: dimensions: '),
-  'odd name': (
+  'other name': (
     write_file('labels/a.mat', mat_content()),
     "a.mat: .*number.*got 'a'",
   ),
-  'there twice': (
+  'clip twice': (
     write_file('0001.mat', mat_content()),
     "'0001' occurs twice",
   ),
@@ -213,11 +213,11 @@ def test_truncation_anywhere(tmp_path):
 
 
 def test_a_pickle_is_not_run(tmp_path):
-  content = malicious_pickle(tmp_path / 'made')
+  content = malicious_pickle(tmp_path / 'created')
   write_file(MAT, content)(write_annotations(tmp_path / 'raw'))
   with pytest.raises(UserError, match=f'{MAT}: not a MATLAB file'):
     prepare_penn(tmp_path, 'annotations')
-  assert not (tmp_path / 'made').exists()
+  assert not (tmp_path / 'created').exists()
 
 
 def test_bad_annotations_can_be_skipped(tmp_path):

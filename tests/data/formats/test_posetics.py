@@ -140,7 +140,7 @@ WRONG = {
   ),
   'labels truncated': (write_file(LABELS, '{"a'), f'{LABELS}.*cut short'),
   'no labels': (remove_files(LABELS), f'{LABELS}.*no such file'),
-  'odd name': (write_file('posetics_train/a.json'), 'a.json: .*YOUTUBEID'),
+  'other name': (write_file('posetics_train/a.json'), 'a.json: .*YOUTUBEID'),
   'no files': (
     remove_files('posetics_train/*'),
     'posetics_train: no .json files',
@@ -182,10 +182,10 @@ def test_errors_name_the_file(tmp_path, case):
 @pytest.mark.parametrize('name', [FIRST, LABELS])
 def test_a_pickle_is_not_run(tmp_path, name):
   folder = write_posetics(tmp_path / 'raw')
-  (folder / name).write_bytes(malicious_pickle(tmp_path / 'made'))
+  (folder / name).write_bytes(malicious_pickle(tmp_path / 'created'))
   with pytest.raises(UserError, match=f'{name}: byte 0 is not UTF-8'):
     prepare(tmp_path)
-  assert not (tmp_path / 'made').exists()
+  assert not (tmp_path / 'created').exists()
 
 
 def test_more_than_two_bodies(tmp_path):

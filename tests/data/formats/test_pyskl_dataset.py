@@ -206,7 +206,7 @@ def damage_kpfile(kind):
       entries['abseil_1'] = entries['yoga_1']
       write_pickle(path, entries)
     elif kind == 'malicious':
-      entries['abseil_1'] = Call(os.system, f'echo > {folder / "made"}')
+      entries['abseil_1'] = Call(os.system, f'echo > {folder / "created"}')
       write_pickle(path, entries)
 
   return damage
@@ -231,7 +231,7 @@ def test_errors_in_kpfiles(tmp_path, kind, problem):
   builder = prepare_pyskl(tmp_path, name='k400_hrnet', skip_bad=True)
   assert 'abseil_2' in read_ids(builder, 'train')
   assert read_report(builder)['skipped']
-  assert not (tmp_path / 'raw' / 'made').exists()
+  assert not (tmp_path / 'raw' / 'created').exists()
 
 
 def change_record(number, array=None, splits=None, **changes):
@@ -321,7 +321,7 @@ def test_clips_that_pyskl_skips_are_left_out(tmp_path, data, reason):
 
 @pytest.mark.parametrize('place', ['top', 'record', 'array'])
 def test_a_malicious_file_is_refused_and_not_run(tmp_path, place):
-  target = tmp_path / 'made'
+  target = tmp_path / 'created'
   data = Call(os.system, f'echo > {target}')
   if place == 'record':
     data = make_ntu() | {'meta': data}
@@ -351,8 +351,10 @@ def test_choice_of_the_file(tmp_path):
     prepare_pyskl(tmp_path, config='ntu60')
   write_pickle(tmp_path / 'raw' / 'mine.pkl', [make_annotation('a')])
   write_pickle(tmp_path / 'raw' / '.mine.pkl', 'a half download')
-  alone = registry.prepare_dataset('pyskl', tmp_path / 'data', tmp_path / 'raw')
-  assert alone.info.full_name == 'pyskl/mine/1.0.0'
+  builder = registry.prepare_dataset(
+    'pyskl', tmp_path / 'data', tmp_path / 'raw'
+  )
+  assert builder.info.full_name == 'pyskl/mine/1.0.0'
   write_pickle(tmp_path / 'raw' / 'other.pkl', [make_annotation('b')])
   known = 'pyskl/mine, pyskl/other'
   with pytest.raises(UserError, match=f'several .pkl files.*: {known}'):

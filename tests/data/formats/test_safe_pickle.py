@@ -108,7 +108,7 @@ def payloads(target):
 @pytest.mark.parametrize('place', ['top', 'list', 'array', 'annotation'])
 @pytest.mark.parametrize('payload', payloads('x'))
 def test_calls_are_refused_and_not_made(tmp_path, payload, place, protocol):
-  target = tmp_path / 'made'
+  target = tmp_path / 'created'
   call = payloads(target)[payload]
   if place == 'list':
     call = [1, {'a': call}]
@@ -204,7 +204,7 @@ def crafted(target):
 
 @pytest.mark.parametrize('case', crafted(b''))
 def test_crafted_pickles_are_refused(tmp_path, case, extension):
-  target = tmp_path / 'made'
+  target = tmp_path / 'created'
   path = tmp_path / 'evil.pkl'
   path.write_bytes(crafted(str(target).encode())[case])
   reason = 'not a pickle .*size' if ' bytes' in case else 'refused: it asks for'

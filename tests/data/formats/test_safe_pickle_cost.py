@@ -46,13 +46,19 @@ MANY = b'(' + b'N' * 10_000 + b'lq\x010'
 MERSENNE = (1 << 61) - 1  # all its multiples have the same hash
 
 COSTLY = {
-  'rows of nothing': (NOTHING, 'a huge array of nothing'),
+  'rows of nothing': (NOTHING, 'a huge array without elements'),
   'list of nothing': (called('list', b'(' + NOTHING + b't'), 'huge array'),
   'arguments of nothing': (called('list', NOTHING), 'huge array'),
   'sizes of nothing': (array((2**62, 2**62, 0), 'f8', b'C\0'), 'huge array'),
   'long text of nothing': (array((0,), 'U500000000', b'C\0'), 'huge array'),
-  'endless size': (array((2**400,), 'f8', b'C\0'), 'an array of no size'),
-  'endless sizes': (array([1] * 100, 'u1', b'C\x01a'), 'an array of no size'),
+  'endless size': (
+    array((2**400,), 'f8', b'C\0'),
+    'an array of invalid size',
+  ),
+  'endless sizes': (
+    array([1] * 100, 'u1', b'C\x01a'),
+    'an array of invalid size',
+  ),
   'arguments in a list': (called('set', b']'), 'a call without arguments'),
   'arrays in arrays': (
     BEFORE * 6000 + b'N' + AFTER * 6000,
@@ -61,11 +67,11 @@ COSTLY = {
   'list in an array': (array((1,), 'O8', b']]a'), 'an array of containers'),
   'array filled later': (
     array((1,), 'O8', b']Na') + b'K\0]s',
-    'items of what is no dict',
+    'items for something other than a dict',
   ),
   'array as a set': (
     called('set', array((2,), 'u1', b'C\2ab') + b'\x85'),
-    'a set of what is no list',
+    'a set made of something other than a list',
   ),
   'doubled in a set': (b'\x8f(' + DOUBLED + b'\x90', 'a tuple as a key'),
   'doubled in a frozenset': (b'(' + DOUBLED + b'\x91', 'a tuple as a key'),
@@ -87,7 +93,7 @@ COSTLY = {
   'frozenset in a set': (b'\x8f((\x91\x90', 'a frozenset as a key'),
   'copies': (
     b'(' + MANY + called('set', b'h\x01\x85') * 3 + b't',
-    'more copies than there is',
+    'more copies than the file has',
   ),
   'copies of bytes': (
     b'('
@@ -95,7 +101,7 @@ COSTLY = {
     + b'q\x01'
     + (b'c_codecs\nencode\n(h\x01' + text('latin1') + b'tR') * 4
     + b't',
-    'more copies than there is',
+    'more copies than the file has',
   ),
   'the same hash': (
     b'}(' + b''.join(long(MERSENNE * i) + b'N' for i in range(9, 99)) + b'u',

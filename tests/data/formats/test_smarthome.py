@@ -301,10 +301,10 @@ WRONG = {
   ),
   'NaN': (put(change_body(float('nan')), ONE), f'{ONE}, frame 3.*left_hip'),
   'no frames': (put({'frames': []}, ONE), f'{ONE}: no frames'),
-  'odd name': (put(b'{}', 'a.json'), 'a.json: .*Action_pPP'),
-  'odd action': (put(b'{}', ONE.lower()), "got 'walk'.*mean Walk"),
+  'other name': (put(b'{}', 'a.json'), 'a.json: .*Action_pPP'),
+  'other action': (put(b'{}', ONE.lower()), "got 'walk'.*mean Walk"),
   'not UTF-8': (add_name_not_utf8, 'not UTF-8'),
-  'there twice': (put(make_lcrnet_clip(), NAME), 'Walk_p02_r01_v03_c02.*twice'),
+  'clip twice': (put(make_lcrnet_clip(), NAME), 'Walk_p02_r01_v03_c02.*twice'),
   'two versions': (
     put(make_lcrnet_clip(), NAME.replace('pose3d', 'v2')),
     'Walk_p02_r01_v03_c02.*twice',
@@ -324,11 +324,11 @@ def test_errors_name_the_file_and_nothing_is_written(tmp_path, case):
 
 
 def test_a_pickle_is_not_run(tmp_path):
-  content = malicious_pickle(tmp_path / 'made')
+  content = malicious_pickle(tmp_path / 'created')
   put(content, ONE)(write_smarthome(tmp_path / 'raw'))
   with pytest.raises(UserError, match=f'{ONE}: byte 0 is not UTF-8'):
     prepare_smarthome(tmp_path)
-  assert not (tmp_path / 'made').exists()
+  assert not (tmp_path / 'created').exists()
 
 
 def test_files_without_3d_poses_are_enough_for_2d(tmp_path):

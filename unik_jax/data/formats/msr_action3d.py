@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unik_jax.data import raw_files
+from unik_jax.data.formats.clip_names import RESTORE_NAME
 from unik_jax.data.formats.matlab import read_mat_fields
 from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
@@ -83,14 +84,14 @@ def parse_clip_name(name: str, where: str) -> tuple[int, int]:
   match = _NAME.fullmatch(name)
   if not match:
     raise UserError(
-      f'{where}: expected a name of the form aAA_sSS_eEE, got {name!r}. Restore'
-      ' the original name, or remove the file'
+      f'{where}: expected a name of the form aAA_sSS_eEE, got {name!r}.'
+      f' {RESTORE_NAME}'
     )
   action, subject, _ = map(int, match.groups())
   if not 1 <= action <= len(LABELS) or not 1 <= subject <= 10:
     raise UserError(
       f'{where}: expected an action from 1 to 20 and a subject from 1 to 10,'
-      f' got {name!r}. Restore the original name, or remove the file'
+      f' got {name!r}. {RESTORE_NAME}'
     )
   return action, subject
 

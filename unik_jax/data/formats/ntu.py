@@ -20,11 +20,11 @@ import numpy as np
 
 from unik_jax.data import raw_files
 from unik_jax.data.formats import ntu_text, ntu_tracks
+from unik_jax.data.formats.clip_names import RESTORE_NAME, check_ranges
 from unik_jax.errors import UserError
 
 _NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})', re.ASCII)
 _MAX = {'setup': 32, 'camera': 3, 'subject': 106, 'action': 120}
-_RESTORE = 'Restore the original name, or remove the file'
 _TRACKING = {
   'body': ntu_tracks.track_by_body,
   'slot': ntu_tracks.track_by_slot,
@@ -55,16 +55,10 @@ def parse_clip_name(name: str, where: str) -> ClipName:
   if not match:
     raise UserError(
       f'{where}: expected a name of the form SsssCcccPpppRrrrAaaa (setup,'
-      f' camera, performer, replication, action), got {name!r}. {_RESTORE}'
+      f' camera, performer, replication, action), got {name!r}. {RESTORE_NAME}'
     )
   clip_name = ClipName(*map(int, match.groups()))
-  for part, maximum in _MAX.items():
-    value = getattr(clip_name, part)
-    if not 1 <= value <= maximum:
-      raise UserError(
-        f'{where}: expected a {part} from 1 to {maximum}, got {value}.'
-        f' {_RESTORE}'
-      )
+  check_ranges(clip_name, _MAX, where)
   return clip_name
 
 

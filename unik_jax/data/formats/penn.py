@@ -19,6 +19,7 @@ import numpy as np
 
 from unik_jax.data import raw_files
 from unik_jax.data.clips import Recording
+from unik_jax.data.formats.clip_names import RESTORE_NAME
 from unik_jax.data.formats.matlab import read_mat_fields
 from unik_jax.data.raw_files import FETCH_AGAIN
 from unik_jax.errors import UserError
@@ -57,7 +58,7 @@ def parse_video_number(file: raw_files.RawFile) -> int:
   if not re.fullmatch('[0-9]+', file.stem):
     raise UserError(
       f'{file}: expected a name that is the number of a video, such as 0001,'
-      f' got {file.stem!r}. Restore the original name, or remove the file'
+      f' got {file.stem!r}. {RESTORE_NAME}'
     )
   return int(file.stem)
 

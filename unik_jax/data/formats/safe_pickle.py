@@ -6,11 +6,11 @@ containers and numpy arrays. The functions below create arrays and dtypes from
 checked arguments, since numpy's own accept a state from the file that can point
 to memory outside the array.
 
-A small file cannot use much memory or time either. Data is not copied more
-often than the file is large. A value that would be hashed, printed or freed by
-recursion cannot be a key, is not printed, and cannot be an element of an array
-(a tuple that contains one tuple twice, thirty levels deep, takes 65 bytes in
-the file and a billion steps to hash).
+A small file cannot use much memory or time either. All calls together copy at
+most twice the file's size. A container, which is hashed, printed and freed by
+recursion, cannot be a key or an element of an array, and is not printed: a
+tuple that contains one tuple twice, thirty levels deep, takes 65 bytes in the
+file and a billion steps to hash.
 
 The instructions are documented in Python's pickletools module.
 """
@@ -30,8 +30,8 @@ import numpy as np
 
 from unik_jax.errors import UserError
 
-# The others create instances, use extension codes, persistent ids or external
-# buffers, or are Python 2's.
+# Instructions of pickle. Its others create instances, use extension codes,
+# persistent ids or external buffers, or are Python 2's.
 _ALLOWED = frozenset(
   'PROTO FRAME STOP MARK POP POP_MARK DUP'
   ' PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET MEMOIZE'
@@ -64,7 +64,7 @@ class _Dtype:
       raise _Refused(f'an array of {describe_value(text)}')
     self.dtype = np.dtype(text)
     if not self.dtype.itemsize:
-      raise _Refused('an array of nothing')
+      raise _Refused('an array of empty elements')
 
   def set_state(self, state):
     _, order, *structure = state[:5]
@@ -76,17 +76,17 @@ class _Dtype:
 def _fill(array, shape, dtype, fortran, values):
   """Sets an empty array's state from a pickle, after checking that it fits."""
   if type(shape) is not tuple or len(shape) > _MAX_DIMENSIONS:
-    raise ValueError('an array of no size')
+    raise ValueError('an array of invalid size')
   if any(type(n) is not int or not 0 <= n < 1 << 63 for n in shape):
-    raise ValueError('an array of no size')
+    raise ValueError('an array of invalid size')
   # An array with elements may have views, which a new state would break.
   if array.size or type(dtype) is not _Dtype:
-    raise _Refused('a state for what is no new array')
+    raise _Refused('a state for an array that is not new')
   dtype, size = dtype.dtype, math.prod(shape)
   if not size and (
     math.prod(n or 1 for n in shape) * dtype.itemsize > _MAX_EMPTY_BYTES
   ):
-    raise _Refused('a huge array of nothing')
+    raise _Refused('a huge array without elements')
   if dtype.hasobject:
     matches = type(values) is list and len(values) == size
     if matches and not all(isinstance(value, _SCALARS) for value in values):
@@ -156,7 +156,7 @@ def _frozenset(items=()):
 def _keys(items):
   """Returns the items, after checking that each is hashed quickly."""
   if type(items) not in (list, tuple, set):
-    raise _Refused('a set of what is no list')
+    raise _Refused('a set made of something other than a list')
   for item in items:
     # Large integers can be chosen so that all have the same hash.
     is_small = type(item) is not int or item.bit_length() < 64
@@ -203,7 +203,7 @@ class _Unpickler(pickle._Unpickler):
     args = self._within_size(self.stack.pop())
     # A function can only come from find_class. A class is not called.
     if not isinstance(self.stack[-1], types.FunctionType):
-      raise _Refused('a call of what is no function')
+      raise _Refused('a call of something other than a function')
     self.stack[-1] = self.stack[-1](*args)
 
   def load_build(self):
@@ -213,7 +213,7 @@ class _Unpickler(pickle._Unpickler):
     elif type(self.stack[-1]) is np.ndarray:
       _fill(self.stack[-1], *state[1:])
     else:
-      raise _Refused('a state for what is no array')
+      raise _Refused('a state for something other than an array')
 
   def _within_size(self, args):
     """Returns the arguments of a call, counted against the file's size.
@@ -227,7 +227,7 @@ class _Unpickler(pickle._Unpickler):
     # bytes as text, from which it makes bytes.
     self.allowance -= sum(len(arg) for arg in args if isinstance(arg, sized))
     if self.allowance < 0:
-      raise _Refused('more copies than there is to copy')
+      raise _Refused('more copies than the file has data')
     return args
 
   def load_setitem(self):
@@ -245,14 +245,14 @@ class _Unpickler(pickle._Unpickler):
 
   def _update(self, items):
     if type(self.stack[-1]) is not dict:
-      raise _Refused('items of what is no dict')
+      raise _Refused('items for something other than a dict')
     pairs = zip(_keys(items[::2]), items[1::2], strict=True)
     self.stack[-1].update(pairs)
 
   def load_additems(self):
     items = self.pop_mark()
     if type(self.stack[-1]) is not set:
-      raise _Refused('items of what is no set')
+      raise _Refused('items for something other than a set')
     self.stack[-1].update(_keys(items))
 
   def load_frozenset(self):

@@ -11,6 +11,7 @@ import difflib
 import re
 from typing import NamedTuple
 
+from unik_jax.data.formats.clip_names import RESTORE_NAME, check_ranges
 from unik_jax.errors import UserError
 
 # In label order of the cross-subject protocol (CS), and of the prepared set.
@@ -86,7 +87,6 @@ CV_TEST_CAMERA = 2
 _MAX = {'subject': 25, 'camera': 7}
 
 _NAME = re.compile(r'(([^_]+)_p(\d+)_r\d+_v\d+_c(\d+))(_.*)?\.json', re.ASCII)
-_RESTORE = 'Restore the original name, or remove the file'
 
 
 class ClipName(NamedTuple):
@@ -120,7 +120,7 @@ def parse_clip_name(name: str, where: str) -> ClipName:
   if not match:
     raise UserError(
       f'{where}: expected a name of the form Action_pPP_rRR_vVV_cCC_*.json, got'
-      f' {name!r}. {_RESTORE}'
+      f' {name!r}. {RESTORE_NAME}'
     )
   clip, action, subject, camera, _ = match.groups()
   if action not in CLASSES_31:
@@ -130,16 +130,10 @@ def parse_clip_name(name: str, where: str) -> ClipName:
     hint = f'Did you mean {names}? ' if close else ''
     raise UserError(
       f'{where}: expected one of the 31 actions, got {action!r}.'
-      f' {hint}{_RESTORE}'
+      f' {hint}{RESTORE_NAME}'
     )
   clip_name = ClipName(clip, action, int(subject), int(camera))
-  for part, maximum in _MAX.items():
-    value = getattr(clip_name, part)
-    if not 1 <= value <= maximum:
-      raise UserError(
-        f'{where}: expected a {part} from 1 to {maximum}, got {value}.'
-        f' {_RESTORE}'
-      )
+  check_ranges(clip_name, _MAX, where)
   return clip_name
 
 

@@ -128,7 +128,7 @@ BAD_MANIFESTS = {
     "manifest.csv: no column 'label'.*file, lable",
   ),
   'empty': (lambda r: write_file(r / 'manifest.csv', ''), "no column 'file'"),
-  'header alone': (manifest_of(), 'raw: no clip'),
+  'only a header': (manifest_of(), 'raw: no clip'),
   'not UTF-8': (
     lambda r: write_file(r / 'manifest.csv', b'file,label\n\xff.npy,a'),
     'manifest.csv: byte 11 is not UTF-8',
@@ -211,7 +211,7 @@ BAD_MANIFESTS = {
     manifest_of('a.npy,s,9,', header='file,label,width,height'),
     r'line 2: image size: .*\[9.0, None\]',
   ),
-  'alone': (
+  'a single clip': (
     manifest_of('a.npy,s', 'b.npy,s', 'c.npy,t', header='file,label'),
     "line 4: class 't': .*got one",
   ),

@@ -67,8 +67,8 @@ def test_persons_are_linked_by_distance(tmp_path):
     write_openpose(tmp_path / 'b', frames), 'openpose_25'
   )
   np.testing.assert_array_equal(keypoints, expected)
-  alone = read_keypoints(tmp_path / 'b', 'openpose_25', persons=1)
-  np.testing.assert_array_equal(alone, expected[:1])
+  one_person = read_keypoints(tmp_path / 'b', 'openpose_25', persons=1)
+  np.testing.assert_array_equal(one_person, expected[:1])
 
 
 def test_a_body_far_away_is_another_person(tmp_path):

@@ -66,7 +66,7 @@ BAD_TREES = {
     lambda r: (r / 'run').mkdir(),
     'raw/run: no clip in this folder',
   ),
-  'spreadsheets alone': (
+  'only spreadsheets': (
     lambda r: write_file(r / 'run/a.xlsx', ''),
     r'raw/run: no clip in this folder \(only .xlsx\)',
   ),
@@ -147,7 +147,7 @@ def test_names_that_are_not_utf8(tmp_path):
     with open(bad, 'wb'):
       pass
   except OSError:
-    pytest.skip('this file system has UTF-8 names alone')
+    pytest.skip('this file system takes only UTF-8 names')
   with pytest.raises(UserError, match=r'\\xff.npy.*not UTF-8; rename'):
     prepare(tmp_path)
 

@@ -129,7 +129,7 @@ def framed(*frames, rows=GOOD_ROWS):
 
 BAD_TABLES = {
   'empty': ('', 'no frames'),
-  'header alone': (csv_text([], csv_columns()), 'no frames'),
+  'only a header': (csv_text([], csv_columns()), 'no frames'),
   'truncated': (
     csv_text(GOOD_ROWS, csv_columns())[:-30],
     'line 4: expected 34 values',

@@ -122,12 +122,12 @@ def test_a_prediction_is_drawn_and_keypoints_are_saved(model, tmp_path):
   path = write_video(tmp_path / 'film.mp4')
   sources, predictions = predict(model, path)
   messages = []
-  outputs.write_video_outputs(
+  outputs.write_videos(
     sources,
     predictions,
     str(tmp_path / 'drawn'),
     str(tmp_path / 'keypoints'),
-    say=messages.append,
+    messages.append,
   )
   assert len(messages) == 3 and '12 frames' in messages[0]
   # The saved keypoints give the same prediction.

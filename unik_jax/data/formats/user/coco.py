@@ -76,11 +76,7 @@ def parse_coco(data: dict, where: str, persons: int = 2) -> ParsedClip:
     nested = attributes if isinstance(attributes, dict) else {}
     ids.append(body.get('track_id', nested.get('track_id')))
   if not poses:
-    raise NobodySeenError(
-      f'{where}: nobody is seen in any of {len(images)} frames. Remove this'
-      ' clip',
-      len(images),
-    )
+    raise NobodySeenError.in_file(where, len(images))
   clip = track_persons(
     np.stack(poses),
     np.array(times),

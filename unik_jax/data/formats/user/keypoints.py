@@ -41,6 +41,14 @@ class NobodySeenError(UserError):
     super().__init__(message)
     self.frames = frames
 
+  @classmethod
+  def in_file(cls, where: str, frames: int) -> 'NobodySeenError':
+    """Returns the error of a file with that number of frames."""
+    return cls(
+      f'{where}: nobody is seen in any of {frames} frames. Remove this clip',
+      frames,
+    )
+
 
 def channel_names(channels: int, confidence: bool) -> str:
   """Returns the names of a joint's channels, such as 'x y confidence'."""

@@ -110,11 +110,7 @@ def parse_mediapipe(
       poses.append(pose)
       times.append(index)
   if not poses:
-    raise NobodySeenError(
-      f'{where}: nobody is seen in any of {len(frames)} frames. Remove this'
-      ' clip',
-      len(frames),
-    )
+    raise NobodySeenError.in_file(where, len(frames))
   poses = np.stack(poses)
   if np.mean(np.abs(poses[..., :2]).max(-1) > _MAX_DISTANCE) > 0.5:
     raise UserError(

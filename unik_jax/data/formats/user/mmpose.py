@@ -80,11 +80,7 @@ def parse_mmpose(data: dict | list, where: str, persons: int = 2) -> ParsedClip:
       times.append(t)
       ids.append(body.get('track_id'))
   if not poses:
-    raise NobodySeenError(
-      f'{where}: nobody is seen in any of {len(frames)} frames. Remove this'
-      ' clip',
-      len(frames),
-    )
+    raise NobodySeenError.in_file(where, len(frames))
   indices = frame_indices([int(frame['frame_id']) for frame in frames])
   clip = track_persons(
     np.stack(poses),

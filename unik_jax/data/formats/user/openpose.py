@@ -82,11 +82,7 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
       times.append(time)
       ids.append(str(body.get('person_id')))
   if not poses:
-    raise NobodySeenError(
-      f'{where}: nobody is seen in any of {len(names)} frames. Remove this'
-      ' clip',
-      len(names),
-    )
+    raise NobodySeenError.in_file(where, len(names))
   clip = track_persons(
     np.stack(poses),
     np.array(times),

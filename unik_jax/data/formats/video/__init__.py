@@ -1,1 +1,1 @@
-"""Skeletons of the persons in a video, by a pose estimator, and drawn on it."""
+"""Videos: keypoints from a pose estimator, and skeletons drawn on frames."""

@@ -84,9 +84,7 @@ def estimate_poses(path: str) -> VideoPoses:
   if not note and decoded < count:
     note = f'{path}: cut short: decoded {decoded} of {count} frames'
   if not sum(map(len, poses)):
-    raise NobodySeenError(
-      f'{path}: nobody is seen in any of {decoded} frames', frames=decoded
-    )
+    raise NobodySeenError.in_file(path, decoded)
   keypoints = track_persons(
     np.concatenate(poses),
     np.concatenate(indices),
