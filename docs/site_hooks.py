@@ -5,12 +5,14 @@ GitHub. The site has no source files, so these links need the repository's
 address, or become plain text without one.
 """
 
+import logging
 import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Pages outside docs/ that the site has too, and their names there.
 COPIED = {'README.md': 'index.md', 'CONTRIBUTING.md': 'contributing.md'}
+_log = logging.getLogger('mkdocs.hooks')  # `--strict` counts its warnings
 _LINK = re.compile(r'(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)]*)?\)')
 
 
@@ -36,6 +38,8 @@ def on_page_markdown(markdown, page, config, **_):
     if '://' in target or target.startswith('mailto:'):
       return match[0]
     path = (folder / target).resolve().relative_to(ROOT).as_posix()
+    if not (ROOT / path).exists():
+      _log.warning('%s: no file %s', page.file.src_uri, path)
     page_name = COPIED.get(path)
     if path.startswith('docs/') and not path.endswith('.py'):
       page_name = path.removeprefix('docs/')
