@@ -56,5 +56,5 @@ def write_run(folder, scores, data_dir, **data):
     'test': {'clips': len(scores.ids), 'loss': 0.0},
   }
   (folder / 'summary.json').write_text(json.dumps(summary))
-  scores_file.write(folder / 'scores' / 'test.npz', scores)
+  scores_file.write_scores(folder / 'scores' / 'test.npz', scores)
   return folder
