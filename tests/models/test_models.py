@@ -13,7 +13,7 @@ from helpers.numpy_unik import conv_norm, made, norm
 from unik_jax import transfer
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
-from unik_jax.export.folding import fold
+from unik_jax.export.folding import fold_batch_norm
 from unik_jax.models import graphs
 from unik_jax.models.agcn import GatedUnit
 from unik_jax.models.network import Network, network_from_config
@@ -148,7 +148,7 @@ def test_folded_batch_norm_answers_alike(name):
   net = network_from_config(make_config(name))
   params, stats = jax.tree.map(np.float32, made(net))
   x = np.random.default_rng(0).normal(size=(2, 2, 8, 17, 2))
-  folded = fold(params, stats)
+  folded = fold_batch_norm(params, stats)
   apply = jax.jit(lambda *a: net.apply(*a, train=False)[0])
   before, after = (
     apply(*p, x.astype(np.float32)) for p in ((params, stats), folded)

@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.export.folding import fold
+from unik_jax.export.folding import fold_batch_norm
 from unik_jax.models import ms_g3d, multi_scale
 from unik_jax.models.network import Network
 from unik_jax.models.registry import MODELS
@@ -178,7 +178,7 @@ def test_folded_is_the_same_and_quarter_widths_work():
     params, stats = made(net.shapes)
     # Smaller, lest all is large and equal in the end.
     params = jax.tree.map(lambda a: a * 0.3 - 0.03, params)
-    folded = fold(params, stats)
+    folded = fold_batch_norm(params, stats)
     x = np.random.default_rng(1).normal(size=(2, 2, 9, 25, 3))
     apply = jax.jit(lambda *values: net.apply(*values, x, train=False)[0])
     one, other = apply(params, stats), apply(*folded)
