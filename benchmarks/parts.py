@@ -167,7 +167,7 @@ def list_kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
     model: a UNIK whose S-LSUs have attention, and windows of one frame.
     x_bvtc: shape of the first block's input.
   """
-  kinds_by_shape = {}
+  found = {}
   for number, block in enumerate(model.blocks, 1):
     part = Part(
       'block', block, lambda block, x, train: block(x, train=train), (x_bvtc,)
@@ -179,12 +179,11 @@ def list_kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
       tuple(leaf.shape for leaf in weights),
       block.residual is None,
     )
-    if key not in kinds_by_shape:
-      operations = list(_operations(block, x_bvtc))
-      kinds_by_shape[key] = Kind([], part, operations)
-    kinds_by_shape[key].numbers.append(number)
+    if key not in found:
+      found[key] = Kind([], part, list(_operations(block, x_bvtc)))
+    found[key].numbers.append(number)
     x_bvtc = part.shape()
-  return list(kinds_by_shape.values())
+  return list(found.values())
 
 
 def _operations(block: Block, x) -> Iterator[Part]:
@@ -241,8 +240,7 @@ def _operations(block: Block, x) -> Iterator[Part]:
     ),
     (y, z, *(shortcuts.shape() if beside else ())),
   )
-  # Only one summand is an input with a gradient: both gradients are equal, and
-  # are written once.
+  # Both summands have the same gradient, which is written once.
   residual = () if block.residual is None else (z,)
   yield Part(
     'add and ReLU',

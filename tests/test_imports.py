@@ -35,7 +35,7 @@ LAYERS = {
   'models': {'skeletons'},
   'official': {'models', 'runtime', 'skeletons'},
   'cli': set(),
-  'config': set(),
+  'config': {'models'},  # models.options: the defaults, without JAX
   'metrics': set(),
   'optim': set(),
   'recipes': {'config'},
