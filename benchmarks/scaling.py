@@ -24,7 +24,7 @@ import timing  # noqa: E402
 from unik_jax import optim  # noqa: E402
 from unik_jax.models import network  # noqa: E402
 from unik_jax.runtime import sharding  # noqa: E402
-from unik_jax.step import make_begin, make_train_step  # noqa: E402
+from unik_jax.step import make_init_state, make_train_step  # noqa: E402
 
 
 def list_collectives(text):
@@ -63,7 +63,7 @@ def main():
       norm_groups=count if options.groups else 1,
     )
     mesh = sharding.make_mesh((count, 1), jax.devices()[:count])
-    abstract = jax.eval_shape(make_begin(optimizer), *net.shapes)
+    abstract = jax.eval_shape(make_init_state(optimizer), *net.shapes)
     shardings = sharding.state_shardings(abstract, mesh)
     batch = options.clips * count
     step = jax.jit(

@@ -28,7 +28,7 @@ from unik_jax.evaluate import Evaluator
 from unik_jax.models import network
 from unik_jax.official.state_dict import to_official
 from unik_jax.runtime import heap
-from unik_jax.step import make_begin, make_train_step
+from unik_jax.step import make_init_state, make_train_step
 from unik_jax.tables.costs import count_macs
 
 SGD = {'learning_rate': 0.1, 'weight_decay': 1e-4}
@@ -83,7 +83,7 @@ def make_jax_calls(options, x, label):
   optimizer = optim.make_optimizer(
     'sgd', lambda _: SGD['learning_rate'], weight_decay=SGD['weight_decay']
   )
-  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(0)))
+  state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(0)))
   weights = jax.device_get((state.params, state.batch_stats))
   batch = jax.device_put({'x': x, 'label': label, 'clip': np.arange(len(x))})
   seconds = {}

@@ -38,7 +38,7 @@ def read_runs(folder, start, subjects):
   """
   hits, curves = [], []
   for run in sorted(folder.glob(f'{start}{subjects}_[0-9]')):
-    last = scores.read(paths.scores_path(run, 'test'))
+    last = scores.read_scores(paths.scores_path(run, 'test'))
     hits.append(metrics.top_k_hits(last.logits, last.labels, 1))
     lines = map(json.loads, (run / paths.METRICS).read_text().splitlines())
     lines = [line for line in lines if 'test/top1' in line]

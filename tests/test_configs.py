@@ -14,8 +14,8 @@ from unik_jax.data import registry
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
+from unik_jax.official import tensor_files
 from unik_jax.official.state_dict import to_official
-from unik_jax.run import checkpoints
 from unik_jax.skeletons.layouts import get_layout
 
 # Variants to test of the configs that are not products of GROUPS.
@@ -145,9 +145,11 @@ def test_pretrained_weights_fit(case, source, tmp_path):
   folder = source.replace(':', '_').removesuffix('_joints')
   assert config.init_from == f'runs/{folder}/weights.npz'
   path = tmp_path / 'weights.npz'
-  checkpoints.write_tensors(path, to_official(source_net.abstract, *zeros))
+  tensor_files.write_tensors(path, to_official(source_net.abstract, *zeros))
   config.init_from = str(path)
-  report = transfer.start(transfer.read(config), config, head=False).report
+  report = transfer.adapt_weights(
+    transfer.read_weights(config), config, head=False
+  ).report
   assert len(report) == 2 and 'adapted' not in report[0]
 
 

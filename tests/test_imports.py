@@ -70,7 +70,6 @@ _NOT_YET = {
   ('unik_jax.models.st_gcn', 'unik_jax.official.state_dict'),
   ('unik_jax.models.unik', 'unik_jax.official.state_dict'),
   ('unik_jax.models.unik', 'unik_jax.official.unik'),
-  ('unik_jax.run.card', 'unik_jax.export.stablehlo'),
 }
 
 

@@ -17,8 +17,9 @@ from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
 from unik_jax.models import network
+from unik_jax.official import tensor_files
 from unik_jax.official.state_dict import to_official
-from unik_jax.run import checkpoints, scores
+from unik_jax.run import scores
 from unik_jax.run.progress import Progress
 
 
@@ -110,14 +111,14 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert summary['test_of_best']['clips'] == 21
 
   # The answers for each clip are kept.
-  kept = scores.read(straight / 'scores' / 'test.npz')
+  kept = scores.read_scores(straight / 'scores' / 'test.npz')
   figures_of = metrics.compute_metrics(kept.logits, kept.labels)
   assert figures_of['top1'] == summary['test']['top1']
   assert len(set(kept.ids)) == 21 and kept.classes.tolist() == [
     *synthetic.LABELS
   ]
   assert kept[4:] == ('test[:21]', 1)
-  assert len(scores.read(straight / 'scores' / 'val.npz').ids) == 11
+  assert len(scores.read_scores(straight / 'scores' / 'val.npz').ids) == 11
   text = (straight / 'model_card.md').read_text()
   assert f'{100 * summary["test"]["top1"]:.2f}%' in text
   assert 'training is not over' not in text
@@ -130,7 +131,9 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   config.data.test_split = 'validation[:11]'
   assert train.run(config, straight)['test']['clips'] == 11
   assert (straight / 'scores' / 'test.npz').read_bytes() == kept
-  assert len(scores.read(straight / 'scores' / 'evaluation.npz').ids) == 11
+  assert (
+    len(scores.read_scores(straight / 'scores' / 'evaluation.npz').ids) == 11
+  )
   config.data.test_split = 'test[:21]'
   config.eval_only = False
 
@@ -194,7 +197,8 @@ def test_nan_stops_with_the_last_good_checkpoint_kept(config, tmp_path):
 
 _FULL_DISK = """
 import pickle, resource, sys
-from unik_jax import checkpoints, train
+from unik_jax import train
+from unik_jax.run import checkpoints
 
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 save = checkpoints.Checkpoints.save
@@ -247,7 +251,7 @@ def test_official_weights_are_evaluated(config, tmp_path):
     lambda a: rng.random(a.shape, np.float32) * 0.2 + 0.1, shapes
   )
   file = tmp_path / 'weights.safetensors'
-  checkpoints.write_tensors(file, to_official(net.abstract, *state))
+  tensor_files.write_tensors(file, to_official(net.abstract, *state))
   config.init_from = str(file)
   # The file alone counts, even where a run has a checkpoint, and that run is
   # left as it is.
@@ -280,7 +284,7 @@ def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
   net = network.from_config(config)
   weights = jax.tree.map(np.array, net.init(jax.random.key(7)))
   loaded = to_official(net.abstract, *weights)
-  checkpoints.write_tensors(tmp_path / 'loaded.npz', loaded)
+  tensor_files.write_tensors(tmp_path / 'loaded.npz', loaded)
   names = ('drink', 'sit_down', 'lunge')
   config.data.update(classes=names, num_classes=3, train_split='train[:320]')
   config.data.test_split = 'test[:160]'
@@ -297,7 +301,7 @@ def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
   config.optim.update(lr=0.0, weight_decay=0.0)
   result = train.run(config, tmp_path / 'headless')['test']
   assert len(result['per_class']) == 3
-  saved = checkpoints.read_tensors(tmp_path / 'saved.npz')
+  saved = tensor_files.read_tensors(tmp_path / 'saved.npz')
   assert saved['fc.weight'].shape == (3, loaded['fc.weight'].shape[1])
   for name, value in loaded.items():
     if not name.startswith('fc.') and 'running' not in name:
@@ -336,7 +340,7 @@ def test_several_samplings_to_test(config, tmp_path):
   config.update(epochs=1)
   config.data.test_clips = 3
   assert train.run(config, tmp_path)['test']['clips'] == 21
-  assert scores.read(tmp_path / 'scores' / 'test.npz').views == 3
+  assert scores.read_scores(tmp_path / 'scores' / 'test.npz').views == 3
 
 
 def test_validation_clips_that_are_trained_on(config, tmp_path):

@@ -1,4 +1,4 @@
-"""Weights that go from one run to another, or from other joints."""
+"""Starting from other weights: of a run, of a file, of other joints."""
 
 import jax
 import numpy as np
@@ -8,8 +8,9 @@ from unik_jax import train, transfer
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models import network
+from unik_jax.official import tensor_files
 from unik_jax.official.state_dict import to_official
-from unik_jax.run import checkpoints, restore
+from unik_jax.run import restore
 from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
 
@@ -36,7 +37,7 @@ def make_config(**data):
 
 
 def make_weights(config, seed=0):
-  """Random values of a config's network, as `transfer.read` gives them."""
+  """Returns random weights of a config's network."""
   net = network.from_config(config)
   rng = np.random.default_rng(seed)
   params, stats = jax.tree.map(
@@ -56,16 +57,16 @@ def make_weights(config, seed=0):
 
 @pytest.fixture(scope='module')
 def run(synthetic_dir, tmp_path_factory):
-  """A run of two steps."""
+  """Trains a run of two steps."""
   folder = tmp_path_factory.mktemp('run')
   train.run(make_config(data_dir=str(synthetic_dir)), folder)
   return folder
 
 
-def test_the_same_data_loads_all_but_the_classifier():
+def test_same_data_loads_everything_but_the_classifier():
   source = make_weights(make_config())
   config = make_config(num_classes=7)
-  got = transfer.start(source, config, head=False)
+  got = transfer.adapt_weights(source, config, head=False)
   fresh, _ = network.from_config(config).init(jax.random.key(0))
   for name, value in source.values['params'].items():
     want = fresh[name] if name == 'head' else value
@@ -74,37 +75,37 @@ def test_the_same_data_loads_all_but_the_classifier():
     np.testing.assert_array_equal, got.batch_stats, source.values['batch_stats']
   )
   assert 'new: the classifier, of 7 classes' in got.report[-1]
-  whole = transfer.start(source, make_config(), head=True)
+  with_head = transfer.adapt_weights(source, make_config(), head=True)
   jax.tree.map(
-    np.testing.assert_array_equal, whole.params, source.values['params']
+    np.testing.assert_array_equal, with_head.params, source.values['params']
   )
 
 
 @pytest.mark.parametrize('tau', [1, 3])
-@pytest.mark.parametrize('way', ['nearest', 'fresh'])
-def test_other_joints_persons_and_channels(way, tau):
-  """Value by value, in loops over names."""
+@pytest.mark.parametrize('init_joints', ['nearest', 'fresh'])
+def test_other_joints_persons_and_channels(init_joints, tau):
+  """Compares every value to loops over joint and channel names."""
   before = make_config(persons=2)
   after = make_config(layout='msr_20', persons=1, channels=3)
-  after.init_joints = way
+  after.init_joints = init_joints
   before.model.tau = after.model.tau = tau
   source = make_weights(before)
-  got = transfer.start(source, after, head=False)
+  got = transfer.adapt_weights(source, after, head=False)
   fresh, fresh_stats = network.from_config(after).init(jax.random.key(0))
 
   joints = get_layout('msr_20').joints
   old = get_layout('unik_17').joints
-  places = {'hip_center': 'mid_hip', 'shoulder_center': 'neck'}
-  places |= {'spine': 'chest'}
-  if way == 'nearest':
-    places |= {
+  synonyms = {'hip_center': 'mid_hip', 'shoulder_center': 'neck'}
+  synonyms |= {'spine': 'chest'}
+  if init_joints == 'nearest':
+    synonyms |= {
       f'{side}_{end}': f'{side}_{near}'
       for side in ('left', 'right')
       for end, near in (('hand', 'wrist'), ('foot', 'ankle'))
     }
-  origin = [places.get(j, j) for j in joints]
+  origin = [synonyms.get(j, j) for j in joints]
   origin = [old.index(j) if j in old else None for j in origin]
-  assert origin.count(None) == (4 if way == 'fresh' else 0)
+  assert origin.count(None) == (4 if init_joints == 'fresh' else 0)
 
   for name, tree, start in (
     ('scale', 'params', fresh),
@@ -114,15 +115,15 @@ def test_other_joints_persons_and_channels(way, tau):
   ):
     trees = {'params': got.params, 'batch_stats': got.batch_stats}
     ours = trees[tree]['input_bn'][name].reshape(20, 3)
-    theirs = source.values[tree]['input_bn'][name].reshape(2, 17, 2)
+    stored = source.values[tree]['input_bn'][name].reshape(2, 17, 2)
     for v, c in np.ndindex(20, 3):
       want = start['input_bn'][name][v * 3 + c]
       if origin[v] is not None and c < 2:
-        want = theirs[0, origin[v], c]
+        want = stored[0, origin[v], c]
       assert ours[v, c] == want
 
   for i in (0, 1):
-    unit, there = (
+    unit, stored = (
       tree['blocks'][i]['spatial']
       for tree in (got.params, source.values['params'])
     )
@@ -133,40 +134,42 @@ def test_other_joints_persons_and_channels(way, tau):
       if origin[ju] is not None and origin[jp] is not None:
         share = origin.count(origin[ju])
         a, b = 17 * wu + origin[ju], 17 * wp + origin[jp]
-        want = there['dependency'][:, a, b] / share
+        want = stored['dependency'][:, a, b] / share
       np.testing.assert_allclose(unit['dependency'][:, u, p], want, rtol=1e-6)
   unit = got.params['blocks'][0]['spatial']
-  there = source.values['params']['blocks'][0]['spatial']
+  stored = source.values['params']['blocks'][0]['spatial']
   start = fresh['blocks'][0]['spatial']
   for name in ('theta', 'phi', 'embed'):
     kernel = unit[name]['kernel']
-    np.testing.assert_array_equal(kernel[:, :2], there[name]['kernel'])
+    np.testing.assert_array_equal(kernel[:, :2], stored[name]['kernel'])
     np.testing.assert_array_equal(kernel[:, 2], start[name]['kernel'][:, 2])
   kernel = unit['shortcut']['conv']['kernel']
-  np.testing.assert_array_equal(kernel[:2], there['shortcut']['conv']['kernel'])
+  np.testing.assert_array_equal(
+    kernel[:2], stored['shortcut']['conv']['kernel']
+  )
   np.testing.assert_array_equal(
     kernel[2], start['shortcut']['conv']['kernel'][2]
   )
 
   text = '\n'.join(got.report)
-  assert 'joints: unik_17 to msr_20, of which 16 of 20 are there' in text
-  assert ('left_hand: as left_wrist' in text) == (way == 'nearest')
-  assert ('left_hand: new' in text) == (way == 'fresh')
+  assert 'joints: unik_17 to msr_20, with 16 of 20 in common' in text
+  assert ('left_hand: as left_wrist' in text) == (init_joints == 'nearest')
+  assert ('left_hand: new' in text) == (init_joints == 'fresh')
   assert 'channels: x y to x y z' in text and 'persons: 2 to 1' in text
 
 
-def test_doubled_joints_are_mixed_as_before():
-  """Where new joints stand where their origins are, nothing else changes."""
+def test_copied_joints_leave_the_first_mixing_unchanged():
+  """New joints that copy an old joint's position change no mixed joint."""
   before, after = make_config(), make_config(layout='ntu_25')
   for config in (before, after):
     config.model.attention = False
   source = make_weights(before)
-  got = transfer.start(source, after, head=False)
+  got = transfer.adapt_weights(source, after, head=False)
   x = np.random.default_rng(1).normal(size=(2, 1, 16, 17, 2))
   origin = find_nearest(get_layout('unik_17'), get_layout('ntu_25'))
 
   def first_block(net, params, stats, x):
-    """Before the mean over joints, for which copies count twice."""
+    """Mixes joints; stops before the mean, where copies count twice."""
     matrix = params['blocks'][0]['spatial']['dependency'].astype(np.float64)
     flat = x.transpose(0, 2, 1, 3, 4).reshape(2, 16, -1)
     norm = {**params['input_bn'], **stats['input_bn']}
@@ -189,11 +192,11 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   )
   config.init_from = str(run)
   config.optim.update(lr=0.0, weight_decay=0.0)
-  config.tune = 'head'  # so that batch norm's statistics stay, too
+  config.tune = 'head'  # keeps batch norm's statistics too
   train.run(config, tmp_path / 'next')
   step = f'{run}/checkpoints/{restore.load_run(run).step}'
   assert f'Started from {step}' in capsys.readouterr().out
-  assert restore.read_started(tmp_path / 'next') == step
+  assert restore.read_started_from(tmp_path / 'next') == step
   old, new = restore.load_run(run), restore.load_run(tmp_path / 'next')
   assert new.classes == ['drink', 'sit_down', 'lunge']
   assert new.params['head']['bias'].shape == (3,)
@@ -203,7 +206,7 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
     )
   jax.tree.map(np.testing.assert_array_equal, new.batch_stats, old.batch_stats)
 
-  # It is evaluated by its own weights, and goes on, without the first run.
+  # The resumed run uses its own checkpoint, and needs the first run no more.
   own = train.run(config, tmp_path / 'next')['test']
   config.init_from = str(tmp_path / 'moved')
   (tmp_path / 'next' / 'config.json').write_text(
@@ -215,23 +218,21 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   config.eval_only = True
   assert train.run(config, tmp_path / 'next')['test'] == own
 
-  # By one of its checkpoints, with the classifier; the same figures.
+  # Evaluating one of its checkpoints loads the classifier: same metrics.
   config = make_config(data_dir=str(synthetic_dir))
   step = run / 'checkpoints' / str(old.step)
   config.update(init_from=str(step), eval_only=True)
   result = train.run(config, tmp_path / 'same')
   assert result['test']['top1'] == train.run(config, run)['test']['top1']
 
-  # The classifier of other classes is refused.
+  # A classifier of other classes is an error.
   config = make_config(data_dir=str(synthetic_dir))
   config.update(init_from=str(tmp_path / 'next'), init_head='load')
   with pytest.raises(UserError, match='init_head=new'):
     train.run(config, tmp_path / 'other')
 
 
-def test_a_linear_probe_changes_the_classifier_alone(
-  run, synthetic_dir, tmp_path
-):
+def test_linear_probe_changes_only_the_classifier(run, synthetic_dir, tmp_path):
   config = make_config(data_dir=str(synthetic_dir))
   config.update(init_from=str(run), tune='head')
   train.run(config, tmp_path)
@@ -241,12 +242,14 @@ def test_a_linear_probe_changes_the_classifier_alone(
       np.testing.assert_array_equal, new.params[name], old.params[name]
     )
   jax.tree.map(np.testing.assert_array_equal, new.batch_stats, old.batch_stats)
-  start = transfer.start(transfer.read(config), config, head=False)
+  start = transfer.adapt_weights(
+    transfer.read_weights(config), config, head=False
+  )
   for name in ('kernel', 'bias'):
     assert (new.params['head'][name] != start.params['head'][name]).any()
 
 
-def test_the_data_is_mapped_to_the_joints_of_the_weights(run, tmp_path):
+def test_init_joints_data_maps_the_data(run, tmp_path):
   from unik_jax.data import registry
 
   registry.prepare_dataset('synthetic_skeletons/msr_20_3d', tmp_path)
@@ -257,49 +260,50 @@ def test_the_data_is_mapped_to_the_joints_of_the_weights(run, tmp_path):
   )
   config.update(init_from=str(run), init_joints='data')
   train.run(config, tmp_path / 'run')
-  made = restore.load_run(tmp_path / 'run')
-  assert made.config.data.joints == made.layout.name == 'unik_17'
-  assert made.source.name == 'msr_20'
+  loaded = restore.load_run(tmp_path / 'run')
+  assert loaded.config.data.joints == 'unik_17'
+  assert loaded.network_layout.name == 'unik_17'
+  assert loaded.data_layout.name == 'msr_20'
   config.eval_only = True
   assert train.run(config, tmp_path / 'run')['test']['clips'] == 8
 
 
-def test_state_dicts_of_other_joints(tmp_path):
-  """Their joints go by their number, or by a setting."""
+def test_layout_of_a_state_dict(tmp_path):
+  """It follows from the number of joints, or from a setting."""
   before = make_config(layout='ntu_25', channels=3, num_classes=60, persons=2)
   source = make_weights(before)
   tensors = to_official(source.net.abstract, *source.values.values())
-  checkpoints.write_tensors(tmp_path / 'ntu.npz', tensors)
+  tensor_files.write_tensors(tmp_path / 'ntu.npz', tensors)
   config = make_config()
   config.init_from = str(tmp_path / 'ntu.npz')
-  got = transfer.read(config)
+  got = transfer.read_weights(config)
   assert (got.layout.name, got.persons) == ('ntu_25', 2)
   assert got.channels == ('x', 'y', 'z')
   one, other = (
-    transfer.start(weights, config, head=False).params
+    transfer.adapt_weights(weights, config, head=False).params
     for weights in (got, source)
   )
   jax.tree.map(np.testing.assert_array_equal, one, other)
 
   twenty = make_weights(make_config(layout='msr_20'))
   tensors = to_official(twenty.net.abstract, *twenty.values.values())
-  checkpoints.write_tensors(tmp_path / 'twenty.npz', tensors)
+  tensor_files.write_tensors(tmp_path / 'twenty.npz', tensors)
   config.init_from = str(tmp_path / 'twenty.npz')
   with pytest.raises(UserError, match='init_layout: kinect_20 or msr_20'):
-    transfer.read(config)
+    transfer.read_weights(config)
   config.init_layout = 'msr_20'
-  assert transfer.read(config).layout.name == 'msr_20'
+  assert transfer.read_weights(config).layout.name == 'msr_20'
   config.init_layout = 'ntu_25'
-  with pytest.raises(UserError, match='of 20 joints.* of 25'):
-    transfer.read(config)
+  with pytest.raises(UserError, match='init_layout: .*20 joints.* of 25'):
+    transfer.read_weights(config)
 
 
-def test_what_cannot_be_started_from(run, tmp_path):
+def test_errors_of_init_from(run, tmp_path):
   config = make_config()
   config.init_from = str(run)
   config.model.num_heads = 6
   with pytest.raises(UserError, match=r'--config.model.num_heads=3 \(here 6'):
-    transfer.read(config)
+    transfer.read_weights(config)
   for key, value in (('tune', 'head'), ('init_joints', 'data')):
     config = make_config()
     config[key] = value
@@ -308,18 +312,18 @@ def test_what_cannot_be_started_from(run, tmp_path):
   config = make_config()
   config.init_from = str(tmp_path / 'none')
   with pytest.raises(UserError, match='no such run or file'):
-    transfer.read(config)
+    transfer.read_weights(config)
   config.init_from = str(tmp_path)
   with pytest.raises(UserError, match='no such file; name the --workdir'):
-    transfer.read(config)
+    transfer.read_weights(config)
   (tmp_path / 'config.json').write_text('{"seeed": 1}')
   with pytest.raises(UserError, match='not the settings of a run'):
-    transfer.read(config)
+    transfer.read_weights(config)
   for name in ('kernel.txt', 'none.npz'):
     config.init_from = str(tmp_path / name)
     with pytest.raises(UserError, match=name):
-      transfer.read(config)
-  checkpoints.write_tensors(tmp_path / 'a.npz', {'a': np.zeros(3)})
+      transfer.read_weights(config)
+  tensor_files.write_tensors(tmp_path / 'a.npz', {'a': np.zeros(3)})
   config.init_from = str(tmp_path / 'a.npz')
   with pytest.raises(UserError, match='not a state dict of this model'):
-    transfer.read(config)
+    transfer.read_weights(config)

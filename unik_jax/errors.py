@@ -10,3 +10,9 @@ def describe_missing_key(error: Exception) -> str:
   while error.args and isinstance(error.args[0], Exception):
     error = error.args[0]
   return f'the config has no key {" ".join(str(error.args[0]).split())}'
+
+
+def first_line(error: Exception) -> str:
+  """Returns an error's type and the start of its first line, to quote it."""
+  lines = str(error).strip().splitlines() or ['']
+  return f'{type(error).__name__}: {lines[0][:200]}'

@@ -1,6 +1,7 @@
-"""Answers for a whole split, each clip exactly once."""
+"""Exact evaluation: a network's logits for a whole split, each clip once."""
 
-from collections.abc import Iterable
+import pathlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -8,31 +9,46 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
+from ml_collections import ConfigDict
 
+from unik_jax import metrics, optim, transfer
+from unik_jax.data.mesh_batches import MeshBatches
+from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.models.network import Network
+from unik_jax.run import paths
+from unik_jax.run.checkpoints import restore_checkpoint, restore_target
+from unik_jax.run.progress import Progress
+from unik_jax.run.workdir import tests_other_clips
+from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
+from unik_jax.step import TrainState, make_init_state
 
 
 class Evaluator:
-  """A network's answers, by any weights.
+  """Computes a network's logits, with any weights.
 
-  Of a network for several persons, the features of those who are absent are
-  computed once for these weights and each number of frames. So it is on every
-  mesh whose model axis is 1; elsewhere all persons are computed.
+  A network for several persons computes an absent person's features once for
+  these weights and each number of frames, instead of once per clip. If the
+  mesh's model axis is larger than 1, it computes all persons.
 
   Args:
     net: the network.
-    mesh: that the batches are laid on; None for one device.
+    mesh: mesh of the batches; None for one device.
   """
 
   def __init__(self, net: Network, mesh: Mesh | None = None):
     self._net = net
-    self._packs = net.persons > 1 and (not mesh or mesh.shape['model'] == 1)
-    self._weights, self._absent = None, {}
+    self._skips_absent = net.persons > 1 and (
+      not mesh or mesh.shape['model'] == 1
+    )
+    self._weights: tuple[Any, Any] | None = None
+    self._absent: dict[int, np.ndarray] = {}  # features by number of frames
     step, options = self.step, {}
     if mesh:
       options['out_shardings'] = sharding.replicated_sharding(mesh)
-      if self._packs:  # each device by itself: theirs differ in who is there
+      if self._skips_absent:
+        # Each device works alone: their clips have different absent persons,
+        # so their loops run different numbers of times.
         step = jax.shard_map(
           step,
           mesh=mesh,
@@ -43,72 +59,202 @@ class Evaluator:
     self._step = jax.jit(step, **options)
 
   def step(self, params, batch_stats, batch, absent=None, find=False):
-    """A pure function of weights and a batch, to answers of its rows.
+    """Computes the logits of a batch, as a pure function.
 
     Args:
-      params: of the network.
-      batch_stats: likewise.
-      batch: `x` (N, M, T, V, C), or (N, S, M, T, V, C) with several samplings
-        of each clip, `label` and `clip` (N,).
-      absent: as of `Recognizer.present_only`; None to compute all persons.
-      find: likewise.
+      params: parameters of the network.
+      batch_stats: batch statistics of the network.
+      batch: `x` (N, M, T, V, C), or (N, S, M, T, V, C) with S samplings of each
+        clip; `label` and `clip` (N,).
+      absent: as in `Network.apply_present`; None to compute all persons.
+      find: as in `Network.apply_present`.
 
     Returns:
-      `label` and `clip` of the batch; `logits` (N, K), with several samplings
-      those of the mean of their probabilities; and `features`, where `absent`
-      is given.
+      `label` and `clip` of the batch; `logits` (N, K); and, with `absent`,
+      `features`. With several samplings, the logits are those of the mean of
+      their probabilities.
     """
     x = batch['x']
     rows, *samplings = x.shape[:-4]
     x = x.reshape(-1, *x.shape[-4:])
-    answers = {'label': batch['label'], 'clip': batch['clip']}
+    outputs = {'label': batch['label'], 'clip': batch['clip']}
     if absent is None:
       logits, _ = self._net.apply(params, batch_stats, x, train=False)
     else:
-      logits, answers['features'] = self._net.apply_present(
+      logits, outputs['features'] = self._net.apply_present(
         params, batch_stats, x, absent, find
       )
     if samplings:
       log_probs = jax.nn.log_softmax(logits).reshape(rows, *samplings, -1)
-      # As good as logits: their softmax is the mean of the probabilities.
+      # The log of the mean probability: its softmax is the mean probability.
       logits = jax.nn.logsumexp(log_probs, 1) - jnp.log(samplings[0])
-    return {**answers, 'logits': logits}
+    return {**outputs, 'logits': logits}
 
   def __call__(
     self, params: Any, batch_stats: Any, batches: Iterable[Any]
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (N, K) and labels (N,), in the order of the clips.
+    """Computes logits (N, K) and labels (N,), in the order of the clips.
 
     Args:
-      params: of the network.
-      batch_stats: likewise.
-      batches: as `loader.eval_batches` makes them, laid on the mesh. Rows
-        whose `clip` is -1 are dropped.
+      params: parameters of the network.
+      batch_stats: batch statistics of the network.
+      batches: from `MeshBatches.eval_batches`. Rows whose `clip` is -1 pad a
+        batch and are dropped.
     """
     weights = (params, batch_stats)
-    answers = []
+    outputs = []
     for batch in batches:
-      answer = self._step(*weights, batch, *self._known(weights, batch))
-      answer.pop('features', None)
-      answers.append(jax.device_get(answer))
+      output = self._step(
+        *weights, batch, *self._absent_features(weights, batch)
+      )
+      output.pop('features', None)
+      outputs.append(jax.device_get(output))
     clips, logits, labels = (
-      np.concatenate([answer[key] for answer in answers])
+      np.concatenate([output[key] for output in outputs])
       for key in ('clip', 'logits', 'label')
     )
     order = np.argsort(clips)[np.sum(clips < 0) :]
     return logits[order], labels[order]
 
-  def _known(self, weights, batch):
-    """The features of absent persons, for the batch's number of frames."""
-    if not self._packs:
+  def _absent_features(self, weights, batch):
+    """Returns further arguments of `step`: absent persons' features."""
+    if not self._skips_absent:
       return ()
     if self._weights is None or any(
       a is not b for a, b in zip(weights, self._weights, strict=True)
     ):
       self._weights, self._absent = weights, {}
     if (frames := batch['x'].shape[-3]) not in self._absent:
-      nothing = np.zeros((self._net.persons, self._net.features), np.float32)
-      # By the program that answers, so that there is no other to compile.
-      found = self._step(*weights, batch, nothing, True)['features']
-      self._absent[frames] = jax.device_get(found)[0]
+      unknown = np.zeros((self._net.persons, self._net.features), np.float32)
+      # `find` is an argument of the same program, so nothing else is compiled.
+      features = self._step(*weights, batch, unknown, True)['features']
+      self._absent[frames] = jax.device_get(features)[0]
     return self._absent[frames], False
+
+
+class SplitPredictor:
+  """Computes a training state's logits for the splits of a run.
+
+  Args:
+    config: settings of the run.
+    net: the network.
+    mesh: mesh of the devices.
+    clips: `PreparedSplit` by name of the split.
+  """
+
+  def __init__(
+    self,
+    config: ConfigDict,
+    net: Network,
+    mesh: Mesh,
+    clips: Mapping[str, PreparedSplit],
+  ):
+    self._batch_size = config.eval_batch_size
+    self._batches = {
+      part: MeshBatches(clips[part], config.data, mesh, train=False)
+      for part in clips
+    }
+    self._evaluator = Evaluator(net, mesh)
+
+  def __call__(
+    self, state: TrainState, part: str
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns logits (N, K) and labels (N,) of the split `part`."""
+    batches = self._batches[part].eval_batches(batch_size=self._batch_size)
+    return self._evaluator(*state.for_evaluation(), batches)
+
+
+def run(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  net: Network,
+  mesh: Mesh,
+  clips: Mapping[str, PreparedSplit],
+  start: transfer.Start,
+) -> dict[str, Any]:
+  """Evaluates a run's newest checkpoint, or the weights of `init_from`.
+
+  Args:
+    config: settings of the run.
+    workdir: folder of the run.
+    net: the network.
+    mesh: mesh of the devices.
+    clips: the split 'test'.
+    start: from `transfer.resolve`. Its initial weights are evaluated; without
+      any, the newest checkpoint in `workdir`.
+
+  Returns:
+    The content of evaluation.json.
+
+  Raises:
+    UserError: no checkpoint, or a file cannot be written.
+  """
+  # ---- State ----
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
+  init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
+  abstract = jax.eval_shape(init_state, *net.shapes)
+  shardings = sharding.state_shardings(abstract, mesh)
+  if initial := start.initial:
+    weights = (initial.params, initial.batch_stats)
+    state = jax.jit(init_state, out_shardings=shardings)(*weights)
+  else:
+    target = restore_target(abstract, shardings)
+    state = restore_checkpoint(workdir / paths.CHECKPOINTS, target)
+  step = int(state.step)
+  progress = Progress(
+    workdir, total=step, batch_size=config.eval_batch_size, record=False
+  )
+  if initial:
+    progress.print_line('\n'.join(initial.report))
+
+  # ---- Results ----
+  logits, labels = SplitPredictor(config, net, mesh, clips)(state, 'test')
+  results = metrics_with_intervals(logits, labels)
+  writer = ResultsWriter(workdir, config, clips['test'], net.num_params(), step)
+  # scores/test.npz stays that of the run's own weights and test clips.
+  is_own = not initial and not tests_other_clips(config, start.stored)
+  scores_name = 'test' if is_own else 'evaluation'
+  writer.write_scores(scores_name, clips['test'], logits, labels)
+  print_metrics(progress, config.headline, step, 'test', results)
+  transfer.write_official(config.save_official, net, *state.for_evaluation())
+  return writer.write_summary(paths.EVALUATION, step=step, test=results)
+
+
+def metrics_with_intervals(
+  logits: np.ndarray, labels: np.ndarray
+) -> dict[str, Any]:
+  """Returns a split's metrics, with their 95% intervals as `intervals`."""
+  return {
+    **metrics.compute_metrics(logits, labels),
+    'intervals': metrics.bootstrap_intervals(logits, labels),
+  }
+
+
+def print_metrics(
+  progress: Progress,
+  headline: str,
+  step: int,
+  part: str,
+  results: dict[str, Any],
+) -> None:
+  """Prints and records the metrics of a split, the headline first.
+
+  Args:
+    progress: where they are printed and recorded.
+    headline: one of `metrics.HEADLINES`.
+    step: optimizer steps taken.
+    part: name of the split, such as 'val'.
+    results: from `metrics.compute_metrics`, with `intervals` if known.
+  """
+  numbers = {k: results[k] for k in ('loss', *metrics.HEADLINES, 'clips')}
+  progress.record(step, {f'{part}/{k}': v for k, v in numbers.items()})
+  names = [headline, *(k for k in metrics.HEADLINES if k != headline)]
+  phrases = [f'{k} {100 * numbers[k]:.2f}%' for k in names]
+  if 'intervals' in results:
+    low, high = (100 * x for x in results['intervals'][headline])
+    phrases[0] += f' (95% interval {low:.1f} to {high:.1f})'
+  progress.print_line(
+    f'{part}, step {step}: '
+    + '  '.join(phrases)
+    + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips)'
+  )

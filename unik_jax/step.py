@@ -18,14 +18,14 @@ from unik_jax.models.network import Network
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass
 class TrainState:
-  """All that changes in training, as plain pytrees.
+  """Everything that training changes, as plain pytrees.
 
   Attributes:
     step: optimizer steps taken.
     params: trainable values.
     batch_stats: batch norm's running statistics.
-    opt_state: optax's.
-    ema: averaged (params, batch_stats), or None.
+    opt_state: optax's state.
+    ema: exponential moving average of (params, batch_stats), or None.
   """
 
   step: jax.Array
@@ -35,48 +35,50 @@ class TrainState:
   ema: Any
 
   def for_evaluation(self) -> tuple[Any, Any]:
-    """The (params, batch_stats) that a figure is measured with."""
+    """Returns the (params, batch_stats) that are evaluated."""
     return self.ema or (self.params, self.batch_stats)
 
 
-def tuned(params: dict, tune: str) -> dict:
-  """The part of the parameters that training changes.
+def select_tuned(params: dict, tune: str) -> dict:
+  """Returns the part of the parameters that training changes.
 
   Args:
-    params: of the network.
+    params: parameters of the network.
     tune: 'all', or 'head' for a linear probe.
 
   Raises:
-    UserError: neither of the two.
+    UserError: `tune` is neither.
   """
   if tune not in ('all', 'head'):
-    raise UserError(f'config.tune is {tune!r}; use all or head')
+    raise UserError(f'config.tune: expected all or head, got {tune!r}')
   return params if tune == 'all' else {'head': params['head']}
 
 
-def make_begin(
+def make_init_state(
   optimizer: optax.GradientTransformation,
   *,
   ema: float = 0.0,
   tune: str = 'all',
 ) -> Callable[[Any, Any], TrainState]:
-  """A function of (params, batch_stats) to the state before the first step.
+  """Returns a function of (params, batch_stats) to the first training state.
 
   Args:
-    optimizer: keeps a state of the parameters that are tuned.
-    ema: decay of the averaged weights; 0 for none.
-    tune: as of `tuned`.
+    optimizer: optax's transformation; it has state for tuned parameters only.
+    ema: decay of the averaged weights; 0 for no average.
+    tune: as in `select_tuned`.
   """
 
-  def begin(params, stats):
-    # Copied: what a step is given to write over must not be there twice.
-    average = jax.tree.map(jnp.copy, (params, stats)) if ema else None
-    opt_state = optimizer.init(tuned(params, tune))
-    return TrainState(
-      jnp.zeros((), jnp.int32), params, stats, opt_state, average
-    )
+  def init_state(params, batch_stats):
+    # Copied: the train step donates its state, and a buffer that appears twice
+    # in it cannot be donated.
+    average = None
+    if ema:
+      average = jax.tree.map(jnp.copy, (params, batch_stats))
+    opt_state = optimizer.init(select_tuned(params, tune))
+    step = jnp.zeros((), jnp.int32)
+    return TrainState(step, params, batch_stats, opt_state, average)
 
-  return begin
+  return init_state
 
 
 def make_train_step(
@@ -89,30 +91,31 @@ def make_train_step(
   accumulate: int = 1,
   seed: int = 0,
 ) -> Callable[[TrainState, dict], tuple[TrainState, dict]]:
-  """One optimizer step: (state, batch) to (state, metrics of the batch).
+  """Returns one optimizer step: (state, batch) to (state, metrics).
 
   Args:
     net: the network.
-    optimizer: its update includes the learning rate.
-    label_smoothing: part of the target spread evenly over all classes.
-    ema: decay of the averaged weights; 0 for none.
-    tune: as of `tuned`. With 'head', all else is as when evaluating: batch
-      norm neither uses the batch's statistics nor changes its own.
-    accumulate: parts that the batch is taken in, one after the other: the
-      gradient is the mean of theirs, and batch norm sees a part at a time.
-    seed: of what dropout drops.
+    optimizer: optax's transformation, learning rate included.
+    label_smoothing: share of the target spread evenly over all classes.
+    ema: decay of the averaged weights; 0 for no average.
+    tune: as in `select_tuned`. With 'head', batch norm uses its running
+      statistics and does not update them, and nothing is dropped out.
+    accumulate: number of parts of the batch, computed one after the other. The
+      gradient is the mean over parts, and batch norm sees one part at a time.
+    seed: random seed of dropout.
   """
+  trains_all = tune == 'all'
 
-  def part_of_step(params, stats, batch, key):
-    """Gradient, batch statistics after it, and metrics of some clips."""
+  def part_of_step(params, batch_stats, batch, key):
+    """Returns the gradient, new batch statistics and metrics of some clips."""
 
-    def loss_fn(part):
-      logits, new = net.apply(
-        {**params, **part},
-        stats,
+    def loss_fn(tuned):
+      logits, new_stats = net.apply(
+        {**params, **tuned},
+        batch_stats,
         batch['x'],
-        train=tune == 'all',
-        key=key if tune == 'all' else None,
+        train=trains_all,
+        key=key if trains_all else None,
       )
       targets = jax.nn.one_hot(
         batch['label'], logits.shape[-1], dtype=logits.dtype
@@ -120,44 +123,51 @@ def make_train_step(
       targets = optax.smooth_labels(targets, label_smoothing)
       loss = optax.softmax_cross_entropy(logits, targets).mean()
       top1 = (logits.argmax(-1) == batch['label']).mean()
-      return loss, (new, {'loss': loss, 'top1': top1})
+      return loss, (new_stats, {'loss': loss, 'top1': top1})
 
     grad = jax.grad(loss_fn, has_aux=True)
-    grads, (stats, metrics) = grad(tuned(params, tune))
-    return grads, stats, metrics
+    grads, (new_stats, metrics) = grad(select_tuned(params, tune))
+    return grads, new_stats, metrics
 
-  def in_parts(params, stats, batch, key):
-    """As `part_of_step`, of each part in turn."""
-    # Every part has rows of each device, so that none of them moves.
+  def all_parts(params, batch_stats, batch, key):
+    """Does the same as `part_of_step`, in `accumulate` parts."""
+    # Part i takes rows i, i + accumulate, ... The batch is sharded in
+    # contiguous blocks, so every part has rows on each device and no row moves.
     parts = jax.tree.map(
       lambda a: a.reshape(-1, accumulate, *a.shape[1:]).swapaxes(0, 1), batch
     )
 
-    def add(carry, part):
+    def add_part(carry, part):
       stats, total, i = carry
-      key_of_part = jax.random.fold_in(key, i)
-      grads, stats, metrics = part_of_step(params, stats, part, key_of_part)
+      part_key = jax.random.fold_in(key, i)
+      grads, stats, metrics = part_of_step(params, stats, part, part_key)
       total = jax.tree.map(jnp.add, total, (grads, metrics))
       return (stats, total, i + 1), None
 
     first = jax.tree.map(lambda a: a[0], parts)
-    shapes = jax.eval_shape(part_of_step, params, stats, first, key)
-    zeros = jax.tree.map(
-      lambda s: jnp.zeros(s.shape, s.dtype), (shapes[0], shapes[2])
+    grads, _, metrics = jax.eval_shape(
+      part_of_step, params, batch_stats, first, key
     )
-    (stats, total, _), _ = jax.lax.scan(add, (stats, zeros, 0), parts)
+    zeros = jax.tree.map(
+      lambda s: jnp.zeros(s.shape, s.dtype), (grads, metrics)
+    )
+    (new_stats, total, _), _ = jax.lax.scan(
+      add_part, (batch_stats, zeros, 0), parts
+    )
     grads, metrics = jax.tree.map(lambda a: a / accumulate, total)
-    return grads, stats, metrics
+    return grads, new_stats, metrics
 
   def train_step(state, batch):
-    before = tuned(state.params, tune)
+    tuned = select_tuned(state.params, tune)
     key = jax.random.fold_in(jax.random.key(seed), state.step)
-    compute = in_parts if accumulate > 1 else part_of_step
+    compute = all_parts if accumulate > 1 else part_of_step
     grads, stats, metrics = compute(state.params, state.batch_stats, batch, key)
-    updates, opt_state = optimizer.update(grads, state.opt_state, before)
-    params = {**state.params, **optax.apply_updates(before, updates)}
+    updates, opt_state = optimizer.update(grads, state.opt_state, tuned)
+    params = {**state.params, **optax.apply_updates(tuned, updates)}
     average = state.ema
     if ema:
+      # optax.incremental_update adds the terms in the other order. XLA:CPU then
+      # fuses the other product into the sum, and last bits differ.
       average = jax.tree.map(
         lambda old, new: ema * old + (1 - ema) * new, average, (params, stats)
       )
@@ -172,28 +182,28 @@ def make_train_step(
   return train_step
 
 
-def mean_metrics(
-  pending: list[dict], step: int, workdir: pathlib.Path
+def average_metrics(
+  metrics: list[dict], step: int, checkpoints: pathlib.Path
 ) -> dict[str, float]:
-  """Means of the metrics of some steps.
+  """Returns the means of the metrics of some steps.
 
   Args:
-    pending: of each step, as `make_train_step` gives them.
-    step: the last of them.
-    workdir: of the run, to be named in the error.
+    metrics: of each step, as `make_train_step` returns them.
+    step: the last of the steps.
+    checkpoints: folder of the run's checkpoints, named in the error.
 
   Raises:
-    UserError: a value is not finite.
+    UserError: a mean is not finite.
   """
-  fetched = jax.device_get(pending)
+  metrics = jax.device_get(metrics)
   keys = ('loss', 'top1', 'grad_norm', 'update_norm')
-  means = {k: float(np.mean([m[k] for m in fetched])) for k in keys}
+  means = {k: float(np.mean([m[k] for m in metrics])) for k in keys}
   if not all(map(math.isfinite, means.values())):
     raise UserError(
-      f'the loss, its gradient or the update became NaN or infinite by step'
-      f' {step} (means of the last {len(fetched)} steps: {means}). What is in'
-      f' {workdir / "checkpoints"} is from before. Try a lower'
-      ' config.optim.lr, config.optim.clip_norm=1, or look at the data.'
+      'the loss, its gradient or the update became NaN or infinite by step'
+      f' {step} (means of the last {len(metrics)} steps: {means}). The'
+      f' checkpoints in {checkpoints} are from before. Try a lower'
+      ' config.optim.lr or config.optim.clip_norm=1, or look at the data.'
     )
-  del means['update_norm']  # a check alone
+  del means['update_norm']  # only checked, not reported
   return means

@@ -46,7 +46,7 @@ class Config(tfds.core.BuilderConfig):
   tracking: str = 'body'
 
 
-def _configs():
+def _make_configs():
   for tracking, suffix, description in (
     ('body', '', 'persons tracked by bodyID.'),
     ('slot', '_slots', 'persons by slot, as in the published scripts.'),
@@ -69,7 +69,7 @@ class Builder(ClipBuilder):
   """
 
   VERSION = tfds.core.Version('1.0.0')
-  BUILDER_CONFIGS = list(_configs())
+  BUILDER_CONFIGS = list(_make_configs())
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     'The ROSE Lab shares NTU RGB+D on request: see'
     ' https://rose1.ntu.edu.sg/dataset/actionRecognition/. Put into the manual'

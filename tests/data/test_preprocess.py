@@ -1,15 +1,13 @@
 """Preprocessing equals the published scripts', from the raw files on.
 
-UNIK_PREPROCESS_DIR is a folder of raw files and the scripts' output (default:
-tests/golden/preprocess). Its `expected.npz` has (C, T, V, M) arrays named
-STEP/FILE. Every file and step in it is tested.
+The files and the scripts' output are those of `helpers.golden_files`. Every
+file and step is tested.
 """
-
-import os
-import pathlib
 
 import numpy as np
 import pytest
+from helpers import golden_files
+from helpers.golden_files import FOLDER
 from scipy.spatial.transform import Rotation
 
 from unik_jax.data.energy import sort_by_energy
@@ -19,15 +17,11 @@ from unik_jax.data.padding import repeat_tracks
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
-_HERE = pathlib.Path(__file__).parents[1]
-FOLDER = pathlib.Path(
-  os.environ.get('UNIK_PREPROCESS_DIR', _HERE / 'golden' / 'preprocess')
-)
 RAW = {'ntu': FOLDER / 'ntu_raw', 'smarthome': FOLDER / 'lcrnet_raw'}
 LAYOUT = get_layout('ntu_25')
 EXPECTED = {}
-if (FOLDER / 'expected.npz').exists():
-  with np.load(FOLDER / 'expected.npz') as archive:
+if golden_files.EXPECTED.exists():
+  with np.load(golden_files.EXPECTED) as archive:
     EXPECTED = dict(archive)
 
 

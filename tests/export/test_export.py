@@ -16,7 +16,8 @@ from unik_jax.errors import UserError
 from unik_jax.export import stablehlo
 from unik_jax.export.folding import fold
 from unik_jax.models import network
-from unik_jax.run import checkpoints, restore
+from unik_jax.official import tensor_files
+from unik_jax.run import restore
 from unik_jax.skeletons.layouts import get_layout
 
 
@@ -60,8 +61,8 @@ def run(tmp_path):
     batch_stats=stats,
     step=3,
     classes=list('abcde'),
-    source=layout,
-    layout=layout,
+    data_layout=layout,
+    network_layout=layout,
     units='pixels',
   )
 
@@ -131,7 +132,7 @@ def test_the_notes_say_what_its_use_takes(run):
   assert notes['classes'] == list('abcde')
   assert (notes['stream'], notes['test']) == ('bone', {})
   layout = notes['clips']['layout']
-  assert layout['joints'] == list(run.source.joints)
+  assert layout['joints'] == list(run.data_layout.joints)
   assert ['nose', 'head'] in layout['bones']
   steps = {step['step']: step for step in notes['preprocessing']}
   assert list(steps) == [
@@ -219,7 +220,7 @@ def test_official_names(run, tmp_path, ending):
 
   file = tmp_path / f'w.{ending}'
   count = stablehlo.save_weights(run, file)
-  back = checkpoints.read_tensors(file)
+  back = tensor_files.read_tensors(file)
   assert count == len(back)
   shapes = run.net.shapes
   params, stats = from_official(run.net.abstract, *shapes, back, 'w')
@@ -231,7 +232,7 @@ def test_weights_that_cannot_be_written(run, tmp_path, monkeypatch):
   (tmp_path / 'file').write_text('')
   for name, words in (
     ('w.bin', 'expected .npz'),
-    ('file/w.safetensors', 'cannot be written.*name a place'),
+    ('file/w.safetensors', 'cannot be written.*name a path'),
     ('w.pt', 'torch'),
   ):
     monkeypatch.setitem(sys.modules, 'torch', None)  # as if not installed

@@ -1,4 +1,4 @@
-"""Folders of finished runs with made scores; nothing is trained."""
+"""Folders of finished runs with random scores; nothing is trained."""
 
 import json
 
@@ -31,7 +31,7 @@ def make_config(data_dir, num_classes=20, **data):
 
 
 def make_scores(data_dir, count=60):
-  """Returns made scores of the first test clips, about half of them right."""
+  """Returns random scores of the first test clips, about half of them right."""
   split = PreparedSplit(make_config(data_dir).data, f'test[:{count}]')
   labels = np.array([split[i]['label'] for i in range(count)], np.int32)
   rng = np.random.default_rng(0)

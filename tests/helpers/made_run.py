@@ -8,9 +8,9 @@ import jax
 from unik_jax import optim
 from unik_jax.config import default_config
 from unik_jax.models import network
-from unik_jax.run import checkpoints, restore
+from unik_jax.run import checkpoints, paths, restore
 from unik_jax.skeletons.layouts import get_layout
-from unik_jax.step import make_begin
+from unik_jax.step import make_init_state
 
 
 def settings(**data):
@@ -46,22 +46,22 @@ def make(config, units='pixels'):
     batch_stats=batch_stats,
     step=0,
     classes=[f'class {k}' for k in range(config.data.num_classes)],
-    source=layout,
-    layout=get_layout(config.data.joints or layout.name),
+    data_layout=layout,
+    network_layout=get_layout(config.data.joints or layout.name),
     units=units,
   )
 
 
 def write(folder, config, classes, units='pixels'):
-  """A run's folder with a checkpoint of the initial weights, at step 1."""
+  """Writes a run's folder, with the initial weights as checkpoint 1."""
   folder.mkdir(parents=True, exist_ok=True)
-  (folder / restore.CONFIG).write_text(json.dumps(config.to_dict()))
+  (folder / paths.CONFIG).write_text(json.dumps(config.to_dict()))
   layout = get_layout(config.data.layout).to_dict()
   about = {'classes': classes, 'layout': layout, 'units': units}
-  (folder / restore.DATA).write_text(json.dumps(about))
+  (folder / paths.DATA).write_text(json.dumps(about))
   net = network.from_config(config)
   _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
-  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(1)))
-  with checkpoints.Checkpoints(folder / 'checkpoints', 1) as saved:
+  state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(1)))
+  with checkpoints.Checkpoints(folder / paths.CHECKPOINTS, 1) as saved:
     assert saved.save(1, state, wait=True)
   return folder

@@ -49,9 +49,9 @@ def write_run(folder, test, val=None, *, headline='top1', **data):
   config.data.update(**{'val_split': 'validation', **data})
   folder.mkdir()
   (folder / 'config.json').write_text(json.dumps(config.to_dict()))
-  scores.write(folder / 'scores' / 'test.npz', test)
+  scores.write_scores(folder / 'scores' / 'test.npz', test)
   if val is not None:
-    scores.write(folder / 'scores' / 'val.npz', val)
+    scores.write_scores(folder / 'scores' / 'val.npz', val)
   return folder
 
 
@@ -69,4 +69,4 @@ def write_two(tmp_path):
 
 
 def scores_of(folder, split='test'):
-  return scores.read(folder / 'scores' / f'{split}.npz')
+  return scores.read_scores(folder / 'scores' / f'{split}.npz')

@@ -8,8 +8,8 @@ from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.models import network
 from unik_jax.run import restore
 from unik_jax.run.checkpoints import Checkpoints
-from unik_jax.run.workdir import claim
-from unik_jax.step import make_begin
+from unik_jax.run.workdir import claim_workdir
+from unik_jax.step import make_init_state
 
 
 def make_config(data_dir, seed=0):
@@ -25,12 +25,14 @@ def write_run(folder, config, change=0.0):
   Returns:
     The initial parameters.
   """
-  claim(folder, config)
+  claim_workdir(folder, config)
   split = PreparedSplit(config.data, config.data.test_split)
-  restore.write_data(folder, split.info, split.class_names)
+  restore.write_data_json(folder, split.info, split.class_names)
   net = network.from_config(config)
   _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
-  state = jax.jit(make_begin(optimizer))(*net.init(jax.random.key(config.seed)))
+  state = jax.jit(make_init_state(optimizer))(
+    *net.init(jax.random.key(config.seed))
+  )
   initial = jax.device_get(state.params)
   state.params = jax.tree.map(lambda a: a + change, state.params)
   with Checkpoints(folder / 'checkpoints', 1) as saved:

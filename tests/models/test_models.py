@@ -85,7 +85,7 @@ def start(name, before, after):
     persons=before.data.persons,
     channels=('x', 'y', 'z')[: before.data.channels],
   )
-  return params, transfer.start(source, after, head=True)
+  return params, transfer.adapt_weights(source, after, head=True)
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))

@@ -10,7 +10,7 @@ from unik_jax.config import check_config, check_same_experiment, default_config
 from unik_jax.errors import UserError
 from unik_jax.models.layers import BatchNorm
 from unik_jax.models.network import Network
-from unik_jax.step import make_begin, make_train_step
+from unik_jax.step import make_init_state, make_train_step
 
 RNG = np.random.default_rng(0)
 
@@ -129,14 +129,14 @@ def test_remat_keeps_less_and_changes_nothing(name):
 def test_a_batch_in_parts_against_its_parts_alone():
   net, batch = network(), batch_of(6)
   optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
-  begun = make_begin(optimizer)(*weights(net))
+  begun = make_init_state(optimizer)(*weights(net))
   whole = jax.jit(make_train_step(net, optimizer, accumulate=3))
   new, metrics = whole(begun, batch)
   step = jax.jit(make_train_step(net, optimizer))
   stats, ends, losses = begun.batch_stats, [], []
   for i in range(3):  # of the same weights; batch statistics go on
     part = {k: v[i::3] for k, v in batch.items()}
-    state = make_begin(optimizer)(begun.params, stats)
+    state = make_init_state(optimizer)(begun.params, stats)
     state, of_part = step(state, part)
     stats = state.batch_stats
     ends.append(state.params)

@@ -77,7 +77,7 @@ def test_files_of_another_layout_name_it(model, tmp_path):
   for path in (folder, table):
     source = ClipSource(str(path))
     with pytest.raises(UserError, match='trained on.*--layout=openpose_25'):
-      inputs.read_clip(source, model.run.source, False, persons=1)
+      inputs.read_clip(source, model.run.data_layout, False, persons=1)
     layout = inputs.resolve_layout(model, 'openpose_25')
     records = inputs.read_records(model, [source], layout=layout, stated=True)
     (prediction,) = model.predict_records(records, layout=layout)

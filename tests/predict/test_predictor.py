@@ -40,7 +40,7 @@ def test_predictions_equal_the_evaluation(config, clips, run_dir, test_clips):
   config.eval_only = True
   config.data.test_clips = test_clips
   train.run(config, run_dir)
-  stored = scores.read(run_dir / 'scores' / 'test.npz')
+  stored = scores.read_scores(run_dir / 'scores' / 'test.npz')
 
   model = unik_jax.load(run_dir)
   model.run.config.data.test_clips = test_clips

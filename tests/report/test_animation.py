@@ -30,7 +30,7 @@ def test_bodies_in_space_stand_upright(layout):
 def test_long_clips_are_thinned_and_the_absent_left_out():
   rng = np.random.default_rng(0)
   clip = rng.uniform(1, 2, (3, 400, 17, 2)).astype(np.float32)
-  clip[1] = 0  # nobody
+  clip[1] = 0  # absent
   clip[:, :20] = 0
   clip[:, 370:] = 0
   clip[0, :, 5] = 0

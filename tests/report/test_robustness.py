@@ -141,10 +141,10 @@ def test_a_layout_without_limbs_has_no_limb_curves(config, folder):
   run = restore.load_run(folder)
   joints = tuple(f'point_{i}' for i in range(17))
   bones = tuple((joint, joints[0]) for joint in joints[1:])
-  layout = type(run.source)('points', joints, bones, joints[0])
+  layout = type(run.data_layout)('points', joints, bones, joints[0])
   clips = PreparedSplit(config.data, config.data.test_split)
   measured = robustness.measure_clips(
-    run._replace(source=layout),
+    run._replace(data_layout=layout),
     [clips[i] for i in range(8)],
     strengths={'joints': (0.5,), 'left_leg': (1.0,)},
   )

@@ -79,7 +79,9 @@ def read_results(workdir):
   """Returns the losses of a run, and its predictions for the test clips."""
   text = (workdir / 'metrics.jsonl').read_text()
   losses = [json.loads(x).get('loss') for x in text.splitlines()]
-  return [x for x in losses if x], scores.read(workdir / 'scores' / 'test.npz')
+  return [x for x in losses if x], scores.read_scores(
+    workdir / 'scores' / 'test.npz'
+  )
 
 
 @pytest.fixture(scope='module')
@@ -110,7 +112,7 @@ def test_two_processes_train_and_resume_like_one(two, synthetic_dir, tmp_path):
   shutil.rmtree(workdir / 'checkpoints' / '12')
   (workdir / 'summary.json').unlink()
   again, _ = finish_processes(start_processes(workdir, synthetic_dir, 2))
-  assert 'Going on from step 6 of 12.' in again
+  assert 'Resuming from step 6 of 12.' in again
   compare()
 
 
@@ -138,7 +140,7 @@ def test_a_run_resumes_after_one_process_was_killed(
     again, *_ = finish_processes(
       start_processes(folder, synthetic_dir, count, **more)
     )
-    assert 'Going on from step 6 of 12.' in again
+    assert 'Resuming from step 6 of 12.' in again
   # One process resumes what two saved, with its clips in device memory.
   losses, predictions = read_results(single)
   expected_losses, expected = read_results(two)

@@ -94,7 +94,7 @@ def test_weight_gradients_are_reduced_together():
   """On a mesh with 'data' only, all other reductions are small."""
   mesh, net = sharding.make_mesh((8, 1)), network()
   optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
-  abstract = jax.eval_shape(step_lib.make_begin(optimizer), *net.shapes)
+  abstract = jax.eval_shape(step_lib.make_init_state(optimizer), *net.shapes)
   batch = {
     'x': jax.ShapeDtypeStruct((16, 2, 12, 6, 3), np.float32),
     'label': jax.ShapeDtypeStruct((16,), np.int32),

@@ -19,7 +19,7 @@ def write_run(training, right, classes=4, seconds=6.0):
   (folder / 'scores').mkdir(parents=True)
   labels = np.arange(len(right)) % classes
   predictions = np.where(right, labels, (labels + 1) % classes)
-  scores.write(
+  scores.write_scores(
     folder / 'scores' / 'test.npz',
     scores.Scores(
       ids=np.array([f'clip{i}' for i in range(len(right))]),
@@ -91,9 +91,11 @@ def test_streams_of_a_seed_are_fused(tmp_path):
   for training, right in ((joint, [True, False]), (bone, [False, True])):
     write_run(training, np.tile(right, 4))
     file = training.folder / 'scores' / 'test.npz'
-    run_scores = scores.read(file)
+    run_scores = scores.read_scores(file)
     sure = np.where(np.tile(right, 4), 1.0, 0.1)[:, None]
-    scores.write(file, run_scores._replace(logits=run_scores.logits * sure))
+    scores.write_scores(
+      file, run_scores._replace(logits=run_scores.logits * sure)
+    )
   outcomes = summary.read_outcomes(plan, 'top1')
   assert outcomes['unik'].accuracies == (100.0,)
   assert outcomes['unik'].seconds == pytest.approx(12.0)

@@ -11,7 +11,7 @@ from PIL import Image
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models import network
-from unik_jax.run import restore
+from unik_jax.run import paths, restore
 from unik_jax.visualize import analysis, figures
 
 
@@ -49,7 +49,9 @@ def test_a_run_that_started_from_another(run, tmp_path):
   write_run(tmp_path / 'second', config, 0.5)
   second = restore.load_run(tmp_path / 'second')
   steps = pathlib.Path(config.init_from) / 'checkpoints'
-  restore.write_started(second.folder, restore.newest(config.init_from))
+  restore.write_started_from(
+    second.folder, restore.find_checkpoint(config.init_from)
+  )
 
   def check(expected, change):
     before, origin = analysis.restore_first_dependencies(second)
@@ -64,7 +66,7 @@ def test_a_run_that_started_from_another(run, tmp_path):
   check('step 5', 0)
   shutil.rmtree(steps / '5')
   check('step 7 (as it is now; the run started from step 5)', 0.3)
-  (second.folder / restore.STARTED).unlink()
+  (second.folder / paths.STARTED_FROM).unlink()
   check('step 7 (as it is now; the run started from an unknown one)', 0.3)
   shutil.rmtree(config.init_from)
   lines = list(figures.write_dependencies(second, tmp_path / 'out'))

@@ -27,8 +27,10 @@ from unik_jax.data.sampling import SAMPLERS
 from unik_jax.data.transform import input_frames
 from unik_jax.errors import UserError
 from unik_jax.export.folding import fold
+from unik_jax.official import tensor_files
 from unik_jax.official.state_dict import to_official
-from unik_jax.run import checkpoints, restore
+from unik_jax.run import restore
+from unik_jax.run.wording import preprocessing_steps
 from unik_jax.runtime import atomic_files
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import Layout
@@ -155,7 +157,7 @@ def save_weights(run: restore.Run, path: str | os.PathLike) -> int:
   """
   path = pathlib.Path(path).expanduser()
   tensors = to_official(run.net.abstract, run.params, run.batch_stats)
-  checkpoints.write_tensors(path, tensors)
+  tensor_files.write_tensors(path, tensors)
   return len(tensors)
 
 
@@ -172,7 +174,7 @@ def describe(run: restore.Run) -> dict[str, Any]:
     UserError: the run's summary.json is broken.
   """
   data = run.config.data
-  steps = [step | _meaning(step, run) for step in preprocessing(data)]
+  steps = [step | _meaning(step, run) for step in preprocessing_steps(data)]
   return {
     'model': run.config.model.name,
     'input': {
@@ -183,8 +185,8 @@ def describe(run: restore.Run) -> dict[str, Any]:
     },
     'output': {'shape': ['batch', len(run.classes)], 'values': 'logits'},
     'classes': run.classes,
-    'clips': {'layout': _plain(run.source), 'units': run.units},
-    'network_layout': _plain(run.layout),
+    'clips': {'layout': _plain(run.data_layout), 'units': run.units},
+    'network_layout': _plain(run.network_layout),
     'stream': data.stream,
     'preprocessing': steps,
     'dataset': data.name,
@@ -246,66 +248,16 @@ def _meaning(step, run):
     }
   if 'layout' not in step:
     return {}
-  shares = joint_maps.map_weights(run.source, run.layout)
+  shares = joint_maps.map_weights(run.data_layout, run.network_layout)
   return {
     'meaning': 'each joint is the sum of shares of the joints of the clip, and'
     ' missing where one of them is; its confidence is the least of theirs',
     'shares': {
       joint: {
         part: round(float(share), 6)
-        for part, share in zip(run.source.joints, row, strict=True)
+        for part, share in zip(run.data_layout.joints, row, strict=True)
         if share
       }
-      for joint, row in zip(run.layout.joints, shares, strict=True)
+      for joint, row in zip(run.network_layout.joints, shares, strict=True)
     },
   }
-
-
-def preprocessing(data: Any) -> list[dict[str, Any]]:
-  """What happens to a clip at test time, in order (`data.transform.Transform`).
-
-  Args:
-    data: the `data` part of a config.
-  """
-  sample = {
-    'step': 'sample frames',
-    'sampling': data.sampling,
-    'frames': input_frames(data),
-  }
-  for key, what in (
-    ('test_clips', 'random samplings of a clip'),
-    ('test_crops', 'evenly spaced runs of frames of a clip'),
-  ):
-    if data[key] > 1:
-      sample[key] = data[key]
-      sample['note'] = (
-        f'{data[key]} {what}; the probabilities of the answers are averaged'
-      )
-  steps = [
-    {
-      'step': 'cut channels',
-      'channels': data.channels,
-      'last_is_confidence': bool(data.confidence),
-    },
-    {'step': 'cut or zero-pad persons', 'persons': data.persons},
-    {'step': 'map joints by name', 'layout': data.joints},
-    {'step': 'drop frames at both ends with nobody in them', 'on': data.trim},
-    {'step': "repeat each person's track", 'frames': data.pad},
-    {'step': 'normalize', 'preset': data.normalize},
-    {'step': 'divide', 'scale': data.scale},
-    sample,
-    {'step': 'make the stream', 'stream': data.stream},
-  ]
-  idle = (
-    ('layout', ''),
-    ('on', False),
-    ('frames', 0),
-    ('preset', 'none'),
-    ('scale', 1.0),
-    ('stream', 'joint'),
-  )
-  return [
-    step
-    for step in steps
-    if not any(key in step and step[key] == value for key, value in idle)
-  ]

@@ -69,7 +69,7 @@ def main(argv):
       fusion.write_table(_OUT.value, fused.table)
       print(f'Wrote the metrics to {_OUT.value}')
     if scores_file:
-      scores.write(scores_file, fused.scores)
+      scores.write_scores(scores_file, fused.scores)
       print(f'Wrote the scores to {scores_file}')
 
 

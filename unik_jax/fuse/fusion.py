@@ -79,12 +79,12 @@ def fuse_runs(
     weights = normalize_weights(weights, len(names), method)
   members = [read_member(name, needs_val=method == 'tuned') for name in names]
   headline = headline or members[0].headline or 'top1'
-  tests = scores.align([member.test for member in members], names)
+  tests = scores.align_scores([member.test for member in members], names)
   labels = tests[0].labels
   logits = [test.logits for test in tests]
   chosen_on = {}
   if method == 'tuned':
-    vals = scores.align(
+    vals = scores.align_scores(
       [member.val for member in members],
       [f'{name}, validation' for name in names],
       'hold the same ones out of each run',

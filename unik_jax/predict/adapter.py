@@ -33,19 +33,16 @@ def check_joints(joints: int, layout: Layout, where: str, frames: int = 0):
   """
   if joints == layout.num_joints:
     return
-  order = ''
+  start = 'Name'
   if frames == layout.num_joints:
-    order = ' Is the order (frames, joints, channels)? If it is,'
+    start = 'Is the order (frames, joints, channels)? If it is, name'
   names = layouts_with_joints(joints)
+  known = f'built-in layouts with {joints} joints: {", ".join(names)}'
   raise UserError(
     f'{where}: expected {layout.num_joints} joints, as layout {layout.name!r}'
-    f' has, got {joints} joints.{order} Name another layout with --layout= (in'
-    ' Python layout=), and its joints are mapped by name: '
-    + (
-      f'{", ".join(names)} have {joints}'
-      if names
-      else f'no built-in one has {joints}'
-    )
+    f' has, got {joints} joints. {start} another layout with --layout= (in'
+    ' Python layout=), and its joints are mapped by name;'
+    f' {known if names else f"no built-in one has {joints} joints"}'
   )
 
 

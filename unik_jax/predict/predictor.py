@@ -138,13 +138,13 @@ class Predictor:
         the model needs.
     """
     if layout is None:
-      layout = self.run.source
+      layout = self.run.data_layout
     if isinstance(layout, str):
       layout = get_layout(layout)
     if layout not in self._data_by_layout:
       layouts.register_layout(layout)
       data = self.run.config.data.copy_and_resolve_references()
-      data.layout, data.joints = layout.name, self.run.layout.name
+      data.layout, data.joints = layout.name, self.run.network_layout.name
       Transform(data, train=False)  # raises if the joints cannot be mapped
       self._data_by_layout[layout] = data
     return layout

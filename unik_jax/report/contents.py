@@ -64,7 +64,7 @@ def read_contents(folder: pathlib.Path) -> Contents:
   config = restore.read_config(folder)
   summary = _read_summary(folder)
   test_path = paths.scores_path(folder, 'test')
-  test = scores.read(test_path)
+  test = scores.read_scores(test_path)
   if not len(test.ids):
     raise UserError(f'{test_path}: expected at least one clip, got none')
   figures = metrics.compute_metrics(test.logits, test.labels)

@@ -136,11 +136,11 @@ def measure_clips(
   for name in DAMAGES:
     if name not in strengths:
       continue
-    if name in LIMBS and not limb_joints(run.source, name):
+    if name in LIMBS and not limb_joints(run.data_layout, name):
       continue
     curves[name] = [dict(undamaged)]
     for strength in sorted(set(strengths[name]) - {0}):
-      damaged = DamagedClips(clips, data, run.source, name, strength, seed)
+      damaged = DamagedClips(clips, data, run.data_layout, name, strength, seed)
       curves[name].append(evaluate_clips(name, strength, damaged))
   return {
     'split': split,

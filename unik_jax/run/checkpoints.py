@@ -1,30 +1,28 @@
-"""Checkpoints of runs, through Orbax, and official PyTorch weights as files."""
+"""Checkpoints of training states, through Orbax."""
 
-import io
 import pathlib
 import shutil
-from collections.abc import Mapping
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 
-from unik_jax.errors import UserError
-from unik_jax.runtime import atomic_files
+from unik_jax.errors import UserError, first_line
 
 
 class Checkpoints:
-  """The newest checkpoints of a run, in a folder, written in the background.
+  """A folder of a run's newest checkpoints, written in the background.
 
-  A save that fails (a full disk) is reported and leaves the older ones whole;
-  a checkpoint that cannot be read is set aside for the one before it.
+  A save that fails (a full disk) is logged, and older checkpoints stay intact.
+  A checkpoint that cannot be read is moved aside and the one before it is
+  restored.
 
   Args:
-    folder: of the checkpoints, made if missing.
-    keep: how many stay.
-    read_only: only look; another run may be writing there.
+    folder: folder of the checkpoints, created if missing.
+    keep: number of newest checkpoints to keep.
+    read_only: never create, move or delete anything, as when another process
+      may be writing to the folder.
   """
 
   def __init__(
@@ -35,14 +33,15 @@ class Checkpoints:
     self._read_only = read_only
     if read_only and not folder.is_dir():
       raise UserError(
-        f'{folder}: no checkpoints there; train this run first, or name the'
-        ' folder of one that was trained'
+        f'{folder}: no checkpoints there. Train this run first, or name the'
+        ' folder of a trained one.'
       )
     self._open()
 
   def _open(self):
     if jax.process_index() == 0 and not self._read_only:
-      # Orbax's own removal fails a later save if a file goes meanwhile.
+      # Orbax also removes unfinished checkpoints, but if a file disappears
+      # while it does, a later save fails.
       for unfinished in self._folder.glob('*.orbax-checkpoint-tmp*'):
         shutil.rmtree(unfinished, ignore_errors=True)
     options = ocp.CheckpointManagerOptions(
@@ -53,51 +52,56 @@ class Checkpoints:
     self._manager = ocp.CheckpointManager(self._folder, options=options)
 
   def save(self, step: int, state: Any, *, wait: bool = False) -> bool:
-    """Saves `state` as checkpoint `step`.
+    """Saves a training state.
 
     Args:
-      step: its number.
+      step: its step, which names the checkpoint.
       state: a pytree of arrays.
       wait: return only when it is on disk.
 
     Returns:
-      Whether it went well; without `wait`, so far.
+      False if the save failed. Without `wait`, a save that fails later still
+      returns True.
     """
-    self._finish_writing()  # an earlier failure must not stop this one
+    self._finish_writing()  # an earlier failure must not stop this save
     try:
       if step not in self._manager.all_steps():
         self._manager.save(
           step, args=ocp.args.Composite(state=ocp.args.StandardSave(state))
         )
     except Exception as error:  # Orbax passes on whatever its storage raised
-      self._report(error)
+      self._log_and_reopen(error)
       return False
     return self._finish_writing() if wait else True
 
   def _finish_writing(self) -> bool:
     try:
       self._manager.wait_until_finished()
-    except Exception as error:  # as above
-      self._report(error)
+    except Exception as error:  # Orbax passes on whatever its storage raised
+      self._log_and_reopen(error)
       return False
     return True
 
-  def _report(self, error):
+  def _log_and_reopen(self, error):
     logging.error(
-      'A checkpoint could not be written to %s (%s). The older ones are'
-      ' intact; make room, for the next is tried as usual.',
+      'A checkpoint could not be written to %s (%s). Older checkpoints are'
+      ' intact. Free some disk space: the next checkpoint will be tried as'
+      ' usual.',
       self._folder,
-      _first_line(error),
+      first_line(error),
     )
     self._close()
     self._open()
 
   def restore_newest(self, target: Any, step: int | None = None) -> Any | None:
-    """The newest checkpoint that can be read, or None if there is none.
+    """Restores the newest checkpoint that can be read.
 
     Args:
-      target: a pytree of ShapeDtypeStructs with shardings.
-      step: that one alone.
+      target: shapes and shardings, as from `restore_target`.
+      step: restore this checkpoint only.
+
+    Returns:
+      The training state, or None if there is no checkpoint.
 
     Raises:
       UserError: there are checkpoints, but none can be read.
@@ -105,48 +109,53 @@ class Checkpoints:
     self._finish_writing()
     steps = sorted(self._manager.all_steps(), reverse=True)
     steps = [s for s in steps if step in (None, s)]
-    failed = []
+    unreadable = []
     for step in steps:
       try:
         restored = self._manager.restore(
           step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
         )
-      except Exception as error:  # as above
+      except Exception as error:  # Orbax passes on whatever its storage raised
         logging.error(
-          'Checkpoint %s cannot be read (%s); the one before it is tried.',
+          'Checkpoint %s cannot be read (%s). Trying the one before it.',
           self._folder / str(step),
-          _first_line(error),
+          first_line(error),
         )
-        failed.append(step)
+        unreadable.append(step)
       else:
-        if failed and not self._read_only:
-          self._set_aside(failed)
+        # Only now: nothing is moved unless another checkpoint replaces it.
+        if unreadable and not self._read_only:
+          self._move_aside(unreadable)
         return restored.state
-    if failed:
+    if unreadable:
       raise UserError(
-        f'{self._folder}: none of its checkpoints {failed} can be read; repair'
-        ' them, or start again in another --workdir'
+        f'{self._folder}: none of its checkpoints {unreadable} can be read.'
+        ' Repair them, or start again in another --workdir.'
       )
     return None
 
-  def _set_aside(self, steps):
-    """Moves checkpoints out of the way of the ones to be written."""
+  def _move_aside(self, steps):
+    """Makes room for new checkpoints of the same steps."""
     for step in steps if jax.process_index() == 0 else ():
       aside = self._folder.parent / f'unreadable-{self._folder.name}-{step}'
       shutil.rmtree(aside, ignore_errors=True)
       shutil.move(self._folder / str(step), aside)
-      logging.error('Checkpoint %d is kept as %s.', step, aside)
+      logging.error('Moved checkpoint %d to %s.', step, aside)
     self._manager.reload()
 
-  def must_stop(self, step: int) -> bool:
-    """Whether the scheduler is about to take the machines (all processes)."""
+  def is_preempted(self, step: int) -> bool:
+    """Whether the scheduler is about to take the machines.
+
+    Every process must call it with the same step. All get the same result, so
+    that all of them stop after one step.
+    """
     return self._manager.reached_preemption(step)
 
   def _close(self):
     try:
       self._manager.close()
-    except Exception as error:  # the failed save, once more
-      logging.error('While closing %s: %s', self._folder, _first_line(error))
+    except Exception as error:  # reports a failed save once more
+      logging.error('While closing %s: %s', self._folder, first_line(error))
 
   def __enter__(self):
     return self
@@ -155,117 +164,74 @@ class Checkpoints:
     self._close()
 
 
-def newest_of(
-  folder: pathlib.Path, target: Any, step: int | None = None
-) -> Any:
-  """The newest checkpoint of a run that may still be going on.
+class BestCheckpoint(Checkpoints):
+  """The checkpoint with the best accuracy on validation clips.
 
   Args:
-    folder: of the checkpoints.
-    target: as in `Checkpoints.restore_newest`.
-    step: that one alone.
+    folder: folder of the checkpoint, created if missing.
+    accuracy: best accuracy so far; -1 before the first validation.
+  """
+
+  def __init__(self, folder: pathlib.Path, accuracy: float):
+    super().__init__(folder, keep=1)
+    self._accuracy = accuracy
+
+  def save_if_better(
+    self, step: int, state: Any, accuracy: float, *, wait: bool = False
+  ) -> None:
+    """Replaces the checkpoint if `accuracy` is higher than before.
+
+    Args:
+      step: step of `state`.
+      state: a pytree of arrays.
+      accuracy: accuracy of `state` on validation clips.
+      wait: return only when it is on disk.
+    """
+    if accuracy > self._accuracy:
+      self._accuracy = accuracy
+      self.save(step, state, wait=wait)
+
+  def restore_best(self, target: Any) -> Any | None:
+    """Restores the best state; logs an error and returns None if unreadable."""
+    try:
+      return self.restore_newest(target)
+    except UserError as error:
+      logging.error('The best state on validation is not tested: %s', error)
+      return None
+
+
+def restore_target(abstract: Any, shardings: Any) -> Any:
+  """Returns the shapes and shardings that `restore_newest` takes.
+
+  Args:
+    abstract: a training state's shapes, as from `jax.eval_shape`.
+    shardings: a sharding for each leaf.
+  """
+  return jax.tree.map(
+    lambda leaf, sharding: jax.ShapeDtypeStruct(
+      leaf.shape, leaf.dtype, sharding=sharding
+    ),
+    abstract,
+    shardings,
+  )
+
+
+def restore_checkpoint(
+  folder: pathlib.Path, target: Any, step: int | None = None
+) -> Any:
+  """Restores a checkpoint of a run that may still be training.
+
+  Args:
+    folder: folder of the checkpoints.
+    target: shapes and shardings, as from `restore_target`.
+    step: which checkpoint (default: the newest that can be read).
 
   Raises:
-    UserError: there is none, or none can be read.
+    UserError: no such checkpoint, or none can be read.
   """
   with Checkpoints(folder, 1, read_only=True) as saved:
     state = saved.restore_newest(target, step)
   if state is None:
     which = 'checkpoint' if step is None else f'checkpoint {step}'
-    raise UserError(f'{folder} has no {which} yet; train first')
+    raise UserError(f'{folder}: no {which} there yet. Train this run first.')
   return state
-
-
-def _first_line(error: Exception) -> str:
-  lines = str(error).strip().splitlines() or ['']
-  return f'{type(error).__name__}: {lines[0][:200]}'
-
-
-def read_tensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
-  """The tensors of a state dict by name.
-
-  Args:
-    path: `.npz` or `.safetensors`; `.pt` or `.pth` with PyTorch installed
-      (`pip install unik_jax[torch]`), through its safe loader.
-
-  Returns:
-    Arrays by name, in the order of the file.
-
-  Raises:
-    UserError: no such file, unknown ending, broken, or not a state dict.
-  """
-  path = pathlib.Path(path)
-  if path.suffix not in ('.npz', '.safetensors', '.pt', '.pth'):
-    raise UserError(f'{path}: expected .npz, .safetensors, .pt or .pth')
-  if not path.is_file():
-    raise UserError(f'{path}: no such file')
-  if path.suffix in ('.pt', '.pth'):
-    return _read_torch(path)
-  try:
-    if path.suffix == '.npz':
-      # From memory, since np.load leaves a broken file open.
-      content = io.BytesIO(path.read_bytes())
-      with np.load(content, allow_pickle=False) as file:
-        return dict(file)
-    from safetensors.numpy import load_file
-
-    return load_file(path)
-  except Exception as error:  # each library raises its own
-    raise UserError(
-      f'{path}: cannot be read ({_first_line(error)}); copy it again'
-    ) from error
-
-
-def _read_torch(path):
-  try:
-    import torch
-  except ImportError:
-    raise UserError(
-      f'{path}: reading it takes PyTorch: pip install torch (the CPU build is'
-      ' enough), or convert it to .safetensors'
-    ) from None
-  try:
-    tensors = torch.load(path, map_location='cpu', weights_only=True)
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
-  except Exception as error:  # torch raises many kinds
-    raise UserError(
-      f'{path}: not a state dict that PyTorch loads safely'
-      f' ({_first_line(error)})'
-    ) from error
-
-
-def write_tensors(
-  path: str | pathlib.Path, tensors: Mapping[str, np.ndarray]
-) -> None:
-  """Writes a state dict to `.npz`, `.safetensors`, or (with torch) `.pt`.
-
-  Raises:
-    UserError: unknown ending, PyTorch is missing, or it cannot be written.
-  """
-  path = pathlib.Path(path)
-  try:
-    with atomic_files.atomic_write(path) as part:
-      if path.suffix == '.npz':
-        with part.open('wb') as file:  # else its ending would be added
-          np.savez(file, **tensors)
-      elif path.suffix == '.safetensors':
-        from safetensors.numpy import save_file
-
-        save_file(dict(tensors), part)
-      elif path.suffix in ('.pt', '.pth'):
-        import torch
-
-        torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, part)
-      else:
-        raise UserError(f'{path}: expected .npz, .safetensors, .pt or .pth')
-  except UserError:
-    raise
-  except ImportError:
-    raise UserError(
-      f"{path}: writing it takes PyTorch: pip install 'unik_jax[torch]'; or"
-      ' name a .safetensors or .npz file'
-    ) from None
-  except Exception as error:  # each library raises its own
-    raise UserError(
-      f'{path} cannot be written ({_first_line(error)}); {atomic_files.ROOM}'
-    ) from error

@@ -7,10 +7,12 @@ RUN/
   checkpoints/STEP     newest training states
   best/STEP            best training state on validation clips
   metrics.jsonl        one line per log or evaluation
+  tensorboard/         the same for TensorBoard, with `config.tensorboard`
   scores/SPLIT.npz     logits of every clip of a split
   summary.json         results of the finished run
   evaluation.json      results of `--config.eval_only`
   model_card.md        the run on one page
+  log.txt              output of a run started by `python -m unik_jax.tables`
   robustness.json      accuracy on damaged clips
   report.html          from `python -m unik_jax.report`
   pictures/            from `python -m unik_jax.visualize`
@@ -24,9 +26,11 @@ STARTED_FROM = 'started_from.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'
 METRICS = 'metrics.jsonl'
+TENSORBOARD = 'tensorboard'
 SUMMARY = 'summary.json'
 EVALUATION = 'evaluation.json'
 MODEL_CARD = 'model_card.md'
+LOG = 'log.txt'
 ROBUSTNESS = 'robustness.json'
 REPORT = 'report.html'
 PICTURES = 'pictures'

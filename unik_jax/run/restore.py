@@ -1,10 +1,8 @@
-"""A run's folder, opened again: its settings, its network and its weights.
+"""A trained run, opened from its folder: settings, network and weights.
 
-Nothing of the dataset is needed: what a model must know of it is kept beside
-the checkpoints, in data.json.
+The dataset is not needed: data.json holds what a network has to know about it.
 """
 
-import json
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -16,33 +14,28 @@ from unik_jax import optim
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models import network
-from unik_jax.run import checkpoints
-from unik_jax.runtime import atomic_files
+from unik_jax.run import checkpoints, paths
+from unik_jax.runtime.json_files import read_json_table, write_json_table
 from unik_jax.skeletons import layouts
-from unik_jax.skeletons.layouts import (
-  Layout,
-  get_layout,
-  layout_from_dict,
-)
-from unik_jax.step import make_begin
-
-CONFIG, DATA, STARTED = 'config.json', 'data.json', 'started_from.json'
+from unik_jax.skeletons.layouts import Layout, get_layout, layout_from_dict
+from unik_jax.step import make_init_state
 
 
 class Run(NamedTuple):
   """A trained model.
 
   Attributes:
-    folder: of the run.
-    config: its settings.
-    net: its network.
-    params: trained values, numpy arrays.
-    batch_stats: likewise.
+    folder: folder of the run.
+    config: settings of the run.
+    net: the network.
+    params: trained values, as numpy arrays.
+    batch_stats: batch norm's running statistics, as numpy arrays.
     step: optimizer steps taken.
-    classes: names, in label order.
-    source: layout of the joints that clips come with.
-    layout: of those that the network sees; another one with `data.joints`.
-    units: of the coordinates that clips come in.
+    classes: class names, in label order.
+    data_layout: joint layout of clips.
+    network_layout: joint layout of the network's input. Differs from
+      `data_layout` if `config.data.joints` maps the joints.
+    units: units of clips' coordinates.
   """
 
   folder: pathlib.Path
@@ -52,13 +45,13 @@ class Run(NamedTuple):
   batch_stats: Any
   step: int
   classes: list[str]
-  source: Layout
-  layout: Layout
+  data_layout: Layout
+  network_layout: Layout
   units: str
 
 
 def load_run(path: str | os.PathLike) -> Run:
-  """Opens a run by its folder.
+  """Opens a run.
 
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for
@@ -67,29 +60,23 @@ def load_run(path: str | os.PathLike) -> Run:
   Raises:
     UserError: no run there, or its files cannot be read.
   """
-  folder, part, step = _place(path)
+  folder, part, step = _locate(path)
   config = read_config(folder)
-  about = _read(folder / DATA, f'run the command that made {folder} once more')
+  file = folder / paths.DATA
+  remedy = f'run the command that made {folder} once more'
+  data = read_json_table(file, remedy)
   try:
-    source = layout_from_dict(about['layout'], str(folder / DATA))
-    classes, units = list(about['classes']), str(about['units'])
-    if mapped := about.get('network_layout'):
-      layouts.register_layout(layout_from_dict(mapped, str(folder / DATA)))
+    data_layout = layout_from_dict(data['layout'], str(file))
+    classes, units = list(data['classes']), str(data['units'])
+    if mapped := data.get('network_layout'):
+      layouts.register_layout(layout_from_dict(mapped, str(file)))
   except (KeyError, TypeError) as error:
     raise UserError(
-      f'{folder / DATA}: no {error} in it; run the command that made'
-      f' {folder} once more to have it written again'
+      f'{file}: expected layout, classes and units, got {error!r}; {remedy}'
     ) from None
-  layouts.register_layout(source)
+  layouts.register_layout(data_layout)
   net = network.from_config(config)
-  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
-  begin = make_begin(optimizer, ema=config.ema, tune=config.tune)
-  here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-  target = jax.tree.map(
-    lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here),
-    jax.eval_shape(begin, *net.shapes),
-  )
-  state = checkpoints.newest_of(folder / part, target, step)
+  state = _restore_state(config, net, folder / part, step)
   params, batch_stats = jax.device_get(state.for_evaluation())
   return Run(
     folder=folder,
@@ -99,84 +86,106 @@ def load_run(path: str | os.PathLike) -> Run:
     batch_stats=batch_stats,
     step=int(state.step),
     classes=classes,
-    source=source,
-    layout=get_layout(config.data.joints or source.name),
+    data_layout=data_layout,
+    network_layout=get_layout(config.data.joints or data_layout.name),
     units=units,
   )
 
 
-def _place(path):
-  """The folder of a run, which of its checkpoints, and the step, if any."""
+def _restore_state(config, net, folder, step):
+  """Restores a training state to one device."""
+  _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
+  init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
+  abstract = jax.eval_shape(init_state, *net.shapes)
+  device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  target = checkpoints.restore_target(
+    abstract, jax.tree.map(lambda _: device, abstract)
+  )
+  return checkpoints.restore_checkpoint(folder, target, step)
+
+
+def _locate(path):
+  """Splits a path into a run's folder, its subfolder, and the step or None."""
   path = pathlib.Path(path).expanduser().absolute()
-  if not (path / CONFIG).exists():
-    if path.name in ('best', 'checkpoints'):
+  if not (path / paths.CONFIG).exists():
+    if path.name in (paths.BEST, paths.CHECKPOINTS):
       return path.parent, path.name, None
     if path.name.isdigit():
       return path.parents[1], path.parent.name, int(path.name)
-  return path, 'checkpoints', None
+  return path, paths.CHECKPOINTS, None
 
 
-def newest(path: str | os.PathLike) -> str:
-  """The checkpoint that `load` would open; the path itself without one."""
-  folder, part, step = _place(path)
-  found = (folder / part).glob('*')
-  steps = [int(p.name) for p in found if p.name.isdigit()]
+def find_checkpoint(path: str | os.PathLike) -> str:
+  """Returns the path of the checkpoint that `load_run` would open.
+
+  Returns `path` itself if there is no checkpoint.
+
+  Args:
+    path: as in `load_run`.
+  """
+  folder, part, step = _locate(path)
+  steps = [
+    int(checkpoint.name)
+    for checkpoint in (folder / part).glob('*')
+    if checkpoint.name.isdigit()
+  ]
   if not steps:
     return str(path)
   return str(folder / part / str(max(steps) if step is None else step))
 
 
-def write_started(folder: pathlib.Path, source: str) -> None:
-  """Keeps which weights a run starts from, for they may move on meanwhile.
-
-  Args:
-    folder: of the run.
-    source: a checkpoint, or a file.
-
-  Raises:
-    UserError: it cannot be written.
-  """
-  with atomic_files.atomic_write(folder / STARTED) as part:
-    part.write_text(json.dumps({'source': source}) + '\n')
-
-
-def read_started(folder: pathlib.Path) -> str:
-  """What `write_started` wrote; '' where it was not told."""
-  if not (folder / STARTED).exists():
-    return ''
-  return str(_read(folder / STARTED, 'remove it').get('source', ''))
-
-
 def read_config(folder: pathlib.Path) -> ConfigDict:
-  """The settings of a run; those that it does not know have their default.
+  """Reads a run's settings. Settings missing from the file get their default.
 
   Raises:
-    UserError: the folder is no run's, or has settings that are not known.
+    UserError: the folder is not a run's, or has settings that do not exist.
   """
-  remedy = 'name the --workdir of a run that has begun'
-  config, stated = default_config(), _read(folder / CONFIG, remedy)
+  file = folder / paths.CONFIG
+  config = default_config()
+  stored = read_json_table(file, 'name the --workdir of a run that has begun')
   try:
-    config.update(stated)
+    config.update(stored)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise UserError(
-      f'{folder / CONFIG}: not the settings of a run ({error})'
-    ) from None
+    raise UserError(f'{file}: not the settings of a run ({error})') from None
   return config
 
 
-def write_data(
-  folder: pathlib.Path, info: Any, classes: list[str], joints: str = ''
-) -> None:
-  """Keeps what a model must know of its data, as data.json.
+def write_started_from(folder: pathlib.Path, source: str) -> None:
+  """Records which weights a run starts from, as started_from.json.
+
+  `init_from` may name a run that trains on, so its newest checkpoint changes.
 
   Args:
-    folder: of the run.
-    info: the prepared dataset's, of TFDS.
-    classes: names, in label order.
-    joints: the layout that the joints are mapped to; '' for none.
+    folder: folder of the run.
+    source: path of a checkpoint or of a file of weights.
 
   Raises:
-    UserError: it cannot be written.
+    UserError: the file cannot be written.
+  """
+  write_json_table(folder / paths.STARTED_FROM, {'source': source})
+
+
+def read_started_from(folder: pathlib.Path) -> str:
+  """Returns the path that `write_started_from` recorded; '' if none."""
+  file = folder / paths.STARTED_FROM
+  if not file.exists():
+    return ''
+  return str(read_json_table(file, 'remove it').get('source', ''))
+
+
+def write_data_json(
+  folder: pathlib.Path, info: Any, classes: list[str], joints: str = ''
+) -> None:
+  """Writes data.json: what a network has to know about its data.
+
+  Args:
+    folder: folder of the run.
+    info: TFDS's `DatasetInfo` of the prepared dataset.
+    classes: class names, in label order.
+    joints: name of the layout to which joints are mapped; '' for none.
+
+  Raises:
+    UserError: the file cannot be written.
   """
   table = {
     'dataset': f'{info.full_name}',
@@ -186,17 +195,4 @@ def write_data(
   }
   if joints:
     table['network_layout'] = get_layout(joints).to_dict()
-  with atomic_files.atomic_write(folder / DATA) as part:
-    part.write_text(json.dumps(table, indent=1) + '\n')
-
-
-def _read(path, remedy):
-  if not path.exists():
-    raise UserError(f'{path}: no such file; {remedy}')
-  try:
-    table = json.loads(path.read_text())
-  except ValueError as error:
-    raise UserError(f'{path}: not JSON ({error}); {remedy}') from None
-  if not isinstance(table, dict):
-    raise UserError(f'{path}: not a table of settings; {remedy}')
-  return table
+  write_json_table(folder / paths.DATA, table)

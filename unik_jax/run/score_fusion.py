@@ -52,7 +52,7 @@ def read_finite_scores(path: str | os.PathLike) -> Scores:
   Raises:
     UserError: the file is missing, broken or empty, or holds NaN or infinity.
   """
-  loaded = scores.read(path)
+  loaded = scores.read_scores(path)
   if not len(loaded.ids):
     raise UserError(
       f'{path}: expected predictions, got 0 clips. Name another file or run'

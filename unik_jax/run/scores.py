@@ -1,4 +1,4 @@
-"""The answers of a run for each clip of a split, as a file."""
+"""A run's logits for every clip of a split, as a file."""
 
 import os
 import zipfile
@@ -8,25 +8,26 @@ from typing import NamedTuple
 import numpy as np
 
 from unik_jax.errors import UserError
-from unik_jax.runtime import atomic_files
+from unik_jax.runtime.atomic_files import ROOM, atomic_write
 
-# Whichever file it is: evaluating writes none of the validation split.
+# For any file: an evaluation alone does not write the validation split's.
 _AGAIN = (
-  'The command that made it writes it again: of a run that has ended, without'
-  ' training further'
+  'The command that made it writes it again; a finished run is not trained'
+  ' further.'
 )
 
 
 class Scores(NamedTuple):
-  """A split's answers.
+  """The logits of a split.
 
   Attributes:
     ids: (N,) names of the clips.
     labels: (N,) true classes.
     logits: (N, K).
-    classes: (K,) names, in label order.
-    split: that the clips are of; '' where it is not known.
-    views: of a clip, whose answers were averaged; 0 likewise.
+    classes: (K,) class names, in label order.
+    split: the split of the clips; '' if not known.
+    views: samplings of each clip whose probabilities were averaged; 0 if not
+      known.
   """
 
   ids: np.ndarray
@@ -37,16 +38,25 @@ class Scores(NamedTuple):
   views: int = 0
 
 
-def write(
-  path: str | os.PathLike, scores: Scores, remedy: str = atomic_files.ROOM
+def write_scores(
+  path: str | os.PathLike, scores: Scores, remedy: str = ROOM
 ) -> None:
-  """Writes scores as .npz, as `whole.writing` does."""
-  with atomic_files.atomic_write(path, remedy) as part, part.open('wb') as file:
+  """Writes scores as .npz, atomically.
+
+  Args:
+    path: file to write.
+    scores: the logits and what they belong to.
+    remedy: what the user can do if the file cannot be written.
+
+  Raises:
+    UserError: the file cannot be written.
+  """
+  with atomic_write(path, remedy) as part, part.open('wb') as file:
     np.savez(file, **scores._asdict())
 
 
-def read(path: str | os.PathLike) -> Scores:
-  """Reads what `write` wrote; nothing is unpickled.
+def read_scores(path: str | os.PathLike) -> Scores:
+  """Reads what `write_scores` wrote. Nothing is unpickled.
 
   Raises:
     UserError: no such file, or broken.
@@ -54,87 +64,90 @@ def read(path: str | os.PathLike) -> Scores:
   try:
     with np.load(path, allow_pickle=False) as file:
       scores = Scores(*(file[name] for name in Scores._fields[:4]))
-      if 'split' in file:  # files of old have neither
+      if 'split' in file:  # files of older versions have neither
         scores = scores._replace(
           split=str(file['split']), views=int(file['views'])
         )
   except FileNotFoundError:
     raise UserError(
-      f'{path}: no such file; a run writes it when it has ended. {_AGAIN}'
+      f'{path}: no such file. A run writes it when it has finished. {_AGAIN}'
     ) from None
   except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
     raise UserError(
-      f'{path}: cannot be read ({error}); remove it. {_AGAIN}'
+      f'{path}: cannot be read ({error}). Remove it. {_AGAIN}'
     ) from None
   clips, classes = len(scores.ids), len(scores.classes)
   if scores.logits.shape != (clips, classes) or len(scores.labels) != clips:
     raise UserError(
-      f'{path}: {clips} clips and {classes} classes, but scores of shape'
-      f' {scores.logits.shape}; remove it. {_AGAIN}'
+      f'{path}: expected logits of shape {(clips, classes)} and {clips} labels,'
+      f' got {scores.logits.shape} and {len(scores.labels)}. Remove it.'
+      f' {_AGAIN}'
     )
   return scores
 
 
-def align(
-  found: Sequence[Scores],
+def align_scores(
+  runs: Sequence[Scores],
   names: Sequence[str],
-  remedy: str = 'evaluate one on the split of the other, with'
+  remedy: str = 'evaluate one of them on the split of the other with'
   ' --config.eval_only=true, and name the scores/evaluation.npz that it writes',
 ) -> list[Scores]:
-  """Answers to the same clips, in the order of the first.
+  """Brings the scores of several runs into the clip order of the first.
 
   Args:
-    found: answers of each run.
-    names: of the runs, for errors.
-    remedy: where they are of other clips.
+    runs: scores of each run.
+    names: name of each run, for errors.
+    remedy: what the user can do if the clips differ.
 
   Raises:
     UserError: the clips, their labels or the classes differ.
   """
-  first, *others = found
-  for name, other in zip(names, found, strict=True):
-    ids, counts = np.unique(other.ids, return_counts=True)
+  for name, scores in zip(names, runs, strict=True):
+    ids, counts = np.unique(scores.ids, return_counts=True)
     if (counts > 1).any():
-      raise UserError(f'{name}: clip {ids[counts.argmax()]!s} is there twice')
-  out = [first]
+      raise UserError(
+        f'{name}: expected each clip once, got {ids[counts.argmax()]!s} twice'
+      )
+  first, *others = runs
+  aligned = [first]
   for name, other in zip(names[1:], others, strict=True):
     if list(other.classes) != list(first.classes):
       raise UserError(
-        f'{name} and {names[0]} are of different classes:'
-        f' {_difference(other.classes, first.classes)}; fuse runs of the same'
-        ' data'
+        f'{name} and {names[0]} have different classes:'
+        f' {_difference(other.classes, first.classes)}. Use runs of the same'
+        ' data.'
       )
     if set(other.ids) != set(first.ids):
       raise UserError(
-        f'{name} and {names[0]} are over different clips:'
+        f'{name} and {names[0]} have different clips:'
         f' {_difference(other.ids, first.ids)}; {remedy}'
       )
-    place = {clip: row for row, clip in enumerate(other.ids)}
-    order = [place[clip] for clip in first.ids]
+    row_of = {clip: row for row, clip in enumerate(other.ids)}
+    order = [row_of[clip] for clip in first.ids]
     labels = other.labels[order]
-    if (wrong := labels != first.labels).any():
-      clip = wrong.argmax()
+    if (differs := labels != first.labels).any():
+      clip = differs.argmax()
       raise UserError(
-        f'{name} and {names[0]} have different labels for {wrong.sum()} clips;'
-        f' the first, {first.ids[clip]}, is'
+        f'{name} and {names[0]} have different labels for {differs.sum()}'
+        f' clips. The first, {first.ids[clip]}, is'
         f' {first.classes[labels[clip]]!s} in one and'
-        f' {first.classes[first.labels[clip]]!s} in the other'
+        f' {first.classes[first.labels[clip]]!s} in the other.'
       )
-    out.append(first._replace(logits=other.logits[order]))
-  return out
+    aligned.append(first._replace(logits=other.logits[order]))
+  return aligned
 
 
-def _difference(ours, theirs):
-  """How two lists of names differ, in words."""
+def _difference(names, other_names):
+  """Says how two lists of names differ."""
   extra, missing = (
-    [n for n in a if n not in set(b)]
-    for a, b in ((ours, theirs), (theirs, ours))
+    [name for name in a if name not in set(b)]
+    for a, b in ((names, other_names), (other_names, names))
   )
-  words = [f'{len(ours)} and {len(theirs)}']
+  phrases = [f'{len(names)} and {len(other_names)}']
   if extra:
-    words.append(f'{len(extra)} only in the former, such as {extra[0]!s}')
+    phrases.append(f'{len(extra)} only in the former, such as {extra[0]!s}')
   if missing:
-    words.append(f'{len(missing)} only in the latter, such as {missing[0]!s}')
+    phrases.append(f'{len(missing)} only in the latter, such as {missing[0]!s}')
   if not (extra or missing):
-    words.append('the same in another order')
-  return ', '.join(words)
+    phrases.append('the same in another order')
+  return ', '.join(phrases)

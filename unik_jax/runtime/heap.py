@@ -1,35 +1,57 @@
 """Memory of one step on a CPU is kept for the next, in large pages."""
 
 import ctypes
+import importlib.metadata
+import importlib.util
 import mmap
 import os
 import pathlib
 import platform
 
 import jax
+from jax.extend.backend import clear_backends
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h
 _OVERCOMMIT = pathlib.Path('/proc/sys/vm/overcommit_memory')
 
 
 def keep_freed_memory() -> None:
-  """Has this process keep what a step on the CPU frees, for the next step.
+  """Keeps the memory that a step on a CPU frees for the next step.
 
-  XLA allocates a step's intermediate values anew each time; glibc takes as
-  much from the kernel and gives it back, and up to a fifth of a training step
-  goes by in making pages. Kept, the process stays at its peak.
+  XLA allocates a step's intermediate values anew each time. By default glibc
+  returns freed memory to the kernel, and up to a fifth of a training step is
+  spent on page faults. With this setting the process stays at its peak memory.
 
-  To be called after `jax.distributed.initialize` and before any other use of
-  JAX. Without glibc, or on an accelerator, there is nothing to keep.
+  Call it after `jax.distributed.initialize` and before any other use of JAX.
+  Does nothing if JAX's default backend is an accelerator.
   """
-  # Where JAX runs a step in a thread of its own, the memory is of that thread's
-  # arena, which holds nothing of more than 64 MB.
-  jax.config.update('jax_cpu_enable_async_dispatch', False)
-  if platform.libc_ver()[0] == 'glibc' and jax.default_backend() == 'cpu':
+  # A step that JAX dispatches asynchronously runs in another thread, whose
+  # malloc arena returns blocks above 64 MB to the kernel. JAX reads this
+  # setting when it creates the CPU client, so it has to be set before.
+  only_cpu = _may_use_only_cpu()
+  if only_cpu:
+    jax.config.update('jax_cpu_enable_async_dispatch', False)
+  if jax.default_backend() != 'cpu':
+    return
+  if not only_cpu and not jax.distributed.is_initialized():
+    # A plugin found no accelerator. A client that has not yet joined other
+    # processes can be created again.
+    jax.config.update('jax_cpu_enable_async_dispatch', False)
+    clear_backends()
+  if platform.libc_ver()[0] == 'glibc':
     libc = ctypes.CDLL(None)
     libc.mallopt(_MMAP_MAX, 0)
     libc.mallopt(_TRIM_THRESHOLD, -1)
     _prefer_large_pages(libc)
+
+
+def _may_use_only_cpu():
+  """Whether JAX will choose the CPU, known without starting its clients."""
+  if jax.config.jax_platforms:
+    return jax.config.jax_platforms.split(',')[0] == 'cpu'
+  plugins = importlib.metadata.entry_points(group='jax_plugins')
+  packages = map(importlib.util.find_spec, ('jax_plugins', 'libtpu'))
+  return not plugins and not any(packages)
 
 
 def _prefer_large_pages(libc):

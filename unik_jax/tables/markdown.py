@@ -5,7 +5,7 @@ import io
 import statistics
 from collections.abc import Mapping, Sequence
 
-from unik_jax.run.progress import duration
+from unik_jax.run.progress import format_duration
 from unik_jax.tables.costs import Costs
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.summary import Outcome, Pair
@@ -126,7 +126,7 @@ def _row_cells(row, table, columns, outcome, costs):
     mean, deviation = _mean_and_deviation(outcome.accuracies)
     accuracy = f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else '')
     seeds = ', '.join(f'{x:.1f}' for x in outcome.accuracies)
-    seconds = duration(outcome.seconds)
+    seconds = format_duration(outcome.seconds)
   unknown = (None,) * len(table.columns)
   published = dict(
     zip(table.columns, table.accuracies.get(row, unknown), strict=True)

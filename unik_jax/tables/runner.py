@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 from unik_jax.errors import UserError
 from unik_jax.run.paths import SUMMARY
-from unik_jax.run.progress import duration
+from unik_jax.run.progress import format_duration
 from unik_jax.runtime.signals import StopSignal
 from unik_jax.tables.plan import Training
 
@@ -125,13 +125,13 @@ def run_all(
         for process in map(active.pop, ended):
           process.log.close()
           training, status = process.training, process.popen.returncode
-          took = duration(time.monotonic() - process.start)
+          took = format_duration(time.monotonic() - process.start)
           if status == 0 and is_finished(training.folder):
             left = len(waiting) + len(active)
             pace = (time.monotonic() - start) / (total - left - len(failed))
             report(
               f'finished: {training.folder}, {took}; {left} left, about'
-              f' {duration(pace * left)}'
+              f' {format_duration(pace * left)}'
             )
           elif not stop.requested:
             failed.append(training)

@@ -85,7 +85,7 @@ def read_outcomes(plan: Plan, headline: str) -> dict[str, Outcome]:
   if not finished:
     return {}
   # Rows are compared clip by clip, so that all must have the same order.
-  aligned = scores.align(
+  aligned = scores.align_scores(
     [seed_scores for _, seed_scores in finished],
     [str(folders[0]) for folders, _ in finished],
     'run one of them again',
@@ -126,8 +126,8 @@ def compare_rows(
 def _read_seed(folders):
   """Test predictions of a seed; softmax scores of streams are averaged."""
   if len(folders) == 1:
-    return scores.read(scores_path(folders[0], 'test'))
-  streams = scores.align(
+    return scores.read_scores(scores_path(folders[0], 'test'))
+  streams = scores.align_scores(
     [read_finite_scores(scores_path(folder, 'test')) for folder in folders],
     list(map(str, folders)),
   )

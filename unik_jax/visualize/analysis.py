@@ -111,14 +111,14 @@ def restore_first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
     return _fold_dependencies(
       run, blocks
     ), f'initial values of seed {config.seed}'
-  recorded = pathlib.Path(restore.read_started(run.folder))
+  recorded = pathlib.Path(restore.read_started_from(run.folder))
   is_kept = bool(recorded.name) and recorded.exists()
   pinned = config.copy_and_resolve_references()
   pinned.init_from = str(
-    recorded if is_kept else restore.newest(config.init_from)
+    recorded if is_kept else restore.find_checkpoint(config.init_from)
   )
-  source = transfer.read(pinned)
-  initial = transfer.start(source, config, head=False)
+  source = transfer.read_weights(pinned)
+  initial = transfer.adapt_weights(source, config, head=False)
   blocks = net.mixing(initial.params, initial.batch_stats)
   origin = f'weights of {config.init_from}'
   if pathlib.Path(source.where).is_dir():
@@ -160,7 +160,7 @@ def compute_attention(run: Run, record: dict) -> list[np.ndarray]:
       ' network sees, got none. Choose another with --clip=ID'
     )
   blocks = jax.jit(run.net.mixing)(run.params, run.batch_stats, x[None])
-  joints = run.layout.num_joints
+  joints = run.network_layout.num_joints
   return [
     fold_window(np.asarray(block.attention[0])[present].mean(0), joints)
     for block in blocks
@@ -184,4 +184,6 @@ def fold_window(matrices: np.ndarray, joints: int) -> np.ndarray:
 
 
 def _fold_dependencies(run, blocks):
-  return [fold_window(b.dependency, run.layout.num_joints) for b in blocks]
+  return [
+    fold_window(b.dependency, run.network_layout.num_joints) for b in blocks
+  ]

@@ -81,7 +81,7 @@ def write_clip(
   fit_axis(stage, points.reshape(-1, 2))
   _draw_bars(figure, persons, means, layout, bars, meaning)
   bodies = [_Body(stage, layout, paint, f'person {m + 1}') for m in persons]
-  (line,) = stage.plot(
+  (progress,) = stage.plot(
     [0, 0], [0, 0], color=QUIET, lw=2, transform=stage.transAxes, clip_on=False
   )
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def write_clip(
     for step, t in enumerate(moments):
       for m, body in zip(persons, bodies, strict=True):
         body.move_to(points[m, t], importance[m, t], named=len(persons) > 1)
-      line.set_data([0, (step + 1) / len(moments)], [0, 0])
+      progress.set_data([0, (step + 1) / len(moments)], [0, 0])
       writer.grab_frame()
   return len(moments)
 

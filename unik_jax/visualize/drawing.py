@@ -44,7 +44,7 @@ class Row(NamedTuple):
   name: str
   matrices: list[np.ndarray | None]
 
-  def limit(self, *, off_diagonal: bool = False) -> float:
+  def max_magnitude(self, *, off_diagonal: bool = False) -> float:
     """Returns the largest magnitude in the row, or 1 if all are 0."""
     matrices = [m for m in self.matrices if m is not None]
     if off_diagonal:
@@ -74,19 +74,21 @@ def draw_matrices(
   figure, axes = _grid(
     rows, columns, title, subtitle, cell=cell, left=margin, bottom=margin
   )
-  for row, line in zip(rows, axes, strict=True):
-    limit = row.limit()
+  for row, row_axes in zip(rows, axes, strict=True):
+    limit = row.max_magnitude()
     paint = cm.ScalarMappable(colors.Normalize(-limit, limit), DIVERGING)
-    left = next(filter(None, line))
-    for axis, matrix in zip(line, row.matrices, strict=True):
+    left = next(filter(None, row_axes))
+    for axis, matrix in zip(row_axes, row.matrices, strict=True):
       if axis:
         axis.imshow(matrix, norm=paint.norm, cmap=paint.cmap, aspect='auto')
         ticks = range(len(names))
-        axis.set_xticks(ticks, names if line is axes[-1] else [], rotation=90)
+        axis.set_xticks(
+          ticks, names if row_axes is axes[-1] else [], rotation=90
+        )
         axis.set_yticks(ticks, names if axis is left else [])
         axis.tick_params(length=0, pad=2, labelsize=5.5, colors=INK)
         axis.spines[:].set_visible(False)
-    _draw_scale(figure, row, line, paint)
+    _draw_scale(figure, row, row_axes, paint)
   return figure
 
 
@@ -116,16 +118,16 @@ def draw_skeletons(
   figure, axes = _grid(
     rows, columns, title, subtitle, cell=1.5, left=0.05, bottom=0.1
   )
-  for row, line in zip(rows, axes, strict=True):
-    limit = row.limit(off_diagonal=True)
+  for row, row_axes in zip(rows, axes, strict=True):
+    limit = row.max_magnitude(off_diagonal=True)
     paint = cm.ScalarMappable(colors.Normalize(-limit, limit), DIVERGING)
-    for axis, matrix in zip(line, row.matrices, strict=True):
+    for axis, matrix in zip(row_axes, row.matrices, strict=True):
       if axis:
         axis.add_collection(make_bone_lines(pose, layout, 3.0))
         _draw_lines(axis, matrix, pose, paint, strongest)
         axis.scatter(*pose.T, s=5, color=INK, linewidths=0, zorder=4)
         fit_axis(axis, pose)
-    _draw_scale(figure, row, line, paint)
+    _draw_scale(figure, row, row_axes, paint)
   return figure
 
 
@@ -167,11 +169,11 @@ def _grid(rows, columns, title, subtitle, *, cell, left, bottom):
     y = height - head - i * (cell + gap) - cell
     style = {'size': 8, 'color': INK, 'rotation': 90, 'ha': 'center'}
     write(0.2, y + cell / 2, row.name, **style)
-    line = []
+    row_axes = []
     for x, matrix in zip(places, row.matrices, strict=False):
       box = (x / width, y / height, cell / width, cell / height)
-      line.append(None if matrix is None else figure.add_axes(box))
-    axes.append(line)
+      row_axes.append(None if matrix is None else figure.add_axes(box))
+    axes.append(row_axes)
   return figure, axes
 
 
@@ -202,9 +204,9 @@ def _draw_lines(axis, matrix, pose, paint, strongest):
       )
 
 
-def _draw_scale(figure, row, line, paint):
+def _draw_scale(figure, row, row_axes, paint):
   """Draws a colour bar right of a row; its upper half if no weight is < 0."""
-  box = [axis for axis in line if axis][-1].get_position()
+  box = [axis for axis in row_axes if axis][-1].get_position()
   inch = 1 / figure.get_figwidth()
   place = (box.x1 + 0.1 * inch, box.y0, 0.07 * inch, box.height)
   bar = figure.colorbar(paint, cax=figure.add_axes(place))

@@ -60,7 +60,7 @@ def write_dependencies(
     if before is not None:
       cells = [*_pad_heads(before[i], heads), None, *cells]
     rows.append(drawing.Row(f'block {i + 1}', cells))
-  pose = poses.make_standing_pose(run.layout)
+  pose = poses.make_standing_pose(run.network_layout)
   if pose is None and record is not None:
     pose = _clip_pose(run, record)
   yield from _write_pictures(
@@ -76,8 +76,8 @@ def write_dependencies(
   if pose is None:
     yield (
       'note: no lines on skeletons are drawn, since there is no neutral pose of'
-      f' layout {run.layout.name!r}. --what=matrices,attention uses a pose of'
-      ' the clip'
+      f' layout {run.network_layout.name!r}. --what=matrices,attention uses a'
+      ' pose of the clip'
     )
 
 
@@ -179,7 +179,7 @@ def _write_pictures(
   """Writes STEM_matrices.png and, if there is a pose, STEM_skeletons.png."""
   path = stem.with_name(stem.name + '_matrices.png')
   figure = drawing.draw_matrices(
-    rows, columns, run.layout, title, f'{subtitle}; {_AXES}'
+    rows, columns, run.network_layout, title, f'{subtitle}; {_AXES}'
   )
   drawing.save_figure(figure, path)
   yield str(path)
@@ -189,7 +189,7 @@ def _write_pictures(
   figure = drawing.draw_skeletons(
     rows,
     columns,
-    run.layout,
+    run.network_layout,
     title,
     f'{subtitle}; the {strongest} largest between joints',
     pose,
@@ -204,7 +204,7 @@ def _clip_pose(run, record):
   data = analysis.use_one_view(run.config.data)
   points = analysis.sample_poses(data, record)
   return poses.select_clearest_pose(
-    projection.project_poses(points, run.layout)
+    projection.project_poses(points, run.network_layout)
   )
 
 

@@ -72,7 +72,7 @@ def explain_prediction(
     x = Transform(data, train=False)(record)['x']
     logits, importance = compute_gradient_importance(logits_of, x)
     return Explanation(
-      logits, importance, sample_poses(data, record), run.layout
+      logits, importance, sample_poses(data, record), run.network_layout
     )
   logits, importance = compute_occlusion_importance(
     logits_of, data, record, windows=windows
@@ -122,7 +122,7 @@ def compute_occlusion_importance(
   """Returns how far the predicted probability falls without each joint.
 
   A joint of a person is set to zeros in the recorded keypoints, as trackers
-  write a missing one. The clip then takes the whole way through the loader.
+  write a missing one. The clip then passes through the complete loader.
 
   Args:
     logits_of: maps (N, M, T, V, C) to (N, K), in JAX.

@@ -6,11 +6,11 @@ containers and numpy arrays. The functions below create arrays and dtypes from
 checked arguments, since numpy's own accept a state from the file that can point
 to memory outside the array.
 
-A small file cannot use much memory or time either. Data is not copied more
-often than the file is large. A value that would be hashed, printed or freed by
-recursion cannot be a key, is not printed, and cannot be an element of an array
-(a tuple that contains one tuple twice, thirty levels deep, takes 65 bytes in
-the file and a billion steps to hash).
+A small file cannot use much memory or time either. All calls together copy at
+most twice the file's size. A container, which is hashed, printed and freed by
+recursion, cannot be a key or an element of an array, and is not printed: a
+tuple that contains one tuple twice, thirty levels deep, takes 65 bytes in the
+file and a billion steps to hash.
 
 The instructions are documented in Python's pickletools module.
 """
@@ -30,8 +30,8 @@ import numpy as np
 
 from unik_jax.errors import UserError
 
-# The others create instances, use extension codes, persistent ids or external
-# buffers, or are Python 2's.
+# Instructions of pickle. Its others create instances, use extension codes,
+# persistent ids or external buffers, or are Python 2's.
 _ALLOWED = frozenset(
   'PROTO FRAME STOP MARK POP POP_MARK DUP'
   ' PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET MEMOIZE'

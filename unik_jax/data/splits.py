@@ -1,0 +1,78 @@
+"""The splits of a run: prepared once, opened, and checked."""
+
+import jax
+from jax.experimental import multihost_utils
+from ml_collections import ConfigDict
+
+from unik_jax.data import registry
+from unik_jax.data.prepared_split import PreparedSplit, fill_data_config
+from unik_jax.errors import UserError
+
+
+def prepare_once(data: ConfigDict) -> None:
+  """Prepares a run's dataset if needed, on the first process only.
+
+  Args:
+    data: the `data` part of a config.
+
+  Raises:
+    UserError: no such dataset, or its files are missing or broken.
+  """
+  # With `manual_dir` set the files are looked at every time, since they may
+  # have changed.
+  if jax.process_index() == 0 and (
+    data.manual_dir or not registry.open_prepared(data.name, data.data_dir)
+  ):
+    registry.prepare_dataset(data.name, data.data_dir, data.manual_dir)
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices('dataset prepared')
+
+
+def complete_config(config: ConfigDict) -> ConfigDict:
+  """Fills in the settings that a config leaves to the prepared dataset.
+
+  Args:
+    config: settings of a run, not changed.
+
+  Returns:
+    A completed copy; `config` itself if nothing is missing.
+  """
+  data = config.data
+  if data.layout and min(data.num_classes, data.persons, data.channels):
+    return config
+  prepare_once(data)
+  config = config.copy_and_resolve_references()
+  fill_data_config(config.data)
+  return config
+
+
+def open_split(data: ConfigDict, part: str) -> PreparedSplit:
+  """Opens the clips that a run trains, validates or tests on.
+
+  Args:
+    data: the `data` part of a config.
+    part: 'train', 'val' or 'test'.
+
+  Raises:
+    UserError: as in `PreparedSplit`.
+  """
+  repeats = data.repeats if part == 'train' else ()
+  return PreparedSplit(
+    data, data[f'{part}_split'], data[f'{part}_subjects'], repeats
+  )
+
+
+def check_held_out(
+  val_clips: PreparedSplit, train_clips: PreparedSplit
+) -> None:
+  """Raises a UserError if a validation clip is also a training clip."""
+  ids = val_clips.ids()
+  shared = set(train_clips.ids()) & set(ids)
+  if shared:
+    raise UserError(
+      f'config.data.val_split: {len(shared)} of {len(ids)} validation clips are'
+      f' training clips too, such as {min(shared)}, so validation accuracy'
+      ' would be too high. Change val_split or val_subjects, or leave the'
+      ' clips out of train_split or train_subjects (with another --workdir if'
+      ' this run has begun).'
+    )

@@ -1,0 +1,134 @@
+"""Writes the results of a run to its folder."""
+
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from ml_collections import ConfigDict
+
+from unik_jax.errors import UserError
+from unik_jax.run import paths
+from unik_jax.run.card import write_card
+from unik_jax.run.provenance import describe_devices, git_commit
+from unik_jax.run.restore import write_data_json, write_started_from
+from unik_jax.run.scores import Scores, write_scores
+from unik_jax.runtime.json_files import write_json_table
+
+
+class ResultsWriter:
+  """Writes a run's results, on the first process only.
+
+  Args:
+    workdir: folder of the run.
+    config: settings of the run.
+    clips: `PreparedSplit` of the test split, for the dataset and its classes.
+    num_params: number of trainable values of the network.
+    total_steps: steps of the whole run.
+  """
+
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    config: ConfigDict,
+    clips: Any,
+    num_params: int,
+    total_steps: int,
+  ):
+    self._workdir, self._config, self._clips = workdir, config, clips
+    self._num_params, self._total_steps = num_params, total_steps
+    self._writes = jax.process_index() == 0
+
+  def write_data(self) -> None:
+    """Writes data.json: what a network has to know about its data."""
+    if self._writes:
+      clips, joints = self._clips, self._config.data.joints
+      write_data_json(self._workdir, clips.info, clips.class_names, joints)
+
+  def write_started_from(self, source: str) -> None:
+    """Writes started_from.json: the checkpoint or file of the first weights."""
+    if self._writes:
+      write_started_from(self._workdir, source)
+
+  def write_scores(
+    self, name: str, clips: Any, logits: np.ndarray, labels: np.ndarray
+  ) -> None:
+    """Writes scores/NAME.npz: the logits of every clip of a split.
+
+    Args:
+      name: 'test', 'val', or 'evaluation'.
+      clips: `PreparedSplit` of the split.
+      logits: (N, K).
+      labels: (N,) true classes.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    if not self._writes:
+      return
+    data = self._config.data
+    write_scores(
+      paths.scores_path(self._workdir, name),
+      Scores(
+        ids=np.array(clips.ids()),
+        labels=labels,
+        logits=logits,
+        classes=np.array(clips.class_names),
+        split=clips.split,
+        views=max(data.test_clips, data.test_crops),
+      ),
+      remedy='make room, and run the same command again',
+    )
+
+  def write_card(
+    self, step: int, results: dict[str, Any] | None = None
+  ) -> None:
+    """Writes model_card.md. A full disk is logged and does not end the run.
+
+    Args:
+      step: step of the newest checkpoint.
+      results: metrics by split; None before the end.
+    """
+    try:
+      write_card(
+        self._workdir,
+        self._config,
+        dataset=self._clips.info.full_name,
+        classes=self._clips.class_names,
+        params=self._num_params,
+        step=step,
+        steps=self._total_steps,
+        results=results,
+      )
+    except UserError as error:
+      logging.error('%s', error)
+
+  def write_summary(self, name: str, **results: Any) -> dict[str, Any]:
+    """Writes and returns a run's results and what it takes to repeat them.
+
+    Args:
+      name: `paths.SUMMARY` or `paths.EVALUATION`.
+      **results: the metrics by split, and other values for the file.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    config = self._config
+    summary = {
+      'dataset': config.data.name,
+      'stream': config.data.stream,
+      'headline': config.headline,
+      'seed': config.seed,
+      'device': describe_devices(),
+      'jax': jax.__version__,
+      'commit': git_commit(),
+      **results,
+    }
+    if self._writes:
+      remedy = (
+        'the metrics are printed above, and the same command writes them once'
+        ' there is room'
+      )
+      write_json_table(self._workdir / name, summary, remedy)
+    return summary
