@@ -1,4 +1,4 @@
-"""Metrics against numpy, every clip counted once."""
+"""Evaluation compared to NumPy, with every clip counted once."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from unik_jax import metrics
 from unik_jax.evaluate import Evaluator
 
 
-class Fake:
+class FakeNetwork:
   """A network whose logits are its input."""
 
   persons = 1
@@ -35,29 +35,32 @@ def test_metrics(size):
   rng = np.random.default_rng(0)
   logits = rng.standard_normal((10, 7)).astype(np.float32)
   labels = np.array([0, 0, 1, 1, 1, 2, 2, 3, 3, 6])  # 4 and 5 do not occur
-  answers = Evaluator(Fake())(None, None, batches(logits, labels, size))
-  np.testing.assert_array_equal(answers[0], logits)
-  np.testing.assert_array_equal(answers[1], labels)
-  got = metrics.compute_metrics(*answers)
+  predictions = Evaluator(FakeNetwork())(
+    None, None, batches(logits, labels, size)
+  )
+  np.testing.assert_array_equal(predictions[0], logits)
+  np.testing.assert_array_equal(predictions[1], labels)
+  result = metrics.compute_metrics(*predictions)
 
-  best = logits.argmax(-1)
-  wide = np.float64(logits)
-  losses = np.log(np.exp(wide).sum(-1)) - wide[np.arange(10), labels]
-  assert got['clips'] == 10
-  assert got['loss'] == pytest.approx(losses.mean(), rel=1e-5)
-  assert got['top1'] == pytest.approx((best == labels).mean())
-  ranks = (wide > wide[np.arange(10), labels][:, None]).sum(-1)
-  assert got['top5'] == pytest.approx((ranks < 5).mean())
+  predicted = logits.argmax(-1)
+  exact = np.float64(logits)
+  losses = np.log(np.exp(exact).sum(-1)) - exact[np.arange(10), labels]
+  assert result['clips'] == 10
+  assert result['loss'] == pytest.approx(losses.mean(), rel=1e-5)
+  assert result['top1'] == pytest.approx((predicted == labels).mean())
+  ranks = (exact > exact[np.arange(10), labels][:, None]).sum(-1)
+  assert result['top5'] == pytest.approx((ranks < 5).mean())
   per_class = [
-    (best[labels == c] == c).mean() if c in labels else None for c in range(7)
+    (predicted[labels == c] == c).mean() if c in labels else None
+    for c in range(7)
   ]
-  assert got['per_class'] == pytest.approx(per_class)
+  assert result['per_class'] == pytest.approx(per_class)
   present = [a for a in per_class if a is not None]
-  assert got['mean_class'] == pytest.approx(np.mean(present))
+  assert result['mean_class'] == pytest.approx(np.mean(present))
   confusion = np.zeros((7, 7), int)
-  for true, predicted in zip(labels, best, strict=True):
-    confusion[true, predicted] += 1
-  assert got['confusion'] == confusion.tolist()
+  for label, prediction in zip(labels, predicted, strict=True):
+    confusion[label, prediction] += 1
+  assert result['confusion'] == confusion.tolist()
 
 
 def test_probabilities_of_several_samplings_are_averaged():
@@ -69,12 +72,12 @@ def test_probabilities_of_several_samplings_are_averaged():
     'label': labels,
     'clip': np.arange(6),
   }
-  answers = Evaluator(Fake())(None, None, [batch])
-  got = metrics.compute_metrics(*answers)
-  wide = np.exp(np.float64(logits))
-  probabilities = (wide / wide.sum(-1, keepdims=True)).mean(1)
+  predictions = Evaluator(FakeNetwork())(None, None, [batch])
+  result = metrics.compute_metrics(*predictions)
+  powers = np.exp(np.float64(logits))
+  probabilities = (powers / powers.sum(-1, keepdims=True)).mean(1)
   expected = -np.log(probabilities[np.arange(6), labels]).mean()
-  assert got['loss'] == pytest.approx(expected, rel=1e-5)
-  assert got['top1'] == pytest.approx(
+  assert result['loss'] == pytest.approx(expected, rel=1e-5)
+  assert result['top1'] == pytest.approx(
     (probabilities.argmax(-1) == labels).mean()
   )

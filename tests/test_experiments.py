@@ -1,7 +1,7 @@
 """One variant of each dataset's config, trained for two steps.
 
-The datasets are generated, in the form in which their authors give them out,
-and the networks have two narrow blocks.
+The clips are generated in each dataset's original file format. The networks
+have two narrow blocks.
 """
 
 import json

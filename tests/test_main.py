@@ -1,4 +1,4 @@
-"""The commands as a person runs them."""
+"""Commands as a user runs them, each in a process of its own."""
 
 import json
 import pathlib
@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 SYNTHETIC = '--config=configs/synthetic.py'
 
 
-def command(*arguments, module='main', code=0):
+def run_command(*arguments, module='main', code=0):
   done = subprocess.run(
     [sys.executable, '-m', f'unik_jax.{module}', *arguments],
     cwd=ROOT,
@@ -24,8 +24,8 @@ def command(*arguments, module='main', code=0):
   return done.stdout + done.stderr
 
 
-def test_trains_from_the_command_line(synthetic_dir, tmp_path):
-  out = command(
+def test_training(synthetic_dir, tmp_path):
+  out = run_command(
     SYNTHETIC,
     f'--workdir={tmp_path}',
     f'--config.data.data_dir={synthetic_dir}',
@@ -44,7 +44,7 @@ def test_trains_from_the_command_line(synthetic_dir, tmp_path):
   assert summary['test']['clips'] == 16
 
 
-def test_compiled_programs_are_kept(monkeypatch, tmp_path):
+def test_folder_of_the_compile_cache(monkeypatch, tmp_path):
   monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
   program = (
@@ -77,14 +77,14 @@ def test_compiled_programs_are_kept(monkeypatch, tmp_path):
     (['--config.data.stream=bones'], 'joint_motion'),
   ],
 )
-def test_mistakes_are_answered_in_a_line_or_two(arguments, words, tmp_path):
-  out = command(SYNTHETIC, f'--workdir={tmp_path}', *arguments, code=1)
+def test_wrong_arguments_end_in_a_short_message(arguments, words, tmp_path):
+  out = run_command(SYNTHETIC, f'--workdir={tmp_path}', *arguments, code=1)
   assert words in out
   assert 'Traceback' not in out
   assert len(out.splitlines()) <= 5
 
 
-def test_help_answers_without_starting_jax(tmp_path):
+def test_importing_main_does_not_import_jax(tmp_path):
   code = 'import sys, unik_jax.main; sys.exit("jax" in sys.modules)'
   assert subprocess.run([sys.executable, '-c', code], cwd=ROOT).returncode == 0
 
@@ -99,7 +99,7 @@ def test_help_answers_without_starting_jax(tmp_path):
   ],
 )
 def test_ctrl_c_ends_a_command_without_a_traceback(module, option):
-  """Pressed while the run is read."""
+  """Ctrl-C is pressed while the run is read."""
   code = f"""
 from absl import app
 from unik_jax.run import restore
@@ -119,20 +119,20 @@ app.run(command.main, ['{module}', '--run=none', '{option}'])
 
 
 def test_prepare(tmp_path):
-  out = command(
+  out = run_command(
     'synthetic_skeletons/msr_20_3d', f'--data_dir={tmp_path}', module='prepare'
   )
   assert 'train 1,600, validation 320, test 480 clips' in out
-  out = command(
+  out = run_command(
     'msr_action3d', f'--data_dir={tmp_path}', module='prepare', code=1
   )
   assert 'msraction3d.tar.gz' in out and 'Traceback' not in out
-  out = command(module='prepare', code=1)
+  out = run_command(module='prepare', code=1)
   assert 'datasets: kinetics_skeleton, msr_action3d, ntu_rgbd' in out
 
 
-def test_prepare_tells_of_bad_clips(tmp_path):
-  """As a person does with a folder of their own."""
+def test_prepare_reports_bad_clips(tmp_path):
+  """A user prepares a folder of their own clips."""
   for label, seed in (('sit', 0), ('wave', 9)):
     (tmp_path / 'moves' / label).mkdir(parents=True)
     for i in range(4):
@@ -144,11 +144,11 @@ def test_prepare_tells_of_bad_clips(tmp_path):
     f'--manual_dir={tmp_path / "moves"}',
     f'--data_dir={tmp_path / "data"}',
   ]
-  out = command(*arguments, module='prepare', code=1)
+  out = run_command(*arguments, module='prepare', code=1)
   assert 'cut.npy' in out and '--skip_bad' in out and 'Traceback' not in out
-  out = command(*arguments, '--skip_bad', module='prepare')
+  out = run_command(*arguments, '--skip_bad', module='prepare')
   assert '1 bad clip(s) skipped' in out and 'report.json' in out
   assert 'note: ' in out and 'W1' not in out
-  assert '--overwrite' in command(*arguments, module='prepare')
-  out = command(*arguments, '--skip_bad', '--overwrite', module='prepare')
+  assert '--overwrite' in run_command(*arguments, module='prepare')
+  out = run_command(*arguments, '--skip_bad', '--overwrite', module='prepare')
   assert '1 bad clip(s) skipped' in out

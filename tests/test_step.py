@@ -1,4 +1,4 @@
-"""One training step against numpy."""
+"""One training step, compared to NumPy."""
 
 import jax
 import numpy as np
@@ -10,7 +10,6 @@ from unik_jax.step import TrainState, make_train_step
 
 
 def test_label_smoothing_and_averaged_weights():
-  """One step against numpy: the loss's target, and the moving average."""
   net = network.Network(
     'unik',
     num_classes=5,
@@ -34,16 +33,18 @@ def test_label_smoothing_and_averaged_weights():
   step = jax.jit(make_train_step(net, optimizer, label_smoothing=0.2, ema=0.75))
   new, metrics = step(state, batch)
   logits, _ = net.apply(params, stats, batch['x'], train=True)
-  wide = np.float64(logits)
-  log_p = wide - np.log(np.exp(wide).sum(-1, keepdims=True))
+  logits = np.float64(logits)
+  log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
   target = np.full((4, 5), 0.2 / 5)
   target[np.arange(4), batch['label']] += 0.8
   assert float(metrics['loss']) == pytest.approx(
     -(target * log_p).sum(-1).mean(), rel=1e-5
   )
-  for old, now, mean in zip(
+  for old, new_value, average in zip(
     *map(jax.tree.leaves, ((params, stats), (new.params, new.batch_stats))),
     jax.tree.leaves(new.ema),
     strict=True,
   ):
-    np.testing.assert_allclose(mean, 0.75 * old + 0.25 * now, rtol=1e-5)
+    np.testing.assert_allclose(
+      average, 0.75 * old + 0.25 * new_value, rtol=1e-5
+    )

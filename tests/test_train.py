@@ -1,4 +1,4 @@
-"""The whole program on a few synthetic clips: train, stop, resume, evaluate."""
+"""Training, stopping, resuming and evaluating on a few synthetic clips."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from unik_jax.run.progress import Progress
 
 @pytest.fixture
 def config(synthetic_dir):
-  """Two epochs of six steps; test and validation sets that fill no batch."""
+  """Two epochs of six steps; validation and test splits that fill no batch."""
   config = default_config()
   config.epochs = 2
   config.batch_size = config.eval_batch_size = 8
@@ -49,13 +49,13 @@ def config(synthetic_dir):
   return config
 
 
-def lines(workdir):
+def read_metrics(workdir):
   text = (workdir / 'metrics.jsonl').read_text()
   return [json.loads(line) for line in text.splitlines()]
 
 
-def newest(workdir):
-  """The newest checkpoint's step and raw content."""
+def newest_checkpoint(workdir):
+  """Returns the newest checkpoint's step and raw content."""
   import orbax.checkpoint as ocp
 
   with ocp.CheckpointManager(workdir / 'checkpoints') as manager:
@@ -83,10 +83,10 @@ def kill_at(monkeypatch, step, number=signal.SIGTERM):
 
 
 def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
-  """One story, since each run compiles anew."""
+  """One long test, since each run compiles again."""
   config.ema = 0.9
   config.data.val_split = 'validation[:11]'
-  straight, broken = tmp_path / 'straight', tmp_path / 'broken'
+  straight, interrupted = tmp_path / 'straight', tmp_path / 'interrupted'
 
   # The whole loop.
   summary = train.run(config, straight)
@@ -94,69 +94,77 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert summary['test']['clips'] == 21
   assert np.sum(summary['test']['confusion']) == 21
   assert json.loads((straight / 'summary.json').read_text()) == summary
-  losses = [x['loss'] for x in lines(straight) if 'loss' in x]
+  losses = [x['loss'] for x in read_metrics(straight) if 'loss' in x]
   assert len(losses) == 12 and np.isfinite(losses).all()
-  assert [x['val/clips'] for x in lines(straight) if 'val/clips' in x] == [
+  assert [
+    x['val/clips'] for x in read_metrics(straight) if 'val/clips' in x
+  ] == [
     11,
     11,
   ]
   assert 'clips/s' in capsys.readouterr().out
 
-  # The best on validation is kept, and tested.
-  figures = {
-    x['step']: x['val/top1'] for x in lines(straight) if 'val/top1' in x
+  # The best state on validation is saved and tested.
+  val_top1 = {
+    x['step']: x['val/top1'] for x in read_metrics(straight) if 'val/top1' in x
   }
-  first_best = max(figures, key=figures.get)
+  first_best = max(val_top1, key=val_top1.get)
   assert [p.name for p in (straight / 'best').iterdir()] == [str(first_best)]
   assert summary['test_of_best']['clips'] == 21
 
-  # The answers for each clip are kept.
-  kept = scores.read_scores(straight / 'scores' / 'test.npz')
-  figures_of = metrics.compute_metrics(kept.logits, kept.labels)
-  assert figures_of['top1'] == summary['test']['top1']
-  assert len(set(kept.ids)) == 21 and kept.classes.tolist() == [
-    *synthetic.LABELS
-  ]
-  assert kept[4:] == ('test[:21]', 1)
+  # The logits of each clip are saved.
+  saved = scores.read_scores(straight / 'scores' / 'test.npz')
+  saved_metrics = metrics.compute_metrics(saved.logits, saved.labels)
+  assert saved_metrics['top1'] == summary['test']['top1']
+  assert len(set(saved.ids)) == 21
+  assert saved.classes.tolist() == [*synthetic.LABELS]
+  assert saved[4:] == ('test[:21]', 1)
   assert len(scores.read_scores(straight / 'scores' / 'val.npz').ids) == 11
   text = (straight / 'model_card.md').read_text()
   assert f'{100 * summary["test"]["top1"]:.2f}%' in text
   assert 'training is not over' not in text
 
-  # Evaluation of the checkpoint gives the same figures.
+  # Evaluating the checkpoint gives the same metrics. Evaluating other clips
+  # leaves the scores of the test split unchanged.
   config.eval_only = True
   again = train.run(config, straight)
   assert again['test'] == summary['test']
-  kept = (straight / 'scores' / 'test.npz').read_bytes()
+  content = (straight / 'scores' / 'test.npz').read_bytes()
   config.data.test_split = 'validation[:11]'
   assert train.run(config, straight)['test']['clips'] == 11
-  assert (straight / 'scores' / 'test.npz').read_bytes() == kept
+  assert (straight / 'scores' / 'test.npz').read_bytes() == content
   assert (
     len(scores.read_scores(straight / 'scores' / 'evaluation.npz').ids) == 11
   )
   config.data.test_split = 'test[:21]'
   config.eval_only = False
 
-  # Stopped within an epoch, then at the end of one, before its evaluation:
-  # bit for bit the same.
+  # A run stopped within an epoch, and again at the end of an epoch before its
+  # evaluation, resumes to the same result bit for bit.
   for kill, stops in ((3, 4), (5, 6)):
     with monkeypatch.context() as patch:
       kill_at(patch, kill)
       with pytest.raises(SystemExit) as stopped:
-        train.run(config, broken)
+        train.run(config, interrupted)
     assert stopped.value.code == 128 + signal.SIGTERM
-    assert newest(broken)[0] == stops
-  with (broken / 'metrics.jsonl').open('a') as file:
-    file.write('{"step": 11, "loss": 0}\n{"st')  # what a kill may leave
-  resumed = train.run(config, broken)
+    assert newest_checkpoint(interrupted)[0] == stops
+  with (interrupted / 'metrics.jsonl').open('a') as file:
+    file.write(
+      '{"step": 11, "loss": 0}\n{"st'
+    )  # as a killed process may leave it
+  resumed = train.run(config, interrupted)
   assert resumed['test'] == summary['test']
-  assert_equal_trees(newest(broken), newest(straight))
-  assert [x['loss'] for x in lines(broken) if 'loss' in x] == losses
+  assert_equal_trees(
+    newest_checkpoint(interrupted), newest_checkpoint(straight)
+  )
+  assert [x['loss'] for x in read_metrics(interrupted) if 'loss' in x] == losses
   assert {
-    x['step']: x['val/top1'] for x in lines(broken) if 'val/top1' in x
-  } == figures
+    x['step']: x['val/top1']
+    for x in read_metrics(interrupted)
+    if 'val/top1' in x
+  } == val_top1
 
-  # Another experiment's workdir is refused, with the settings that differ.
+  # Another experiment's workdir: the error names the settings that differ.
   config.optim.lr = 0.3
   for config.eval_only in (False, True):
     with pytest.raises(UserError, match=r'optim\.lr: 0\.1 there, 0\.3 here'):
@@ -173,7 +181,7 @@ def damage(checkpoint):
 def test_damaged_checkpoints(config, tmp_path, caplog):
   summary = train.run(config, tmp_path)
   damage(tmp_path / 'checkpoints' / '12')
-  again = train.run(config, tmp_path)  # from step 6 on
+  again = train.run(config, tmp_path)  # resumes from step 6
   assert '12 cannot be read' in caplog.text
   assert (tmp_path / 'unreadable-checkpoints-12').is_dir()
   assert again['test'] == summary['test']
@@ -183,14 +191,14 @@ def test_damaged_checkpoints(config, tmp_path, caplog):
   with pytest.raises(UserError, match='none of its checkpoints'):
     train.run(config, tmp_path)
   names = {p.name for p in (tmp_path / 'checkpoints').iterdir()}
-  assert {'6', '12'} <= names  # nothing is moved that has no stand-in
+  assert {'6', '12'} <= names  # moved only if another one replaces it
 
 
-def test_nan_stops_with_the_last_good_checkpoint_kept(config, tmp_path):
+def test_nan_stops_and_keeps_the_last_good_checkpoint(config, tmp_path):
   config.optim.update(decay_epochs=(1,), decay_rate=1e30)
   with pytest.raises(UserError, match='NaN or infinite'):
     train.run(config, tmp_path)
-  step, state = newest(tmp_path)
+  step, state = newest_checkpoint(tmp_path)
   assert step == 6
   assert all(np.isfinite(a).all() for a in jax.tree.leaves(state['params']))
 
@@ -219,9 +227,9 @@ with open(sys.argv[1], 'rb') as file:
 
 
 def test_full_disk_at_checkpoint_time(config, tmp_path):
-  """A limit on file size stands in for the full disk: writes fail alike.
+  """A limit on file size makes writes fail as on a full disk.
 
-  In a process of its own, for the futures that Orbax then leaves behind.
+  It runs in another process, since Orbax leaves failed futures behind.
   """
   config.epochs = 3
   (tmp_path / 'config').write_bytes(pickle.dumps(config))
@@ -241,7 +249,7 @@ def test_full_disk_at_checkpoint_time(config, tmp_path):
 
 def test_official_weights_are_evaluated(config, tmp_path):
   config.eval_only = True
-  with pytest.raises(UserError, match='no checkpoints there; train this'):
+  with pytest.raises(UserError, match='no checkpoints there. Train this'):
     train.run(config, tmp_path / 'none')
   assert not (tmp_path / 'none').exists()
   net = network.from_config(config)
@@ -253,8 +261,8 @@ def test_official_weights_are_evaluated(config, tmp_path):
   file = tmp_path / 'weights.safetensors'
   tensor_files.write_tensors(file, to_official(net.abstract, *state))
   config.init_from = str(file)
-  # The file alone counts, even where a run has a checkpoint, and that run is
-  # left as it is.
+  # The file is evaluated even if the workdir's run has a checkpoint, and that
+  # run's files stay unchanged.
   run = tmp_path / 'run'
   with config.unlocked():
     trained = config.copy_and_resolve_references()
@@ -269,11 +277,11 @@ def test_official_weights_are_evaluated(config, tmp_path):
     <= {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}.items()
   )
 
-  # What is written after training is what was evaluated.
+  # The official weights written are those that were evaluated.
   trained.update(save_official=str(tmp_path / 'ours.npz'), eval_only=True)
-  measured = train.run(trained, run)['test']
+  evaluated = train.run(trained, run)['test']
   config.init_from = trained.save_official
-  assert train.run(config, tmp_path / 'b')['test'] == measured
+  assert train.run(config, tmp_path / 'b')['test'] == evaluated
 
   config.model.num_heads = 2
   with pytest.raises(UserError, match='not a state dict of this model'):
@@ -296,7 +304,7 @@ def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
   )
   config.init_head = 'load'
   with pytest.raises(UserError, match='head.*init_head=new'):
-    train.run(config, tmp_path / 'whole')
+    train.run(config, tmp_path / 'with_head')
   config.init_head = 'new'
   config.optim.update(lr=0.0, weight_decay=0.0)
   result = train.run(config, tmp_path / 'headless')['test']
@@ -307,13 +315,13 @@ def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
     if not name.startswith('fc.') and 'running' not in name:
       if 'num_batches' not in name:
         np.testing.assert_allclose(saved[name], value, rtol=1e-5, err_msg=name)
-  # The run's own checkpoint is what it evaluates from then on.
+  # From then on the run evaluates its own checkpoint.
   (tmp_path / 'loaded.npz').unlink()
   config.update(eval_only=True, save_official='')
   assert train.run(config, tmp_path / 'headless')['test'] == result
 
 
-def test_what_a_config_leaves_open_comes_from_the_data(config, tmp_path):
+def test_settings_left_open_come_from_the_dataset(config, tmp_path):
   stated = train.run(config, tmp_path / 'stated')
   config.data.update(layout='', num_classes=0, persons=0, channels=0)
   assert train.run(config, tmp_path / 'open')['test'] == stated['test']
@@ -321,8 +329,8 @@ def test_what_a_config_leaves_open_comes_from_the_data(config, tmp_path):
   assert written['data']['layout'] == 'unik_17'
   assert written['data']['num_classes'] == 20
   assert written['data']['classes'] == list(synthetic.LABELS)
-  assert config.data.layout == ''  # the caller's config is left alone
-  train.run(config, tmp_path / 'open')  # it is the same experiment
+  assert config.data.layout == ''  # the caller's config is not changed
+  train.run(config, tmp_path / 'open')  # the same experiment, resumed
 
 
 def test_settings_may_change_until_training_begins(config, tmp_path):
@@ -336,14 +344,14 @@ def test_settings_may_change_until_training_begins(config, tmp_path):
     train.run(config, tmp_path)
 
 
-def test_several_samplings_to_test(config, tmp_path):
+def test_test_clips_averages_several_samplings(config, tmp_path):
   config.update(epochs=1)
   config.data.test_clips = 3
   assert train.run(config, tmp_path)['test']['clips'] == 21
   assert scores.read_scores(tmp_path / 'scores' / 'test.npz').views == 3
 
 
-def test_validation_clips_that_are_trained_on(config, tmp_path):
+def test_validation_clips_must_not_be_training_clips(config, tmp_path):
   config.data.val_split = 'train[40:60]'
   words = '8 of 20 validation clips are training clips too, such as .*val_split'
   with pytest.raises(UserError, match=words):
@@ -355,13 +363,13 @@ def test_workdirs_that_cannot_be_used(config, tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='cannot be used'):
     train.run(config, tmp_path / 'file')
-  # Some other program's, perhaps: it is not written over.
+  # It may be another program's file, and is not overwritten.
   for text in ('{"seed": ', '{"hidden_size": 768}', '[]'):
     (tmp_path / 'config.json').write_text(text)
-    with pytest.raises(UserError, match='config.json: not the settings of'):
+    with pytest.raises(UserError, match='config.json: .*use another --workdir'):
       train.run(config, tmp_path)
     assert (tmp_path / 'config.json').read_text() == text
-  with pytest.raises(UserError, match='empty'):
+  with pytest.raises(UserError, match='--workdir: '):
     train.run(config, '')
 
 

@@ -1,4 +1,4 @@
-"""Runs that were never trained, for tests of what uses a trained model."""
+"""Untrained runs, for tests of what opens a trained model."""
 
 import json
 import pathlib
@@ -13,8 +13,8 @@ from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import make_init_state
 
 
-def settings(**data):
-  """A config of a tiny network on synthetic 2-D clips."""
+def make_config(**data):
+  """Returns a config of a tiny network on synthetic 2-D clips."""
   config = default_config()
   config.batch_size = config.eval_batch_size = 8
   config.model.update(widths=(8, 8), strides=(1, 2))
@@ -33,8 +33,8 @@ def settings(**data):
   return config
 
 
-def make(config, units='pixels'):
-  """A `runs.Run` with the initial weights."""
+def make_run(config, units='pixels'):
+  """Returns a `restore.Run` with the initial weights, without a folder."""
   net = network.from_config(config)
   params, batch_stats = net.init(jax.random.key(0))
   layout = get_layout(config.data.layout)
@@ -52,13 +52,13 @@ def make(config, units='pixels'):
   )
 
 
-def write(folder, config, classes, units='pixels'):
+def write_run(folder, config, classes, units='pixels'):
   """Writes a run's folder, with the initial weights as checkpoint 1."""
   folder.mkdir(parents=True, exist_ok=True)
   (folder / paths.CONFIG).write_text(json.dumps(config.to_dict()))
   layout = get_layout(config.data.layout).to_dict()
-  about = {'classes': classes, 'layout': layout, 'units': units}
-  (folder / paths.DATA).write_text(json.dumps(about))
+  data = {'classes': classes, 'layout': layout, 'units': units}
+  (folder / paths.DATA).write_text(json.dumps(data))
   net = network.from_config(config)
   _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(1)))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from unik_jax.config import default_config
-from unik_jax.run import scores
+from unik_jax.run import paths, scores
 
 CLASSES = [f'class {k}' for k in range(6)]
 
@@ -48,10 +48,10 @@ def write_run(folder, test, val=None, *, headline='top1', **data):
   config.headline = headline
   config.data.update(**{'val_split': 'validation', **data})
   folder.mkdir()
-  (folder / 'config.json').write_text(json.dumps(config.to_dict()))
-  scores.write_scores(folder / 'scores' / 'test.npz', test)
+  (folder / paths.CONFIG).write_text(json.dumps(config.to_dict()))
+  scores.write_scores(paths.scores_path(folder, 'test'), test)
   if val is not None:
-    scores.write_scores(folder / 'scores' / 'val.npz', val)
+    scores.write_scores(paths.scores_path(folder, 'val'), val)
   return folder
 
 
@@ -69,4 +69,4 @@ def write_two(tmp_path):
 
 
 def scores_of(folder, split='test'):
-  return scores.read_scores(folder / 'scores' / f'{split}.npz')
+  return scores.read_scores(paths.scores_path(folder, split))

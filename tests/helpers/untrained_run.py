@@ -14,7 +14,7 @@ from unik_jax.step import make_init_state
 
 def make_config(data_dir, seed=0):
   """Returns a config of a tiny network on the prepared synthetic clips."""
-  config = made_run.settings(data_dir=str(data_dir))
+  config = made_run.make_config(data_dir=str(data_dir))
   config.seed = seed
   return config
 

@@ -10,7 +10,7 @@ from unik_jax.data.prepared_split import PreparedSplit
 @pytest.fixture(scope='package')
 def config(synthetic_dir):
   """Config of a run on synthetic clips."""
-  return made_run.settings(data_dir=str(synthetic_dir))
+  return made_run.make_config(data_dir=str(synthetic_dir))
 
 
 @pytest.fixture(scope='package')
@@ -23,7 +23,7 @@ def clips(config):
 def run_dir(config, clips, tmp_path_factory):
   """Folder of that run."""
   folder = tmp_path_factory.mktemp('runs') / 'made'
-  return made_run.write(folder, config, clips.class_names)
+  return made_run.write_run(folder, config, clips.class_names)
 
 
 @pytest.fixture(scope='package')

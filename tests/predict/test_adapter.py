@@ -21,7 +21,7 @@ def adapt(clip, *, channels=2, scores=False, **options):
     scores: whether the last of them is a confidence.
     **options: of `adapt_clip`.
   """
-  data = made_run.settings(channels=channels, confidence=scores).data
+  data = made_run.make_config(channels=channels, confidence=scores).data
   return adapt_clip(clip, UNIK, data, **options)
 
 

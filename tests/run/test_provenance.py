@@ -57,7 +57,7 @@ def test_uncommitted_changes_are_on_the_card(monkeypatch):
   monkeypatch.setattr(card, 'git_commit', lambda: 'abc-dirty')
   text = card.render_card(
     'run',
-    made_run.settings(),
+    made_run.make_config(),
     dataset='set/1.0.0',
     classes=['sit'],
     params=1,

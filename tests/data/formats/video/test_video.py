@@ -62,8 +62,8 @@ def fake_estimator(monkeypatch):
 
 @pytest.fixture(scope='module')
 def model():
-  config = made_run.settings(layout='coco_17', channels=2, normalize='clean')
-  return Predictor(made_run.make(config))
+  config = made_run.make_config(layout='coco_17', channels=2, normalize='clean')
+  return Predictor(made_run.make_run(config))
 
 
 def predict(model, path):
