@@ -50,10 +50,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # ---- Mesh ----
   mesh = sharding.make_mesh(config.mesh)
-  sharding.check_batch_size(
-    'batch_size', config.batch_size, mesh, config.accumulate
-  )
-  sharding.check_batch_size('eval_batch_size', config.eval_batch_size, mesh)
+  for key, parts in (('batch_size', config.accumulate), ('eval_batch_size', 1)):
+    sharding.check_batch_size(key, config[key], mesh, parts)
 
   # ---- Network, and what it starts from ----
   config = splits.complete_config(config)
