@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from unik_jax.config import default_config
-from unik_jax.export import stablehlo
+from unik_jax.export import notes, stablehlo
 from unik_jax.models import network
 from unik_jax.run import restore
 from unik_jax.skeletons.layouts import get_layout
@@ -52,9 +52,9 @@ def main():
       for name in ('plain', 'folded', 'control'):
         out = f'{folder}/{name}'
         folded = name == 'folded'
-        stablehlo.save(run, out, platforms=('cpu',), folded=folded)
-        calls[name] = stablehlo.load(out).call
-    shape = (batch, *stablehlo.input_shape(run))
+        stablehlo.save_artifact(run, out, platforms=('cpu',), folded=folded)
+        calls[name] = stablehlo.load_artifact(out).call
+    shape = (batch, *notes.input_shape(run))
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     times = {name: [] for name in calls}
     for n in range(rounds + 1):

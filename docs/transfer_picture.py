@@ -2,7 +2,7 @@
 
   python docs/transfer_picture.py runs/transfer
 
-It needs matplotlib, and the runs that docs/transfer.md lists, in folders
+It needs matplotlib, and the runs that docs/results.md lists, in folders
 VARIANT_SEED, such as finetune_0 and probe_one_subject_2. The last column of the
 table is the gain over training from scratch, with its 95% interval by bootstrap
 over clips.

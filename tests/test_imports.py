@@ -35,7 +35,7 @@ LAYERS = {
   'models': {'skeletons'},
   'official': {'models', 'runtime', 'skeletons'},
   'cli': set(),
-  'config': set(),
+  'config': {'models'},  # models.options: the defaults, without JAX
   'metrics': set(),
   'optim': set(),
   'recipes': {'config'},
@@ -58,7 +58,7 @@ EXCEPTIONS = {
   'unik_jax': {'predict'},
 }
 
-# Violations that are not mended yet: (module, imported module). Only shrinks.
+# Violations still to repair: (module, imported module). The list only shrinks.
 _NOT_YET = {
   ('unik_jax.models.agcn', 'unik_jax.official.state_dict'),
   ('unik_jax.models.agcn', 'unik_jax.official.unik'),
@@ -134,6 +134,10 @@ def test_each_module_imports_only_what_its_layer_may():
     f' {", ".join(sorted(EXCEPTIONS.get(name, LAYERS[part(name)])))}'
     for name, imported in sorted(found)
   )
+
+
+def test_repaired_violations_leave_the_list():
+  assert not _NOT_YET - set(violations()), 'remove these from _NOT_YET'
 
 
 def test_packages_import_nothing():

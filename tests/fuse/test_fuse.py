@@ -17,7 +17,7 @@ from helpers.made_scores import (
 
 from unik_jax.errors import UserError
 from unik_jax.fuse import fusion
-from unik_jax.run import scores
+from unik_jax.run.scores import align_scores, read_scores, write_scores
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def test_each_clip_gets_the_sum_of_its_predictions(two_runs, method):
 def test_a_fusion_can_be_fused(two_runs, tmp_path):
   """A fusion of two runs, fused with a third, leaves each of the two a half."""
   file = tmp_path / 'both.npz'
-  scores.write_scores(file, fusion.fuse_runs(two_runs).scores)
+  write_scores(file, fusion.fuse_runs(two_runs).scores)
   third = write_run(tmp_path / 'third', make_scores(seed=5))
   fused = fusion.fuse_runs([file, third])
-  parts = scores.align_scores(
+  parts = align_scores(
     [scores_of(run) for run in (*two_runs, third)], ['a', 'b', 'c']
   )
   weights = (0.25, 0.25, 0.5)
@@ -93,7 +93,7 @@ def test_only_held_out_clips_tune_weights(tmp_path):
   tuned = fusion.fuse_runs(runs, 'tuned')
   fair, lucky = (run['weight'] for run in tuned.table['runs'])
   assert fair > lucky > 0
-  vals = scores.align_scores(
+  vals = align_scores(
     [scores_of(run, 'val') for run in runs], ['fair', 'lucky']
   )
   probs = fair * softmax(vals[0].logits) + lucky * softmax(vals[1].logits)
@@ -102,7 +102,7 @@ def test_only_held_out_clips_tune_weights(tmp_path):
   assert tuned.table['chosen_on']['clips'] == 60
   assert tuned.table['headline'] == 'mean_class'
   # Other predictions for test clips change no weight.
-  scores.write_scores(
+  write_scores(
     runs[1] / 'scores' / 'test.npz', make_scores(60, seed=9, right=-9.0)
   )
   again = fusion.fuse_runs(runs, 'tuned')
@@ -115,9 +115,7 @@ def test_only_held_out_clips_tune_weights(tmp_path):
 @pytest.mark.parametrize('method', ['softmax', 'logits'])
 def test_given_weights(two_runs, method):
   fused = fusion.fuse_runs(two_runs, method, weights=[3, 1])
-  joint, bone = scores.align_scores(
-    [scores_of(run) for run in two_runs], two_runs
-  )
+  joint, bone = align_scores([scores_of(run) for run in two_runs], two_runs)
   if method == 'softmax':
     expected = 0.75 * softmax(joint.logits) + 0.25 * softmax(bone.logits)
     actual = np.exp(fused.scores.logits)
@@ -158,7 +156,7 @@ def test_old_files_of_scores_have_neither_split_nor_views(tmp_path):
   with np.load(tmp_path / 'old.npz') as file:
     arrays = {name: file[name] for name in list(file)[:4]}
   np.savez(tmp_path / 'old.npz', **arrays)
-  assert scores.read_scores(tmp_path / 'old.npz')[4:] == ('', 0)
+  assert read_scores(tmp_path / 'old.npz')[4:] == ('', 0)
 
 
 def test_the_command(two_runs, tmp_path):
@@ -176,9 +174,7 @@ def test_the_command(two_runs, tmp_path):
   assert done.returncode == 0, done.stderr
   fused = fusion.fuse_runs(two_runs, 'tuned')
   assert json.loads(out.read_text()) == fused.table
-  np.testing.assert_array_equal(
-    scores.read_scores(file).logits, fused.scores.logits
-  )
+  np.testing.assert_array_equal(read_scores(file).logits, fused.scores.logits)
   lines = done.stdout.splitlines()
   for line, run in zip(lines[1:3], fused.table['runs'], strict=True):
     assert line.startswith(run['run']) and f' {run["stream"]} ' in line

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.made_plan import make_plan
 
-from unik_jax.run import scores
+from unik_jax.run.scores import Scores, read_scores, write_scores
 from unik_jax.tables import markdown, summary
 from unik_jax.tables.costs import Costs
 from unik_jax.tables.paper import TABLES
@@ -19,9 +19,9 @@ def write_run(training, right, classes=4, seconds=6.0):
   (folder / 'scores').mkdir(parents=True)
   labels = np.arange(len(right)) % classes
   predictions = np.where(right, labels, (labels + 1) % classes)
-  scores.write_scores(
+  write_scores(
     folder / 'scores' / 'test.npz',
-    scores.Scores(
+    Scores(
       ids=np.array([f'clip{i}' for i in range(len(right))]),
       labels=labels,
       logits=5.0 * np.eye(classes)[predictions],
@@ -91,11 +91,9 @@ def test_streams_of_a_seed_are_fused(tmp_path):
   for training, right in ((joint, [True, False]), (bone, [False, True])):
     write_run(training, np.tile(right, 4))
     file = training.folder / 'scores' / 'test.npz'
-    run_scores = scores.read_scores(file)
+    run_scores = read_scores(file)
     sure = np.where(np.tile(right, 4), 1.0, 0.1)[:, None]
-    scores.write_scores(
-      file, run_scores._replace(logits=run_scores.logits * sure)
-    )
+    write_scores(file, run_scores._replace(logits=run_scores.logits * sure))
   outcomes = summary.read_outcomes(plan, 'top1')
   assert outcomes['unik'].accuracies == (100.0,)
   assert outcomes['unik'].seconds == pytest.approx(12.0)

@@ -1,1 +1,1 @@
-"""Export of a trained network as StableHLO."""
+"""Command `python -m unik_jax.export`: writes models for use without a run."""

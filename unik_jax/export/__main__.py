@@ -1,6 +1,6 @@
 """Writes a trained model for use without its run, or without unik_jax.
 
-  python -m unik_jax.export --run=DIR --out=FOLDER
+  python -m unik_jax.export --run=DIR [--out=FOLDER]
     [--platforms=cpu,cuda,tpu] [--nofold] [--weights=FILE]
 
 FOLDER gets model.stablehlo and model.json. FILE (.npz, .safetensors, .pt) gets
@@ -14,17 +14,28 @@ from absl import app, flags
 from unik_jax import cli
 
 _RUN = flags.DEFINE_string(
-  'run', None, 'The --workdir of a run, its best/, or a checkpoint of it.'
+  'run',
+  None,
+  'Folder of a run, its best/, or one of its checkpoints/STEP. Required.',
 )
-_OUT = flags.DEFINE_string('out', None, 'Where the artifact and notes go.')
+_OUT = flags.DEFINE_string(
+  'out',
+  None,
+  'Folder to write model.stablehlo and model.json to (default: none).',
+)
 _PLATFORMS = flags.DEFINE_list(
-  'platforms', ['cpu', 'cuda', 'tpu'], 'What the artifact is to run on.'
+  'platforms',
+  ['cpu', 'cuda', 'tpu'],
+  'Platforms of the artifact: cpu, cuda, rocm, tpu.',
 )
 _FOLD = flags.DEFINE_boolean(
   'fold', True, 'Fold batch norm into the maps before it.'
 )
 _WEIGHTS = flags.DEFINE_string(
-  'weights', None, 'A state dict of the official names to write as well.'
+  'weights',
+  None,
+  'File to write a PyTorch state dict with the official names to (default:'
+  ' none).',
 )
 flags.mark_flag_as_required('run')
 
@@ -35,21 +46,21 @@ def main(argv):
       'usage: python -m unik_jax.export --run=DIR [--out=FOLDER]'
       ' [--weights=FILE]'
     )
-  # Imported here, so that --help answers at once.
-  from unik_jax.export import stablehlo
-  from unik_jax.run import restore
-
   with cli.command():
+    # Imported here, so that --help answers at once.
+    from unik_jax.export import notes, stablehlo
+    from unik_jax.run import restore
+
     run = restore.load_run(_RUN.value)
-    if _WEIGHTS.value:  # the quick part first
-      count = stablehlo.save_weights(run, _WEIGHTS.value)
-      print(f'{_WEIGHTS.value}: {count} tensors of the official names')
+    if _WEIGHTS.value:  # first: it is quick
+      count = stablehlo.save_official_weights(run, _WEIGHTS.value)
+      print(f'{_WEIGHTS.value}: {count} tensors with the official names')
     if _OUT.value:
-      folder = stablehlo.save(
+      folder = stablehlo.save_artifact(
         run, _OUT.value, platforms=_PLATFORMS.value, folded=_FOLD.value
       )
       size = (folder / stablehlo.ARTIFACT).stat().st_size
-      shape = ', '.join(map(str, stablehlo.input_shape(run)))
+      shape = ', '.join(map(str, notes.input_shape(run)))
       print(
         f'{folder / stablehlo.ARTIFACT}: {size / 1e6:.1f} MB, keypoints (batch,'
         f' {shape}) to logits of {len(run.classes)} classes, for'

@@ -52,7 +52,7 @@ def main(argv):
     # Imported here, so that --help answers at once.
     from unik_jax.errors import UserError
     from unik_jax.fuse import fusion
-    from unik_jax.run import scores
+    from unik_jax.run.scores import write_scores
 
     scores_file = _SCORES.value and pathlib.Path(_SCORES.value).expanduser()
     if scores_file and scores_file.suffix != '.npz':
@@ -69,7 +69,7 @@ def main(argv):
       fusion.write_table(_OUT.value, fused.table)
       print(f'Wrote the metrics to {_OUT.value}')
     if scores_file:
-      scores.write_scores(scores_file, fused.scores)
+      write_scores(scores_file, fused.scores)
       print(f'Wrote the scores to {scores_file}')
 
 

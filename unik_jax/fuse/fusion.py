@@ -24,9 +24,8 @@ from unik_jax.fuse.members import (
   read_member,
 )
 from unik_jax.fuse.weights import normalize_weights, tune_weights
-from unik_jax.run import scores
 from unik_jax.run.score_fusion import fuse_logits
-from unik_jax.run.scores import Scores
+from unik_jax.run.scores import Scores, align_scores
 from unik_jax.runtime.json_files import write_json_table
 
 METHODS = ('softmax', 'logits', 'tuned')
@@ -79,12 +78,12 @@ def fuse_runs(
     weights = normalize_weights(weights, len(names), method)
   members = [read_member(name, needs_val=method == 'tuned') for name in names]
   headline = headline or members[0].headline or 'top1'
-  tests = scores.align_scores([member.test for member in members], names)
+  tests = align_scores([member.test for member in members], names)
   labels = tests[0].labels
   logits = [test.logits for test in tests]
   chosen_on = {}
   if method == 'tuned':
-    vals = scores.align_scores(
+    vals = align_scores(
       [member.val for member in members],
       [f'{name}, validation' for name in names],
       'hold the same ones out of each run',

@@ -11,8 +11,7 @@ import numpy as np
 import scipy.special
 
 from unik_jax.errors import UserError
-from unik_jax.run import scores
-from unik_jax.run.scores import Scores
+from unik_jax.run.scores import Scores, read_scores
 
 
 def fuse_logits(
@@ -52,7 +51,7 @@ def read_finite_scores(path: str | os.PathLike) -> Scores:
   Raises:
     UserError: the file is missing, broken or empty, or holds NaN or infinity.
   """
-  loaded = scores.read_scores(path)
+  loaded = read_scores(path)
   if not len(loaded.ids):
     raise UserError(
       f'{path}: expected predictions, got 0 clips. Name another file or run'

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from unik_jax import metrics
-from unik_jax.run import scores
 from unik_jax.run.paths import CONFIG, METRICS, SUMMARY, scores_path
 from unik_jax.run.score_fusion import fuse_logits, read_finite_scores
+from unik_jax.run.scores import align_scores, read_scores
 from unik_jax.runtime.json_files import read_json_table
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.plan import Plan
@@ -85,7 +85,7 @@ def read_outcomes(plan: Plan, headline: str) -> dict[str, Outcome]:
   if not finished:
     return {}
   # Rows are compared clip by clip, so that all must have the same order.
-  aligned = scores.align_scores(
+  aligned = align_scores(
     [seed_scores for _, seed_scores in finished],
     [str(folders[0]) for folders, _ in finished],
     'run one of them again',
@@ -126,8 +126,8 @@ def compare_rows(
 def _read_seed(folders):
   """Test predictions of a seed; softmax scores of streams are averaged."""
   if len(folders) == 1:
-    return scores.read_scores(scores_path(folders[0], 'test'))
-  streams = scores.align_scores(
+    return read_scores(scores_path(folders[0], 'test'))
+  streams = align_scores(
     [read_finite_scores(scores_path(folder, 'test')) for folder in folders],
     list(map(str, folders)),
   )

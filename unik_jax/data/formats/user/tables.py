@@ -38,8 +38,8 @@ def parse_csv(
   JOINT_z and JOINT_confidence (or another of _CONFIDENCES). Case does not
   matter, and _, a point or a space separates. The columns `frame` (a whole
   number) and `person` (any text) are optional; other columns are noted and
-  skipped. Without a header, a row has x y [z] [confidence] of one joint after
-  the other. An empty cell, or one of _MISSING, is a missing value.
+  skipped. Without a header, a row has `x y [z] [confidence]` of joint after
+  joint. An empty cell, or one of _MISSING, is a missing value.
 
   Args:
     content: of the file.

@@ -1,0 +1,134 @@
+"""Description of an exported model: how clips become its input.
+
+Written as model.json beside the artifact. Names that take this library to
+understand are explained in words.
+"""
+
+import inspect
+import json
+from typing import Any
+
+import jax
+
+import unik_jax
+from unik_jax.data import streams
+from unik_jax.data.normalize import PRESETS
+from unik_jax.data.padding import repeat_tracks
+from unik_jax.data.sampling import SAMPLERS
+from unik_jax.data.transform import input_frames
+from unik_jax.run import restore
+from unik_jax.run.paths import SUMMARY
+from unik_jax.run.wording import preprocessing_steps
+from unik_jax.runtime.json_files import read_json_table
+from unik_jax.skeletons import joint_maps
+from unik_jax.skeletons.layouts import Layout
+
+_METRICS = ('clips', 'loss', 'top1', 'mean_class', 'top5', 'intervals')
+
+
+def input_shape(run: restore.Run) -> tuple[int, int, int, int]:
+  """Returns (M, T, V, C), the shape of a clip at the network's input."""
+  persons, _, joints, channels = run.net.abstract.input_shape
+  return persons, input_frames(run.config.data), joints, channels
+
+
+def describe_run(run: restore.Run) -> dict[str, Any]:
+  """Returns what the use of an exported model takes, ready for JSON.
+
+  Raises:
+    UserError: the run's summary.json is broken.
+  """
+  data = run.config.data
+  return {
+    'model': run.config.model.name,
+    'input': {
+      'shape': ['batch', *input_shape(run)],
+      'axes': ['clip', 'person', 'frame', 'joint', 'channel'],
+      'dtype': 'float32',
+      'missing': 'absent persons and missing joints are zeros',
+    },
+    'output': {'shape': ['batch', len(run.classes)], 'values': 'logits'},
+    'classes': run.classes,
+    'clips': {'layout': _layout_table(run.data_layout), 'units': run.units},
+    'network_layout': _layout_table(run.network_layout),
+    'stream': data.stream,
+    'preprocessing': [
+      step | _explain_step(step, run) for step in preprocessing_steps(data)
+    ],
+    'dataset': data.name,
+    'step': run.step,
+    'seed': run.config.seed,
+    'test': _test_metrics(run),
+    'versions': {'unik_jax': unik_jax.__version__, 'jax': jax.__version__},
+  }
+
+
+def _test_metrics(run):
+  """The metrics of summary.json for the run's step; {} if it has none."""
+  path = run.folder / SUMMARY
+  if not path.exists():
+    return {}
+  summary = read_json_table(path, 'restore it, or move it away')
+  by_step = {
+    summary.get('best_step'): summary.get('test_of_best', {}),
+    summary.get('step'): summary.get('test', {}),
+  }
+  test = by_step.get(run.step, {})
+  return {name: test[name] for name in _METRICS if name in test}
+
+
+def _layout_table(layout: Layout) -> dict[str, Any]:
+  """A layout as JSON, with its bones as pairs (child, parent)."""
+  lists = {'joints': layout.joints, 'bones': layout.bones}
+  return json.loads(json.dumps(layout.to_dict() | lists))
+
+
+def _explain_step(step, run):
+  """What a step's setting means, for readers without this library.
+
+  Where the setting names a function, its docstring is the explanation.
+  """
+  name, functions, suffix = step['step'], [], ''
+  if name == 'normalize':
+    functions = [PRESETS[step['preset']]]
+  elif name == "repeat each person's track":
+    functions = [repeat_tracks]
+  elif name == 'sample frames':
+    sampling = step['sampling']
+    functions = [SAMPLERS[sampling]]
+    if sampling == 'repeat':  # crops what it repeated
+      functions.append(SAMPLERS['crop'])
+    if 'test_clips' not in step:
+      suffix = ' Here there is no `rng`.'
+  elif name == 'make the stream':
+    stream = step['stream']
+    functions = [streams.bone] * ('bone' in stream)
+    functions += [streams.motion] * ('motion' in stream)
+  if functions:
+    texts = [inspect.getdoc(f).partition('\n\nArgs:')[0] for f in functions]
+    return {'meaning': ' '.join(' '.join(texts).split()) + suffix}
+  if step.get('last_is_confidence'):
+    return {
+      'meaning': 'the last channel is a confidence. It is mapped, padded and'
+      ' sampled with the coordinates, and otherwise unchanged'
+    }
+  if 'layout' in step:
+    return {
+      'meaning': "each joint is a weighted sum of the clip's joints (shares),"
+      ' and missing if one of these is missing. Its confidence is their lowest',
+      'shares': _joint_shares(run.data_layout, run.network_layout),
+    }
+  return {}
+
+
+def _joint_shares(source: Layout, target: Layout) -> dict[str, Any]:
+  """For each target joint, the weights of the source joints it is made of."""
+  weights = joint_maps.map_weights(source, target)
+  return {
+    joint: {
+      part: round(float(weight), 6)
+      for part, weight in zip(source.joints, row, strict=True)
+      if weight
+    }
+    for joint, row in zip(target.joints, weights, strict=True)
+  }
