@@ -83,14 +83,14 @@ def list_parts(options):
     (options.batch, persons, options.frames, joints, options.channels),
     jnp.float32,
   )
-  first, head = parts.ends(model, x)
+  first, head = parts.input_and_head(model, x)
   yield '-', 1, first
-  for numbers, block, operations in parts.kinds(model, first.shape()):
+  for numbers, block, operations in parts.list_kinds(model, first.shape()):
     name = ' '.join(map(str, numbers))
     for part in (block, *operations):
       yield name, len(numbers), part
   yield '-', 1, head
-  yield '1 to ' + str(len(model.blocks)), 1, parts.of_network(model, x)
+  yield '1 to ' + str(len(model.blocks)), 1, parts.network_part(model, x)
 
 
 def main():

@@ -1,7 +1,7 @@
-"""UNIK taken apart into operations, each to be run, timed and counted alone.
+"""UNIK split into operations that run, and are timed and counted, alone.
 
-The modules are the network's own; only what stands between them in
-`Block.__call__` and `SpatialUnit.__call__` is written out again here.
+The modules are the network's own. Only the code between them, in
+`Block.__call__` and `SpatialUnit.__call__`, is repeated here.
 
 Shape legend: N clips, M persons, B = N * M, V joints, T frames, C channels.
 """
@@ -23,15 +23,15 @@ MODES = ('evaluation', 'training')
 
 
 class Part(NamedTuple):
-  """Some computation of a network.
+  """A computation of a network.
 
   Attributes:
-    name: what is computed.
-    module: whose weights it uses.
-    call: (module, *inputs, *fixed, train=...) to the result.
-    inputs: shapes of what training needs the gradient of.
-    fixed: shapes of what else goes in.
-    uses: attributes of the module, where not all of it is used.
+    name: name of the computation.
+    module: module whose weights it uses.
+    call: function of (module, *inputs, *fixed, train=...) that computes it.
+    inputs: shapes of the inputs with a gradient in training.
+    fixed: shapes of the other inputs.
+    uses: attributes of the module that it uses. (): all.
   """
 
   name: str
@@ -42,23 +42,23 @@ class Part(NamedTuple):
   uses: tuple[str, ...] = ()
 
   def shape(self) -> Any:
-    """That of the result."""
+    """Returns the shape of the result."""
     function, arguments = self.program('evaluation')
     return jax.eval_shape(function, *arguments)
 
   def program(self, mode: str) -> tuple[Callable, tuple]:
-    """A pure function and its arguments, of which the inputs are shapes.
+    """Returns a pure function and its arguments, with shapes as inputs.
 
-    In evaluation it gives the result. In training it takes the gradient by the
-    result too, and gives the result, new batch statistics, and the gradients by
-    weights and inputs: a forward and a backward pass.
+    In evaluation the function returns the result. In training it also takes the
+    gradient of the result, and returns the result, the new batch statistics and
+    the gradients of weights and inputs: a forward and a backward pass.
     """
     graph, params, stats, rest = nnx.split(
       self.module, self._used(nnx.Param), self._used(nnx.BatchStat), ...
     )
 
     def forward(params, stats, inputs, fixed, *, train=False):
-      # Copied: what is not of this trace cannot be written to.
+      # A copy, since flax refuses writes to variables of an outer trace.
       module = nnx.merge(graph, params, stats, rest, copy=True)
       result = self.call(module, *inputs, *fixed, train=train)
       new = nnx.state(module, self._used(nnx.BatchStat))
@@ -81,9 +81,10 @@ class Part(NamedTuple):
     return training, (*arguments, jax.eval_shape(forward, *arguments))
 
   def flops(self, mode: str) -> int:
-    """Those of matrix products and convolutions, two of a multiply-accumulate.
+    """Returns the FLOPs of products and convolutions; a multiply-add is two.
 
-    A backward pass has twice the forward one's: by weights, and by inputs.
+    A backward pass has twice those of the forward pass: the gradients of the
+    weights and of the inputs.
     """
     function, arguments = self.program('evaluation')
     program = jax.make_jaxpr(function)(*arguments).jaxpr
@@ -91,15 +92,15 @@ class Part(NamedTuple):
     return forward * (3 if mode == 'training' else 1)
 
   def bytes(self, mode: str) -> int:
-    """All that goes in and comes out, weights too, moved once."""
+    """Returns the bytes of inputs, weights and results, each moved once."""
     function, arguments = self.program(mode)
     moved = arguments, jax.eval_shape(function, *arguments)
     return sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(moved))
 
   def compiled(self, mode: str) -> Callable[[], Any]:
-    """A call of it, on made-up inputs."""
+    """Returns a compiled call of the part on random inputs."""
     function, arguments = self.program(mode)
-    arguments = jax.tree.map(_made_up, arguments)
+    arguments = jax.tree.map(_random_array, arguments)
     program = jax.jit(function).lower(*arguments).compile()
     return functools.partial(program, *arguments)
 
@@ -110,16 +111,18 @@ class Part(NamedTuple):
     return nnx.All(kind, by_name)
 
 
-def of_network(model: UNIK, x_nmtvc: jax.ShapeDtypeStruct) -> Part:
-  """All of it; training without loss and optimizer."""
+def network_part(model: UNIK, x_nmtvc: jax.ShapeDtypeStruct) -> Part:
+  """Returns the whole network as a part, without loss and optimizer."""
   return Part(
     'network', model, lambda model, x, train: model(x, train=train), (),
     (x_nmtvc,),
   )  # fmt: skip
 
 
-def ends(model: UNIK, x_nmtvc: jax.ShapeDtypeStruct) -> tuple[Part, Part]:
-  """What comes before the blocks, and what comes after them."""
+def input_and_head(
+  model: UNIK, x_nmtvc: jax.ShapeDtypeStruct
+) -> tuple[Part, Part]:
+  """Returns the parts before the blocks (input) and after them (head)."""
   n, m, t, v, _ = x_nmtvc.shape
   first = Part(
     'input',
@@ -144,12 +147,12 @@ def ends(model: UNIK, x_nmtvc: jax.ShapeDtypeStruct) -> tuple[Part, Part]:
 
 
 class Kind(NamedTuple):
-  """Blocks that are all alike.
+  """Blocks with the same shapes.
 
   Attributes:
-    numbers: theirs, from 1.
-    block: one of them, whole.
-    operations: the same, taken apart.
+    numbers: their numbers, from 1.
+    block: one of them, as one part.
+    operations: its operations, as parts.
   """
 
   numbers: list[int]
@@ -157,12 +160,12 @@ class Kind(NamedTuple):
   operations: list[Part]
 
 
-def kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
-  """A network's blocks, each kind once, in the order of their first.
+def list_kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
+  """Returns a network's kinds of blocks, in the order of their first block.
 
   Args:
-    model: its S-LSUs have attention, and windows of one frame.
-    x_bvtc: the shape that the first block is given.
+    model: a UNIK whose S-LSUs have attention, and windows of one frame.
+    x_bvtc: shape of the first block's input.
   """
   found = {}
   for number, block in enumerate(model.blocks, 1):
@@ -184,7 +187,7 @@ def kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
 
 
 def _operations(block: Block, x) -> Iterator[Part]:
-  """A block's, in the order in which they run."""
+  """Yields the operations of a block, in the order in which they run."""
   unit, temporal = block.spatial, block.temporal
   attention = Part(
     'attention',
@@ -255,11 +258,11 @@ def _is_norm(unit):
 
 @functools.cache
 def _values(shape, dtype):
-  """The same array for all that have its shape."""
+  """Returns random values; one array per shape, to save memory."""
   return jax.random.normal(jax.random.key(math.prod(shape)), shape, dtype)
 
 
-def _made_up(leaf):
+def _random_array(leaf):
   if isinstance(leaf, jax.ShapeDtypeStruct):
     return _values(leaf.shape, leaf.dtype)
   return jax.device_put(leaf)

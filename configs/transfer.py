@@ -16,7 +16,7 @@ Variants, at most one word of each line, as in
   pretrain (default), scratch, finetune, probe (the backbone frozen)
   five_subjects (default), one_subject: training subjects of MSR-Action3D
 
-Measured results: docs/transfer.md.
+Measured results: docs/results.md.
 """
 
 from unik_jax.config import default_config, parse_variant

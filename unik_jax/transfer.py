@@ -67,6 +67,7 @@ class Start(NamedTuple):
   Attributes:
     config: settings of the run, with `data.joints` filled in if
       `init_joints='data'`.
+    net: the run's network.
     stored: settings of the run that has begun in the workdir, or None.
     source: the weights that `init_from` names. None if the run starts from
       random weights, or uses its own checkpoint.
@@ -75,21 +76,26 @@ class Start(NamedTuple):
   """
 
   config: ConfigDict
+  net: Network
   stored: dict[str, Any] | None
   source: Weights | None
   initial: InitialWeights | None
   with_head: bool
 
 
-def resolve(config: ConfigDict, workdir: str | pathlib.Path) -> Start:
+def resolve(
+  config: ConfigDict, workdir: str | pathlib.Path, platform: str | None = None
+) -> Start:
   """Decides what a run starts from, and reads it.
 
   Args:
     config: settings of the run.
     workdir: folder of the run; it may hold a run to resume.
+    platform: of the mesh, for `network_from_config`.
 
   Raises:
-    UserError: as in `read_weights` and `adapt_weights`.
+    UserError: as in `read_weights`, `adapt_weights` and `network_from_config`;
+      or `save_official` is set for a model without official code.
   """
   stored, source = read_begun_config(workdir), None
   # A resumed run uses its own checkpoint, not `init_from`.
@@ -108,8 +114,11 @@ def resolve(config: ConfigDict, workdir: str | pathlib.Path) -> Start:
     config.data.joints = (
       source.layout.name if source else stored['data']['joints']
     )
+  net = network_from_config(config, platform=platform)
+  if config.save_official:
+    registry.list_tensors(net.abstract)  # raises if the model has none
   initial = source and adapt_weights(source, config, head=with_head)
-  return Start(config, stored, source, initial, with_head)
+  return Start(config, net, stored, source, initial, with_head)
 
 
 def _loads_head(config):

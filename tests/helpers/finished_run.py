@@ -6,7 +6,8 @@ import numpy as np
 
 from unik_jax.config import default_config
 from unik_jax.data.prepared_split import PreparedSplit
-from unik_jax.run import scores as scores_file
+from unik_jax.run import paths
+from unik_jax.run.scores import Scores, write_scores
 
 CURVES = (
   '{"step": 3, "epoch": 1.5, "loss": 3.0, "top1": 0.25, "lr": 0.1}\n'
@@ -37,7 +38,7 @@ def make_scores(data_dir, count=60):
   rng = np.random.default_rng(0)
   logits = rng.normal(size=(count, 20)).astype(np.float32)
   logits[np.arange(count), labels] += 1.8
-  return scores_file.Scores(
+  return Scores(
     np.array(split.ids()), labels, logits, np.array(split.class_names)
   )
 
@@ -56,5 +57,5 @@ def write_run(folder, scores, data_dir, **data):
     'test': {'clips': len(scores.ids), 'loss': 0.0},
   }
   (folder / 'summary.json').write_text(json.dumps(summary))
-  scores_file.write_scores(folder / 'scores' / 'test.npz', scores)
+  write_scores(paths.scores_path(folder, 'test'), scores)
   return folder

@@ -197,7 +197,8 @@ def write_dataset_files(
       f' {len(plan.videos):,}. Read `reason` there'
     )
   videos = [plan.videos[n] for n in kept_numbers]
-  classes = [plan.classes[n] for n in kept_numbers]
+  # Clips without a class are never kept.
+  classes = [name for n in kept_numbers if (name := plan.classes[n])]
   splits, notes = [video.split for video in videos], []
   if not splits[0]:
     sources = [video.source for video in videos]

@@ -62,7 +62,7 @@ def fingerprint(setup: Setup, video: Video) -> str:
     _FINGERPRINT_NAMES.get(name, name): value
     for name, value in dataclasses.asdict(setup.options).items()
   }
-  parts = [_VERSION, options, setup.first_frame]
+  parts: list[Any] = [_VERSION, options, setup.first_frame]
   parts += [setup.layout.to_dict(), video.image_size]
   for estimator, entry in zip(setup.estimators, video.entries, strict=True):
     layout = estimator.layout and estimator.layout.to_dict()

@@ -35,12 +35,12 @@ def read_label_map(path: str | os.PathLike) -> dict[str, str]:
       classes.
   """
   if str(path) == KINETICS:
-    folder = importlib.resources.files(__package__)
-    path = folder.joinpath(f'{KINETICS}.yaml')
+    folder = importlib.resources.files('unik_jax.curate')
+    file = folder.joinpath(f'{KINETICS}.yaml')
   else:
-    path = pathlib.Path(path).expanduser()
+    file = path = pathlib.Path(path).expanduser()
   try:
-    table = yaml.safe_load(path.read_text(encoding='utf-8'))
+    table = yaml.safe_load(file.read_text(encoding='utf-8'))
   except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
     raise UserError(f'{path}: cannot be read: {error}') from None
   if not isinstance(table, dict) or not table.keys() <= {'merge', 'keep'}:

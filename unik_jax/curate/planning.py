@@ -99,7 +99,7 @@ def make_plan(
       str(label_map),
       unlisted,
     )
-  names = sorted(set(classes) - {None})
+  names = sorted({name for name in classes if name is not None})
   if len(names) < 2:
     raise UserError(
       f'{table or folders[0]}: expected at least two classes, got {names}'
@@ -151,7 +151,7 @@ def _find_common_layout(
   """Returns `bodies.common_layout` from a few files of each estimator."""
   entries = []
   for n, estimator in enumerate(estimators):
-    own = [video.entries[n] for video in listed if video.entries[n]]
+    own = [entry for video in listed if (entry := video.entries[n])]
     if not own:
       raise UserError(
         f'{estimator.folder}: expected some of the listed videos, got none'

@@ -46,7 +46,7 @@ def write_page(
   clips = summary['clips']
   dropped = summary['dropped_clips'][:_MAX_LISTED]
   html = pages.render_page(
-    __package__,
+    'unik_jax.curate',
     'curation.html',
     title=f'{clips["kept"]:,} clips of {clips["listed"]:,} videos',
     figures=[

@@ -50,7 +50,7 @@ def split_clips(
   notes = []
   for name, members in sorted(sources.items()):
     if all(split[source] != 'train' for source in members):
-      moved = max(members, key=positions.get)
+      moved = max(members, key=positions.__getitem__)
       split[moved] = 'train'
       notes.append(
         f'class {name!r}: {moved} moved to train, which had no clip of it'

@@ -51,7 +51,7 @@ def summarize_records(
   body_shares = np.zeros(BINS, int)
   dropped, bad, frames = [], [], 0
   # For each estimator: its (seen, apart) and shift in each kept clip.
-  quality = [[] for _ in estimators]
+  quality: list[list[tuple]] = [[] for _ in estimators]
   shifts = [collections.Counter() for _ in estimators]
   video_counts = np.zeros(len(estimators), int)
   for n, record in records:

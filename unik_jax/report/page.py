@@ -6,8 +6,8 @@ import numpy as np
 
 from unik_jax.html import charts, pages
 from unik_jax.html.pages import Cell, Column, Figure, format_percent
-from unik_jax.report import wording
 from unik_jax.report.contents import Contents, get_series
+from unik_jax.report.facts import METRIC_NAMES, list_facts
 from unik_jax.report.mistakes import Mistake, list_confused_pairs
 
 _PAIRS = 20  # confused pairs to list
@@ -68,7 +68,7 @@ def render_report(
     'run.html',
     title=f'{contents.dataset}, {contents.config.data.stream} stream',
     figures=_headline_figures(contents),
-    facts=wording.facts(contents),
+    facts=list_facts(contents),
     notes=contents.notes,
     curves=_curves(contents),
     split_columns=_split_columns(),
@@ -106,12 +106,12 @@ def _headline_figures(contents):
   """Returns the headline metric, the other metrics, and the test clips."""
   headline = contents.summary.get('headline', 'top1')
   figures = []
-  for key in sorted(wording.METRICS, key=lambda key: key != headline):
+  for key in sorted(METRIC_NAMES, key=lambda key: key != headline):
     low, high = contents.intervals[key]
     figures.append(
       Figure(
         format_percent(contents.figures[key]),
-        wording.METRICS[key],
+        METRIC_NAMES[key],
         f'95% interval {100 * low:.1f} to {format_percent(high)}',
       )
     )
@@ -150,16 +150,14 @@ def _splits(contents):
   for key, name in _SPLITS.items():
     if key in contents.summary:
       figures = contents.summary[key]
-      shown = [
-        format_percent(figures.get(metric)) for metric in wording.METRICS
-      ]
+      shown = [format_percent(figures.get(metric)) for metric in METRIC_NAMES]
       shown += [f'{figures["loss"]:.3f}', f'{figures["clips"]:,}']
       rows.append((name, shown))
   return rows if len(rows) > 1 else []
 
 
 def _split_columns():
-  names = [n.removesuffix(' accuracy') for n in wording.METRICS.values()]
+  names = [n.removesuffix(' accuracy') for n in METRIC_NAMES.values()]
   return [name[0].upper() + name[1:] for name in (*names, 'loss', 'clips')]
 
 
@@ -227,7 +225,7 @@ def _robustness(contents):
           size=(2.8, 2.4),
         )
       )
-  metric = wording.METRICS[headline]
+  metric = METRIC_NAMES[headline]
   lead = (
     f'{metric[0].upper() + metric[1:]} when the clips are damaged, on'
     f' {measured["clips"]:,} clips, with the weights of step'

@@ -125,9 +125,7 @@ def find_nearest(source: Layout, target: Layout) -> list[int]:
     while all(counterparts[j] is None for j in ring):
       ring = sorted({n for j in ring for n in neighbours[j]} - seen)
       seen |= set(ring)
-    nearest.append(
-      next(counterparts[j] for j in ring if counterparts[j] is not None)
-    )
+    nearest.append(next(c for j in ring if (c := counterparts[j]) is not None))
   return nearest
 
 

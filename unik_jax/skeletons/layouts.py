@@ -137,7 +137,7 @@ class Layout:
 
   def to_dict(self) -> dict[str, Any]:
     """Returns a JSON table that `layout_from_dict` reads."""
-    out = {
+    out: dict[str, Any] = {
       'name': self.name,
       'joints': ' '.join(self.joints),
       'bones': ' '.join('<'.join(bone) for bone in self.bones),

@@ -1,17 +1,17 @@
-"""A finished run in words, for the top of its report."""
+"""What a report says of its run in words, beside the metrics."""
 
 from unik_jax.report.contents import Contents
 from unik_jax.run.wording import describe_config
 
-METRICS = {
+METRIC_NAMES = {
   'top1': 'top-1 accuracy',
   'mean_class': 'mean class accuracy',
   'top5': 'top-5 accuracy',
 }
 
 
-def facts(contents: Contents) -> list[tuple[str, str]]:
-  """Returns the titles and values beside the headline metric."""
+def list_facts(contents: Contents) -> list[tuple[str, str]]:
+  """Returns (title, value) of each fact; leaves out unknown ones."""
   config, summary = contents.config, contents.summary
   words = describe_config(config, summary.get('params'))
   parts = ['Trained on', 'Validated on', 'Tested on']

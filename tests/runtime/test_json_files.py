@@ -1,0 +1,35 @@
+"""JSON files that hold one object."""
+
+import pytest
+
+from unik_jax.errors import UserError
+from unik_jax.runtime.json_files import read_json_table, write_json_table
+
+
+def test_round_trip(tmp_path):
+  path = tmp_path / 'new' / 'a.json'
+  table = {'name': 'é', 'numbers': [1, 2.5], 'none': None}
+  write_json_table(path, table)
+  assert read_json_table(path, 'train again') == table
+
+
+@pytest.mark.parametrize(
+  'content, words',
+  [
+    (None, 'no such file'),
+    (b'{"a": 1', 'not JSON'),
+    (b'\xff', 'not JSON'),
+    (b'[1, 2]', 'expected a JSON object, got list'),
+  ],
+)
+def test_a_bad_file_is_named_with_the_fix(tmp_path, content, words):
+  path = tmp_path / 'a.json'
+  if content is not None:
+    path.write_bytes(content)
+  with pytest.raises(UserError, match=f'a.json: {words}.*; train again'):
+    read_json_table(path, 'train again')
+
+
+def test_a_folder_cannot_be_read(tmp_path):
+  with pytest.raises(UserError, match='cannot be read .*; train again'):
+    read_json_table(tmp_path, 'train again')
