@@ -128,11 +128,11 @@ def violations():
 
 
 def test_each_module_imports_only_what_its_layer_may():
-  found = set(violations()) - _NOT_YET
-  assert not found, '\n' + '\n'.join(
+  unlisted = set(violations()) - _NOT_YET
+  assert not unlisted, '\n' + '\n'.join(
     f'{name} imports {imported}; {part(name)} may use only'
     f' {", ".join(sorted(EXCEPTIONS.get(name, LAYERS[part(name)])))}'
-    for name, imported in sorted(found)
+    for name, imported in sorted(unlisted)
   )
 
 

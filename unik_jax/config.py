@@ -234,6 +234,7 @@ _CHOICES = {
   'init_head': ('', 'new', 'load'),
   'init_joints': ('nearest', 'fresh', 'data'),
   'tune': ('all', 'head'),
+  'headline': ('top1', 'mean_class', 'top5'),
   'data.on_device': ('', 'float32', 'int16'),
 }
 

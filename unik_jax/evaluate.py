@@ -16,7 +16,7 @@ from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.models.network import Network
 from unik_jax.run import paths
-from unik_jax.run.checkpoints import restore_checkpoint, restore_target
+from unik_jax.run.checkpoints import restore_checkpoint
 from unik_jax.run.progress import Progress
 from unik_jax.run.workdir import tests_other_clips
 from unik_jax.run.writer import ResultsWriter
@@ -165,9 +165,7 @@ class SplitPredictor:
 
 
 def run(
-  config: ConfigDict,
   workdir: pathlib.Path,
-  net: Network,
   mesh: Mesh,
   clips: Mapping[str, PreparedSplit],
   start: transfer.Start,
@@ -175,9 +173,7 @@ def run(
   """Evaluates a run's newest checkpoint, or the weights of `init_from`.
 
   Args:
-    config: settings of the run.
     workdir: folder of the run.
-    net: the network.
     mesh: mesh of the devices.
     clips: the split 'test'.
     start: from `transfer.resolve`. Its initial weights are evaluated; without
@@ -189,17 +185,19 @@ def run(
   Raises:
     UserError: no checkpoint, or a file cannot be written.
   """
+  config, net, initial = start.config, start.net, start.initial
+
   # ---- State ----
   _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
   abstract = jax.eval_shape(init_state, *net.shapes)
   shardings = sharding.state_shardings(abstract, mesh)
-  if initial := start.initial:
+  if initial:
     weights = (initial.params, initial.batch_stats)
     state = jax.jit(init_state, out_shardings=shardings)(*weights)
   else:
-    target = restore_target(abstract, shardings)
-    state = restore_checkpoint(workdir / paths.CHECKPOINTS, target)
+    folder = workdir / paths.CHECKPOINTS
+    state = restore_checkpoint(folder, abstract, shardings)
   step = int(state.step)
   progress = Progress(
     workdir, total=step, batch_size=config.eval_batch_size, record=False
@@ -210,7 +208,7 @@ def run(
   # ---- Results ----
   logits, labels = SplitPredictor(config, net, mesh, clips)(state, 'test')
   results = metrics_with_intervals(logits, labels)
-  writer = ResultsWriter(workdir, config, clips['test'], net.num_params(), step)
+  writer = ResultsWriter(workdir, config, clips['test'], net, step)
   # scores/test.npz stays that of the run's own weights and test clips.
   is_own = not initial and not tests_other_clips(config, start.stored)
   scores_name = 'test' if is_own else 'evaluation'

@@ -15,16 +15,9 @@ from unik_jax import evaluate, metrics, optim, transfer
 from unik_jax.config import check_config
 from unik_jax.data import loader, splits
 from unik_jax.data.mesh_batches import MeshBatches
-from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models import network
-from unik_jax.official import state_dict
 from unik_jax.run import paths
-from unik_jax.run.checkpoints import (
-  BestCheckpoint,
-  Checkpoints,
-  restore_target,
-)
+from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
 from unik_jax.run.progress import Progress, format_duration
 from unik_jax.run.provenance import git_commit
 from unik_jax.run.workdir import (
@@ -57,20 +50,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # ---- Mesh ----
   mesh = sharding.make_mesh(config.mesh)
-  sharding.check_batch_size(
-    'batch_size', config.batch_size, mesh, config.accumulate
-  )
-  sharding.check_batch_size('eval_batch_size', config.eval_batch_size, mesh)
+  for key, parts in (('batch_size', config.accumulate), ('eval_batch_size', 1)):
+    sharding.check_batch_size(key, config[key], mesh, parts)
 
   # ---- Network, and what it starts from ----
   config = splits.complete_config(config)
   start = transfer.resolve(config, workdir)
-  config, initial = start.config, start.initial
-  net = network.from_config(config)
-  if config.save_official:
-    state_dict.listed(net.abstract)  # raises if the model has no official code
-  for train in (True, False):
-    Transform(config.data, train=train)  # raises for bad settings
+  config, net, initial = start.config, start.net, start.initial
+  splits.check_transforms(config.data)
 
   # ---- Data ----
   foreign = start.with_head and config.eval_only
@@ -80,7 +67,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   if start.with_head:
     transfer.check_classes(start.source, clips['test'].class_names)
   if config.eval_only:
-    return evaluate.run(config, workdir, net, mesh, clips, start)
+    return evaluate.run(workdir, mesh, clips, start)
   train_clips = splits.open_split(config.data, 'train')
   steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
   total_steps = config.epochs * steps_per_epoch
@@ -95,7 +82,6 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
   abstract = jax.eval_shape(init_state, *net.shapes)
   shardings = sharding.state_shardings(abstract, mesh)
-  target = restore_target(abstract, shardings)
   options = ('label_smoothing', 'ema', 'tune', 'accumulate', 'seed')
   train_step = jax.jit(
     make_train_step(net, optimizer, **{key: config[key] for key in options}),
@@ -106,14 +92,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   with contextlib.ExitStack() as stack:
     # ---- State: resumed, or new ----
-    writer = ResultsWriter(
-      workdir, config, clips['test'], net.num_params(), total_steps
-    )
+    writer = ResultsWriter(workdir, config, clips['test'], net, total_steps)
     writer.write_data()
-    newest = stack.enter_context(
-      Checkpoints(workdir / paths.CHECKPOINTS, config.keep)
-    )
-    state = newest.restore_newest(target)
+    folder = workdir / paths.CHECKPOINTS
+    newest = stack.enter_context(Checkpoints(folder, config.keep))
+    state = newest.restore_newest(abstract, shardings)
     resumed = state is not None
     if not resumed:
       if initial:
@@ -146,10 +129,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     # ---- Evaluation between epochs ----
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
     # Read now: the resumed `progress` has dropped metrics of later steps.
-    best_accuracy = read_best_accuracy(workdir, config.headline)
-    best = stack.enter_context(
-      BestCheckpoint(workdir / paths.BEST, best_accuracy)
-    )
+    top = read_best_accuracy(workdir, config.headline)
+    best = stack.enter_context(BestCheckpoint(workdir / paths.BEST, top))
     eval_part = 'val' if 'val' in clips else 'test'
     predictions = {}  # by split, of the newest evaluated state
 
@@ -198,7 +179,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       ends_period = step_in_epoch == 0 and epoch % config.checkpoint_every == 0
       saves = ends_period or is_last or stops
       if saves or step % config.log_every == 0:
-        means = average_metrics(pending, step, workdir / paths.CHECKPOINTS)
+        means = average_metrics(pending, step, folder)
         means['lr'] = float(schedule(step - 1))
         progress.log_training(step, step / steps_per_epoch, means)
         pending = []
@@ -224,12 +205,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       results[part] = evaluate.metrics_with_intervals(logits, labels)
     show(step, 'final test', results['test'])
     extra = {'params': net.num_params()}
-    if 'val' in clips and (best_state := best.restore_best(target)):
+    best_state = 'val' in clips and best.restore_best(abstract, shardings)
+    if best_state:
       extra['best_step'] = int(best_state.step)
-      results['test_of_best'] = metrics.compute_metrics(
-        *predict(best_state, 'test')
-      )
-      show(extra['best_step'], 'test of best', results['test_of_best'])
+      result = metrics.compute_metrics(*predict(best_state, 'test'))
+      results['test_of_best'] = result
+      show(extra['best_step'], 'test of best', result)
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)

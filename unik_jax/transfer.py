@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from unik_jax.errors import UserError
 from unik_jax.models import network
 from unik_jax.models.remap import DataShape, Remap
+from unik_jax.official import state_dict
 from unik_jax.official.state_dict import from_official, to_official
 from unik_jax.official.tensor_files import read_tensors, write_tensors
 from unik_jax.run.restore import find_checkpoint, load_run
@@ -66,6 +67,7 @@ class Start(NamedTuple):
   Attributes:
     config: settings of the run, with `data.joints` filled in if
       `init_joints='data'`.
+    net: the run's network.
     stored: settings of the run that has begun in the workdir, or None.
     source: the weights that `init_from` names. None if the run starts from
       random weights, or uses its own checkpoint.
@@ -74,6 +76,7 @@ class Start(NamedTuple):
   """
 
   config: ConfigDict
+  net: network.Network
   stored: dict[str, Any] | None
   source: Weights | None
   initial: InitialWeights | None
@@ -88,7 +91,8 @@ def resolve(config: ConfigDict, workdir: str | pathlib.Path) -> Start:
     workdir: folder of the run; it may hold a run to resume.
 
   Raises:
-    UserError: as in `read_weights` and `adapt_weights`.
+    UserError: as in `read_weights`, `adapt_weights` and `network.from_config`;
+      or `save_official` is set for a model without official code.
   """
   stored, source = read_begun_config(workdir), None
   # A resumed run uses its own checkpoint, not `init_from`.
@@ -107,8 +111,11 @@ def resolve(config: ConfigDict, workdir: str | pathlib.Path) -> Start:
     config.data.joints = (
       source.layout.name if source else stored['data']['joints']
     )
+  net = network.from_config(config)
+  if config.save_official:
+    state_dict.listed(net.abstract)  # raises if the model has no official code
   initial = source and adapt_weights(source, config, head=with_head)
-  return Start(config, stored, source, initial, with_head)
+  return Start(config, net, stored, source, initial, with_head)
 
 
 def _loads_head(config):

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from unik_jax.data import registry
 from unik_jax.data.prepared_split import PreparedSplit, fill_data_config
+from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 
 
@@ -60,6 +61,16 @@ def open_split(data: ConfigDict, part: str) -> PreparedSplit:
   return PreparedSplit(
     data, data[f'{part}_split'], data[f'{part}_subjects'], repeats
   )
+
+
+def check_transforms(data: ConfigDict) -> None:
+  """Raises a UserError if clips cannot be transformed with these settings.
+
+  Args:
+    data: the `data` part of a config.
+  """
+  for train in (True, False):
+    Transform(data, train=train)
 
 
 def check_held_out(

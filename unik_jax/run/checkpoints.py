@@ -93,11 +93,14 @@ class Checkpoints:
     self._close()
     self._open()
 
-  def restore_newest(self, target: Any, step: int | None = None) -> Any | None:
+  def restore_newest(
+    self, abstract: Any, shardings: Any, step: int | None = None
+  ) -> Any | None:
     """Restores the newest checkpoint that can be read.
 
     Args:
-      target: shapes and shardings, as from `restore_target`.
+      abstract: shapes of a training state, as from `jax.eval_shape`.
+      shardings: a sharding for each leaf.
       step: restore this checkpoint only.
 
     Returns:
@@ -107,6 +110,13 @@ class Checkpoints:
       UserError: there are checkpoints, but none can be read.
     """
     self._finish_writing()
+    target = jax.tree.map(
+      lambda leaf, sharding: jax.ShapeDtypeStruct(
+        leaf.shape, leaf.dtype, sharding=sharding
+      ),
+      abstract,
+      shardings,
+    )
     steps = sorted(self._manager.all_steps(), reverse=True)
     steps = [s for s in steps if step in (None, s)]
     unreadable = []
@@ -191,46 +201,39 @@ class BestCheckpoint(Checkpoints):
       self._accuracy = accuracy
       self.save(step, state, wait=wait)
 
-  def restore_best(self, target: Any) -> Any | None:
-    """Restores the best state; logs an error and returns None if unreadable."""
+  def restore_best(self, abstract: Any, shardings: Any) -> Any | None:
+    """Restores the best state; logs an error and returns None if unreadable.
+
+    Args:
+      abstract: as in `restore_newest`.
+      shardings: as in `restore_newest`.
+    """
     try:
-      return self.restore_newest(target)
+      return self.restore_newest(abstract, shardings)
     except UserError as error:
       logging.error('The best state on validation is not tested: %s', error)
       return None
 
 
-def restore_target(abstract: Any, shardings: Any) -> Any:
-  """Returns the shapes and shardings that `restore_newest` takes.
-
-  Args:
-    abstract: a training state's shapes, as from `jax.eval_shape`.
-    shardings: a sharding for each leaf.
-  """
-  return jax.tree.map(
-    lambda leaf, sharding: jax.ShapeDtypeStruct(
-      leaf.shape, leaf.dtype, sharding=sharding
-    ),
-    abstract,
-    shardings,
-  )
-
-
 def restore_checkpoint(
-  folder: pathlib.Path, target: Any, step: int | None = None
+  folder: pathlib.Path,
+  abstract: Any,
+  shardings: Any,
+  step: int | None = None,
 ) -> Any:
   """Restores a checkpoint of a run that may still be training.
 
   Args:
     folder: folder of the checkpoints.
-    target: shapes and shardings, as from `restore_target`.
+    abstract: as in `Checkpoints.restore_newest`.
+    shardings: as in `Checkpoints.restore_newest`.
     step: which checkpoint (default: the newest that can be read).
 
   Raises:
     UserError: no such checkpoint, or none can be read.
   """
   with Checkpoints(folder, 1, read_only=True) as saved:
-    state = saved.restore_newest(target, step)
+    state = saved.restore_newest(abstract, shardings, step)
   if state is None:
     which = 'checkpoint' if step is None else f'checkpoint {step}'
     raise UserError(f'{folder}: no {which} there yet. Train this run first.')

@@ -98,10 +98,8 @@ def _restore_state(config, net, folder, step):
   init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
   abstract = jax.eval_shape(init_state, *net.shapes)
   device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-  target = checkpoints.restore_target(
-    abstract, jax.tree.map(lambda _: device, abstract)
-  )
-  return checkpoints.restore_checkpoint(folder, target, step)
+  shardings = jax.tree.map(lambda _: device, abstract)
+  return checkpoints.restore_checkpoint(folder, abstract, shardings, step)
 
 
 def _locate(path):

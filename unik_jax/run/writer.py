@@ -24,7 +24,7 @@ class ResultsWriter:
     workdir: folder of the run.
     config: settings of the run.
     clips: `PreparedSplit` of the test split, for the dataset and its classes.
-    num_params: number of trainable values of the network.
+    net: the `Network`.
     total_steps: steps of the whole run.
   """
 
@@ -33,11 +33,11 @@ class ResultsWriter:
     workdir: pathlib.Path,
     config: ConfigDict,
     clips: Any,
-    num_params: int,
+    net: Any,
     total_steps: int,
   ):
     self._workdir, self._config, self._clips = workdir, config, clips
-    self._num_params, self._total_steps = num_params, total_steps
+    self._net, self._total_steps = net, total_steps
     self._writes = jax.process_index() == 0
 
   def write_data(self) -> None:
@@ -96,7 +96,7 @@ class ResultsWriter:
         self._config,
         dataset=self._clips.info.full_name,
         classes=self._clips.class_names,
-        params=self._num_params,
+        params=self._net.num_params(),
         step=step,
         steps=self._total_steps,
         results=results,
