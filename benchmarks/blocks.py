@@ -3,15 +3,14 @@
   python benchmarks/blocks.py --batch=8 --frames=150 --joints=17 --persons=2 \
     --channels=2 [--dtype=bfloat16] [--json]
 
-Each operation is compiled alone and timed on random inputs of its shape. It
-takes turns with all other operations, whole blocks, the whole network, and this
-machine's own matrix product and copy.
+Each operation is compiled by itself and timed on random inputs of its shape.
+Timings alternate between all operations, blocks, the network, a matrix product
+and a copy, so that a disturbance hits all of them.
 
-FLOPs are those of products and convolutions; batch norm, softmax and ReLU count
-none. Bytes are inputs, outputs and weights, each moved once. The roofline time
-is the longer of FLOPs and bytes at the machine's measured rates; an operation
-can beat it where a cache still holds its inputs. Training is a forward and a
-backward pass.
+FLOPs count products and convolutions only. Bytes count inputs, outputs and
+weights, each moved once. The roofline time is the longer of the times for FLOPs
+and bytes at the machine's measured rates. An operation can be faster if a cache
+still holds its inputs. Training is a forward and a backward pass.
 """
 
 import argparse
@@ -43,14 +42,14 @@ def parse_arguments():
     ('rounds', 10),
   ):
     parser.add_argument(
-      f'--{name}', type=int, default=value, help=f'default {value}'
+      f'--{name}', type=int, default=value, help=f'default: {value}'
     )
   for name, value in (('widths', WIDTHS), ('strides', STRIDES)):
     parser.add_argument(
       f'--{name}',
       type=_integers,
       default=value,
-      help='of each block: 64,64,...',
+      help=f"{name} of the blocks, comma-separated (default: the paper's)",
     )
   parser.add_argument('--dtype', choices=('float32', 'bfloat16'))
   parser.add_argument(
@@ -83,9 +82,11 @@ def list_parts(options):
     (options.batch, persons, options.frames, joints, options.channels),
     jnp.float32,
   )
-  first, head = parts.input_and_head(model, x)
+  first, head = parts.split_input_and_head(model, x)
   yield '-', 1, first
-  for numbers, block, operations in parts.list_kinds(model, first.shape()):
+  for numbers, block, operations in parts.list_block_kinds(
+    model, first.shape()
+  ):
     name = ' '.join(map(str, numbers))
     for part in (block, *operations):
       yield name, len(numbers), part
@@ -153,15 +154,15 @@ def main():
       ),
       rows,
     )
-    sum_alone = sum(
+    operations = sum(
       count * medians[i, mode]
       for i, (_, count, part) in enumerate(lines)
       if part.name not in ('block', 'network')
     )
     network = medians[len(lines) - 1, mode]
     print(
-      f'sum of the operations alone: {1000 * sum_alone:.0f} ms,'
-      f' {sum_alone / network:.2f} times the network'
+      f'sum of the separate operations: {1000 * operations:.0f} ms,'
+      f' {operations / network:.2f} times the network'
     )
   if options.json:
     timing.print_json(

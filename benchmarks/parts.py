@@ -1,7 +1,7 @@
-"""UNIK split into operations that run, and are timed and counted, alone.
+"""UNIK split into operations that can be run, timed and counted one by one.
 
-The modules are the network's own. Only the code between them, in
-`Block.__call__` and `SpatialUnit.__call__`, is repeated here.
+The modules are the network's own. Only the code that connects
+them, in `Block.__call__` and `SpatialUnit.__call__`, is repeated here.
 
 Shape legend: N clips, M persons, B = N * M, V joints, T frames, C channels.
 """
@@ -26,12 +26,12 @@ class Part(NamedTuple):
   """A computation of a network.
 
   Attributes:
-    name: name of the computation.
+    name: the computation's name in the printed table.
     module: module whose weights it uses.
     call: function of (module, *inputs, *fixed, train=...) that computes it.
-    inputs: shapes of the inputs with a gradient in training.
-    fixed: shapes of the other inputs.
-    uses: attributes of the module that it uses. (): all.
+    inputs: shapes of the inputs that have a gradient in training.
+    fixed: shapes of the inputs without a gradient.
+    uses: attributes of `module` whose weights it uses; () means all.
   """
 
   name: str
@@ -42,30 +42,30 @@ class Part(NamedTuple):
   uses: tuple[str, ...] = ()
 
   def shape(self) -> Any:
-    """Returns the shape of the result."""
+    """Returns the shapes and dtypes of the result."""
     function, arguments = self.program('evaluation')
     return jax.eval_shape(function, *arguments)
 
   def program(self, mode: str) -> tuple[Callable, tuple]:
-    """Returns a pure function and its arguments, with shapes as inputs.
+    """Returns a pure function, and its arguments with shapes as inputs.
 
-    In evaluation the function returns the result. In training it also takes the
-    gradient of the result, and returns the result, the new batch statistics and
-    the gradients of weights and inputs: a forward and a backward pass.
+    In evaluation mode, the function returns the result. In training mode, it
+    also takes the gradient of the result. It then returns the result, the new
+    batch statistics, and the gradients of weights and inputs.
     """
     graph, params, stats, rest = nnx.split(
       self.module, self._used(nnx.Param), self._used(nnx.BatchStat), ...
     )
 
     def forward(params, stats, inputs, fixed, *, train=False):
-      # A copy, since flax refuses writes to variables of an outer trace.
+      # `copy`, since flax refuses writes to variables of an outer trace.
       module = nnx.merge(graph, params, stats, rest, copy=True)
       result = self.call(module, *inputs, *fixed, train=train)
-      new = nnx.state(module, self._used(nnx.BatchStat))
-      return (result, new) if train else result
+      new_stats = nnx.state(module, self._used(nnx.BatchStat))
+      return (result, new_stats) if train else result
 
-    def training(params, stats, inputs, fixed, gradient):
-      result, pull, new = jax.vjp(
+    def forward_and_backward(params, stats, inputs, fixed, gradient):
+      result, backward, new_stats = jax.vjp(
         lambda params, inputs: forward(
           params, stats, inputs, fixed, train=True
         ),
@@ -73,18 +73,19 @@ class Part(NamedTuple):
         inputs,
         has_aux=True,
       )
-      return result, new, pull(gradient)
+      return result, new_stats, backward(gradient)
 
     arguments = (params, stats, self.inputs, self.fixed)
     if mode == 'evaluation':
       return forward, arguments
-    return training, (*arguments, jax.eval_shape(forward, *arguments))
+    gradient = jax.eval_shape(forward, *arguments)
+    return forward_and_backward, (*arguments, gradient)
 
   def flops(self, mode: str) -> int:
     """Returns the FLOPs of products and convolutions; a multiply-add is two.
 
-    A backward pass has twice those of the forward pass: the gradients of the
-    weights and of the inputs.
+    A backward pass has twice the FLOPs of the forward pass: once for the
+    gradients of the weights, once for those of the inputs.
     """
     function, arguments = self.program('evaluation')
     program = jax.make_jaxpr(function)(*arguments).jaxpr
@@ -94,8 +95,8 @@ class Part(NamedTuple):
   def bytes(self, mode: str) -> int:
     """Returns the bytes of inputs, weights and results, each moved once."""
     function, arguments = self.program(mode)
-    moved = arguments, jax.eval_shape(function, *arguments)
-    return sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(moved))
+    arrays = jax.tree.leaves((arguments, jax.eval_shape(function, *arguments)))
+    return sum(a.size * a.dtype.itemsize for a in arrays)
 
   def compiled(self, mode: str) -> Callable[[], Any]:
     """Returns a compiled call of the part on random inputs."""
@@ -113,18 +114,15 @@ class Part(NamedTuple):
 
 def network_part(model: UNIK, x_nmtvc: jax.ShapeDtypeStruct) -> Part:
   """Returns the whole network as a part, without loss and optimizer."""
-  return Part(
-    'network', model, lambda model, x, train: model(x, train=train), (),
-    (x_nmtvc,),
-  )  # fmt: skip
+  return Part('network', model, _call_module, fixed=(x_nmtvc,))
 
 
-def input_and_head(
+def split_input_and_head(
   model: UNIK, x_nmtvc: jax.ShapeDtypeStruct
 ) -> tuple[Part, Part]:
-  """Returns the parts before the blocks (input) and after them (head)."""
+  """Returns the parts before the first block and after the last one."""
   n, m, t, v, _ = x_nmtvc.shape
-  first = Part(
+  input_part = Part(
     'input',
     model,
     lambda model, x, train: model.split_persons(x, train=train),
@@ -134,25 +132,23 @@ def input_and_head(
   for block in model.blocks:
     t = -(-t // block.temporal.conv.stride)
   features = model.head.kernel.shape[0]
-  last = jax.ShapeDtypeStruct((n * m, v, t, features), x_nmtvc.dtype)
-  head = Part(
-    'head',
-    model.head,
-    lambda head, x, train: head(
-      x.reshape(n, -1, features).mean(1, dtype=jnp.float32)
-    ),
-    (last,),
-  )
-  return first, head
+  last_bvtc = jax.ShapeDtypeStruct((n * m, v, t, features), x_nmtvc.dtype)
+
+  def pool_and_classify(head, x_bvtc, train):
+    del train
+    return head(x_bvtc.reshape(n, -1, features).mean(1, dtype=jnp.float32))
+
+  head_part = Part('head', model.head, pool_and_classify, (last_bvtc,))
+  return input_part, head_part
 
 
-class Kind(NamedTuple):
-  """Blocks with the same shapes.
+class BlockKind(NamedTuple):
+  """Blocks of a network that have the same shapes.
 
   Attributes:
-    numbers: their numbers, from 1.
-    block: one of them, as one part.
-    operations: its operations, as parts.
+    numbers: the blocks' positions in the network, from 1.
+    block: one of the blocks, as one part.
+    operations: the operations of that block, as parts.
   """
 
   numbers: list[int]
@@ -160,18 +156,18 @@ class Kind(NamedTuple):
   operations: list[Part]
 
 
-def list_kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
+def list_block_kinds(
+  model: UNIK, x_bvtc: jax.ShapeDtypeStruct
+) -> list[BlockKind]:
   """Returns a network's kinds of blocks, in the order of their first block.
 
   Args:
-    model: a UNIK whose S-LSUs have attention, and windows of one frame.
+    model: a UNIK with attention and tau = 1.
     x_bvtc: shape of the first block's input.
   """
-  found = {}
+  kinds = {}
   for number, block in enumerate(model.blocks, 1):
-    part = Part(
-      'block', block, lambda block, x, train: block(x, train=train), (x_bvtc,)
-    )
+    part = Part('block', block, _call_module, (x_bvtc,))
     weights = jax.tree.leaves(nnx.state(block, nnx.Param))
     key = (
       x_bvtc.shape,
@@ -179,14 +175,14 @@ def list_kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
       tuple(leaf.shape for leaf in weights),
       isinstance(block.residual, Zero),
     )
-    if key not in found:
-      found[key] = Kind([], part, list(_operations(block, x_bvtc)))
-    found[key].numbers.append(number)
+    if key not in kinds:
+      kinds[key] = BlockKind([], part, list(_split_block(block, x_bvtc)))
+    kinds[key].numbers.append(number)
     x_bvtc = part.shape()
-  return list(found.values())
+  return list(kinds.values())
 
 
-def _operations(block: Block, x) -> Iterator[Part]:
+def _split_block(block: Block, x) -> Iterator[Part]:
   """Yields the operations of a block, in the order in which they run."""
   unit, temporal = block.spatial, block.temporal
   attention = Part(
@@ -208,18 +204,24 @@ def _operations(block: Block, x) -> Iterator[Part]:
   )
   yield mixed
   y = mixed.shape()
-  beside = [u for u in (unit.shortcut, block.residual) if _is_norm(u)]
-  strides = [u.stride for u in beside]
+  # The shortcut of the S-LSU and the residual branch of the block, if they have
+  # weights. Both read x.
+  branches = [
+    branch
+    for branch in (unit.shortcut, block.residual)
+    if isinstance(branch, ConvNorm)
+  ]
+  strides = [branch.stride for branch in branches]
   shortcuts = Part(
     'shortcuts, 1 x 1',
-    nnx.List([u.conv for u in beside]),
+    nnx.List([branch.conv for branch in branches]),
     lambda convs, x, train: tuple(
       conv(x[:, :, ::stride])
       for conv, stride in zip(convs, strides, strict=True)
     ),
     (x,),
   )
-  if beside:
+  if branches:
     yield shortcuts
   convolution = Part(
     'temporal',
@@ -231,14 +233,15 @@ def _operations(block: Block, x) -> Iterator[Part]:
   z = convolution.shape()
   yield Part(
     'batch norm',
-    nnx.List([unit.bn, temporal.bn, *(u.bn for u in beside)]),
+    nnx.List([unit.bn, temporal.bn, *(branch.bn for branch in branches)]),
     lambda norms, *arrays, train: tuple(
       norm(array, train=train)
       for norm, array in zip(norms, arrays, strict=True)
     ),
-    (y, z, *(shortcuts.shape() if beside else ())),
+    (y, z, *(shortcuts.shape() if branches else ())),
   )
-  # Both summands have the same gradient, which is written once.
+  # The gradient of a sum is the same array for both summands, so only y and z
+  # count as inputs with a gradient.
   residual = () if isinstance(block.residual, Zero) else (z,)
   yield Part(
     'add and ReLU',
@@ -252,17 +255,17 @@ def _operations(block: Block, x) -> Iterator[Part]:
   )
 
 
-def _is_norm(unit):
-  return isinstance(unit, ConvNorm)
+def _call_module(module, x, train):
+  return module(x, train=train)
 
 
 @functools.cache
-def _values(shape, dtype):
-  """Returns random values; one array per shape, to save memory."""
+def _shared_values(shape, dtype):
+  """Returns random values; inputs of one shape share an array."""
   return jax.random.normal(jax.random.key(math.prod(shape)), shape, dtype)
 
 
 def _random_array(leaf):
   if isinstance(leaf, jax.ShapeDtypeStruct):
-    return _values(leaf.shape, leaf.dtype)
+    return _shared_values(leaf.shape, leaf.dtype)
   return jax.device_put(leaf)

@@ -30,8 +30,8 @@ def kinds(monkeypatch):
     rngs=nnx.Rngs(params=0),
   )
   x = jax.ShapeDtypeStruct((4, 2, 20, 17, 2), jnp.float32)
-  first, _ = parts.input_and_head(model, x)
-  return parts.list_kinds(model, first.shape())
+  first, _ = parts.split_input_and_head(model, x)
+  return parts.list_block_kinds(model, first.shape())
 
 
 def test_equal_blocks_are_listed_once(kinds):

@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 import pytest
-from helpers.random_run import make_config, make_values
+from helpers.random_run import make_config
+from helpers.random_values import random_values
 
 from unik_jax.export.folding import fold_batch_norm
 from unik_jax.models.network import network_from_config
@@ -14,7 +15,7 @@ from unik_jax.models.network import network_from_config
 def test_folded_networks_are_equal(tau, attention):
   net = network_from_config(make_config(tau=tau, attention=attention))
   with jax.enable_x64(True):
-    params, stats = make_values(net, np.float64)
+    params, stats = random_values(net.shapes)
     x = np.random.default_rng(1).normal(size=(3, 2, 12, 17, 2))
     folded = fold_batch_norm(params, stats)
     expected, _ = net.apply(params, stats, x, train=False)
@@ -33,7 +34,7 @@ def test_folded_networks_are_equal(tau, attention):
 
 def test_xla_drops_folded_batch_norm():
   net = network_from_config(make_config(tau=3))
-  values = make_values(net)
+  values = random_values(net.shapes, dtype=np.float32)
   x = jax.ShapeDtypeStruct((2, 2, 12, 17, 2), np.float32)
 
   def count_products(params, stats):
@@ -49,7 +50,7 @@ def test_xla_drops_folded_batch_norm():
 
 def test_folding_does_not_change_its_arguments():
   net = network_from_config(make_config(tau=3))
-  params, stats = make_values(net)
+  params, stats = random_values(net.shapes, dtype=np.float32)
   before = jax.tree.map(np.copy, (params, stats))
   fold_batch_norm(params, stats)
   jax.tree.map(np.testing.assert_array_equal, (params, stats), before)

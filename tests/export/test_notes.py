@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 from helpers.random_run import make_run
 
 from unik_jax.errors import UserError
@@ -38,7 +38,7 @@ def test_notes_describe_input_output_and_layout(run):
 
 
 def test_notes_describe_several_crops_and_mapped_joints(run):
-  config = made_run.make_config(
+  config = synthetic_run.make_config(
     joints='msr_20', sampling='repeat', test_crops=4, pad=30, trim=True
   )
   run = run._replace(config=config, network_layout=get_layout('msr_20'))

@@ -7,7 +7,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 from helpers.random_run import make_run
 
 from unik_jax.data.transform import Transform
@@ -129,9 +129,9 @@ def command(*arguments):
 
 
 def test_the_command_and_its_use_without_unik_jax(tmp_path):
-  config = made_run.make_config(stream='bone', scale=0.5)
+  config = synthetic_run.make_config(stream='bone', scale=0.5)
   folder = tmp_path / 'run'
-  made_run.write_run(folder, config, [f'class {k}' for k in range(20)])
+  synthetic_run.write_run(folder, config, [f'class {k}' for k in range(20)])
   out, weights = tmp_path / 'out', tmp_path / 'w.npz'
   done = command(
     '-m',

@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.made_scores import (
+from helpers.numpy_layers import softmax
+from helpers.random_scores import (
   make_scores,
-  scores_of,
-  shuffled,
-  softmax,
+  read_run_scores,
+  shuffle_scores,
   write_run,
-  write_two,
+  write_two_runs,
 )
 
 from unik_jax.errors import UserError
@@ -22,13 +22,13 @@ from unik_jax.run.scores import align_scores, read_scores, write_scores
 
 @pytest.fixture
 def two_runs(tmp_path):
-  return write_two(tmp_path)
+  return write_two_runs(tmp_path)
 
 
 @pytest.mark.parametrize('method', ['softmax', 'logits'])
 def test_each_clip_gets_the_sum_of_its_predictions(two_runs, method):
   fused = fusion.fuse_runs(two_runs, method)
-  joint, bone = map(scores_of, two_runs)
+  joint, bone = map(read_run_scores, two_runs)
   assert fused.scores.ids.tolist() == joint.ids.tolist() != bone.ids.tolist()
   hits = []
   for clip, label, logits in zip(*fused.scores[:3], strict=True):
@@ -66,7 +66,7 @@ def test_a_fusion_can_be_fused(two_runs, tmp_path):
   third = write_run(tmp_path / 'third', make_scores(seed=5))
   fused = fusion.fuse_runs([file, third])
   parts = align_scores(
-    [scores_of(run) for run in (*two_runs, third)], ['a', 'b', 'c']
+    [read_run_scores(run) for run in (*two_runs, third)], ['a', 'b', 'c']
   )
   weights = (0.25, 0.25, 0.5)
   expected = sum(
@@ -83,7 +83,9 @@ def test_only_held_out_clips_tune_weights(tmp_path):
     write_run(
       tmp_path / name,
       make_scores(60, seed=seed, right=on_test),
-      shuffled(make_scores(60, seed=seed + 5, right=on_val, prefix='held out')),
+      shuffle_scores(
+        make_scores(60, seed=seed + 5, right=on_val, prefix='held out')
+      ),
       headline='mean_class',
     )
     for seed, (name, on_test, on_val) in enumerate(
@@ -94,7 +96,7 @@ def test_only_held_out_clips_tune_weights(tmp_path):
   fair, lucky = (run['weight'] for run in tuned.table['runs'])
   assert fair > lucky > 0
   vals = align_scores(
-    [scores_of(run, 'val') for run in runs], ['fair', 'lucky']
+    [read_run_scores(run, 'val') for run in runs], ['fair', 'lucky']
   )
   probs = fair * softmax(vals[0].logits) + lucky * softmax(vals[1].logits)
   hits = probs.argmax(1) == vals[0].labels
@@ -115,7 +117,9 @@ def test_only_held_out_clips_tune_weights(tmp_path):
 @pytest.mark.parametrize('method', ['softmax', 'logits'])
 def test_given_weights(two_runs, method):
   fused = fusion.fuse_runs(two_runs, method, weights=[3, 1])
-  joint, bone = align_scores([scores_of(run) for run in two_runs], two_runs)
+  joint, bone = align_scores(
+    [read_run_scores(run) for run in two_runs], two_runs
+  )
   if method == 'softmax':
     expected = 0.75 * softmax(joint.logits) + 0.25 * softmax(bone.logits)
     actual = np.exp(fused.scores.logits)
@@ -140,7 +144,7 @@ def test_views_are_kept_and_compared(tmp_path):
   three = write_run(tmp_path / 'three', test, val)
   ten = write_run(tmp_path / 'ten', test._replace(views=10), val)
   same = write_run(tmp_path / 'same', test, val._replace(views=3))
-  assert scores_of(three)[4:] == ('xsub_test', 3)
+  assert read_run_scores(three)[4:] == ('xsub_test', 3)
   fused = fusion.fuse_runs([three, ten])
   assert [run['views'] for run in fused.table['runs']] == [3, 10]
   assert fused.table['split'] == 'xsub_test' and fused.scores.views == 0

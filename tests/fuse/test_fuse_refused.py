@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from helpers.made_scores import (
+from helpers.random_scores import (
   CLASSES,
   make_scores,
   write_run,
-  write_two,
+  write_two_runs,
 )
 
 from unik_jax.errors import UserError
@@ -16,7 +16,7 @@ from unik_jax.run import scores
 
 @pytest.fixture
 def two_runs(tmp_path):
-  return write_two(tmp_path)
+  return write_two_runs(tmp_path)
 
 
 def misfits():

@@ -6,7 +6,8 @@ import math
 import hypothesis
 import numpy as np
 import pytest
-from helpers.made_scores import softmax, write_two
+from helpers.numpy_layers import softmax
+from helpers.random_scores import write_two_runs
 from hypothesis import strategies as st
 
 from unik_jax import metrics
@@ -212,4 +213,4 @@ def test_given_weights_of_softmax_scores_become_shares(given):
 )
 def test_weights_that_do_not_fit(tmp_path, given, method, words):
   with pytest.raises(UserError, match=words):
-    fusion.fuse_runs(write_two(tmp_path), method, weights=given)
+    fusion.fuse_runs(write_two_runs(tmp_path), method, weights=given)

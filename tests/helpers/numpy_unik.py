@@ -1,7 +1,11 @@
-"""Shared by tests: from test_unik."""
+"""UNIK in numpy, head by head and frame by frame, and a small network.
 
-import jax
+p holds parameters and s batch statistics. Shape legend: M persons, T frames,
+V joints, C channels, H heads.
+"""
+
 import numpy as np
+from helpers.numpy_layers import batch_norm, conv_norm, softmax, temporal_conv
 
 from unik_jax.models.network import Network
 
@@ -15,56 +19,34 @@ SMALL = {
 }
 
 
-def small(**options):
+def small_unik(**options):
   return Network('unik', **SMALL | options)
 
 
-def made(net, seed=0):
-  """Positive parameters and statistics, none of them trivially 0 or 1."""
-  shapes = net.shapes
-  rng = np.random.default_rng(seed)
-  return jax.tree.map(
-    lambda a: np.abs(0.3 * rng.standard_normal(a.shape)) + 0.05, shapes
-  )
+def normalize_input(p, s, clip):
+  """Input batch norm of a clip (M, T, V, C)."""
+  persons, frames, joints, channels = clip.shape
+  flat = clip.transpose(1, 0, 2, 3).reshape(frames, -1)
+  flat = batch_norm(p['input_bn'], flat, s['input_bn'])
+  return flat.reshape(frames, persons, joints, channels).transpose(1, 0, 2, 3)
 
 
-def softmax(a, axis):
-  e = np.exp(a - a.max(axis, keepdims=True))
-  return e / e.sum(axis, keepdims=True)
-
-
-def norm(bn, stats, x):
-  x = (x - stats['mean']) / np.sqrt(stats['var'] + 1e-5)
-  return x * bn['scale'] + bn['bias']
-
-
-def conv_norm(p, s, x):
-  return norm(p['bn'], s['bn'], x @ p['conv']['kernel'] + p['conv']['bias'])
-
-
-def person(params, stats, x, strides, tau, scaled):
+def person_features(params, stats, x, strides, tau, scaled):
+  """The blocks, for one person; (T, V, C) to (T, V, C)."""
   for i, stride in enumerate(strides):
     p, s = params['blocks'][i], stats['blocks'][i]
-    y = spatial(p['spatial'], s['spatial'], x, tau, scaled)
-    kernel, bias = (p['temporal']['conv'][k] for k in ('kernel', 'bias'))
-    taps = len(kernel)
-    padded = np.pad(y, ((taps // 2, taps // 2), (0, 0), (0, 0)))
-    y = np.stack(
-      [
-        sum(padded[t + k] @ kernel[k] for k in range(taps)) + bias
-        for t in range(0, len(y), stride)
-      ]
-    )
-    y = norm(p['temporal']['bn'], s['temporal']['bn'], y)
+    y = spatial_unit(p['spatial'], s['spatial'], x, tau, scaled)
+    y = temporal_conv(p['temporal']['conv'], y, stride)
+    y = batch_norm(p['temporal']['bn'], y, s['temporal']['bn'])
     if 'residual' in p:
-      y = y + conv_norm(p['residual'], s['residual'], x[::stride])
+      y = y + conv_norm(p['residual'], x[::stride], s['residual'])
     elif i:
       y = y + x
     x = np.maximum(y, 0)
   return x
 
 
-def spatial(p, s, x, tau, scaled):
+def spatial_unit(p, s, x, tau, scaled):
   """Eq. 2 to 4 for x of (T, V, C)."""
   t, v, _ = x.shape
   back = (tau - 1) // 2
@@ -73,21 +55,23 @@ def spatial(p, s, x, tau, scaled):
   y = 0
   for h, matrix in enumerate(p['dependency']):
     if 'theta' in p:
-      theta = x @ p['theta']['kernel'][h] + p['theta']['bias'][h]
-      phi = x @ p['phi']['kernel'][h] + p['phi']['bias'][h]
-      scores = sum(a @ b.T for a, b in zip(theta, phi, strict=True))
-      scores = scores / (theta.shape[-1] * t if scaled else 1)
-      matrix = matrix + softmax(scores, 0)
+      matrix = matrix + attention_map(p, x, h, scaled)
     mixed = np.stack([(frame.T @ matrix).T for frame in x])
     y = y + mixed @ p['embed']['kernel'][h] + p['embed']['bias'][h]
-  y = norm(p['bn'], s['bn'], y)
-  y = np.maximum(
-    y + (conv_norm(p['shortcut'], s['shortcut'], x) if 'shortcut' in p else x),
-    0,
-  )
+  y = batch_norm(p['bn'], y, s['bn'])
+  y += conv_norm(p['shortcut'], x, s['shortcut']) if 'shortcut' in p else x
+  y = np.maximum(y, 0)
   if tau > 1:
     y = sum(
       y[:, w * v : (w + 1) * v] @ p['window_kernel'][w] for w in range(tau)
     )
-    y = norm(p['window_bn'], s['window_bn'], y + p['window_bias'])
+    y = batch_norm(p['window_bn'], y + p['window_bias'], s['window_bn'])
   return y
+
+
+def attention_map(p, x, h, scaled):
+  """Eq. 4 for head h and x of (T, V, C); returns (V, V)."""
+  theta = x @ p['theta']['kernel'][h] + p['theta']['bias'][h]
+  phi = x @ p['phi']['kernel'][h] + p['phi']['bias'][h]
+  scores = sum(a @ b.T for a, b in zip(theta, phi, strict=True))
+  return softmax(scores / (theta.shape[-1] * len(x) if scaled else 1), 0)

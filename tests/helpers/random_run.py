@@ -1,7 +1,7 @@
-"""Runs with random weights and batch statistics, for tests of export."""
+"""A run with random weights and batch statistics, for tests of export."""
 
-import jax
 import numpy as np
+from helpers.random_values import random_values
 
 from unik_jax.config import default_config
 from unik_jax.models.network import network_from_config
@@ -27,20 +27,11 @@ def make_config(**model):
   return config
 
 
-def make_values(net, dtype=np.float32, seed=0):
-  """Returns random (params, batch_stats); no batch norm is the identity."""
-  rng = np.random.default_rng(seed)
-  return jax.tree.map(
-    lambda a: (0.3 * rng.random(a.shape) + 0.05).astype(dtype),
-    net.shapes,
-  )
-
-
 def make_run(folder):
   """Returns a run as if trained for three steps in a folder."""
   config = make_config()
   net = network_from_config(config)
-  params, stats = make_values(net)
+  params, stats = random_values(net.shapes, dtype=np.float32)
   layout = get_layout('unik_17')
   return restore.Run(
     folder=folder,

@@ -1,7 +1,7 @@
-"""Folders of tiny untrained runs, with a checkpoint that can be opened."""
+"""Runs with initial weights on prepared clips, with a checkpoint."""
 
 import jax
-from helpers import made_run
+from helpers import synthetic_run
 
 from unik_jax import optim
 from unik_jax.data.prepared_split import PreparedSplit
@@ -14,7 +14,7 @@ from unik_jax.step import make_init_state
 
 def make_config(data_dir, seed=0):
   """Returns a config of a tiny network on the prepared synthetic clips."""
-  config = made_run.make_config(data_dir=str(data_dir))
+  config = synthetic_run.make_config(data_dir=str(data_dir))
   config.seed = seed
   return config
 

@@ -13,8 +13,8 @@ TREE = Layout(
 )
 
 
-def hops(layout):
-  """(V, V) bones between joints, by breadth-first search."""
+def count_hops(layout):
+  """Returns the bones between each two joints, by breadth-first search."""
   near = {joint: set() for joint in range(layout.num_joints)}
   for a, b in layout.bone_indices:
     near[a].add(b)
@@ -32,9 +32,11 @@ def hops(layout):
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
-def test_adjacency_joins_neighbours(name):
+def test_adjacency_connects_neighbours(name):
   layout = get_layout(name)
-  np.testing.assert_array_equal(graphs.adjacency(layout), hops(layout) == 1)
+  np.testing.assert_array_equal(
+    graphs.adjacency(layout), count_hops(layout) == 1
+  )
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
@@ -51,23 +53,27 @@ def test_directed_sends_joints_to_parents_and_children(name):
   for parent, below in children.items():
     down[parent] = x[below].mean() if below else 0
   np.testing.assert_array_equal(itself, np.eye(layout.num_joints))
-  # Which of the two is called what is checked by the golden values.
+  # The golden values check which of the two is called inward.
   mixed = [x @ inward, x @ outward]
   np.testing.assert_allclose(mixed, [up, down], rtol=1e-6)
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
-def test_partitioned_has_the_parts_of_a_mean_over_neighbours(name):
+def test_partitioned_sums_to_a_mean_over_neighbours(name):
   layout = get_layout(name)
-  parts, distance = graphs.partitioned(layout), hops(layout)
-  whole = (distance <= 1) / (distance <= 1).sum(0)
-  np.testing.assert_allclose(parts.sum(0), whole, rtol=1e-6)
+  parts, distance = graphs.partitioned(layout), count_hops(layout)
+  mean = (distance <= 1) / (distance <= 1).sum(0)
+  np.testing.assert_allclose(parts.sum(0), mean, rtol=1e-6)
   assert ((parts > 0).sum(0) <= 1).all()
   np.testing.assert_array_equal(parts[0] > 0, distance == 0)
 
 
 def test_partitioned_by_hand():
-  """By the centre, b; beyond its neighbours all is as far (the quirk)."""
+  """Parts by distance to the centre, b.
+
+  The quirk of the official code: all joints beyond b's neighbours count as
+  equally far.
+  """
   _, far, near = graphs.partitioned(TREE)
   third, half, fourth = 1 / 3, 1 / 2, 1 / 4
   by_hand = np.zeros((2, 5, 5))
@@ -81,9 +87,9 @@ def test_partitioned_by_hand():
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
-def test_disentangled_joins_joints_of_one_distance(name):
+def test_disentangled_connects_joints_of_one_distance(name):
   layout = get_layout(name)
-  distance = hops(layout)
+  distance = count_hops(layout)
   scales = graphs.disentangled(graphs.adjacency(layout), 9)
   for k, matrix in enumerate(scales):
     joined = (distance == k) | (distance == 0)

@@ -1,4 +1,4 @@
-"""Initial values: those of jax.random, of the right spread, on the host."""
+"""Initial values are those of jax.random, and NumPy arrays."""
 
 import jax
 import numpy as np
@@ -29,7 +29,7 @@ def test_spread():
   assert (initializers.filled(1e-6, 2, 3) == np.float32(1e-6)).all()
 
 
-def test_networks_start_on_the_host_and_by_the_key():
+def test_initial_values_are_numpy_arrays_and_depend_on_the_key():
   net = Network(
     'unik', num_classes=5, num_joints=6, widths=(8, 8), strides=(1, 2)
   )

@@ -1,14 +1,13 @@
-"""What holds for all models, and their published numbers of parameters."""
+"""Tests of all models, and their published parameter counts."""
 
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from helpers.numpy_layers import over_time
-from helpers.numpy_unik import conv_norm, made, norm
+from helpers.numpy_layers import batch_norm, conv_norm, temporal_conv
+from helpers.random_values import evaluate_unit, fill_unit, random_values
 
 from unik_jax import transfer
 from unik_jax.config import default_config
@@ -22,13 +21,13 @@ from unik_jax.official.registry import list_tensors
 from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
 
-NARROW = {'ms_g3d': {'widths': (6,), 'strides': (2,)}}
-USUAL = {'widths': (8, 8), 'strides': (1, 2)}
+SIZES = {'widths': (8, 8), 'strides': (1, 2)}
+MS_G3D_SIZES = {'widths': (6,), 'strides': (2,)}
 
 
 def make_config(name, *, layout='unik_17', persons=2, channels=2, **model):
   config = default_config()
-  config.model.update(NARROW.get(name, USUAL))
+  config.model.update(MS_G3D_SIZES if name == 'ms_g3d' else SIZES)
   config.model.update(name=name, **model)
   config.data.update(
     layout=layout, num_classes=5, persons=persons, channels=channels, frames=8
@@ -36,9 +35,8 @@ def make_config(name, *, layout='unik_17', persons=2, channels=2, **model):
   return config
 
 
-def leaves(net):
-  shapes = net.shapes
-  tree = dict(zip(('params', 'batch_stats'), shapes, strict=True))
+def shapes_by_path(net):
+  tree = dict(zip(('params', 'batch_stats'), net.shapes, strict=True))
   return {
     tuple(getattr(k, 'key', getattr(k, 'idx', None)) for k in path): leaf.shape
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
@@ -46,8 +44,8 @@ def leaves(net):
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
-def test_data_axes_name_all_that_depends_on_the_data(name):
-  """Else weights would not go from one layout to another."""
+def test_data_axes_list_every_shape_that_depends_on_the_data(name):
+  """Transfer to another layout relies on it."""
   sizes = {'persons': (2, 1), 'joints': (17, 20), 'channels': (2, 3)}
   sizes['reach'] = (17, 19)
   nets = [
@@ -58,28 +56,26 @@ def test_data_axes_name_all_that_depends_on_the_data(name):
   ]
   sizes['inputs'] = sizes['joints']
   axes = nets[0].abstract.data_axes()
-  first, second = map(leaves, nets)
+  first, second = map(shapes_by_path, nets)
   assert axes.keys() <= first.keys()
   for path, shape in first.items():
     if path not in axes:
       assert shape == second[path], path
       continue
-    for i, there in enumerate((shape, second[path])):
-      for made_of, whole, length in zip(axes[path], shape, there, strict=True):
-        factors = [sizes[f][i] if f in sizes else f for f in made_of]
-        assert length == (math.prod(factors) if made_of else whole), path
+    for i, network_shape in enumerate((shape, second[path])):
+      for names, fixed, length in zip(
+        axes[path], shape, network_shape, strict=True
+      ):
+        factors = [sizes[f][i] if f in sizes else f for f in names]
+        assert length == (math.prod(factors) if names else fixed), path
 
 
-def start(name, before, after):
-  """Random weights of one config's network, and another's that is begun."""
+def transfer_weights(before, after):
+  """Returns random parameters for one config, and their transfer to another."""
   net = network_from_config(before)
-  rng = np.random.default_rng(0)
-  params, stats = jax.tree.map(
-    lambda a: rng.random(a.shape, np.float32) + 0.1,
-    net.shapes,
-  )
+  params, stats = random_values(net.shapes, dtype=np.float32)
   source = transfer.Weights(
-    where='there',
+    where='source',
     net=net,
     values={'params': params, 'batch_stats': stats},
     layout=get_layout(before.data.layout),
@@ -90,48 +86,48 @@ def start(name, before, after):
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
-def test_weights_go_to_the_same_and_to_another_layout(name):
+def test_weights_transfer_to_the_same_and_to_another_layout(name):
   config = make_config(name)
-  theirs, started = start(name, config, config)
-  jax.tree.map(np.testing.assert_array_equal, started.params, theirs)
+  source, started = transfer_weights(config, config)
+  jax.tree.map(np.testing.assert_array_equal, started.params, source)
   other = make_config(name, layout='msr_20', persons=1, channels=3)
-  _, started = start(name, config, other)
-  want, _ = network_from_config(other).shapes
+  _, started = transfer_weights(config, other)
+  expected, _ = network_from_config(other).shapes
   assert jax.tree.map(np.shape, started.params) == jax.tree.map(
-    lambda a: a.shape, want
+    lambda a: a.shape, expected
   )
   assert 'joints: unik_17 to msr_20' in '\n'.join(started.report)
 
 
-def test_weights_of_edges_go_with_their_joints():
-  """They are factors, so that those of doubled joints are not shared out."""
+def test_edge_importance_is_copied_by_joint():
+  """Edge weights are factors, so the copies of a joint are not divided."""
   other = make_config('st_gcn', layout='msr_20')
-  theirs, started = start('st_gcn', make_config('st_gcn'), other)
+  params, started = transfer_weights(make_config('st_gcn'), other)
   origin = find_nearest(get_layout('unik_17'), get_layout('msr_20'))
   for i in (0, 1):
-    ours, source = (
-      p['blocks'][i]['edge_importance'] for p in (started.params, theirs)
+    result, source = (
+      p['blocks'][i]['edge_importance'] for p in (started.params, params)
     )
     for u, p in np.ndindex(20, 20):
       np.testing.assert_array_equal(
-        ours[:, u, p], source[:, origin[u], origin[p]]
+        result[:, u, p], source[:, origin[u], origin[p]]
       )
 
 
-def test_taps_over_joints_keep_their_distance():
-  """Of AAGCN's gate, from 17 taps to 19."""
+def test_joint_gate_of_aagcn_keeps_its_central_taps():
+  """The gate's kernel over joints grows from 17 taps to 19."""
   other = make_config('aagcn', layout='msr_20')
-  theirs, started = start('aagcn', make_config('aagcn'), other)
-  ours, source = (
+  params, started = transfer_weights(make_config('aagcn'), other)
+  result, source = (
     p['blocks'][1]['spatial']['joint_gate']['kernel']
-    for p in (started.params, theirs)
+    for p in (started.params, params)
   )
-  np.testing.assert_array_equal(ours[1:18], source)
-  assert ours.shape[0] == 19
+  np.testing.assert_array_equal(result[1:18], source)
+  assert result.shape[0] == 19
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
-def test_matrices_that_mix_joints(name):
+def test_shapes_of_mixing_matrices(name):
   net = network_from_config(make_config(name))
   params, stats = net.init(jax.random.key(0))
   x = np.random.default_rng(0).normal(size=(2, 2, 8, 17, 2))
@@ -144,9 +140,9 @@ def test_matrices_that_mix_joints(name):
 
 
 @pytest.mark.parametrize('name', sorted(MODELS))
-def test_folded_batch_norm_answers_alike(name):
+def test_folded_batch_norm_gives_the_same_logits(name):
   net = network_from_config(make_config(name))
-  params, stats = jax.tree.map(np.float32, made(net))
+  params, stats = random_values(net.shapes, dtype=np.float32)
   x = np.random.default_rng(0).normal(size=(2, 2, 8, 17, 2))
   folded = fold_batch_norm(params, stats)
   apply = jax.jit(lambda *a: net.apply(*a, train=False)[0])
@@ -157,7 +153,7 @@ def test_folded_batch_norm_answers_alike(name):
 
 
 COUNTS = (
-  # reference/numbers.md: model, layout, channels, classes, options, count
+  # model, layout, channels, classes, options, published count
   ('st_gcn', 'ntu_25', 3, 60, {}, 3_098_832),
   ('st_gcn', 'unik_17', 2, 31, {}, 3_081_025),
   ('st_gcn', 'unik_17', 2, 320, {}, 3_155_298),
@@ -181,20 +177,20 @@ def test_published_counts(case):
   assert network_from_config(config).num_params() == count
 
 
-def test_st_gcn_pp_is_as_large_as_published():
+def test_published_counts_of_st_gcn_pp():
   """1.39M with 17 joints, 1.4M with 25 (mmaction2, configs/stgcnpp)."""
   for layout, millions in (('unik_17', 1.39), ('ntu_25', 1.40)):
     net = Network('st_gcn_pp', num_classes=60, layout=layout)
     assert round(net.num_params() / 1e6, 2) == millions
 
 
-def test_fixed_matrices_are_all_that_is_not_learned():
-  """FM: UNIK without its matrices and attention, all else being equal."""
-  net, whole = (
+def test_fixed_matrices_only_remove_matrices_and_attention():
+  """FM has every other parameter of UNIK."""
+  net, learned = (
     network_from_config(make_config('unik', matrix=m))
     for m in ('fixed', 'dependency')
   )
-  params, full = (n.shapes[0] for n in (net, whole))
+  params, full = (n.shapes[0] for n in (net, learned))
   for i, block in params['blocks'].items():
     missing = full['blocks'][i]['spatial'].keys() - block['spatial'].keys()
     assert missing == {'dependency', 'theta', 'phi'}
@@ -204,7 +200,7 @@ def test_fixed_matrices_are_all_that_is_not_learned():
   )
 
 
-def test_adaptive_matrices_start_as_the_graph():
+def test_adaptive_matrices_are_initialized_with_the_graph():
   net = network_from_config(make_config('unik', matrix='adaptive'))
   block, _ = net.mixing(*net.init(jax.random.key(0)))
   graph = graphs.directed(get_layout('unik_17'))
@@ -236,7 +232,7 @@ def test_initial_dependency_matrices(init, expected):
     ('unix', {}, "model.name: .*aagcn.*'unix'"),
   ],
 )
-def test_options_that_do_not_fit_are_named(name, options, words):
+def test_bad_options_are_named(name, options, words):
   with pytest.raises(UserError, match=words):
     network_from_config(make_config(name, **options))
 
@@ -248,7 +244,7 @@ def test_no_official_state_dict():
       list_tensors(net.abstract)
 
 
-def test_dropout_is_of_training_with_a_key_alone():
+def test_dropout_needs_training_mode_and_a_key():
   net = network_from_config(make_config('st_gcn', dropout=0.5))
   params, stats = net.init(jax.random.key(0))
   x = np.random.default_rng(0).normal(size=(2, 2, 8, 17, 2)).astype(np.float32)
@@ -264,27 +260,20 @@ def test_dropout_is_of_training_with_a_key_alone():
   assert np.abs(one - without).max() > 1e-3
 
 
-def evaluate(net, params, stats, x):
+def compute_logits(net, params, stats, x):
   with jax.enable_x64(True):
     apply = jax.jit(lambda *a: net.apply(*a, train=False)[0])
     return np.asarray(apply(params, stats, x))
 
 
-def stem(p, s, x, person_apart):
-  """Input batch norm, in numpy: (N, M, T, V, C) as it is."""
-  n, m, t, v, c = x.shape
-  flat = x.transpose(0, 2, 1, 3, 4)
-  flat = flat.reshape(n, t, -1) if person_apart else flat.reshape(n, t, m, -1)
-  flat = norm(p['input_bn'], s['input_bn'], flat)
-  return flat.reshape(n, t, m, v, c).transpose(0, 2, 1, 3, 4)
-
-
 def test_st_gcn_against_numpy():
   net = network_from_config(make_config('st_gcn'))
-  params, stats = made(net)
+  params, stats = random_values(net.shapes)
   x = np.random.default_rng(1).normal(size=(2, 2, 8, 17, 2))
   graph = np.float64(graphs.partitioned(get_layout('unik_17')))
-  y = stem(params, stats, x, False)
+  # The input's batch norm is the same for both persons.
+  flat = x.reshape(2, 2, 8, 17 * 2)
+  y = batch_norm(params['input_bn'], flat, stats['input_bn']).reshape(x.shape)
   for i, stride in enumerate((1, 2)):
     p, s = params['blocks'][i], stats['blocks'][i]
     z = y @ p['graph_conv']['kernel'] + p['graph_conv']['bias']
@@ -294,19 +283,25 @@ def test_st_gcn_against_numpy():
       np.einsum('nmtud,up->nmtpd', part, matrix)
       for part, matrix in zip(parts, matrices, strict=True)
     )
-    z = np.maximum(norm(p['graph_bn'], s['graph_bn'], z), 0)
-    z = over_time(p['temporal']['conv'], z, stride)
-    z = norm(p['temporal']['bn'], s['temporal']['bn'], z)
+    z = np.maximum(batch_norm(p['graph_bn'], z, s['graph_bn']), 0)
+    z = temporal_conv(p['temporal']['conv'], z, stride)
+    z = batch_norm(p['temporal']['bn'], z, s['temporal']['bn'])
     if i:
-      z = z + conv_norm(p['residual'], s['residual'], y[:, :, ::stride])
+      z = z + conv_norm(p['residual'], y[:, :, ::stride], s['residual'])
     y = np.maximum(z, 0)
-  want = y.mean((1, 2, 3)) @ params['head']['kernel'] + params['head']['bias']
-  got = evaluate(net, params, stats, x)
-  np.testing.assert_allclose(got, want, rtol=1e-9)
+  expected = (
+    y.mean((1, 2, 3)) @ params['head']['kernel'] + params['head']['bias']
+  )
+  logits = compute_logits(net, params, stats, x)
+  np.testing.assert_allclose(logits, expected, rtol=1e-9)
+
+
+def sigmoid(a):
+  return 1 / (1 + np.exp(-a))
 
 
 def test_gates_of_aagcn_against_numpy():
-  """A spatial unit of AAGCN, whose gates no golden case has."""
+  """No golden case covers these gates."""
   layout = get_layout('unik_17')
   unit = GatedUnit(
     4,
@@ -322,16 +317,10 @@ def test_gates_of_aagcn_against_numpy():
     dtype=None,
     rngs=nnx.Rngs(0),
   )
-  graphdef, state = nnx.split(unit)
-  rng = np.random.default_rng(0)
-  p = jax.tree.map(
-    lambda a: 0.3 * rng.random(a.shape) + 0.05, nnx.to_pure_dict(state)
-  )
-  x = rng.normal(size=(2, 17, 6, 4))  # B, V, T, C
+  x = np.random.default_rng(1).normal(size=(2, 17, 6, 4))  # B, V, T, C
   with jax.enable_x64(True):
-    nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, p))
-    got = np.asarray(nnx.merge(graphdef, state)(jnp.asarray(x), train=False))
-  sigmoid = lambda a: 1 / (1 + np.exp(-a))  # noqa: E731
+    unit, p = fill_unit(unit)
+    got = evaluate_unit(unit, x)
   y = 0
   for h in range(3):
     theta, phi = (
@@ -341,10 +330,11 @@ def test_gates_of_aagcn_against_numpy():
     matrix = p['dependency'][h] + p['alpha'] * np.tanh(scores)
     mixed = np.einsum('butc,bup->bptc', x, matrix)
     y = y + mixed @ p['embed']['kernel'][h] + p['embed']['bias'][h]
-  y = np.maximum(norm(p['bn'], p['bn'], y) + x, 0)
-  gate = over_time(p['joint_gate'], y.mean(2)[:, :, None], 1)  # joints as time
+  y = np.maximum(batch_norm(p['bn'], y) + x, 0)
+  # The convolution over joints is one over time, with joints as frames.
+  gate = temporal_conv(p['joint_gate'], y.mean(2)[:, :, None], 1)
   y = y + y * sigmoid(gate)
-  gate = over_time(p['frame_gate'], y.mean(1)[:, :, None], 1)
+  gate = temporal_conv(p['frame_gate'], y.mean(1)[:, :, None], 1)
   y = y + y * sigmoid(gate.transpose(0, 2, 1, 3))
   hidden = y.mean((1, 2)) @ p['squeeze']['kernel'] + p['squeeze']['bias']
   gate = np.maximum(hidden, 0) @ p['excite']['kernel'] + p['excite']['bias']

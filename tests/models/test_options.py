@@ -1,9 +1,10 @@
-"""What all networks can be told: remat, norm_groups, norm_present; parts."""
+"""Options of all networks (remat, norm_groups, norm_present), accumulation."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.random_values import random_values
 
 from unik_jax import optim
 from unik_jax.config import check_config, check_same_experiment, default_config
@@ -15,7 +16,7 @@ from unik_jax.step import make_init_state, make_train_step
 RNG = np.random.default_rng(0)
 
 
-def network(name='unik', persons=2, **options):
+def make_network(name='unik', persons=2, **options):
   if name == 'unik':
     options |= {'num_joints': 17, 'strides': (1, 2)}
   else:
@@ -30,20 +31,16 @@ def network(name='unik', persons=2, **options):
   )
 
 
-def weights(net):
-  """Of such a size that every path through the network matters."""
-  rng = np.random.default_rng(1)
-  return jax.tree.map(
-    lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, net.shapes
-  )
+def make_weights(net):
+  return random_values(net.shapes, seed=1, dtype=np.float32)
 
 
-def batch_of(clips, persons=2):
+def make_batch(clips, persons=2):
   x = RNG.standard_normal((clips, persons, 12, 17, 2)).astype(np.float32)
   return {'x': x, 'label': RNG.integers(0, 5, clips).astype(np.int32)}
 
 
-def test_norm_of_groups_against_numpy():
+def test_batch_norm_of_groups_against_numpy():
   norm = BatchNorm(3)
   norm.groups = 2
   x = RNG.standard_normal((6, 4, 3)).astype(np.float32)
@@ -58,12 +55,12 @@ def test_norm_of_groups_against_numpy():
 
 
 def test_groups_that_do_not_divide():
-  net = network(norm_groups=3)
+  net = make_network(norm_groups=3)
   with pytest.raises(UserError, match='norm_groups: .*got 3'):
-    net.apply(*weights(net), batch_of(4)['x'], train=True)
+    net.apply(*make_weights(net), make_batch(4)['x'], train=True)
 
 
-def test_parts_that_do_not_divide_are_refused_at_once():
+def test_batch_that_accumulate_and_groups_do_not_divide():
   config = default_config()
   config.batch_size, config.accumulate, config.model.norm_groups = 24, 2, 8
   with pytest.raises(UserError, match='batch_size: .* 2 x 8, got 24'):
@@ -73,26 +70,29 @@ def test_parts_that_do_not_divide_are_refused_at_once():
 
 
 def test_absent_persons_change_no_statistics():
-  """As if each person who is there were a clip of their own."""
-  net, alone = network('st_gcn', norm_present=True), network('st_gcn', 1)
-  params, stats = weights(net)
-  x = batch_of(4)['x']
+  """The statistics are those of clips that each have one present person."""
+  net, one_person = (
+    make_network('st_gcn', norm_present=True),
+    make_network('st_gcn', 1),
+  )
+  params, stats = make_weights(net)
+  x = make_batch(4)['x']
   x[1, 1] = x[3, 0] = 0
-  there = x.reshape(8, 1, 12, 17, 2)[[0, 1, 2, 4, 5, 7]]
+  present = x.reshape(8, 1, 12, 17, 2)[[0, 1, 2, 4, 5, 7]]
   _, got = net.apply(params, stats, x, train=True)
-  _, expected = alone.apply(params, stats, there, train=True)
+  _, expected = one_person.apply(params, stats, present, train=True)
   for one, other in zip(*map(jax.tree.leaves, (got, expected)), strict=True):
     np.testing.assert_allclose(one, other, rtol=1e-4)
-  _, with_all = network('st_gcn').apply(params, stats, x, train=True)
+  _, with_all = make_network('st_gcn').apply(params, stats, x, train=True)
   var = [s['input_bn']['var'] for s in (got, with_all)]
   assert not np.allclose(*var, rtol=1e-2)
 
 
-def test_absent_persons_of_a_norm_for_each():
-  """UNIK's input has statistics of first and second persons apart."""
-  net = network(norm_present=True)
-  params, stats = weights(net)
-  x = batch_of(4)['x']
+def test_absent_persons_with_statistics_for_each_person():
+  """UNIK's input has separate statistics of first and second persons."""
+  net = make_network(norm_present=True)
+  params, stats = make_weights(net)
+  x = make_batch(4)['x']
   x[1:3, 1] = 0
   _, got = net.apply(params, stats, x, train=True)
   old = np.float64(stats['input_bn']['mean']).reshape(2, 17, 2)
@@ -104,44 +104,45 @@ def test_absent_persons_of_a_norm_for_each():
 
 
 @pytest.mark.parametrize('name', ['unik', 'st_gcn'])
-def test_remat_keeps_less_and_changes_nothing(name):
-  batch, kept, outcomes = batch_of(8), [], []
+def test_remat_stores_less_and_changes_no_value(name):
+  batch, stored_sizes, outcomes = make_batch(8), [], []
   for remat in (False, True):
-    net = network(name, remat=remat)
-    params, stats = weights(net)
+    net = make_network(name, remat=remat)
+    params, stats = make_weights(net)
 
     def loss(params, net=net, stats=stats):
       logits, new = net.apply(params, stats, batch['x'], train=True)
       return jnp.square(logits).mean(), new
 
-    # What the forward pass leaves for the backward one.
+    # The arrays that the forward pass stores for the backward pass.
     _, backward, _ = jax.eval_shape(
       lambda p, f=loss: jax.vjp(f, p, has_aux=True), params
     )
-    kept.append(sum(leaf.size for leaf in jax.tree.leaves(backward)))
+    stored_sizes.append(sum(leaf.size for leaf in jax.tree.leaves(backward)))
     grad = jax.jit(jax.grad(loss, has_aux=True))
     outcomes.append(jax.tree.leaves(grad(params)))
-  assert kept[1] < 0.4 * kept[0]
+  assert stored_sizes[1] < 0.4 * stored_sizes[0]
   for one, other in zip(*outcomes, strict=True):
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
-def test_a_batch_in_parts_against_its_parts_alone():
-  net, batch = network(), batch_of(6)
+def test_accumulation_is_the_mean_step_of_the_parts():
+  net, batch = make_network(), make_batch(6)
   optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
-  begun = make_init_state(optimizer)(*weights(net))
-  whole = jax.jit(make_train_step(net, optimizer, accumulate=3))
-  new, metrics = whole(begun, batch)
+  initial = make_init_state(optimizer)(*make_weights(net))
+  accumulating = jax.jit(make_train_step(net, optimizer, accumulate=3))
+  new, metrics = accumulating(initial, batch)
   step = jax.jit(make_train_step(net, optimizer))
-  stats, ends, losses = begun.batch_stats, [], []
-  for i in range(3):  # of the same weights; batch statistics go on
+  stats, params_of_parts, losses = initial.batch_stats, [], []
+  # Each part starts from the same weights and from the last statistics.
+  for i in range(3):
     part = {k: v[i::3] for k, v in batch.items()}
-    state = make_init_state(optimizer)(begun.params, stats)
-    state, of_part = step(state, part)
+    state = make_init_state(optimizer)(initial.params, stats)
+    state, part_metrics = step(state, part)
     stats = state.batch_stats
-    ends.append(state.params)
-    losses.append(of_part['loss'])
-  mean = jax.tree.map(lambda *a: np.mean(np.float64(a), 0), *ends)
+    params_of_parts.append(state.params)
+    losses.append(part_metrics['loss'])
+  mean = jax.tree.map(lambda *a: np.mean(np.float64(a), 0), *params_of_parts)
   for got, expected in (
     (new.params, mean),
     (new.batch_stats, stats),
@@ -154,7 +155,7 @@ def test_a_batch_in_parts_against_its_parts_alone():
     )
 
 
-def test_rate_in_proportion_to_the_batch():
+def test_learning_rate_in_proportion_to_the_batch():
   config = default_config()
   config.batch_size, config.optim.lr, config.optim.lr_clips = 256, 0.1, 64
   schedule, _ = optim.configure_optimizer(config, steps_per_epoch=10)
@@ -164,7 +165,7 @@ def test_rate_in_proportion_to_the_batch():
   assert float(schedule(0)) == pytest.approx(0.1)
 
 
-def test_runs_from_before_there_was_an_option_go_on():
+def test_runs_of_older_versions_resume():
   config = default_config()
   before = config.to_dict()
   del before['accumulate'], before['model']['norm_groups']

@@ -1,8 +1,9 @@
-"""Absent persons are computed once, and answers stay what they were."""
+"""Computing absent persons only once leaves all predictions unchanged."""
 
 import jax
 import numpy as np
 import pytest
+from helpers.numpy_layers import softmax
 
 from unik_jax.evaluate import Evaluator
 from unik_jax.models.network import Network, option_names
@@ -13,15 +14,15 @@ FRAMES = 12
 
 
 def make_net(name, persons=2):
-  sizes = {'widths': (8, 8), 'strides': (1, 2)}
+  sizes = {'widths': (8, 8)}
   if name == 'ms_g3d':
     sizes = {'widths': (6, 6), 'num_gcn_scales': 3, 'num_g3d_scales': 2}
-    sizes['strides'] = (1, 2)
   return Network(
     name,
     num_classes=5,
     num_persons=persons,
     in_channels=2,
+    strides=(1, 2),
     **sizes,
     **{
       key: value
@@ -32,7 +33,7 @@ def make_net(name, persons=2):
 
 
 def make_weights(net):
-  """As after some training: the first ones hardly look at a clip."""
+  """Returns initial weights with noise, since initial logits hardly vary."""
   rng = np.random.default_rng(0)
   return jax.tree.map(
     lambda a: np.float32(a + rng.uniform(-0.3, 0.3, a.shape)),
@@ -53,42 +54,47 @@ def make_batches(persons, batches, size=8, views=()):
     }
 
 
-def dense(net, weights, x):
+def compute_all_persons(net, weights, x):
   return np.array(net.apply(*weights, x, train=False)[0])
 
 
 @pytest.mark.parametrize('name', MODELS)
-def test_answers_are_the_same(name):
+def test_predictions_are_unchanged(name):
   net = make_net(name)
   weights = make_weights(net)
   batches = list(make_batches(2, 2))
   logits, _ = Evaluator(net)(*weights, batches)
-  expected = np.concatenate([dense(net, weights, b['x']) for b in batches])
+  expected = np.concatenate(
+    [compute_all_persons(net, weights, b['x']) for b in batches]
+  )
   np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
   assert np.ptp(expected, 0).max() > 0.005
 
 
 @pytest.mark.parametrize('persons', [1, 3])
 @pytest.mark.parametrize('devices', [1, 4])
-def test_on_a_mesh_and_of_several_views(persons, devices):
+def test_several_views_on_a_mesh(persons, devices):
   net = make_net('unik', persons)
   weights = make_weights(net)
   mesh = sharding.make_mesh((-1, 1), jax.devices()[:devices])
   batches = list(make_batches(persons, 3, views=(2,)))
   put = [sharding.put_batch(batch, mesh) for batch in batches]
   logits, _ = Evaluator(net, mesh)(*weights, put)
-  for batch, ours in zip(batches, np.split(logits, 3), strict=True):
-    each = [dense(net, weights, batch['x'][:, view]) for view in range(2)]
-    each = [np.exp(a) / np.exp(a).sum(-1, keepdims=True) for a in each]
-    np.testing.assert_allclose(np.exp(ours), np.mean(each, 0), atol=1e-4)
+  for batch, batch_logits in zip(batches, np.split(logits, 3), strict=True):
+    views = [
+      compute_all_persons(net, weights, batch['x'][:, view])
+      for view in range(2)
+    ]
+    expected = np.mean([softmax(view) for view in views], 0)
+    np.testing.assert_allclose(np.exp(batch_logits), expected, atol=1e-4)
 
 
-def test_other_weights_are_not_mistaken():
+def test_an_evaluator_can_take_other_weights():
   net = make_net('unik')
   evaluator, batches = Evaluator(net), list(make_batches(2, 1))
   params, stats = make_weights(net)
   other = jax.tree.map(lambda a: a * 1.3, params)
   for weights in ((params, stats), (other, stats)):
     logits, _ = evaluator(*weights, batches)
-    expected = dense(net, weights, batches[0]['x'])
+    expected = compute_all_persons(net, weights, batches[0]['x'])
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)

@@ -1,42 +1,45 @@
-"""ST-GCN++: its units against float64 numpy, and what is refused."""
+"""ST-GCN++: units against float64 numpy, and bad options."""
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
-from helpers.numpy_ctr_gcn import LAYOUT, conv_norm, evaluated, filled
-from helpers.numpy_unik import norm
+from helpers.numpy_layers import batch_norm, conv_norm
+from helpers.random_values import evaluate_unit, fill_unit
 
 from unik_jax.errors import UserError
 from unik_jax.models import graphs, st_gcn_pp
 from unik_jax.models.network import Network
+from unik_jax.skeletons.layouts import get_layout
+
+LAYOUT = get_layout('unik_17')
 
 
 def test_graph_unit_slice_by_slice():
   x = np.random.default_rng(1).normal(size=(2, 17, 6, 4))  # B, V, T, C
   with jax.enable_x64(True):
-    unit, p = filled(
+    unit, p = fill_unit(
       st_gcn_pp.GraphUnit(4, 6, layout=LAYOUT, dtype=None, rngs=nnx.Rngs(0))
     )
-    got = evaluated(unit, x)
+    got = evaluate_unit(unit, x)
   parts = np.split(x @ p['entry']['kernel'] + p['entry']['bias'], 3, -1)
   y = sum(
     np.einsum('butd,up->bptd', part, matrix)
     for part, matrix in zip(parts, p['dependency'], strict=True)
   )
-  y = norm(p['bn'], p['bn'], y) + conv_norm(p['shortcut'], x)
+  y = batch_norm(p['bn'], y) + conv_norm(p['shortcut'], x)
   np.testing.assert_allclose(got, np.maximum(y, 0), rtol=1e-9)
 
 
 @pytest.mark.parametrize('stride', [1, 2])
 def test_temporal_unit_branch_by_branch(stride):
-  """Of 8 channels: three in the first branch, one in each of the others."""
+  """Of 8 channels, three go into the first branch and one into each other."""
   x = np.random.default_rng(1).normal(size=(2, 3, 9, 8))
   with jax.enable_x64(True):
-    unit, p = filled(
+    unit, p = fill_unit(
       st_gcn_pp.TemporalUnit(8, stride=stride, dtype=None, rngs=nnx.Rngs(0))
     )
-    got = evaluated(unit, x)
+    got = evaluate_unit(unit, x)
   entered = np.maximum(conv_norm(p['entry'], x), 0)
   *parts, pooled = np.split(entered, [3, 4, 5, 6], -1)
   times, out = range(0, 9, stride), []
@@ -57,12 +60,12 @@ def test_temporal_unit_branch_by_branch(stride):
   )
   plain = p['plain']
   out.append(x[:, :, ::stride] @ plain['kernel'] + plain['bias'])
-  y = norm(p['joined_bn'], p['joined_bn'], np.concatenate(out, -1))
+  y = batch_norm(p['joined_bn'], np.concatenate(out, -1))
   y = conv_norm(p['exit'], np.maximum(y, 0))
   np.testing.assert_allclose(got, y, rtol=1e-9)
 
 
-def test_the_graph_starts_as_2s_agcns():
+def test_initial_graph_is_that_of_2s_agcn():
   net = Network(
     'st_gcn_pp', num_classes=2, layout='unik_17', widths=(8,), strides=(1,)
   )

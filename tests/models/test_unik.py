@@ -1,33 +1,32 @@
-"""UNIK against a float64 numpy form of the paper's equations, and options."""
+"""UNIK against the paper's equations in float64 numpy, and its options."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from helpers.numpy_unik import SMALL, made, norm, person, small
+from helpers import numpy_unik
+from helpers.numpy_unik import SMALL, small_unik
+from helpers.random_values import random_values
 
 from unik_jax.errors import UserError
 from unik_jax.models.layers import BatchNorm, TemporalConv
 from unik_jax.models.network import Network
 
 
-def logits(net, params, stats, x):
+def compute_logits(net, params, stats, x):
   with jax.enable_x64(True):
     apply = jax.jit(lambda *args: net.apply(*args, train=False)[0])
     return np.asarray(apply(params, stats, x))
 
 
-def reference(params, stats, x, strides, tau, scaled=True):
-  """The network, clip by clip and head by head; x is (N, M, T, V, C)."""
+def numpy_logits(params, stats, x, strides, tau, scaled=True):
+  """Returns the logits, computed clip by clip; x is (N, M, T, V, C)."""
   out = []
   for clip in x:
-    persons, frames, joints, channels = clip.shape
-    flat = clip.transpose(1, 0, 2, 3).reshape(frames, -1)
-    flat = norm(params['input_bn'], stats['input_bn'], flat)
-    clip = flat.reshape(frames, persons, joints, channels).transpose(1, 0, 2, 3)
     features = [
-      person(params, stats, body, strides, tau, scaled) for body in clip
+      numpy_unik.person_features(params, stats, body, strides, tau, scaled)
+      for body in numpy_unik.normalize_input(params, stats, clip)
     ]
     mean = np.mean([f.mean((0, 1)) for f in features], 0)
     out.append(mean @ params['head']['kernel'] + params['head']['bias'])
@@ -52,35 +51,36 @@ def reference(params, stats, x, strides, tau, scaled=True):
   ids=str,
 )
 def test_matches_the_equations(options):
-  net = small(**options)
-  params, stats = made(net)
+  net = small_unik(**options)
+  params, stats = random_values(net.shapes)
   x = np.random.default_rng(1).standard_normal((2, 2, 9, 7, 3))
-  ours = logits(net, params, stats, x)
-  to64 = jax.tree.map(lambda a: np.asarray(a, np.float64), (params, stats))
-  theirs = reference(
-    *to64,
+  expected = numpy_logits(
+    params,
+    stats,
     x,
     (SMALL | options)['strides'],
     options.get('tau', 1),
     options.get('attention_scale', True),
   )
-  np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+  np.testing.assert_allclose(
+    compute_logits(net, params, stats, x), expected, rtol=1e-9
+  )
 
 
-def heads(net):
+def spatial_params(net):
   params, _ = net.shapes
   return [block['spatial'] for block in params['blocks'].values()]
 
 
-def test_zero_heads_mean_one_matrix_and_no_attention_in_every_block():
-  for unit in heads(small(num_heads=0)):
+def test_zero_heads_mean_one_matrix_and_no_attention():
+  for unit in spatial_params(small_unik(num_heads=0)):
     assert unit['dependency'].shape == (1, 7, 7)
     assert 'theta' not in unit and 'phi' not in unit
 
 
 def test_first_block_heads():
-  code = heads(small(num_heads=5))
-  paper = heads(small(num_heads=5, first_block_heads=None))
+  code = spatial_params(small_unik(num_heads=5))
+  paper = spatial_params(small_unik(num_heads=5, first_block_heads=None))
   assert [unit['dependency'].shape[0] for unit in code] == [3, 5]
   assert [unit['dependency'].shape[0] for unit in paper] == [5, 5]
 
@@ -95,7 +95,7 @@ def test_first_block_heads():
   ],
 )
 def test_dependency_matrices_start_uniform_within_their_bound(init, tau, bound):
-  net = small(
+  net = small_unik(
     num_joints=25, tau=tau, dependency_init=init, num_heads=12, widths=(4, 4)
   )
   params, _ = net.init(jax.random.key(0))
@@ -108,7 +108,7 @@ def test_dependency_matrices_start_uniform_within_their_bound(init, tau, bound):
 
 @pytest.mark.parametrize(
   'options, params',
-  [  # reference/numbers.md, less the bias vectors that are never used
+  [  # The published counts without bias vectors that are never used.
     ((60, 25, 2, 3, 3, 1), 3_469_510),
     ((31, 17, 2, 2, 3, 1), 3_451_461),
     ((320, 17, 2, 2, 3, 1), 3_525_734),
@@ -132,9 +132,9 @@ def test_parameter_counts_are_the_published_ones(options, params):
 
 
 def test_the_order_of_joints_does_not_matter():
-  """Topology-free: permuted joints and parameters give the same answer."""
-  net = small()
-  params, stats = made(net)
+  """Permuted joints and parameters give the same logits."""
+  net = small_unik()
+  params, stats = random_values(net.shapes)
   x = np.random.default_rng(1).standard_normal((2, 2, 9, 7, 3))
   order = np.random.default_rng(2).permutation(7)
   permuted = jax.tree.map(np.copy, (params, stats))
@@ -147,14 +147,14 @@ def test_the_order_of_joints_does_not_matter():
     unit = block['spatial']
     unit['dependency'] = unit['dependency'][:, order][:, :, order]
   np.testing.assert_allclose(
-    logits(net, *permuted, x[:, :, :, order]),
-    logits(net, params, stats, x),
+    compute_logits(net, *permuted, x[:, :, :, order]),
+    compute_logits(net, params, stats, x),
     rtol=1e-9,
   )
 
 
 def test_dilation_spreads_the_taps():
-  """A pulse in frame 20 comes out where the nine taps reach it."""
+  """A pulse in frame 20 reaches the frames that a tap is away."""
   conv = TemporalConv(1, 1, kernel_size=9, dilation=3, rngs=nnx.Rngs(0))
   pulse = jnp.zeros((1, 1, 41, 1)).at[0, 0, 20].set(1.0)
   out = np.asarray(conv(pulse))[0, 0, :, 0]
@@ -162,21 +162,19 @@ def test_dilation_spreads_the_taps():
   assert out.shape == (41,)
 
 
-def test_bfloat16_is_near_float32_and_keeps_wide_outputs():
-  params, stats = jax.tree.map(np.float32, made(small()))
+def test_bfloat16_is_near_float32_and_returns_float32():
+  params, stats = jax.tree.map(np.float32, random_values(small_unik().shapes))
   x = np.random.default_rng(1).standard_normal((4, 2, 16, 7, 3))
   x = x.astype(np.float32)
 
   def train_mode(net):
     return jax.jit(lambda *args: net.apply(*args, train=True))
 
-  wide, _ = train_mode(small())(params, stats, x)
-  narrow, new_narrow = train_mode(small(dtype=jnp.bfloat16))(params, stats, x)
-  assert narrow.dtype == jnp.float32
-  assert {a.dtype for a in jax.tree.leaves(new_narrow)} == {
-    jnp.dtype('float32')
-  }
-  np.testing.assert_allclose(narrow, wide, atol=0.05 * np.abs(wide).max())
+  full, _ = train_mode(small_unik())(params, stats, x)
+  half, new_stats = train_mode(small_unik(dtype=jnp.bfloat16))(params, stats, x)
+  assert half.dtype == jnp.float32
+  assert {a.dtype for a in jax.tree.leaves(new_stats)} == {jnp.dtype('float32')}
+  np.testing.assert_allclose(half, full, atol=0.05 * np.abs(full).max())
 
 
 def test_batch_norm_keeps_the_unbiased_running_variance():
@@ -206,13 +204,13 @@ def test_batch_norm_keeps_the_unbiased_running_variance():
 )
 def test_bad_options_are_named(options, word):
   with pytest.raises(UserError, match=word):
-    small(**options)
+    small_unik(**options)
 
 
-def test_unknown_model_and_wrong_keypoints():
+def test_unknown_model_and_wrong_number_of_joints():
   with pytest.raises(UserError, match="model.name: .*aagcn.*'unix'"):
     Network('unix', num_classes=2, num_joints=3)
-  net = small()
-  params, stats = made(net)
+  net = small_unik()
+  params, stats = random_values(net.shapes)
   with pytest.raises(UserError, match='7 joints'):
     net.apply(params, stats, np.zeros((1, 2, 4, 8, 3)), train=False)

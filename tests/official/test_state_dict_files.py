@@ -1,8 +1,9 @@
-"""Official state dicts as files, in and out."""
+"""Reading and writing the files of official state dicts."""
 
 import jax
 import numpy as np
 import pytest
+from helpers.random_values import random_values
 
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network
@@ -27,18 +28,16 @@ def net():
 
 @pytest.fixture(scope='module')
 def state(net):
-  shapes = net.shapes
-  rng = np.random.default_rng(0)
-  return jax.tree.map(lambda a: rng.random(a.shape, np.float32), shapes)
+  return random_values(net.shapes, dtype=np.float32)
 
 
-def assert_same(one, other):
+def assert_equal_trees(one, other):
   assert jax.tree.structure(one) == jax.tree.structure(other)
   jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
 @pytest.mark.parametrize('ending', ['npz', 'safetensors', 'pt', 'pth'])
-def test_what_is_written_is_read(net, state, tmp_path, ending):
+def test_file_round_trip(net, state, tmp_path, ending):
   if ending.startswith('pt'):
     pytest.importorskip('torch', reason='reading .pt needs PyTorch')
   file = tmp_path / f'weights.{ending}'
@@ -48,17 +47,21 @@ def test_what_is_written_is_read(net, state, tmp_path, ending):
   assert {k: v.dtype for k, v in tensors.items()} == {
     k: v.dtype for k, v in official.items()
   }
-  assert_same(from_official(net.abstract, *state, tensors, str(file)), state)
+  assert_equal_trees(
+    from_official(net.abstract, *state, tensors, str(file)), state
+  )
 
 
-def test_module_prefix_and_missing_counters_are_fine(net, state):
+def test_module_prefix_and_missing_counters(net, state):
   official = to_official(net.abstract, *state)
   wrapped = {
     f'module.{k}': v
     for k, v in official.items()
     if not k.endswith('num_batches_tracked')
   }
-  assert_same(from_official(net.abstract, *state, wrapped, 'here'), state)
+  assert_equal_trees(
+    from_official(net.abstract, *state, wrapped, 'weights.pt'), state
+  )
 
 
 def test_each_wrong_tensor_is_named(net, state):

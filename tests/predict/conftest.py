@@ -1,7 +1,7 @@
 """Runs that are shared by the tests of predictions."""
 
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 
 import unik_jax
 from unik_jax.data.prepared_split import PreparedSplit
@@ -10,7 +10,7 @@ from unik_jax.data.prepared_split import PreparedSplit
 @pytest.fixture(scope='package')
 def config(synthetic_dir):
   """Config of a run on synthetic clips."""
-  return made_run.make_config(data_dir=str(synthetic_dir))
+  return synthetic_run.make_config(data_dir=str(synthetic_dir))
 
 
 @pytest.fixture(scope='package')
@@ -23,7 +23,7 @@ def clips(config):
 def run_dir(config, clips, tmp_path_factory):
   """Folder of that run."""
   folder = tmp_path_factory.mktemp('runs') / 'made'
-  return made_run.write_run(folder, config, clips.class_names)
+  return synthetic_run.write_run(folder, config, clips.class_names)
 
 
 @pytest.fixture(scope='package')

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 from helpers.user_clips import make_walker
 
 from unik_jax.errors import UserError
@@ -21,7 +21,7 @@ def adapt(clip, *, channels=2, scores=False, **options):
     scores: whether the last of them is a confidence.
     **options: of `adapt_clip`.
   """
-  data = made_run.make_config(channels=channels, confidence=scores).data
+  data = synthetic_run.make_config(channels=channels, confidence=scores).data
   return adapt_clip(clip, UNIK, data, **options)
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 from helpers.stream_lines import frame_line, person_line
 from helpers.user_clips import make_walker
 
@@ -18,7 +18,7 @@ UNIK = get_layout('unik_17')
 
 def window_clip(lines, persons=2, frames=100):
   """Returns the clip of a window over lines."""
-  reader = FrameReader(made_run.make_config(persons=persons).data, UNIK)
+  reader = FrameReader(synthetic_run.make_config(persons=persons).data, UNIK)
   window = FrameWindow(frames, persons)
   for number, text in enumerate(lines, 1):
     window.add(reader.read(text, f'line {number}'))
@@ -58,7 +58,7 @@ def test_a_single_person_is_not_split_by_fast_motion():
 
 
 def test_too_few_coordinates():
-  data = made_run.make_config(channels=3).data
+  data = synthetic_run.make_config(channels=3).data
   reader = FrameReader(data, get_layout('ntu_25'))
   with pytest.raises(
     UserError, match='line 1: joints have x y, but this model'

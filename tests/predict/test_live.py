@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 from helpers.stream_lines import frame_line, person_line
 from helpers.user_clips import make_walker
 
@@ -25,7 +25,7 @@ UNIK = get_layout('unik_17')
 @pytest.fixture(scope='module')
 def pair_model():
   """A model of two persons."""
-  return Predictor(made_run.make_run(made_run.make_config(persons=2)))
+  return Predictor(synthetic_run.make_run(synthetic_run.make_config(persons=2)))
 
 
 def predict(model, lines, **options):
@@ -172,9 +172,9 @@ def test_serving(pair_model):
 
 
 def test_the_default_window_is_the_networks_input():
-  assert input_frames(made_run.make_config(frames=32).data) == 32
-  assert input_frames(made_run.make_config(test_frames=24).data) == 24
-  whole_clips = made_run.make_config(frames=32, test_frames=-1).data
+  assert input_frames(synthetic_run.make_config(frames=32).data) == 32
+  assert input_frames(synthetic_run.make_config(test_frames=24).data) == 24
+  whole_clips = synthetic_run.make_config(frames=32, test_frames=-1).data
   assert input_frames(whole_clips) == 32
 
 
@@ -183,7 +183,9 @@ def pair_run_dir(tmp_path_factory):
   """Folder of a run of two persons."""
   folder = tmp_path_factory.mktemp('run')
   names = [f'class {k}' for k in range(20)]
-  return made_run.write_run(folder, made_run.make_config(persons=2), names)
+  return synthetic_run.write_run(
+    folder, synthetic_run.make_config(persons=2), names
+  )
 
 
 @pytest.mark.parametrize('end', ['Ctrl-C', 'closed pipe'])

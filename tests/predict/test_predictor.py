@@ -7,7 +7,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 from helpers.user_clips import make_walker
 
 import unik_jax
@@ -25,10 +25,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 @pytest.fixture(scope='module')
 def pair_model():
   """A model of two persons with a confidence."""
-  config = made_run.make_config(
+  config = synthetic_run.make_config(
     layout='coco_17', persons=2, channels=3, confidence=True, normalize='clean'
   )
-  return Predictor(made_run.make_run(config))
+  return Predictor(synthetic_run.make_run(config))
 
 
 # Same as the evaluation of a run

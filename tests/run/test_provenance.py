@@ -50,14 +50,14 @@ def test_commit_of_the_checkout(tmp_path, monkeypatch, no_cache):
 
 
 def test_uncommitted_changes_are_on_the_card(monkeypatch):
-  from helpers import made_run
+  from helpers import synthetic_run
 
   from unik_jax.run import card
 
   monkeypatch.setattr(card, 'git_commit', lambda: 'abc-dirty')
   text = card.render_card(
     'run',
-    made_run.make_config(),
+    synthetic_run.make_config(),
     dataset='set/1.0.0',
     classes=['sit'],
     params=1,

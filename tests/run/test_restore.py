@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 
 from unik_jax.errors import UserError
 from unik_jax.run import paths, restore
@@ -19,7 +19,7 @@ OLD_RUN = pathlib.Path(__file__).parents[1] / 'golden' / 'orbax_v0'
 def run(tmp_path_factory):
   names = [f'class {k}' for k in range(20)]
   folder = tmp_path_factory.mktemp('runs') / 'run'
-  return made_run.write_run(folder, made_run.make_config(), names)
+  return synthetic_run.write_run(folder, synthetic_run.make_config(), names)
 
 
 def test_load_run_takes_a_folder_or_a_checkpoint(run):
@@ -56,10 +56,10 @@ def test_orbax_v0_checkpoint_of_version_0_1_0_restores():
 
   Made by
 
-    config = made_run.make_config(num_classes=3, frames=4)
+    config = synthetic_run.make_config(num_classes=3, frames=4)
     config.model.update(widths=(4,), strides=(1,), num_heads=1)
     config.model.update(first_block_heads=1, temporal_kernel=3)
-    made_run.write_run(OLD_RUN, config, ['a', 'b', 'c'])
+    synthetic_run.write_run(OLD_RUN, config, ['a', 'b', 'c'])
 
   and logits.json by the logits of `x` below.
   """

@@ -4,7 +4,7 @@ import json
 import pathlib
 
 import pytest
-from helpers.made_plan import make_plan
+from helpers.table_plan import make_plan
 
 from unik_jax.config import default_config
 from unik_jax.errors import UserError

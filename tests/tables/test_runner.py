@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from helpers.made_plan import ROOT, make_plan
+from helpers.table_plan import ROOT, make_plan
 
 from unik_jax.errors import UserError
 from unik_jax.tables import runner

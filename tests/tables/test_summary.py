@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.made_plan import make_plan
+from helpers.table_plan import make_plan
 
 from unik_jax.run.scores import Scores, read_scores, write_scores
 from unik_jax.tables import markdown, summary

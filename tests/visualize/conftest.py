@@ -8,7 +8,7 @@ from unik_jax.run import restore
 
 @pytest.fixture(scope='module')
 def run_and_initial(synthetic_dir, tmp_path_factory):
-  """(run, its initial parameters); all weights have moved by 0.01."""
+  """Returns a run whose weights have moved by 0.01, and its initial ones."""
   folder = tmp_path_factory.mktemp('run')
   initial = untrained_run.write_run(
     folder, untrained_run.make_config(synthetic_dir, seed=3), 0.01

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.numpy_unik import softmax
+from helpers.numpy_layers import softmax
 
 from unik_jax.config import default_config
 from unik_jax.data.transform import Transform

@@ -1,4 +1,4 @@
-"""Memory of one step on a CPU is kept for the next, in large pages."""
+"""Keeps freed heap memory between CPU steps (glibc), backed by huge pages."""
 
 import ctypes
 import importlib.metadata
@@ -42,7 +42,7 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     libc.mallopt(_MMAP_MAX, 0)
     libc.mallopt(_TRIM_THRESHOLD, -1)
-    _prefer_large_pages(libc)
+    _prefer_huge_pages(libc)
 
 
 def _may_use_only_cpu():
@@ -54,13 +54,14 @@ def _may_use_only_cpu():
   return not plugins and not any(packages)
 
 
-def _prefer_large_pages(libc):
-  """Asks Linux for pages of 2 MB in the part of the heap that steps will fill.
+def _prefer_huge_pages(libc):
+  """Advises Linux to back the heap that steps will fill with 2 MB pages.
 
-  Half of the machine's memory is set aside, which uses none of it, advised
-  about, and left to malloc; not so where what is set aside is counted.
+  Reserves half of RAM without touching it, advises huge pages, and returns it
+  to malloc. Skipped under strict overcommit or an address-space limit, where a
+  reservation counts.
   """
-  import resource  # which not every system has
+  import resource  # missing on Windows
 
   limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
   counted = _OVERCOMMIT.exists() and _OVERCOMMIT.read_text().strip() == '2'
@@ -73,6 +74,6 @@ def _prefer_large_pages(libc):
   page = mmap.PAGESIZE
   size = os.sysconf('SC_PHYS_PAGES') // 2 * page
   start = libc.malloc(size)
-  if start:  # else another limit is in the way, and pages stay small
+  if start:  # None under another limit; pages stay small
     libc.madvise(-(-start // page) * page, size - page, mmap.MADV_HUGEPAGE)
     libc.free(start)

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from helpers import made_run
+from helpers import synthetic_run
 
 from unik_jax.data.formats.user.keypoints import NobodySeenError
 from unik_jax.data.formats.video import decoding, estimators, overlay, poses
@@ -62,8 +62,10 @@ def fake_estimator(monkeypatch):
 
 @pytest.fixture(scope='module')
 def model():
-  config = made_run.make_config(layout='coco_17', channels=2, normalize='clean')
-  return Predictor(made_run.make_run(config))
+  config = synthetic_run.make_config(
+    layout='coco_17', channels=2, normalize='clean'
+  )
+  return Predictor(synthetic_run.make_run(config))
 
 
 def predict(model, path):

@@ -1,4 +1,4 @@
-"""Made-up predictions of runs, for tests of their fusion."""
+"""Runs with random predictions, for tests of their fusion."""
 
 import json
 
@@ -8,11 +8,6 @@ from unik_jax.config import default_config
 from unik_jax.run import paths, scores
 
 CLASSES = [f'class {k}' for k in range(6)]
-
-
-def softmax(logits):
-  powers = np.exp(np.float64(logits))
-  return powers / powers.sum(-1, keepdims=True)
 
 
 def make_scores(count=50, *, seed=0, right=1.0, prefix='clip', classes=CLASSES):
@@ -32,13 +27,13 @@ def make_scores(count=50, *, seed=0, right=1.0, prefix='clip', classes=CLASSES):
   )
 
 
-def shuffled(made, seed=0):
+def shuffle_scores(ordered, seed=0):
   """Returns the same predictions with the clips in another order."""
-  order = np.random.default_rng(seed).permutation(len(made.ids))
-  return made._replace(
-    ids=made.ids[order],
-    labels=made.labels[order],
-    logits=made.logits[order],
+  order = np.random.default_rng(seed).permutation(len(ordered.ids))
+  return ordered._replace(
+    ids=ordered.ids[order],
+    labels=ordered.labels[order],
+    logits=ordered.logits[order],
   )
 
 
@@ -55,12 +50,12 @@ def write_run(folder, test, val=None, *, headline='top1', **data):
   return folder
 
 
-def write_two(tmp_path):
+def write_two_runs(tmp_path):
   """Writes a joint run and a bone run, with their clips in different orders."""
   return [
     write_run(
       tmp_path / stream,
-      shuffled(make_scores(seed=seed), seed),
+      shuffle_scores(make_scores(seed=seed), seed),
       make_scores(40, seed=seed + 10, prefix='held out'),
       stream=stream,
     )
@@ -68,5 +63,6 @@ def write_two(tmp_path):
   ]
 
 
-def scores_of(folder, split='test'):
+def read_run_scores(folder, split='test'):
+  """Returns the stored predictions of a run."""
   return scores.read_scores(paths.scores_path(folder, split))

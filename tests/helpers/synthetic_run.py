@@ -1,4 +1,4 @@
-"""Untrained runs, for tests of what opens a trained model."""
+"""Runs with initial weights on synthetic clips; no clips are prepared."""
 
 import json
 import pathlib
@@ -39,7 +39,7 @@ def make_run(config, units='pixels'):
   params, batch_stats = net.init(jax.random.key(0))
   layout = get_layout(config.data.layout)
   return restore.Run(
-    folder=pathlib.Path('made'),
+    folder=pathlib.Path('synthetic_run'),
     config=config,
     net=net,
     params=params,

@@ -1,4 +1,4 @@
-"""Plans of the repository's tables, for tests."""
+"""Plans of the runs for a table of configs/tables.py."""
 
 import pathlib
 
