@@ -48,8 +48,8 @@ def main():
   calls = {}
   for name in ('cpu', 'einsum', *(f'without {n}' for n in OPERATIONS)):
     options.implementation = name
-    ours, *_ = step.make_jax_calls(options, x, label)
-    calls |= {(name, mode): ours[mode] for mode in ('train', 'eval')}
+    calls_of_form, *_ = step.make_jax_calls(options, x, label)
+    calls |= {(name, mode): calls_of_form[mode] for mode in ('train', 'eval')}
   seconds = timing.interleaved(calls, options.rounds)
   print(f'{timing.machine()}; {options.rounds} rounds in turns')
   rows, figures = [], {}

@@ -111,8 +111,8 @@ def prepare(folder, workers):
     )
     seconds = time.perf_counter() - start
   peak = max(
-    resource.getrusage(who).ru_maxrss
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    resource.getrusage(processes).ru_maxrss
+    for processes in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
   )
   print(seconds, peak / 1024)
 
@@ -142,7 +142,7 @@ def main(count=400):
       print(f'{name:28} {count:6} {speed:8.0f} {speed / base:6.1f} {peak:8.0f}')
 
     print(f'{"":28}  files  files/s  ratio  peak MB')
-    print_row('published way, reading alone', count, count / base)
+    print_row('published way, reading only', count, count / base)
     seconds = time_items(ntu.read_skeletons, files)
     print_row('parse and clean, one core', count, seconds)
     for total in (4 * count, 8 * count):

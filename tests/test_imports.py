@@ -114,11 +114,11 @@ def violations():
 
 
 def test_each_module_imports_only_what_its_layer_may():
-  found = set(violations())
-  assert not found, '\n' + '\n'.join(
+  violating = set(violations())
+  assert not violating, '\n' + '\n'.join(
     f'{name} imports {imported}; {part(name)} may use only'
     f' {", ".join(sorted(EXCEPTIONS.get(name, LAYERS[part(name)])))}'
-    for name, imported in sorted(found)
+    for name, imported in sorted(violating)
   )
 
 

@@ -11,9 +11,10 @@ import sys
 import jax
 import numpy as np
 import pytest
+from helpers import synthetic_run
+from helpers.random_values import random_values
 
 from unik_jax import metrics, train
-from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
@@ -25,28 +26,7 @@ from unik_jax.run.progress import Progress
 
 @pytest.fixture
 def config(synthetic_dir):
-  """Two epochs of six steps; validation and test splits that fill no batch."""
-  config = default_config()
-  config.epochs = 2
-  config.batch_size = config.eval_batch_size = 8
-  config.eval_every = 1
-  config.log_every = 1
-  config.model.update(widths=(8, 8), strides=(1, 2))
-  config.data.update(
-    name='synthetic_skeletons/unik_17_2d',
-    data_dir=str(synthetic_dir),
-    layout='unik_17',
-    num_classes=20,
-    persons=1,
-    channels=2,
-    train_split='train[:48]',
-    test_split='test[:21]',
-    normalize='center_first',
-    sampling='uniform',
-    frames=16,
-    rescale=(0.9, 1.1),
-  )
-  return config
+  return synthetic_run.make_training_config(synthetic_dir)
 
 
 def read_metrics(workdir):
@@ -62,12 +42,6 @@ def newest_checkpoint(workdir):
     step = manager.latest_step()
     args = ocp.args.Composite(state=ocp.args.StandardRestore())
     return step, manager.restore(step, args=args).state
-
-
-def assert_equal_trees(one, other):
-  assert jax.tree.structure(one) == jax.tree.structure(other)
-  for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-    np.testing.assert_array_equal(a, b)
 
 
 def kill_at(monkeypatch, step, number=signal.SIGTERM):
@@ -88,7 +62,7 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   config.data.val_split = 'validation[:11]'
   straight, interrupted = tmp_path / 'straight', tmp_path / 'interrupted'
 
-  # The whole loop.
+  # An uninterrupted run.
   summary = train.run(config, straight)
   assert summary['step'] == 12
   assert summary['test']['clips'] == 21
@@ -96,12 +70,10 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert json.loads((straight / 'summary.json').read_text()) == summary
   losses = [x['loss'] for x in read_metrics(straight) if 'loss' in x]
   assert len(losses) == 12 and np.isfinite(losses).all()
-  assert [
+  val_clips = [
     x['val/clips'] for x in read_metrics(straight) if 'val/clips' in x
-  ] == [
-    11,
-    11,
   ]
+  assert val_clips == [11, 11]
   assert 'clips/s' in capsys.readouterr().out
 
   # The best state on validation is saved and tested.
@@ -148,14 +120,15 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
         train.run(config, interrupted)
     assert stopped.value.code == 128 + signal.SIGTERM
     assert newest_checkpoint(interrupted)[0] == stops
+  # A killed process may leave a line of a later step, and half a line.
   with (interrupted / 'metrics.jsonl').open('a') as file:
-    file.write(
-      '{"step": 11, "loss": 0}\n{"st'
-    )  # as a killed process may leave it
+    file.write('{"step": 11, "loss": 0}\n{"st')
   resumed = train.run(config, interrupted)
   assert resumed['test'] == summary['test']
-  assert_equal_trees(
-    newest_checkpoint(interrupted), newest_checkpoint(straight)
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    newest_checkpoint(interrupted),
+    newest_checkpoint(straight),
   )
   assert [x['loss'] for x in read_metrics(interrupted) if 'loss' in x] == losses
   assert {
@@ -253,11 +226,7 @@ def test_official_weights_are_evaluated(config, tmp_path):
     train.run(config, tmp_path / 'none')
   assert not (tmp_path / 'none').exists()
   net = network_from_config(config)
-  shapes = net.shapes
-  rng = np.random.default_rng(0)
-  state = jax.tree.map(
-    lambda a: rng.random(a.shape, np.float32) * 0.2 + 0.1, shapes
-  )
+  state = random_values(net.shapes, dtype=np.float32)
   file = tmp_path / 'weights.safetensors'
   tensor_files.write_tensors(file, to_official(net.abstract, *state))
   config.init_from = str(file)
@@ -278,7 +247,7 @@ def test_official_weights_are_evaluated(config, tmp_path):
   )
 
   # The official weights written are those that were evaluated.
-  trained.update(save_official=str(tmp_path / 'ours.npz'), eval_only=True)
+  trained.update(save_official=str(tmp_path / 'written.npz'), eval_only=True)
   evaluated = train.run(trained, run)['test']
   config.init_from = trained.save_official
   assert train.run(config, tmp_path / 'b')['test'] == evaluated
@@ -319,101 +288,3 @@ def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
   (tmp_path / 'loaded.npz').unlink()
   config.update(eval_only=True, save_official='')
   assert train.run(config, tmp_path / 'headless')['test'] == result
-
-
-def test_settings_left_open_come_from_the_dataset(config, tmp_path):
-  stated = train.run(config, tmp_path / 'stated')
-  config.data.update(layout='', num_classes=0, persons=0, channels=0)
-  assert train.run(config, tmp_path / 'open')['test'] == stated['test']
-  written = json.loads((tmp_path / 'open' / 'config.json').read_text())
-  assert written['data']['layout'] == 'unik_17'
-  assert written['data']['num_classes'] == 20
-  assert written['data']['classes'] == list(synthetic.LABELS)
-  assert config.data.layout == ''  # the caller's config is not changed
-  train.run(config, tmp_path / 'open')  # the same experiment, resumed
-
-
-def test_settings_may_change_until_training_begins(config, tmp_path):
-  config.batch_size = 64
-  with pytest.raises(UserError, match='smaller one'):
-    train.run(config, tmp_path)
-  config.update(batch_size=8, epochs=1)
-  train.run(config, tmp_path)
-  config.batch_size = 16
-  with pytest.raises(UserError, match='another experiment'):
-    train.run(config, tmp_path)
-
-
-def test_test_clips_averages_several_samplings(config, tmp_path):
-  config.update(epochs=1)
-  config.data.test_clips = 3
-  assert train.run(config, tmp_path)['test']['clips'] == 21
-  assert scores.read_scores(tmp_path / 'scores' / 'test.npz').views == 3
-
-
-def test_validation_clips_must_not_be_training_clips(config, tmp_path):
-  config.data.val_split = 'train[40:60]'
-  words = '8 of 20 validation clips are training clips too, such as .*val_split'
-  with pytest.raises(UserError, match=words):
-    train.run(config, tmp_path)
-  assert {path.name for path in tmp_path.iterdir()} == {'config.json'}
-
-
-def test_workdirs_that_cannot_be_used(config, tmp_path):
-  (tmp_path / 'file').write_text('')
-  with pytest.raises(UserError, match='cannot be used'):
-    train.run(config, tmp_path / 'file')
-  # It may be another program's file, and is not overwritten.
-  for text in ('{"seed": ', '{"hidden_size": 768}', '[]'):
-    (tmp_path / 'config.json').write_text(text)
-    with pytest.raises(UserError, match='config.json: .*use another --workdir'):
-      train.run(config, tmp_path)
-    assert (tmp_path / 'config.json').read_text() == text
-  with pytest.raises(UserError, match='--workdir: '):
-    train.run(config, '')
-
-
-@pytest.mark.parametrize(
-  'key, value, words',
-  [
-    ('data.stream', 'bones', 'joint, bone'),
-    ('data.layout', 'unik17', 'unik_17'),
-    ('data.sampling', 'middle', 'uniform'),
-    ('data.normalize', 'center', 'center_first'),
-    ('data.train_split', 'xsub_train', 'train'),
-    ('data.train_subjects', (0, 999), '999'),
-    ('data.frames', 0, 'data.frames'),
-    ('data.scale', 0.0, 'scale'),
-    ('data.rescale', (0.9,), 'low, high'),
-    ('epochs', 0, 'epochs'),
-    ('keep', 0, 'keep'),
-    ('log_every', 0, 'log_every'),
-    ('ema', 1.0, 'ema'),
-    ('label_smoothing', 7.0, 'label_smoothing'),
-    ('model.strides', (1, 0), 'strides'),
-    ('data.name', 'synthetic_skeletons/2d', 'unik_17_2d'),
-    ('data.name', 'ntu', 'msr_action3d'),
-    ('data.num_classes', 21, 'num_classes'),
-    ('data.channels', 3, 'channels'),
-    ('data.rotate', 0.3, '3-D'),
-    ('batch_size', 12, 'batch_size.*got 12'),
-    ('batch_size', 64, 'smaller one.*--config.batch_size=8'),
-    ('eval_batch_size', 12, 'eval_batch_size'),
-    ('mesh', (3, 2), r'mesh: .* 8, got \(3, 2\)'),
-    ('model.dtype', 'float16', 'bfloat16'),
-    ('optim.name', 'adam', 'adamw'),
-    ('optim.schedule', 'linear', 'cosine'),
-    ('headline', 'top2', 'mean_class'),
-    ('init_from', 'weights.bin', 'no such run or file'),
-  ],
-)
-def test_bad_settings_are_refused_before_any_work(
-  config, tmp_path, key, value, words
-):
-  with config.unlocked():
-    config.update_from_flattened_dict({key: value})
-  with pytest.raises(UserError, match=words):
-    train.run(config, tmp_path)
-  assert not (tmp_path / 'checkpoints').exists() or not any(
-    (tmp_path / 'checkpoints').iterdir()
-  )

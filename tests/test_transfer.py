@@ -1,11 +1,12 @@
-"""Starting from other weights: of a run, of a file, of other joints."""
+"""Initial weights from a run, an official file, or another joint layout."""
 
 import jax
 import numpy as np
 import pytest
+from helpers import synthetic_run
+from helpers.random_values import random_values
 
 from unik_jax import train, transfer
-from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
 from unik_jax.official import tensor_files
@@ -16,37 +17,20 @@ from unik_jax.skeletons.layouts import get_layout
 
 
 def make_config(**data):
-  config = default_config()
+  """Returns a config of two steps on a few synthetic clips."""
+  splits = {'train_split': 'train[:16]', 'test_split': 'test[:8]'}
+  config = synthetic_run.make_config(**splits | data)
   config.epochs = 1
-  config.batch_size = config.eval_batch_size = 8
-  config.model.update(widths=(8, 8), strides=(1, 2))
-  config.data.update(
-    name='synthetic_skeletons/unik_17_2d',
-    layout='unik_17',
-    num_classes=20,
-    persons=1,
-    channels=2,
-    train_split='train[:16]',
-    test_split='test[:8]',
-    normalize='center_first',
-    sampling='uniform',
-    frames=16,
-  )
-  config.data.update(data)
   return config
 
 
 def make_weights(config, seed=0):
   """Returns random weights of a config's network."""
   net = network_from_config(config)
-  rng = np.random.default_rng(seed)
-  params, stats = jax.tree.map(
-    lambda a: rng.random(a.shape, np.float32) + 0.1,
-    net.shapes,
-  )
+  params, stats = random_values(net.shapes, seed=seed, dtype=np.float32)
   data = config.data
   return transfer.Weights(
-    where='there',
+    where='source',
     net=net,
     values={'params': params, 'batch_stats': stats},
     layout=get_layout(data.joints or data.layout),
@@ -114,13 +98,13 @@ def test_other_joints_persons_and_channels(init_joints, tau):
     ('var', 'batch_stats', fresh_stats),
   ):
     trees = {'params': got.params, 'batch_stats': got.batch_stats}
-    ours = trees[tree]['input_bn'][name].reshape(20, 3)
+    value = trees[tree]['input_bn'][name].reshape(20, 3)
     stored = source.values[tree]['input_bn'][name].reshape(2, 17, 2)
     for v, c in np.ndindex(20, 3):
       want = start['input_bn'][name][v * 3 + c]
       if origin[v] is not None and c < 2:
         want = stored[0, origin[v], c]
-      assert ours[v, c] == want
+      assert value[v, c] == want
 
   for i in (0, 1):
     unit, stored = (

@@ -47,8 +47,8 @@ class Evaluator:
     if mesh:
       options['out_shardings'] = sharding.replicated_sharding(mesh)
       if self._skips_absent:
-        # Each device works alone: their clips have different absent persons,
-        # so their loops run different numbers of times.
+        # Absent persons differ between the devices' clips, so the loop over
+        # present persons runs a different number of times on each device.
         step = jax.shard_map(
           step,
           mesh=mesh,

@@ -100,7 +100,7 @@ class Builder(ClipBuilder):
     labels = self.builder_config.labels
     numbers = splits.number_subjects(entries)
     size = settings.read_settings(folder).image_size
-    clips, found = [], []
+    clips, listed = [], []
     for entry in entries:
       with self.may_skip(entry.where):
         source = manifest.check_source(entry)
@@ -115,8 +115,9 @@ class Builder(ClipBuilder):
             subject=numbers[entry.subject],
           )
         )
-        found.append(entry)
-    splits.check_splits(found, labels)  # again: files may have been skipped
+        listed.append(entry)
+    # Checked again, since some files may have been skipped.
+    splits.check_splits(listed, labels)
     return clips
 
   def reader(self):

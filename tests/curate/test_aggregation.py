@@ -128,11 +128,11 @@ def test_an_outlier_has_no_effect(truth):
   np.testing.assert_allclose(
     aggregate[unaffected], clean[unaffected], atol=0.05
   )
-  # Not even if no other estimator has the joint.
+  # An outlier is dropped even if no other estimator has the joint.
   outlying[1, 22:24] = poses[1, 22:24]
   outlying[[0, 2], 20:22, 9] = 0
-  alone = aggregation.aggregate_robust(outlying, UNIK)
-  np.testing.assert_array_equal(alone[20:22, 9], 0)
+  dropped = aggregation.aggregate_robust(outlying, UNIK)
+  np.testing.assert_array_equal(dropped[20:22, 9], 0)
 
 
 @pytest.mark.parametrize('count', [1, 3])

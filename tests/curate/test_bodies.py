@@ -14,7 +14,7 @@ UNIK, COCO = get_layout('unik_17'), get_layout('coco_17')
 
 @pytest.fixture(scope='module')
 def simulated():
-  """Three estimators' poses (3, 40, 17, 3), with frames without a body."""
+  """Returns poses (3, 40, 17, 3) of three estimators; some frames are empty."""
   poses, _ = fixtures.simulate_poses(0, frames=40)
   poses[:, :5] = 0
   poses[:, 20] = 0
@@ -28,7 +28,7 @@ def read_video(folder, name='a', layout=UNIK, **options):
 
 
 def write_file(path, value):
-  """Writes an array as .npz, all else as JSON; returns the folder."""
+  """Writes an array as .npz, another value as JSON; returns the folder."""
   path.parent.mkdir(parents=True, exist_ok=True)
   if isinstance(value, np.ndarray):
     np.savez(path, value)
@@ -80,13 +80,13 @@ def test_openpose_coco_and_mmpose(tmp_path, simulated):
   write_file(
     tmp_path / 'coco/a.json', {'images': images, 'annotations': annotations}
   )
-  found = read_video(tmp_path / 'openpose', layout=COCO)
-  np.testing.assert_allclose(found.poses.sum(0), poses)
-  assert found.poses.shape[1] == 40 and found.has_all_frames
-  found = read_video(tmp_path / 'coco', layout=COCO)
-  np.testing.assert_allclose(found.poses.sum(0)[..., :2], poses[..., :2])
-  assert set(np.unique(found.poses[..., 2])) == {0, 0.5, 1}
-  assert found.image_size == (1280, 720)
+  video = read_video(tmp_path / 'openpose', layout=COCO)
+  np.testing.assert_allclose(video.poses.sum(0), poses)
+  assert video.poses.shape[1] == 40 and video.has_all_frames
+  video = read_video(tmp_path / 'coco', layout=COCO)
+  np.testing.assert_allclose(video.poses.sum(0)[..., :2], poses[..., :2])
+  assert set(np.unique(video.poses[..., 2])) == {0, 0.5, 1}
+  assert video.image_size == (1280, 720)
 
 
 def test_mediapipe_is_converted_to_pixels(tmp_path):
@@ -103,32 +103,32 @@ def test_mediapipe_is_converted_to_pixels(tmp_path):
   layout = get_layout('mediapipe_33')
   expected = poses[..., [0, 1, 3]] * (640, 360, 1)
   expected[2] = 0
-  found = read_video(tmp_path, 'a', layout, image_size=(640, 360))
-  np.testing.assert_allclose(found.poses[0], expected)
-  found = read_video(tmp_path, 'b', layout)
-  np.testing.assert_allclose(found.poses[0], expected)
+  video = read_video(tmp_path, 'a', layout, image_size=(640, 360))
+  np.testing.assert_allclose(video.poses[0], expected)
+  video = read_video(tmp_path, 'b', layout)
+  np.testing.assert_allclose(video.poses[0], expected)
   with pytest.raises(UserError, match='a.json: .*--image_size'):
     read_video(tmp_path, 'a', layout)
-  body = found.poses[:, :, [layout.index('left_wrist')]]
-  found = read_video(tmp_path, 'b', UNIK)
-  wrist = found.poses[:, :, [UNIK.index('left_wrist')]]
+  body = video.poses[:, :, [layout.index('left_wrist')]]
+  video = read_video(tmp_path, 'b', UNIK)
+  wrist = video.poses[:, :, [UNIK.index('left_wrist')]]
   np.testing.assert_array_equal(wrist, body)
 
 
 def test_an_array_of_17_joints_is_in_cocos_order(tmp_path):
   pose = np.random.default_rng(0).uniform(1, 400, (8, 17, 2))
   pose[3] = 0
-  found = read_video(write_file(tmp_path / 'a.npz', pose), layout=COCO)
-  np.testing.assert_array_equal(found.poses[0, ..., :2], pose)
-  found = read_video(tmp_path, layout=UNIK)
+  video = read_video(write_file(tmp_path / 'a.npz', pose), layout=COCO)
+  np.testing.assert_array_equal(video.poses[0, ..., :2], pose)
+  video = read_video(tmp_path, layout=UNIK)
   wrists = [layout.index('left_wrist') for layout in (UNIK, COCO)]
   np.testing.assert_array_equal(
-    found.poses[0, :, wrists[0], :2], pose[:, wrists[1]]
+    video.poses[0, :, wrists[0], :2], pose[:, wrists[1]]
   )
   # A third channel with values from 0 to 1 is a confidence.
   pose = np.concatenate([pose, np.full((8, 17, 1), 0.3)], -1)
-  found = read_video(write_file(tmp_path / 'a.npz', pose), layout=COCO)
-  assert found.poses[0, 0, 0, 2] == 0.3
+  video = read_video(write_file(tmp_path / 'a.npz', pose), layout=COCO)
+  assert video.poses[0, 0, 0, 2] == 0.3
   pose[..., 2] = 40
   with pytest.raises(UserError, match='confidence.* from 0 to 40'):
     read_video(write_file(tmp_path / 'a.npz', pose), layout=COCO)
@@ -136,9 +136,9 @@ def test_an_array_of_17_joints_is_in_cocos_order(tmp_path):
 
 def test_joints_that_an_estimator_lacks_are_missing(tmp_path, simulated):
   fixtures.write_video(tmp_path, 'a', simulated)
-  found = read_video(tmp_path / 'lcrnet', layout=COCO).poses
-  assert not found[..., COCO.index('left_eye'), :].any()
-  assert found[..., COCO.index('left_elbow'), :].any()
+  poses = read_video(tmp_path / 'lcrnet', layout=COCO).poses
+  assert not poses[..., COCO.index('left_eye'), :].any()
+  assert poses[..., COCO.index('left_elbow'), :].any()
   clip = np.ones((1, 2, 13, 3))
   with pytest.raises(UserError, match='no joints to derive left_eye'):
     joint_maps.convert_clip(
@@ -150,10 +150,10 @@ def test_alphapose_frames_are_placed_by_their_numbers(tmp_path, simulated):
   poses = simulated[0]
   records = fixtures.to_alphapose(poses)
   assert records[0]['image_id'] == '5.jpg'
-  found = read_video(write_file(tmp_path / 'a.json', records)).poses
-  assert not found[:, :5].any() and found[:, 5].any()
-  found = read_video(tmp_path, first_frame=5).poses
-  assert found[:, 0].any() and found.shape[1] == 35
+  placed = read_video(write_file(tmp_path / 'a.json', records)).poses
+  assert not placed[:, :5].any() and placed[:, 5].any()
+  placed = read_video(tmp_path, first_frame=5).poses
+  assert placed[:, 0].any() and placed.shape[1] == 35
   with pytest.raises(UserError, match='--first_frame=9.*frame 5'):
     read_video(tmp_path, first_frame=9)
   named = [
@@ -163,19 +163,19 @@ def test_alphapose_frames_are_placed_by_their_numbers(tmp_path, simulated):
   again = read_video(
     write_file(tmp_path / 'a.json', named), first_frame=5
   ).poses
-  np.testing.assert_array_equal(again, found)
+  np.testing.assert_array_equal(again, placed)
   numbered = [b | {'image_id': int(b['image_id'][:-4])} for b in records]
   again = read_video(
     write_file(tmp_path / 'a.json', numbered), first_frame=5
   ).poses
-  np.testing.assert_array_equal(again, found)
+  np.testing.assert_array_equal(again, placed)
   # Only every second frame was processed.
   records = [b for b in records if int(b['image_id'][:-4]) % 2]
-  found = read_video(
+  placed = read_video(
     write_file(tmp_path / 'a.json', records), layout=COCO
   ).poses.sum(0)
-  np.testing.assert_allclose(found[7], fixtures.to_coco(poses)[7], atol=1e-3)
-  assert not found[::2].any() and len(found) == 40
+  np.testing.assert_allclose(placed[7], fixtures.to_coco(poses)[7], atol=1e-3)
+  assert not placed[::2].any() and len(placed) == 40
 
 
 def test_a_file_without_bodies_is_no_error(tmp_path):
@@ -183,18 +183,18 @@ def test_a_file_without_bodies_is_no_error(tmp_path):
   write_file(tmp_path / 'alpha/a.json', [])
   write_file(tmp_path / 'open/a/a_0_keypoints.json', {'people': []})
   write_file(tmp_path / 'array/a.npz', np.zeros((4, 17, 2)))
-  found = {
+  by_format = {
     folder.name: read_video(folder) for folder in sorted(tmp_path.iterdir())
   }
-  assert {name: each.poses.shape[1] for name, each in found.items()} == {
+  assert {name: each.poses.shape[1] for name, each in by_format.items()} == {
     'lcr': 3,
     'alpha': 0,
     'open': 1,
     'array': 4,
   }
-  assert not any(each.poses.any() for each in found.values())
-  assert not found['alpha'].has_all_frames
-  assert found['lcr'].has_all_frames
+  assert not any(each.poses.any() for each in by_format.values())
+  assert not by_format['alpha'].has_all_frames
+  assert by_format['lcr'].has_all_frames
 
 
 def test_errors_name_the_file(tmp_path, simulated):
@@ -203,8 +203,8 @@ def test_errors_name_the_file(tmp_path, simulated):
   with pytest.raises(UserError, match='a.json: .*line'):
     read_video(tmp_path)
   np.savez(tmp_path / 'b.npz', simulated[0])
-  whole = (tmp_path / 'b.npz').read_bytes()
-  (tmp_path / 'b.npz').write_bytes(whole[: len(whole) // 2])
+  content = (tmp_path / 'b.npz').read_bytes()
+  (tmp_path / 'b.npz').write_bytes(content[: len(content) // 2])
   with pytest.raises(UserError, match='b.npz: '):
     read_video(tmp_path, 'b')
   pose = np.array(simulated[0])

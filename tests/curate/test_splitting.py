@@ -14,10 +14,11 @@ def test_splits_by_hash():
   more, _ = splitting.split_clips([*clips, ('new', 'c0')], 0.1, 0.05)
   assert more[:-1] == splits
   lowest = min((s for s, _ in clips), key=splitting.hash_position)
-  alone, notes = splitting.split_clips([*clips, (lowest, 'rare')], 0.1)
-  assert alone[-1] == 'train' and 'rare' in notes[0]
-  few = [('a', 'x'), ('b', 'x'), ('c', 'y'), ('d', 'y')]
-  assert 'test' in splitting.split_clips(few, 1e-9)[0]
+  # A class with one source, which the hash sends to the test split.
+  with_rare, notes = splitting.split_clips([*clips, (lowest, 'rare')], 0.1)
+  assert with_rare[-1] == 'train' and 'rare' in notes[0]
+  four = [('a', 'x'), ('b', 'x'), ('c', 'y'), ('d', 'y')]
+  assert 'test' in splitting.split_clips(four, 1e-9)[0]
   with pytest.raises(UserError, match='got 2'):
     splitting.split_clips([('a', 'x'), ('b', 'y')], 1e-9)
   with pytest.raises(UserError, match="'a'.*train and test"):

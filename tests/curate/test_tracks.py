@@ -76,8 +76,8 @@ def test_a_person_leaves_and_returns(away):
   person = simulate_person(1, frames=200)
   other = simulate_person(2, (400, 0), frames=200)
   person[:, 60 : 60 + away] = 0
-  alone = tracks.track_persons(shuffle_rows([person]))
-  np.testing.assert_array_equal(alone, person[None])
+  tracked = tracks.track_persons(shuffle_rows([person]))
+  np.testing.assert_array_equal(tracked, person[None])
   tracked = tracks.track_persons(shuffle_rows([person, other]))
   np.testing.assert_array_equal(tracked, np.stack([other, person]))
 

@@ -22,13 +22,13 @@ def test_labels_and_sources_of_a_table(tmp_path):
     'abc_000010_000020.mp4,wave,640,360,\nabc_000030_000040.mp4,jump,,,\n'
     'gone.mp4,wave,,,tape 4\n'
   )
-  found, notes = videos.list_videos([estimator], table, (1280, 720))
-  assert [(v.name, v.label, v.source, v.image_size) for v in found] == [
+  listed, notes = videos.list_videos([estimator], table, (1280, 720))
+  assert [(v.name, v.label, v.source, v.image_size) for v in listed] == [
     ('abc_000010_000020', 'wave', 'abc', (640, 360)),
     ('abc_000030_000040', 'jump', 'abc', (1280, 720)),
     ('gone', 'wave', 'tape 4', (1280, 720)),
   ]
-  assert found[2].entries == (None,)
+  assert listed[2].entries == (None,)
   assert any(
     '1 videos are not in' in note and 'other' in note for note in notes
   )
@@ -43,8 +43,8 @@ def test_labels_and_sources_of_a_table(tmp_path):
 def test_folders_of_splits(tmp_path):
   for name in ('train/wave/a', 'train/jump/b', 'Testing/wave/c'):
     write_video(tmp_path / f'{name}.npz')
-  found, _ = videos.list_videos([estimators.open_estimator(tmp_path)])
-  assert {(v.name, v.label, v.split) for v in found} == {
+  listed, _ = videos.list_videos([estimators.open_estimator(tmp_path)])
+  assert {(v.name, v.label, v.split) for v in listed} == {
     ('train/wave/a', 'wave', 'train'),
     ('train/jump/b', 'jump', 'train'),
     ('Testing/wave/c', 'wave', 'test'),

@@ -9,7 +9,7 @@ import tempfile
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from helpers.fake_reader import keypoints, read
+from helpers.fake_reader import keypoints, read_recording
 
 from unik_jax.data import registry, shard_writer
 from unik_jax.data.builder import REPORT, ClipBuilder
@@ -39,7 +39,7 @@ class FakeBuilder(ClipBuilder, skip_registration=True):
     yield from self.clips
 
   def reader(self):
-    return read
+    return read_recording
 
 
 def clip(name, *splits, **options):

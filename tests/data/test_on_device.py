@@ -40,22 +40,24 @@ def both(case, devices, *, train, on_device='float32', **settings):
 @pytest.mark.parametrize('devices', [1, 8])
 @pytest.mark.parametrize('train', [True, False])
 @pytest.mark.parametrize('case', CASES)
-def test_batches_are_the_hosts(case, train, devices):
+def test_batches_equal_those_of_the_host(case, train, devices):
   host, device = both(case, devices, train=train)
   assert len(host) >= 3
-  for ours, expected in zip(device, host, strict=True):
-    assert ours.keys() == expected.keys()
+  for result, expected in zip(device, host, strict=True):
+    assert result.keys() == expected.keys()
     for key in expected:
-      assert ours[key].dtype == expected[key].dtype
-      np.testing.assert_allclose(ours[key], expected[key], rtol=1e-5, atol=2e-6)
+      assert result[key].dtype == expected[key].dtype
+      np.testing.assert_allclose(
+        result[key], expected[key], rtol=1e-5, atol=2e-6
+      )
 
 
 def test_int16_is_near():
   host, device = both('crop', 8, train=False, on_device='int16')
   largest = max(np.abs(batch['x']).max() for batch in host)
   errors = [
-    np.abs(ours['x'] - expected['x']).max()
-    for ours, expected in zip(device, host, strict=True)
+    np.abs(result['x'] - expected['x']).max()
+    for result, expected in zip(device, host, strict=True)
   ]
   # A motion is the difference of two frames, each rounded by half a unit.
   assert 0 < max(errors) <= 2 * largest / 65534 * 1.01

@@ -33,7 +33,7 @@ def files(*steps):
   return pytest.mark.parametrize('key', keys or [skipped])
 
 
-def read(key):
+def read_as_scripts(key):
   """Reads a STEP/FILE as the scripts do: (M, T, V, C)."""
   step, name = key.split('/')
   source = step.split('_')[0]
@@ -48,11 +48,11 @@ def read(key):
   return normalize_screen(sort_by_energy(lcrnet.to_unik_17(poses)))
 
 
-def check(ours, key, atol):
+def check_output(result, key, atol):
   expected = EXPECTED[key].transpose(3, 1, 2, 0)
-  assert ours.dtype == expected.dtype and ours.shape == expected.shape
-  np.testing.assert_allclose(ours, expected, rtol=0, atol=atol)
-  np.testing.assert_array_equal(ours == 0, expected == 0)
+  assert result.dtype == expected.dtype and result.shape == expected.shape
+  np.testing.assert_allclose(result, expected, rtol=0, atol=atol)
+  np.testing.assert_array_equal(result == 0, expected == 0)
 
 
 # Output of the scripts
@@ -60,20 +60,20 @@ def check(ours, key, atol):
 
 @files('ntu_read', 'smarthome_read')
 def test_reading(key):
-  check(read(key), key, 0 if key.startswith('ntu') else 2e-7)
+  check_output(read_as_scripts(key), key, 0 if key.startswith('ntu') else 2e-7)
 
 
 @files('ntu_unik', 'ntu_agcn')
 def test_ntu(key):
   preset = get_preset(key.split('/')[0].removeprefix('ntu_'))
-  padded = repeat_tracks(read(key), 300)
+  padded = repeat_tracks(read_as_scripts(key), 300)
   # Bit for bit the same on the machine that wrote the files.
-  check(preset(padded, LAYOUT, (0, 0)), key, 1e-6)
+  check_output(preset(padded, LAYOUT, (0, 0)), key, 1e-6)
 
 
 @files('smarthome_padded_first400')
 def test_smarthome(key):
-  check(repeat_tracks(read(key), 4000)[:, :400], key, 2e-7)
+  check_output(repeat_tracks(read_as_scripts(key), 4000)[:, :400], key, 2e-7)
 
 
 @pytest.mark.parametrize('source', RAW)

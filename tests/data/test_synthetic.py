@@ -19,7 +19,7 @@ _VIEWS = (('unik_17', 2), ('ntu_25', 3), ('msr_20', 3))
 
 @pytest.fixture(scope='module')
 def splits():
-  """All clips of the default config, by split."""
+  """Returns all clips of the default config by split."""
   return {split: _records(split, 'unik_17', 2) for split in synthetic.SPLITS}
 
 

@@ -134,8 +134,8 @@ def test_given_weights(two_runs, method):
 def test_tuned_weights_can_be_given(two_runs):
   tuned = fusion.fuse_runs(two_runs, 'tuned')
   weights = [run['weight'] for run in tuned.table['runs']]
-  given = fusion.fuse_runs(two_runs, weights=weights)
-  np.testing.assert_allclose(given.scores.logits, tuned.scores.logits)
+  fused = fusion.fuse_runs(two_runs, weights=weights)
+  np.testing.assert_allclose(fused.scores.logits, tuned.scores.logits)
 
 
 def test_views_are_kept_and_compared(tmp_path):

@@ -132,12 +132,12 @@ def test_tuned_weights_are_shares(problem, headline):
 
 @PROPERTY
 @hypothesis.given(PROBLEMS, HEADLINES)
-def test_tuned_weights_are_no_worse_than_one_run_alone(problem, headline):
+def test_tuned_weights_are_no_worse_than_any_single_run(problem, headline):
   logits, labels = problem
   chosen = weights.tune_weights(logits, labels, headline)
   tuned, _ = rate(logits, labels, chosen, headline)
-  for alone in np.eye(len(logits)):
-    assert tuned >= rate(logits, labels, alone, headline)[0] - 1e-9
+  for single in np.eye(len(logits)):
+    assert tuned >= rate(logits, labels, single, headline)[0] - 1e-9
 
 
 @PROPERTY
@@ -193,15 +193,15 @@ def test_ties_go_to_the_lower_loss():
     any
   )
 )
-def test_given_weights_of_softmax_scores_become_shares(given):
-  shares = weights.normalize_weights(given, len(given), 'softmax')
+def test_stated_weights_of_softmax_scores_become_shares(stated):
+  shares = weights.normalize_weights(stated, len(stated), 'softmax')
   assert min(shares) >= 0 and sum(shares) == pytest.approx(1)
-  np.testing.assert_allclose(np.multiply(shares, sum(given)), given)
-  assert weights.normalize_weights(given, len(given), 'logits') == given
+  np.testing.assert_allclose(np.multiply(shares, sum(stated)), stated)
+  assert weights.normalize_weights(stated, len(stated), 'logits') == stated
 
 
 @pytest.mark.parametrize(
-  'given, method, words',
+  'stated, method, words',
   [
     ([1, 0.5], 'tuned', 'weights: .*tuned.*1, 0.5'),
     ([1], 'softmax', 'weights: .*2 runs, got 1'),
@@ -211,6 +211,6 @@ def test_given_weights_of_softmax_scores_become_shares(given):
     ([1, float('nan')], 'softmax', 'weights: .*got 1, nan'),
   ],
 )
-def test_weights_that_do_not_fit(tmp_path, given, method, words):
+def test_weights_that_do_not_fit(tmp_path, stated, method, words):
   with pytest.raises(UserError, match=words):
-    fusion.fuse_runs(write_two_runs(tmp_path), method, weights=given)
+    fusion.fuse_runs(write_two_runs(tmp_path), method, weights=stated)

@@ -16,7 +16,7 @@ def keypoints(name: str) -> np.ndarray:
   return number + clip.reshape(1, frames, 17, 2)
 
 
-def read(name: str) -> Recording:
+def read_recording(name: str) -> Recording:
   """Reads a name such as clip7; raises for names bad... and out..."""
   if name.startswith('bad'):
     raise UserError(f'{name}: bad')

@@ -33,6 +33,18 @@ def make_config(**data):
   return config
 
 
+def make_training_config(data_dir):
+  """Returns a config of two epochs of six steps on the prepared clips.
+
+  The test split does not fill its last batch.
+  """
+  config = make_config(
+    data_dir=str(data_dir), train_split='train[:48]', rescale=(0.9, 1.1)
+  )
+  config.update(epochs=2, eval_every=1, log_every=1)
+  return config
+
+
 def make_run(config, units='pixels'):
   """Returns a `restore.Run` with the initial weights, without a folder."""
   net = network_from_config(config)

@@ -4,7 +4,6 @@ import csv
 import io
 import itertools
 import json
-import pathlib
 
 import numpy as np
 from absl import logging
@@ -168,13 +167,6 @@ def read_splits(tmp_path, name='mine'):
     }
     for split in builder.info.splits
   }
-
-
-def read_report(builder):
-  """Returns the report of a preparation that skipped clips."""
-  return json.loads(
-    (pathlib.Path(builder.data_path) / 'report.json').read_text()
-  )
 
 
 def capture_notices(monkeypatch):

@@ -185,7 +185,7 @@ def test_batch_norm_has_the_same_gradients():
 
 @pytest.mark.parametrize('form', FORMS)
 def test_batch_norm_keeps_the_digits_of_millimetres(form):
-  """In float32, at 3 m from the camera with a deviation of 20 mm."""
+  """Holds in float32 at 3 m from the camera with a deviation of 20 mm."""
   x = 3000 + 20 * draw(64, 50, 4)
   scale, bias = np.ones(4), np.zeros(4)
 

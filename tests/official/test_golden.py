@@ -27,7 +27,7 @@ from unik_jax.optim import make_optimizer
 
 _HERE = pathlib.Path(__file__).parents[1]
 FOLDER = pathlib.Path(os.environ.get('UNIK_GOLDEN_DIR', _HERE / 'golden'))
-# The official code's names of models and graphs, and ours.
+# The official code's names of models and graphs, and result.
 FAMILIES = {'msg3d': 'ms_g3d'}
 GRAPHS = {
   'ntu_rgb_d': 'ntu_25',
@@ -111,9 +111,9 @@ def build_network(case, implementation='einsum'):
   )
 
 
-def relative_error(ours, reference):
+def relative_error(result, reference):
   reference = np.asarray(reference)
-  return np.linalg.norm(np.asarray(ours) - reference) / np.linalg.norm(
+  return np.linalg.norm(np.asarray(result) - reference) / np.linalg.norm(
     reference
   )
 

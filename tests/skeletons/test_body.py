@@ -118,8 +118,8 @@ def test_limbs_contain_all_joints_of_a_side_except_the_face(name):
   for part in ('arm', 'leg'):
     mirrored = {j.replace('left_', 'right_') for j in limbs[f'left_{part}']}
     assert mirrored == limbs[f'right_{part}']
-  found = [joint for joints in limbs.values() for joint in joints]
-  assert len(found) == len(set(found))
+  all_joints = [joint for joints in limbs.values() for joint in joints]
+  assert len(all_joints) == len(set(all_joints))
   rest = {j for j in layout.joints if j.startswith(('left_', 'right_'))}
-  for joint in rest - set(found):
+  for joint in rest - set(all_joints):
     assert joint.split('_')[1] in ('eye', 'ear', 'mouth')

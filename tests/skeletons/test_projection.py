@@ -19,7 +19,7 @@ def test_images_are_flipped_and_missing_joints_are_nan():
 
 @pytest.mark.parametrize('up', [(0, 1, 0), (0, -1, 0), (0, 0, 1), (1, 0, 0)])
 def test_3d_bodies_stand_upright_and_face_the_camera(up):
-  """For any up axis and any direction that the body faces."""
+  """Holds for any up axis and any direction that the body faces."""
   flat = poses.make_standing_pose(LAYOUT)
   body = np.pad(flat, ((0, 0), (0, 1)))  # x to the left, y up, z forwards
   body[LAYOUT.index('nose'), 2] = 0.1

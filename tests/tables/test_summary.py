@@ -85,7 +85,7 @@ def test_accuracies_and_intervals_match_plain_numpy(finished):
 
 
 def test_streams_of_a_seed_are_fused(tmp_path):
-  """Each stream alone is right for half of the clips, and sure of these."""
+  """Each stream is right, and confident, for half of the clips."""
   plan = make_plan('3', rows=['unik'], folder=tmp_path, seeds=1)
   joint, bone = plan.rows['unik'][0]
   for training, right in ((joint, [True, False]), (bone, [False, True])):

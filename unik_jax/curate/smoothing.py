@@ -43,7 +43,7 @@ def smooth_clip(
   """Smooths coordinates; confidences and missing joints stay unchanged.
 
   The filter never crosses a gap: each run of frames in which a joint is present
-  is filtered alone. A run shorter than the window stays unchanged.
+  is filtered separately. A run shorter than the window stays unchanged.
 
   Args:
     clip: (M, T, V, 3), zeros where missing.

@@ -64,11 +64,11 @@ def list_videos(
       the table and in an estimator's folder, or two labels differ only in case
       or spaces.
   """
-  found = [find_videos(each) for each in estimators]
-  names = sorted(set().union(*found))
+  by_estimator = [find_videos(each) for each in estimators]
+  names = sorted(set().union(*by_estimator))
   notes = [
     f'{estimator.folder}: has {len(each):,} of {len(names):,} videos'
-    for estimator, each in zip(estimators, found, strict=True)
+    for estimator, each in zip(estimators, by_estimator, strict=True)
     if len(each) < len(names)
   ]
   listed = _list_table(table) if table else _list_folders(names, estimators)
@@ -88,7 +88,7 @@ def list_videos(
     videos.append(
       Video(
         name=name,
-        entries=tuple(each.get(name) for each in found),
+        entries=tuple(each.get(name) for each in by_estimator),
         label=entries.parse_label(row['label'], where),
         source=row.get('source') or source_of(name),
         split=row.get('split', ''),

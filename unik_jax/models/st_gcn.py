@@ -99,8 +99,8 @@ class Block(layers.Layer):
     y = self.ops.relu(self.graph_bn(y, train=train))
     y = self.temporal(y, train=train)
     if key is not None and self.dropout:
-      kept = jax.random.bernoulli(key, 1 - self.dropout, y.shape)
-      y = jnp.where(kept, y / (1 - self.dropout), 0)
+      mask = jax.random.bernoulli(key, 1 - self.dropout, y.shape)
+      y = jnp.where(mask, y / (1 - self.dropout), 0)
     return self.ops.relu(y + self.residual(x_bvtc, train=train))
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:

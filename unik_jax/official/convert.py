@@ -135,9 +135,9 @@ def _official_shape(tensor, tree):
     if tensor.constant is None:
       return tensor.unused_shape
     return np.shape(tensor.constant)
-  ours = np.empty(_get(tree, tensor.path).shape, np.uint8)
+  array = np.empty(_get(tree, tensor.path).shape, np.uint8)
   to_torch, _ = LAYOUTS[tensor.layout]
-  return to_torch(_piece(ours, tensor)).shape
+  return to_torch(_piece(array, tensor)).shape
 
 
 def _piece(array, tensor):

@@ -145,7 +145,7 @@ def _curves(contents):
 
 
 def _splits(contents):
-  """Returns (name, figures) of each evaluated split; none for test alone."""
+  """Returns (name, figures) of each split; [] if only test was evaluated."""
   rows = []
   for key, name in _SPLITS.items():
     if key in contents.summary:

@@ -152,9 +152,9 @@ def _drop_lines_after(file: pathlib.Path, step: int) -> None:
   """Drops the lines of a metrics file that are of later steps."""
   if file.exists():
     lines = file.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if _step_of(line) <= step]
-    if kept != lines:
-      file.write_text(''.join(kept))
+    earlier = [line for line in lines if _step_of(line) <= step]
+    if earlier != lines:
+      file.write_text(''.join(earlier))
 
 
 def _step_of(line):

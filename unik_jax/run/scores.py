@@ -10,7 +10,6 @@ import numpy as np
 from unik_jax.errors import UserError
 from unik_jax.runtime.atomic_files import ROOM, atomic_write
 
-# For any file: an evaluation alone does not write the validation split's.
 _AGAIN = (
   'The command that made it writes it again; a finished run is not trained'
   ' further.'

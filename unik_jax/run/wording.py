@@ -50,20 +50,20 @@ def describe_config(
 
 def describe_settings(
   settings: Mapping[str, Any],
-  usual: Mapping[str, Any] | None = None,
+  defaults: Mapping[str, Any] | None = None,
   keys: Iterable[str] = (),
 ) -> str:
   """Describes settings in a line, as 'key value, key value'.
 
   Args:
     settings: one level of a config.
-    usual: defaults. With them, only settings that differ are named.
+    defaults: only settings that differ from these are named; None names all.
     keys: the settings to name; empty for all but `name`.
   """
   phrases = [
     f'{key.replace("_", " ")} {settings[key]}'
     for key in keys or settings
-    if key != 'name' and (usual is None or settings[key] != usual[key])
+    if key != 'name' and (defaults is None or settings[key] != defaults[key])
   ]
   return ', '.join(phrases) or ('none' if keys else 'default settings')
 

@@ -44,7 +44,7 @@ def make_clip(bodies=(1, 2, 0, 2), seed=0, first=1):
   return {'data': data, 'label': 'clapping', 'label_index': 57}
 
 
-def parse(clip, **options):
+def parse_clip(clip, **options):
   """Parses a file's content that is given as an object."""
   return kinetics.parse_bodies(
     json.dumps(clip).encode(), 'clip.json', **options
@@ -82,7 +82,7 @@ def test_classes():
 @pytest.mark.parametrize('bodies', [(1,), (1, 2, 0, 2), (7, 3, 1), (0, 0, 5)])
 def test_the_bodies_of_highest_score_are_kept(bodies, persons):
   clip = make_clip(bodies)
-  read = parse(clip, persons=persons)
+  read = parse_clip(clip, persons=persons)
   assert read.dtype == np.float32
   assert read.shape == (persons, len(bodies), 18, 3)
   np.testing.assert_array_equal(read, choose_bodies(clip, persons))
@@ -91,33 +91,33 @@ def test_the_bodies_of_highest_score_are_kept(bodies, persons):
 def test_a_sixth_body_is_not_read():
   clip = make_clip((6,))
   clip['data'][0]['skeleton'][5]['score'] = [1] * 18
-  np.testing.assert_array_equal(parse(clip), choose_bodies(clip))
+  np.testing.assert_array_equal(parse_clip(clip), choose_bodies(clip))
   clip['data'][0]['skeleton'][5] = 'not read either'
-  parse(clip)
+  parse_clip(clip)
 
 
 def test_frames_go_by_their_index():
   clip = make_clip((1, 2, 1, 1))
   del clip['data'][1]
   clip['data'].reverse()
-  read = parse(clip)
+  read = parse_clip(clip)
   assert read.shape[1] == 4 and not read[:, 1].any()
   np.testing.assert_array_equal(read, choose_bodies(clip))
-  late = parse(make_clip((1, 1), first=9))
+  late = parse_clip(make_clip((1, 1), first=9))
   assert late.shape[1] == 10 and not late[:, :8].any() and late[0, 8:].any()
   zero = make_clip((1, 1, 1), first=0)
-  np.testing.assert_array_equal(parse(zero), choose_bodies(zero, start=0))
+  np.testing.assert_array_equal(parse_clip(zero), choose_bodies(zero, start=0))
 
 
 def test_bodies_of_equal_scores_keep_their_order():
   clip = make_clip((3,))
   for body in clip['data'][0]['skeleton']:
     body['score'] = [0.5] * 18
-  np.testing.assert_array_equal(parse(clip), choose_bodies(clip))
+  np.testing.assert_array_equal(parse_clip(clip), choose_bodies(clip))
 
 
 def test_nobody_in_any_frame():
-  assert parse(make_clip((0, 0, 0))).shape == (2, 3, 18, 3)
+  assert parse_clip(make_clip((0, 0, 0))).shape == (2, 3, 18, 3)
 
 
 def change(frame=1, body=None, **changes):

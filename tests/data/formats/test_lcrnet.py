@@ -25,10 +25,10 @@ def read_17_joints(path):
 
 @pytest.mark.parametrize('path', LCRNET_FILES, ids=lambda path: path.stem)
 def test_as_the_published_smarthome_script(path):
-  ours = normalize_screen(sort_by_energy(read_17_joints(path)))
-  assert ours.dtype == np.float32
-  np.testing.assert_allclose(ours, load_golden(path), rtol=0, atol=2e-7)
-  np.testing.assert_array_equal(ours == 0, load_golden(path) == 0)
+  keypoints = normalize_screen(sort_by_energy(read_17_joints(path)))
+  assert keypoints.dtype == np.float32
+  np.testing.assert_allclose(keypoints, load_golden(path), rtol=0, atol=2e-7)
+  np.testing.assert_array_equal(keypoints == 0, load_golden(path) == 0)
 
 
 def test_the_published_values_order_bodies_by_energy():
@@ -188,8 +188,8 @@ def test_seventeen_joints(channels):
 @pytest.mark.parametrize('path', LCRNET_FILES, ids=lambda path: path.stem)
 def test_read_as_the_published_smarthome_script(path):
   clip = lcrnet.read_poses(RawFile(str(path)), order='energy')
-  ours = normalize_screen(clip)
-  np.testing.assert_allclose(ours, load_golden(path), rtol=0, atol=2e-7)
+  keypoints = normalize_screen(clip)
+  np.testing.assert_allclose(keypoints, load_golden(path), rtol=0, atol=2e-7)
 
 
 def read_clip(folder, clip, **options):

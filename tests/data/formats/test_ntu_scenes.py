@@ -218,7 +218,7 @@ def test_how_far_a_person_may_move(start, way, is_one, axis):
 
 @pytest.mark.parametrize(('end', 'is_one'), [(1.0, True), (0.0, False)])
 def test_in_a_gap_both_ends_must_be_near(end, is_one):
-  """Ann is lost at 0 m and found at 1 m. In between, another ID walks."""
+  """Ann disappears at 0 m and reappears at 1 m; another ID walks in between."""
   poses = np.tile(STANDING + [0, 0, 3], (80, 1, 1))
   poses[50:, :, 0] += 1
   poses[30:50, :, 0] += np.linspace(0, end, 20)[:, None]

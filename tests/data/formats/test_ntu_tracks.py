@@ -110,7 +110,7 @@ def test_persons_who_never_overlap_stay_two():
 
 
 def test_a_found_id_continues_the_nearest_lost_person():
-  """Both are lost together, and found under other IDs in another order."""
+  """Both persons get new IDs at the same time, in another order."""
   frames, tracks = make_scene(
     (frames_of_ann(0, 5) | dict.fromkeys(range(6, 10), CAT + 1), (0, 0, 3)),
     (
@@ -159,8 +159,8 @@ def test_by_body_keeps_whole_ids(path):
     person = make_track(joints, bodies.frames[is_of_id], bodies.num_frames)
     tracks.append((is_wide, -energy(person), i, person))
   tracks.sort(key=lambda t: t[:3])
-  kept = [t[3] for t in tracks if t[0] == tracks[0][0]][:2]
-  kept += [np.zeros_like(kept[0])] * (2 - len(kept))
+  expected = [t[3] for t in tracks if t[0] == tracks[0][0]][:2]
+  expected += [np.zeros_like(expected[0])] * (2 - len(expected))
   clip = ntu_tracks.track_by_body(bodies)
   assert clip.dtype == np.float32
-  np.testing.assert_array_equal(clip, kept)
+  np.testing.assert_array_equal(clip, expected)

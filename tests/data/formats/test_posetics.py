@@ -214,7 +214,7 @@ def test_no_files_prints_what_to_download(tmp_path):
 
 
 def test_bad_clips_can_be_skipped(tmp_path):
-  """Also a file and an archive that cannot be listed."""
+  """Among them are a file and an archive that cannot be listed."""
   bad = {
     'zzzzzzzzzzz_000000_000010': (1, True, make_lcrnet_clip((1,), 7)),
     'noLabelHere_000000_000010': (1, True, make_lcrnet_clip((1,), 8)),

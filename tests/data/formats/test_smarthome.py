@@ -243,8 +243,8 @@ def test_prepared_files_equal_the_published_script(tmp_path):
     for record in builder.as_data_source(split)
   }
   for path in LCRNET_FILES:
-    ours = normalize_screen(records[path.stem.removesuffix('_pose3d')])
-    np.testing.assert_allclose(ours, load_golden(path), rtol=0, atol=2e-7)
+    keypoints = normalize_screen(records[path.stem.removesuffix('_pose3d')])
+    np.testing.assert_allclose(keypoints, load_golden(path), rtol=0, atol=2e-7)
 
 
 def test_three_lines_of_python(tmp_path):

@@ -7,12 +7,12 @@ import runpy
 
 import numpy as np
 import pytest
+from helpers.reports import read_report
 from helpers.user_clips import (
   capture_notices,
   csv_text,
   make_clip,
   prepare,
-  read_report,
   read_splits,
   write_array,
   write_clip,
@@ -195,10 +195,10 @@ def test_a_folder_one_level_too_high(tmp_path):
 def test_folders_of_subjects(tmp_path, notices):
   """Either level may be the classes, so this is noted and not refused."""
   root = tmp_path / 'raw'
-  for seed, (who, label, n) in enumerate(
+  for seed, (subject, label, n) in enumerate(
     itertools.product(('Ann', 'Bob'), ('sit', 'wave'), range(2))
   ):
-    write_clip(root / who / label / f'{n}.npy', seed)
+    write_clip(root / subject / label / f'{n}.npy', seed)
   write_file(root / 'layout.yaml', 'layout: coco_17')
   prepare(tmp_path)
   text = '\n'.join(notices)

@@ -64,8 +64,8 @@ def test_a_single_subject_is_split_by_clips(tmp_path):
 
 
 def test_subjects_01_and_1_are_the_same(tmp_path):
-  who = ['01', '1', '02', '2', '3', '03', '04', '4', '5', '05']
-  rows = [f'{n}.npy,{"ab"[n % 2]},{w}' for n, w in enumerate(who)]
+  subjects = ['01', '1', '02', '2', '3', '03', '04', '4', '5', '05']
+  rows = [f'{n}.npy,{"ab"[n % 2]},{s}' for n, s in enumerate(subjects)]
   write_manifest(tmp_path / 'raw', rows, 'file,label,subject')
   prepare(tmp_path)
   splits = read_splits(tmp_path)

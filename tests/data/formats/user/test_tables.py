@@ -62,7 +62,7 @@ def test_table_of_frames_and_persons(tmp_path):
 
 def test_persons_without_frames_have_their_rows_in_order(tmp_path):
   poses = make_clip(5, 17, 2)
-  rows = [[*p.ravel(), who] for p, who in zip(poses, 'aabab', strict=True)]
+  rows = [[*p.ravel(), name] for p, name in zip(poses, 'aabab', strict=True)]
   text = csv_text(rows, csv_columns(extra=['person']))
   keypoints = read_keypoints(write_file(tmp_path / 'a.csv', text))
   np.testing.assert_array_equal(keypoints[0], poses[[0, 1, 3]])

@@ -1,0 +1,114 @@
+"""Settings of a training: defaults from the dataset, refused values."""
+
+import json
+
+import pytest
+from helpers import synthetic_run
+
+from unik_jax import train
+from unik_jax.data import synthetic
+from unik_jax.errors import UserError
+from unik_jax.run import scores
+
+
+@pytest.fixture
+def config(synthetic_dir):
+  return synthetic_run.make_training_config(synthetic_dir)
+
+
+def test_unset_settings_come_from_the_dataset(config, tmp_path):
+  stated = train.run(config, tmp_path / 'stated')
+  config.data.update(layout='', num_classes=0, persons=0, channels=0)
+  assert train.run(config, tmp_path / 'unset')['test'] == stated['test']
+  written = json.loads((tmp_path / 'unset' / 'config.json').read_text())
+  assert written['data']['layout'] == 'unik_17'
+  assert written['data']['num_classes'] == 20
+  assert written['data']['classes'] == list(synthetic.LABELS)
+  assert config.data.layout == ''  # the caller's config is not changed
+  train.run(config, tmp_path / 'unset')  # the same experiment, resumed
+
+
+def test_settings_may_change_until_training_begins(config, tmp_path):
+  config.batch_size = 64
+  with pytest.raises(UserError, match='smaller one'):
+    train.run(config, tmp_path)
+  config.update(batch_size=8, epochs=1)
+  train.run(config, tmp_path)
+  config.batch_size = 16
+  with pytest.raises(UserError, match='another experiment'):
+    train.run(config, tmp_path)
+
+
+def test_scores_name_the_number_of_views(config, tmp_path):
+  config.update(epochs=1)
+  config.data.test_clips = 3
+  assert train.run(config, tmp_path)['test']['clips'] == 21
+  assert scores.read_scores(tmp_path / 'scores' / 'test.npz').views == 3
+
+
+def test_validation_clips_must_not_be_training_clips(config, tmp_path):
+  config.data.val_split = 'train[40:60]'
+  words = '8 of 20 validation clips are training clips too, such as .*val_split'
+  with pytest.raises(UserError, match=words):
+    train.run(config, tmp_path)
+  assert {path.name for path in tmp_path.iterdir()} == {'config.json'}
+
+
+def test_bad_workdirs(config, tmp_path):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(UserError, match='cannot be used'):
+    train.run(config, tmp_path / 'file')
+  # It may be another program's file, and is not overwritten.
+  for text in ('{"seed": ', '{"hidden_size": 768}', '[]'):
+    (tmp_path / 'config.json').write_text(text)
+    with pytest.raises(UserError, match='config.json: .*use another --workdir'):
+      train.run(config, tmp_path)
+    assert (tmp_path / 'config.json').read_text() == text
+  with pytest.raises(UserError, match='--workdir: '):
+    train.run(config, '')
+
+
+@pytest.mark.parametrize(
+  'key, value, words',
+  [
+    ('data.stream', 'bones', 'joint, bone'),
+    ('data.layout', 'unik17', 'unik_17'),
+    ('data.sampling', 'middle', 'uniform'),
+    ('data.normalize', 'center', 'center_first'),
+    ('data.train_split', 'xsub_train', 'train'),
+    ('data.train_subjects', (0, 999), '999'),
+    ('data.frames', 0, 'data.frames'),
+    ('data.scale', 0.0, 'scale'),
+    ('data.rescale', (0.9,), 'low, high'),
+    ('epochs', 0, 'epochs'),
+    ('keep', 0, 'keep'),
+    ('log_every', 0, 'log_every'),
+    ('ema', 1.0, 'ema'),
+    ('label_smoothing', 7.0, 'label_smoothing'),
+    ('model.strides', (1, 0), 'strides'),
+    ('data.name', 'synthetic_skeletons/2d', 'unik_17_2d'),
+    ('data.name', 'ntu', 'msr_action3d'),
+    ('data.num_classes', 21, 'num_classes'),
+    ('data.channels', 3, 'channels'),
+    ('data.rotate', 0.3, '3-D'),
+    ('batch_size', 12, 'batch_size.*got 12'),
+    ('batch_size', 64, 'smaller one.*--config.batch_size=8'),
+    ('eval_batch_size', 12, 'eval_batch_size'),
+    ('mesh', (3, 2), r'mesh: .* 8, got \(3, 2\)'),
+    ('model.dtype', 'float16', 'bfloat16'),
+    ('optim.name', 'adam', 'adamw'),
+    ('optim.schedule', 'linear', 'cosine'),
+    ('headline', 'top2', 'mean_class'),
+    ('init_from', 'weights.bin', 'no such run or file'),
+  ],
+)
+def test_bad_settings_are_refused_before_any_work(
+  config, tmp_path, key, value, words
+):
+  with config.unlocked():
+    config.update_from_flattened_dict({key: value})
+  with pytest.raises(UserError, match=words):
+    train.run(config, tmp_path)
+  assert not (tmp_path / 'checkpoints').exists() or not any(
+    (tmp_path / 'checkpoints').iterdir()
+  )
