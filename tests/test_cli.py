@@ -7,7 +7,7 @@ from unik_jax.errors import UserError
 
 
 def exit_code(error, *options, **keywords):
-  """What the command exits with, if its body raises the error."""
+  """Returns the exit status of a command whose body raises the error."""
   with pytest.raises(SystemExit) as ended:
     with cli.command(*options, **keywords):
       raise error

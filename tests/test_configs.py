@@ -48,16 +48,16 @@ def cases():
 
 
 @functools.cache
-def count(options):
+def count_params(options):
   """Returns a network's number of parameters, counted once per network."""
   options = dict(options)
   return Network('unik', **options).num_params()
 
 
-def published(joints, channels, classes, heads):
-  """Returns the published parameter count, from reference/numbers.md.
+def published_count(joints, channels, classes, heads):
+  """Returns the published parameter count, without unused bias vectors.
 
-  The official code counts bias vectors that it never uses; they are left out.
+  The official code has bias vectors that it never uses.
   Other numbers of classes and channels follow from the published counts: the
   classifier has 257 parameters per class. A channel has 2 parameters in batch
   norm for each joint of two persons, and 64 + 96 per head in the first block,
@@ -71,7 +71,7 @@ def published(joints, channels, classes, heads):
   }
   if (joints, channels) == (17, 3):
     extra = 4 * joints + 64 + 96 * 3
-    return published(17, 2, classes, heads) + extra
+    return published_count(17, 2, classes, heads) + extra
   base_classes, total = known[joints, channels, heads]
   return total + 257 * (classes - base_classes) - 10 * joints
 
@@ -108,20 +108,20 @@ def test_a_config_has_known_keys_and_the_published_size(case):
     'num_persons': data.persons,
   }
   if data.layout == 'penn_13':  # no published count
-    assert count(tuple(options.items())) > 0
+    assert count_params(tuple(options.items())) > 0
   else:
-    assert count(tuple(options.items())) == published(*shape)
+    assert count_params(tuple(options.items())) == published_count(*shape)
   # The config changes no option of the model but the number of heads.
   expected = default_config().model.to_dict() | {'num_heads': model.num_heads}
   assert model.to_dict() == expected
 
 
 def test_the_formula_gives_the_published_counts():
-  """The other rows of reference/numbers.md."""
-  assert published(17, 2, 31, 3) == 3_451_631 - 170
-  assert published(17, 2, 19, 3) == 3_448_547 - 170
-  assert published(17, 2, 15, 3) == 3_447_519 - 170
-  assert published(25, 3, 120, 12) == 6_484_637 - 250
+  """Checks the published counts that no config has."""
+  assert published_count(17, 2, 31, 3) == 3_451_631 - 170
+  assert published_count(17, 2, 19, 3) == 3_448_547 - 170
+  assert published_count(17, 2, 15, 3) == 3_447_519 - 170
+  assert published_count(25, 3, 120, 12) == 6_484_637 - 250
 
 
 @pytest.mark.parametrize(

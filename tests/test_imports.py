@@ -153,7 +153,7 @@ def test_no_cycles_at_module_level():
 
 @pytest.mark.parametrize('name', ['main', *COMMANDS])
 def test_help_imports_nothing_heavy(name):
-  """What `--help` waits for: the imports at module level, followed."""
+  """`--help` waits for imports at module level, so these are followed."""
   start = f'unik_jax.{name}'
   start += '.__main__' if f'{start}.__main__' in modules() else ''
   allowed = {'absl', 'ml_collections', 'unik_jax'} | sys.stdlib_module_names

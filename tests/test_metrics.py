@@ -53,7 +53,7 @@ def test_intervals_contain_the_metrics():
 
 
 def test_calibration():
-  """Returns the same figures, from a loop over the bins."""
+  """The figures equal those of a loop over the bins."""
   logits, labels = make_predictions()
   got = metrics.calibration(logits, labels, bins=10)
   exps = np.exp(np.float64(logits))

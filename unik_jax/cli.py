@@ -1,4 +1,4 @@
-"""What all commands share: quiet logs, and errors without a traceback.
+"""Shared by all commands: quiet logs, and errors without a traceback.
 
 Imports nothing heavy, so that `--help` answers at once.
 """

@@ -337,5 +337,5 @@ def _flatten(tree, prefix=''):
 
 
 def _tuple_to_list(value):
-  """A config read from JSON has lists where a new one has tuples."""
+  """Returns a list for a tuple, since a config read from JSON has lists."""
   return list(value) if isinstance(value, tuple) else value

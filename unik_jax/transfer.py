@@ -1,4 +1,4 @@
-"""Starting a run from other weights: a run's, or an official state dict.
+"""Initial weights of a run: another run's, or an official state dict.
 
 A network that knows no graph can move from one joint layout to another. Only
 its input batch norm, dependency matrices and first kernels depend on the
@@ -62,7 +62,7 @@ class InitialWeights(NamedTuple):
 
 
 class Start(NamedTuple):
-  """What a run starts from.
+  """A run's settings, network and initial weights, before training.
 
   Attributes:
     config: settings of the run, with `data.joints` filled in if
@@ -265,7 +265,7 @@ def _read_run(path, config):
 
 
 def _read_official(path, config):
-  """Reads an official state dict, whatever data it was trained on."""
+  """Reads an official state dict, trained on any data."""
   tensors = read_tensors(path)
   tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
   options = config.model.to_dict()

@@ -115,5 +115,5 @@ def _find_label(table, file, table_file):
 
 
 def _letters(name):
-  """Returns what two spellings of a class have in common."""
+  """Returns a name's letters and digits in lower case, to compare spellings."""
   return re.sub(r'\W', '', str(name)).lower()

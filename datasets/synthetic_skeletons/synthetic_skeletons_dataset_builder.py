@@ -27,7 +27,7 @@ reversal of others, so that mean poses do not distinguish them.
 
 @dataclasses.dataclass
 class Config(tfds.core.BuilderConfig):
-  """The same performances, as one kind of sensor records them.
+  """The sensor that records the performances.
 
   Attributes:
     layout: a key of `unik_jax.skeletons.layouts.LAYOUTS`.

@@ -1,4 +1,4 @@
-"""Raw files, and what the published scripts make of them.
+"""Golden raw files, and the published scripts' output for them.
 
 The environment variable UNIK_PREPROCESS_DIR names another folder than
 tests/golden/preprocess, for example with more files.

@@ -11,7 +11,7 @@ from unik_jax.runtime import pool
 
 
 def sleep_then_pid(seconds):
-  """Returns the process id after so many seconds."""
+  """Returns the process id after some seconds."""
   time.sleep(seconds)
   return os.getpid()
 

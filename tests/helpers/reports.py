@@ -1,4 +1,4 @@
-"""What the report of a prepared dataset says about clips."""
+"""The report of a prepared dataset."""
 
 import json
 import pathlib

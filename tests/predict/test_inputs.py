@@ -1,4 +1,4 @@
-"""A user's files, found and read for a trained model."""
+"""A user's files as input of a trained model."""
 
 import json
 import pathlib

@@ -101,7 +101,7 @@ def test_a_folder_with_other_settings_is_refused(tmp_path):
 @pytest.mark.parametrize(
   'options, frames, billion_macs',
   [
-    # shared/reference/numbers.md.
+    # Published multiply-accumulates of one clip of one person.
     ({'layout': 'ntu_25', 'channels': 3, 'num_classes': 60}, 100, 6.47),
     ({'layout': 'unik_17', 'channels': 2, 'num_classes': 31}, 400, 17.3),
   ],

@@ -22,7 +22,7 @@ _SHIFT_RATIO = 0.93
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """How clips are refined, and which are kept.
+  """Options of refinement and of dropping clips.
 
   Attributes:
     method: 'robust', or 'sst_a' as published.

@@ -1,4 +1,4 @@
-"""Swapped left and right limbs, found and undone.
+"""Detects swapped left and right limbs, and swaps them back.
 
 Seen from behind or from the side, estimators confuse left and right. The
 confusion lasts from one frame to a second, and concerns one limb pair at a

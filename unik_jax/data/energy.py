@@ -1,4 +1,4 @@
-"""How much each person of a clip moves, and their order by it.
+"""Motion energy of the persons of a clip, and their order by it.
 
 UNIK's and 2s-AGCN's scripts order the persons of a clip by this "energy"
 (data_gen/ of https://github.com/lshiwjx/2s-AGCN). It tells people who act from
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def motion_energy(poses: np.ndarray) -> np.ndarray:
-  """Returns how much each person moves.
+  """Returns the motion energy of each person.
 
   The sum over channels of the standard deviation over all joints and all frames
   in which the person is present.

@@ -78,15 +78,15 @@ def _test_metrics(run):
 
 
 def _layout_table(layout: Layout) -> dict[str, Any]:
-  """A layout as JSON, with its bones as pairs (child, parent)."""
+  """Returns a layout as JSON, with its bones as pairs (child, parent)."""
   lists = {'joints': layout.joints, 'bones': layout.bones}
   return json.loads(json.dumps(layout.to_dict() | lists))
 
 
 def _explain_step(step, run):
-  """What a step's setting means, for readers without this library.
+  """Returns an explanation of a step for readers without this library.
 
-  Where the setting names a function, its docstring is the explanation.
+  If the setting names a function, its docstring is the explanation.
   """
   name, functions, suffix = step['step'], [], ''
   if name == 'normalize':
@@ -122,7 +122,7 @@ def _explain_step(step, run):
 
 
 def _joint_shares(source: Layout, target: Layout) -> dict[str, Any]:
-  """For each target joint, the weights of the source joints it is made of."""
+  """Maps each target joint to the weights of its source joints."""
   weights = joint_maps.map_weights(source, target)
   return {
     joint: {

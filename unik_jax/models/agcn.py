@@ -147,7 +147,7 @@ class GatedUnit(SpatialUnit):
     return axes | {('joint_gate', 'kernel'): (('reach',), (), ())}
 
   def normalize_scores(self, scores_bhup: jax.Array) -> jax.Array:
-    """tanh, times a learned number."""
+    """Returns tanh of the scores, times a learned number."""
     return self.alpha[...] * jnp.tanh(scores_bhup)
 
 

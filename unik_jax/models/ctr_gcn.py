@@ -164,7 +164,7 @@ class Block(layers.Layer):
     return self.ops.relu(y + self.residual(x_bvtc, train=train))
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
-    """`GraphUnit.mixing`."""
+    """Same as `GraphUnit.mixing`."""
     return self.spatial.mixing(x_bvtc)
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:

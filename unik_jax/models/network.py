@@ -226,7 +226,7 @@ def option_names(name: str) -> set[str]:
 
 
 class _ShapesOnly:
-  """Stands in for `nnx.Rngs` where only shapes are asked for."""
+  """Replaces `nnx.Rngs` where only shapes are needed."""
 
   def params(self) -> None:
     """Returns no key: `initializers` then give zeros."""

@@ -1,4 +1,4 @@
-"""What all networks share: input batch norm, blocks, pooling, classifier.
+"""Base class of all networks: input batch norm, blocks, pooling, classifier.
 
 Shape legend: N clips, M persons, B = N * M, T frames, V joints, C channels,
 D features, K classes, H matrices with which a block mixes joints, U and P
@@ -153,7 +153,7 @@ class Recognizer(nnx.Module):
     return self.head(features.mean(1)), features
 
   def mixing(self, x_nmtvc: jax.Array | None = None) -> list[Mixing]:
-    """Returns each block's matrices, and given clips, their attention."""
+    """Returns each block's mixing matrices; attention needs the clips."""
     if x_nmtvc is None:
       return [block.mixing(None) for block in self.blocks]
     x_bvtc, out = self.split_persons(x_nmtvc, train=False), []
@@ -167,9 +167,9 @@ class Recognizer(nnx.Module):
     return out
 
   def data_axes(self) -> dict[tuple, tuple]:
-    """Maps each data-dependent parameter's path to what its axes are made of.
+    """Maps each data-dependent parameter's path to its axes' data dimensions.
 
-    Transfer between skeletons uses it to carry weights over.
+    Transfer to another joint layout uses it.
 
     Returns:
       For each axis, its data dimensions, slowest-varying first; () for an axis

@@ -174,7 +174,7 @@ class SpatialUnit(layers.Layer):
     return self._merge_window(y, train=train) if self.tau > 1 else y
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
-    """Returns W_h, and given features, A_h."""
+    """Returns W_h, and A_h if features are given."""
     attention = None
     if self.attention and x_bvtc is not None:
       attention = self.attention_maps(self.windows(x_bvtc))
@@ -203,7 +203,7 @@ class SpatialUnit(layers.Layer):
     return self.normalize_scores(scores)
 
   def normalize_scores(self, scores_bhup: jax.Array) -> jax.Array:
-    """Softmax over the joints that are mixed."""
+    """Returns the softmax over the source joints."""
     return jax.nn.softmax(scores_bhup, axis=-2)
 
   def windows(self, x_bvtc: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Which architectures have an official PyTorch state dict, and its names."""
+"""Architectures with an official PyTorch state dict, and its tensors."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping

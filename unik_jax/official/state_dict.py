@@ -1,4 +1,4 @@
-"""How an architecture's file describes its official PyTorch state dict.
+"""Building blocks that describe an official PyTorch state dict.
 
 It yields the tensors in the official order, each with the path of our array
 and a layout. `convert` reads and writes state dicts by these descriptions.

@@ -1,4 +1,4 @@
-"""A user's files, found and read for a trained model.
+"""Finds and reads a user's files for a trained model.
 
 Supported are all clips that `skeleton_folder` reads (docs/own_data.md), and
 videos.

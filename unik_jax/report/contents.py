@@ -1,4 +1,4 @@
-"""What a report shows, read from the folder of a finished run."""
+"""The content of a report, read from the folder of a finished run."""
 
 import dataclasses
 import json

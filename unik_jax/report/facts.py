@@ -1,4 +1,4 @@
-"""What a report says of its run in words, beside the metrics."""
+"""Facts of a run that its report lists beside the metrics."""
 
 from unik_jax.report.contents import Contents
 from unik_jax.run.wording import describe_config

@@ -162,7 +162,7 @@ def _split_columns():
 
 
 def _calibration(contents):
-  """Returns what the reliability diagram amounts to, as (name, value)."""
+  """Returns the figures below the reliability diagram, as (name, value)."""
   bins = contents.calibration
   confidence, accuracy = (
     float(np.average(bins[key], weights=np.array(bins['clips'])))

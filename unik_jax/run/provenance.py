@@ -1,4 +1,4 @@
-"""What produced a run: the commit, the command line, the devices."""
+"""Provenance of a run: commit, command line and devices."""
 
 import functools
 import pathlib

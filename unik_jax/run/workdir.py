@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, and how far training has come."""
+"""A run's folder: the experiment that owns it, and its progress."""
 
 import json
 import pathlib

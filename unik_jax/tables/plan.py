@@ -131,7 +131,7 @@ def _check_choice(table, rows, seeds):
 
 
 def _rows_of(table):
-  """The rows of a table, each once."""
+  """Returns each row of a table once."""
   sections = TABLES[table].sections
   return list(
     dict.fromkeys(row for section in sections for row in section.rows)

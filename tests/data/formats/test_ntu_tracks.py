@@ -109,7 +109,7 @@ def test_persons_who_never_overlap_stay_two():
   )
 
 
-def test_a_found_id_continues_the_nearest_lost_person():
+def test_a_new_id_continues_the_nearest_lost_person():
   """Both persons get new IDs at the same time, in another order."""
   frames, tracks = make_scene(
     (frames_of_ann(0, 5) | dict.fromkeys(range(6, 10), CAT + 1), (0, 0, 3)),

@@ -41,7 +41,7 @@ _MAX_UNSORTED = 10  # persons in a frame; pyskl's `max_person`
 
 
 class KeypointFormat(NamedTuple):
-  """What a clip's keypoints mean.
+  """Joints, channels and units of a clip's keypoints.
 
   Attributes:
     layout: name of the joint layout.

@@ -14,7 +14,7 @@ from unik_jax.skeletons.layouts import Layout
 
 @dataclasses.dataclass(frozen=True)
 class DatasetFormat:
-  """What all clips of a dataset have in common.
+  """The format that all clips of a dataset share.
 
   Attributes:
     layout: of the joints.
