@@ -13,7 +13,7 @@ import numpy as np
 
 from unik_jax.config import default_config
 from unik_jax.export import notes, stablehlo
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.run import restore
 from unik_jax.skeletons.layouts import get_layout
 
@@ -35,7 +35,7 @@ def make_run(model, data):
   config = default_config()
   config.model.update(model)
   config.data.update(name='none', layout='unik_17', channels=2, **data)
-  net = network.from_config(config)
+  net = network_from_config(config)
   params, stats = net.init(jax.random.key(0))
   layout = get_layout('unik_17')
   classes = [str(label) for label in range(config.data.num_classes)]

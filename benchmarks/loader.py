@@ -26,7 +26,7 @@ from unik_jax.data import loader
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile
 from unik_jax.data.prepared_split import PreparedSplit
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import TrainState, make_train_step
 
@@ -111,7 +111,7 @@ def measure_loader(config, frames, folder):
 
 def measure_training(config, size):
   """Returns the clips per second of a training step with `size` clips."""
-  net = network.from_config(config)
+  net = network_from_config(config)
   schedule = optim.make_schedule(
     'step', base_lr=0.1, steps_per_epoch=1, epochs=1
   )

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from unik_jax.models.layers import ConvNorm
+from unik_jax.models.layers import ConvNorm, Zero
 from unik_jax.models.unik import UNIK, Block
 from unik_jax.tables import costs
 
@@ -127,7 +127,7 @@ def input_and_head(
   first = Part(
     'input',
     model,
-    lambda model, x, train: model._persons(x, train=train),
+    lambda model, x, train: model.split_persons(x, train=train),
     fixed=(x_nmtvc,),
     uses=('input_bn',),
   )
@@ -177,7 +177,7 @@ def list_kinds(model: UNIK, x_bvtc: jax.ShapeDtypeStruct) -> list[Kind]:
       x_bvtc.shape,
       part.shape().shape,
       tuple(leaf.shape for leaf in weights),
-      block.residual is None,
+      isinstance(block.residual, Zero),
     )
     if key not in found:
       found[key] = Kind([], part, list(_operations(block, x_bvtc)))
@@ -192,9 +192,7 @@ def _operations(block: Block, x) -> Iterator[Part]:
   attention = Part(
     'attention',
     unit,
-    lambda unit, x, train: (unit._matrices() + unit._attention(x)).astype(
-      x.dtype
-    ),
+    lambda unit, x, train: unit.mixing_matrices(x),
     (x,),
     uses=('dependency', 'theta', 'phi'),
   )
@@ -202,8 +200,8 @@ def _operations(block: Block, x) -> Iterator[Part]:
   mixed = Part(
     'mix and embed',
     unit,
-    lambda unit, x, mixing, train: unit._mix_and_embed(x, mixing, 'b').reshape(
-      *x.shape[:3], -1
+    lambda unit, x, mixing, train: unit.ops.mix_and_embed(
+      x, mixing, *unit.embed.cast(unit.dtype)
     ),
     (x, attention.shape()),
     uses=('embed',),
@@ -241,13 +239,13 @@ def _operations(block: Block, x) -> Iterator[Part]:
     (y, z, *(shortcuts.shape() if beside else ())),
   )
   # Both summands have the same gradient, which is written once.
-  residual = () if block.residual is None else (z,)
+  residual = () if isinstance(block.residual, Zero) else (z,)
   yield Part(
     'add and ReLU',
     nnx.List([]),
     lambda _, y, z, a, b=0.0, *, train: (
-      jax.nn.relu(y + a),
-      jax.nn.relu(z + b),
+      block.ops.relu(y + a),
+      block.ops.relu(z + b),
     ),
     (y, z),
     (y, *residual),

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import timing  # noqa: E402
 
 from unik_jax import optim  # noqa: E402
-from unik_jax.models import network  # noqa: E402
+from unik_jax.models.network import Network  # noqa: E402
 from unik_jax.runtime import sharding  # noqa: E402
 from unik_jax.step import make_init_state, make_train_step  # noqa: E402
 
@@ -54,7 +54,7 @@ def main():
   optimizer = optim.make_optimizer('sgd', lambda _: 0.1, weight_decay=1e-4)
   rows, figures = [], []
   for count in (1, 2, 4, 8):
-    net = network.Network(
+    net = Network(
       'unik',
       num_classes=320,
       num_joints=17,

@@ -25,8 +25,8 @@ import torch_step
 
 from unik_jax import optim
 from unik_jax.evaluate import Evaluator
-from unik_jax.models import network
-from unik_jax.official.state_dict import to_official
+from unik_jax.models.network import Network
+from unik_jax.official.convert import to_official
 from unik_jax.runtime import heap
 from unik_jax.step import make_init_state, make_train_step
 from unik_jax.tables.costs import count_macs
@@ -34,9 +34,11 @@ from unik_jax.tables.costs import count_macs
 SGD = {'learning_rate': 0.1, 'weight_decay': 1e-4}
 
 
-def parse_arguments():
+def make_parser(description):
+  """Returns a parser of the options that say what is run."""
   parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    description=description,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   for name, value in (
     ('batch', 8),
@@ -53,30 +55,56 @@ def parse_arguments():
       f'--{name}', type=int, default=value, help=f'default {value}'
     )
   parser.add_argument('--dtype', choices=('float32', 'bfloat16'))
+  parser.add_argument(
+    '--implementation',
+    choices=('einsum', 'cpu'),
+    help='form of the operations (default: by platform)',
+  )
   parser.add_argument('--remat', action='store_true', help='save memory')
+  parser.add_argument(
+    '--json', action='store_true', help='print JSON as the last line'
+  )
+  return parser
+
+
+def parse_arguments():
+  parser = make_parser(__doc__)
   parser.add_argument('--torch', action='store_true', help='add eager PyTorch')
   parser.add_argument(
     '--compile', action='store_true', help='add torch.compile'
   )
-  parser.add_argument(
-    '--json', action='store_true', help='print JSON as the last line'
-  )
   options = parser.parse_args()
   compared = options.torch or options.compile
   if compared and not importlib.util.find_spec('torch'):
-    parser.error('--torch: PyTorch is missing; python -m pip install torch')
+    parser.error('no PyTorch here to compare with: python -m pip install torch')
   return options
+
+
+def random_batch(options):
+  """Returns clips (N, M, T, V, C), some persons absent, and labels (N,)."""
+  rng = np.random.default_rng(0)
+  shape = (options.persons, options.frames, options.joints, options.channels)
+  x = rng.standard_normal((options.batch, *shape)).astype(np.float32)
+  x[:, options.present or options.persons :] = 0
+  label = rng.integers(0, options.classes, options.batch).astype(np.int32)
+  return x, label
+
+
+def _implementation():
+  # Not a flag's default: asking JAX for its backend starts it.
+  return 'cpu' if jax.default_backend() == 'cpu' else 'einsum'
 
 
 def make_jax_calls(options, x, label):
   """Returns calls by name, seconds to compile each, the network, weights."""
-  net = network.Network(
+  net = Network(
     'unik',
     num_classes=options.classes,
     num_joints=options.joints,
     num_persons=options.persons,
     in_channels=options.channels,
     num_heads=options.heads,
+    implementation=options.implementation or _implementation(),
     remat=options.remat,
     dtype=jnp.bfloat16 if options.dtype == 'bfloat16' else None,
   )
@@ -146,11 +174,8 @@ def main():
   # JAX and PyTorch share the accelerator's memory.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
   heap.keep_freed_memory()
-  rng = np.random.default_rng(0)
-  shape = (options.persons, options.frames, options.joints, options.channels)
-  x = rng.standard_normal((options.batch, *shape)).astype(np.float32)
-  x[:, options.present or options.persons :] = 0
-  label = rng.integers(0, options.classes, options.batch).astype(np.int32)
+  x, label = random_batch(options)
+  shape = x.shape[1:]
   calls, compile_seconds, net, weights = make_jax_calls(options, x, label)
   for call in calls.values():
     jax.block_until_ready(call())

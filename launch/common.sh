@@ -47,9 +47,9 @@ ssh_to() {
 
 # Prints the state of the queued resource, or NONE if it does not exist.
 state() {
-  local found
-  found=$(run gcloud compute tpus queued-resources describe "$TPU_NAME" \
-    "${where[@]}" --format='value(state.state)' 2>/dev/null) || found=NONE
-  [[ ${DRY_RUN:-} != 1 ]] || found=ACTIVE
-  echo "${found:-NONE}"
+  local current
+  current=$(run gcloud compute tpus queued-resources describe "$TPU_NAME" \
+    "${where[@]}" --format='value(state.state)' 2>/dev/null) || current=NONE
+  [[ ${DRY_RUN:-} != 1 ]] || current=ACTIVE
+  echo "${current:-NONE}"
 }

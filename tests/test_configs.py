@@ -13,9 +13,9 @@ from unik_jax.config import default_config, parse_variant
 from unik_jax.data import registry
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import Network, network_from_config
 from unik_jax.official import tensor_files
-from unik_jax.official.state_dict import to_official
+from unik_jax.official.convert import to_official
 from unik_jax.skeletons.layouts import get_layout
 
 # Variants to test of the configs that are not products of GROUPS.
@@ -51,7 +51,7 @@ def cases():
 def count(options):
   """Returns a network's number of parameters, counted once per network."""
   options = dict(options)
-  return network.Network('unik', **options).num_params()
+  return Network('unik', **options).num_params()
 
 
 def published(joints, channels, classes, heads):
@@ -96,7 +96,7 @@ def test_a_config_has_known_keys_and_the_published_size(case):
     Transform(config.data, train=training)
   data, model = config.data, config.model
   if case.partition(':')[0] in OTHERS:
-    assert network.from_config(config).num_params() > 0
+    assert network_from_config(config).num_params() > 0
     return
   joints = get_layout(data.joints or data.layout).num_joints
   shape = (joints, data.channels, data.num_classes, model.num_heads)
@@ -139,7 +139,7 @@ def test_pretrained_weights_fit(case, source, tmp_path):
   """All weights but the classifier's load from the source config's network."""
   config = load_config(case)
   assert config.init_head == 'new'
-  source_net = network.from_config(load_config(source))
+  source_net = network_from_config(load_config(source))
   shapes = source_net.shapes
   zeros = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
   folder = source.replace(':', '_').removesuffix('_joints')

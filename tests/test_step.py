@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from unik_jax import optim
-from unik_jax.models import network
+from unik_jax.models.network import Network
 from unik_jax.step import TrainState, make_train_step
 
 
 def test_label_smoothing_and_averaged_weights():
-  net = network.Network(
+  net = Network(
     'unik',
     num_classes=5,
     num_joints=6,

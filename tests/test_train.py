@@ -16,9 +16,9 @@ from unik_jax import metrics, train
 from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.official import tensor_files
-from unik_jax.official.state_dict import to_official
+from unik_jax.official.convert import to_official
 from unik_jax.run import scores
 from unik_jax.run.progress import Progress
 
@@ -252,7 +252,7 @@ def test_official_weights_are_evaluated(config, tmp_path):
   with pytest.raises(UserError, match='no checkpoints there. Train this'):
     train.run(config, tmp_path / 'none')
   assert not (tmp_path / 'none').exists()
-  net = network.from_config(config)
+  net = network_from_config(config)
   shapes = net.shapes
   rng = np.random.default_rng(0)
   state = jax.tree.map(
@@ -289,7 +289,7 @@ def test_official_weights_are_evaluated(config, tmp_path):
 
 
 def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
-  net = network.from_config(config)
+  net = network_from_config(config)
   weights = jax.tree.map(np.array, net.init(jax.random.key(7)))
   loaded = to_official(net.abstract, *weights)
   tensor_files.write_tensors(tmp_path / 'loaded.npz', loaded)

@@ -7,9 +7,9 @@ import pytest
 from unik_jax import train, transfer
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.official import tensor_files
-from unik_jax.official.state_dict import to_official
+from unik_jax.official.convert import to_official
 from unik_jax.run import restore
 from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
@@ -38,7 +38,7 @@ def make_config(**data):
 
 def make_weights(config, seed=0):
   """Returns random weights of a config's network."""
-  net = network.from_config(config)
+  net = network_from_config(config)
   rng = np.random.default_rng(seed)
   params, stats = jax.tree.map(
     lambda a: rng.random(a.shape, np.float32) + 0.1,
@@ -67,7 +67,7 @@ def test_same_data_loads_everything_but_the_classifier():
   source = make_weights(make_config())
   config = make_config(num_classes=7)
   got = transfer.adapt_weights(source, config, head=False)
-  fresh, _ = network.from_config(config).init(jax.random.key(0))
+  fresh, _ = network_from_config(config).init(jax.random.key(0))
   for name, value in source.values['params'].items():
     want = fresh[name] if name == 'head' else value
     jax.tree.map(np.testing.assert_array_equal, got.params[name], want)
@@ -91,7 +91,7 @@ def test_other_joints_persons_and_channels(init_joints, tau):
   before.model.tau = after.model.tau = tau
   source = make_weights(before)
   got = transfer.adapt_weights(source, after, head=False)
-  fresh, fresh_stats = network.from_config(after).init(jax.random.key(0))
+  fresh, fresh_stats = network_from_config(after).init(jax.random.key(0))
 
   joints = get_layout('msr_20').joints
   old = get_layout('unik_17').joints

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
+from unik_jax.models.options import DEFAULTS as MODEL_DEFAULTS
 
 
 def default_config() -> ConfigDict:
@@ -66,51 +67,7 @@ def default_config() -> ConfigDict:
       'mesh': (-1, 1),
       # Write TensorBoard events too (needs unik_jax[tensorboard]).
       'tensorboard': False,
-      'model': {
-        # A key of unik_jax.models.network.MODELS.
-        'name': 'unik',
-        # Of the computation: 'float32' or 'bfloat16'. Parameters are float32.
-        'dtype': 'float32',
-        # Recompute blocks in the backward pass, to save memory.
-        'remat': False,
-        # Groups of a batch with separate batch-norm statistics, like the
-        # devices of PyTorch's DataParallel.
-        'norm_groups': 1,
-        # Exclude absent persons from batch norm's statistics.
-        'norm_present': False,
-        # Channels and temporal strides of each block (ms_g3d: of each stage).
-        # (): the network's own.
-        'widths': (),
-        'strides': (),
-        # Frames of a temporal convolution (unik, agcn, aagcn, st_gcn).
-        'temporal_kernel': 9,
-        # unik: heads of each block. first_block_heads = -1: num_heads (the
-        # paper's text; the official code has 3).
-        'num_heads': 3,
-        'first_block_heads': 3,
-        # unik: frames of S-LSU's temporal window, and the temporal dilation of
-        # each block. (): 1 everywhere.
-        'tau': 1,
-        'dilations': (),
-        # unik: add self-attention to the dependency matrix. attention_scale
-        # False: Eq. 4 of the paper, without the official code's scale.
-        'attention': True,
-        'attention_scale': True,
-        # unik: 'dependency', or the paper's baselines 'adaptive' (AM) and
-        # 'fixed' (FM), which start from the skeleton's graph.
-        'matrix': 'dependency',
-        # unik: initial dependency matrix: 'code' (official code), 'paper'
-        # (Eq. 3), 'identity', 'graph' or 'zeros'.
-        'dependency_init': 'code',
-        # st_gcn: learn a weight of each edge.
-        'edge_importance_weighting': True,
-        # st_gcn: dropout rate. The authors use 0.5 on NTU RGB+D.
-        'dropout': 0.0,
-        # ms_g3d: graph scales within a frame, and within windows of frames.
-        # The authors use 8 and 8 on Kinetics.
-        'num_gcn_scales': 13,
-        'num_g3d_scales': 6,
-      },
+      'model': dict(MODEL_DEFAULTS),
       'data': {
         # A TFDS name: DATASET or DATASET/CONFIG.
         'name': '',
@@ -236,6 +193,7 @@ _CHOICES = {
   'tune': ('all', 'head'),
   'headline': ('top1', 'mean_class', 'top5'),
   'data.on_device': ('', 'float32', 'int16'),
+  'model.implementation': ('auto', 'einsum', 'cpu'),
 }
 
 
@@ -305,18 +263,18 @@ def parse_variant(
   Raises:
     UserError: a word is in no group, or two words are in one group.
   """
-  groups = {key: tuple(words) for key, words in groups.items()}
+  words_of = {key: tuple(words) for key, words in groups.items()}
   chosen = {}
   for word in filter(None, variant.split(',')):
-    check_variant(word, [w for words in groups.values() for w in words])
-    (key,) = [key for key, words in groups.items() if word in words]
+    check_variant(word, [w for words in words_of.values() for w in words])
+    (key,) = [key for key, words in words_of.items() if word in words]
     if key in chosen:
       raise UserError(
-        f'config variant {variant!r}: expected one of {", ".join(groups[key])};'
-        f' got both {chosen[key]!r} and {word!r}'
+        f'config variant {variant!r}: expected one of'
+        f' {", ".join(words_of[key])}; got both {chosen[key]!r} and {word!r}'
       )
     chosen[key] = word
-  return {key: chosen.get(key, words[0]) for key, words in groups.items()}
+  return {key: chosen.get(key, words[0]) for key, words in words_of.items()}
 
 
 # Settings that may change when a run resumes: they affect no weight.
@@ -328,6 +286,7 @@ _MAY_CHANGE = (
   'keep',
   'log_every',
   'mesh',
+  'model.implementation',
   'tensorboard',
   'save_official',
   'data.data_dir',

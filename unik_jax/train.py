@@ -55,7 +55,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   # ---- Network, and what it starts from ----
   config = splits.complete_config(config)
-  start = transfer.resolve(config, workdir)
+  platform = mesh.devices.flat[0].platform
+  start = transfer.resolve(config, workdir, platform)
   config, net, initial = start.config, start.net, start.initial
   splits.check_transforms(config.data)
 

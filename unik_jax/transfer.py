@@ -15,10 +15,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import Network, network_from_config
 from unik_jax.models.remap import DataShape, Remap
-from unik_jax.official import state_dict
-from unik_jax.official.state_dict import from_official, to_official
+from unik_jax.official import registry
+from unik_jax.official.convert import from_official, to_official
 from unik_jax.official.tensor_files import read_tensors, write_tensors
 from unik_jax.run.restore import find_checkpoint, load_run
 from unik_jax.run.workdir import has_checkpoint, read_begun_config
@@ -39,7 +39,7 @@ class Weights(NamedTuple):
   """
 
   where: str
-  net: network.Network
+  net: Network
   values: dict[str, Any]
   layout: Layout
   persons: int
@@ -76,22 +76,25 @@ class Start(NamedTuple):
   """
 
   config: ConfigDict
-  net: network.Network
+  net: Network
   stored: dict[str, Any] | None
   source: Weights | None
   initial: InitialWeights | None
   with_head: bool
 
 
-def resolve(config: ConfigDict, workdir: str | pathlib.Path) -> Start:
+def resolve(
+  config: ConfigDict, workdir: str | pathlib.Path, platform: str | None = None
+) -> Start:
   """Decides what a run starts from, and reads it.
 
   Args:
     config: settings of the run.
     workdir: folder of the run; it may hold a run to resume.
+    platform: of the mesh, for `network_from_config`.
 
   Raises:
-    UserError: as in `read_weights`, `adapt_weights` and `network.from_config`;
+    UserError: as in `read_weights`, `adapt_weights` and `network_from_config`;
       or `save_official` is set for a model without official code.
   """
   stored, source = read_begun_config(workdir), None
@@ -111,9 +114,9 @@ def resolve(config: ConfigDict, workdir: str | pathlib.Path) -> Start:
     config.data.joints = (
       source.layout.name if source else stored['data']['joints']
     )
-  net = network.from_config(config)
+  net = network_from_config(config, platform=platform)
   if config.save_official:
-    state_dict.listed(net.abstract)  # raises if the model has no official code
+    registry.list_tensors(net.abstract)  # raises if the model has none
   initial = source and adapt_weights(source, config, head=with_head)
   return Start(config, net, stored, source, initial, with_head)
 
@@ -158,7 +161,7 @@ def adapt_weights(
     UserError: the classifier has other classes, or the layouts have no joint
       in common.
   """
-  net = network.from_config(config)
+  net = network_from_config(config)
   values = _flatten(net.init(jax.random.key(config.seed)))
   source_values = flatten_dict(source.values)
   data = config.data
@@ -215,7 +218,7 @@ def check_classes(source: Weights, classes: list[str]) -> None:
 
 
 def write_official(
-  path: str, net: network.Network, params: Any, batch_stats: Any
+  path: str, net: Network, params: Any, batch_stats: Any
 ) -> None:
   """Writes weights as an official state dict, on the first process only.
 
@@ -266,12 +269,11 @@ def _read_official(path, config):
   tensors = read_tensors(path)
   tensors = {k.removeprefix('module.'): v for k, v in tensors.items()}
   options = config.model.to_dict()
-  model = network.MODELS[options['name']]
-  shape = model.official_shape(tensors, options) or {}
+  shape = registry.data_shape(options['name'], tensors, options) or {}
   layout = get_layout(config.data.joints or config.data.layout)
   num_joints = shape.get('num_joints', layout.num_joints)
   layout = _layout_with(num_joints, config, path)
-  net = network.from_config(config, **shape, layout=layout.name)
+  net = network_from_config(config, **shape, layout=layout.name)
   params, batch_stats = from_official(
     net.abstract, *net.shapes, tensors, str(path)
   )

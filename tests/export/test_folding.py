@@ -6,13 +6,13 @@ import pytest
 from helpers.random_run import make_config, make_values
 
 from unik_jax.export.folding import fold_batch_norm
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 
 
 @pytest.mark.parametrize('attention', [True, False])
 @pytest.mark.parametrize('tau', [1, 3])
 def test_folded_networks_are_equal(tau, attention):
-  net = network.from_config(make_config(tau=tau, attention=attention))
+  net = network_from_config(make_config(tau=tau, attention=attention))
   with jax.enable_x64(True):
     params, stats = make_values(net, np.float64)
     x = np.random.default_rng(1).normal(size=(3, 2, 12, 17, 2))
@@ -32,7 +32,7 @@ def test_folded_networks_are_equal(tau, attention):
 
 
 def test_xla_drops_folded_batch_norm():
-  net = network.from_config(make_config(tau=3))
+  net = network_from_config(make_config(tau=3))
   values = make_values(net)
   x = jax.ShapeDtypeStruct((2, 2, 12, 17, 2), np.float32)
 
@@ -48,7 +48,7 @@ def test_xla_drops_folded_batch_norm():
 
 
 def test_folding_does_not_change_its_arguments():
-  net = network.from_config(make_config(tau=3))
+  net = network_from_config(make_config(tau=3))
   params, stats = make_values(net)
   before = jax.tree.map(np.copy, (params, stats))
   fold_batch_norm(params, stats)

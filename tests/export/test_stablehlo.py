@@ -14,7 +14,7 @@ from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.export import stablehlo
 from unik_jax.official import tensor_files
-from unik_jax.official.state_dict import from_official
+from unik_jax.official.convert import from_official
 from unik_jax.run import restore
 
 

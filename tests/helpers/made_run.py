@@ -7,7 +7,7 @@ import jax
 
 from unik_jax import optim
 from unik_jax.config import default_config
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.run import checkpoints, paths, restore
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import make_init_state
@@ -35,7 +35,7 @@ def make_config(**data):
 
 def make_run(config, units='pixels'):
   """Returns a `restore.Run` with the initial weights, without a folder."""
-  net = network.from_config(config)
+  net = network_from_config(config)
   params, batch_stats = net.init(jax.random.key(0))
   layout = get_layout(config.data.layout)
   return restore.Run(
@@ -59,7 +59,7 @@ def write_run(folder, config, classes, units='pixels'):
   layout = get_layout(config.data.layout).to_dict()
   data = {'classes': classes, 'layout': layout, 'units': units}
   (folder / paths.DATA).write_text(json.dumps(data))
-  net = network.from_config(config)
+  net = network_from_config(config)
   _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_init_state(optimizer))(*net.init(jax.random.key(1)))
   with checkpoints.Checkpoints(folder / paths.CHECKPOINTS, 1) as saved:

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from unik_jax.config import default_config
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.run import restore
 from unik_jax.skeletons.layouts import get_layout
 
@@ -39,7 +39,7 @@ def make_values(net, dtype=np.float32, seed=0):
 def make_run(folder):
   """Returns a run as if trained for three steps in a folder."""
   config = make_config()
-  net = network.from_config(config)
+  net = network_from_config(config)
   params, stats = make_values(net)
   layout = get_layout('unik_17')
   return restore.Run(

@@ -11,7 +11,8 @@ from helpers.numpy_unik import norm
 from unik_jax.errors import UserError
 from unik_jax.models import ctr_gcn, graphs, multi_scale
 from unik_jax.models.network import Network
-from unik_jax.official.state_dict import from_official, to_official
+from unik_jax.official.convert import from_official, to_official
+from unik_jax.official.registry import data_shape
 
 
 def test_graph_unit_joint_by_joint():
@@ -99,7 +100,7 @@ def test_a_state_dict_goes_and_comes_back():
   } <= tensors.keys()
   back = from_official(net.abstract, *shapes, tensors, 'there')
   jax.tree.map(np.testing.assert_array_equal, back, state)
-  assert net.abstract.official_shape(tensors, {}) == {
+  assert data_shape('ctr_gcn', tensors, {}) == {
     'num_classes': 5,
     'num_joints': 17,
     'num_persons': 2,
@@ -110,8 +111,8 @@ def test_a_state_dict_goes_and_comes_back():
 @pytest.mark.parametrize(
   'options, words',
   [
-    ({'widths': (8, 10)}, 'model.widths has 10; use multiples of 4'),
-    ({'widths': (8,)}, 'one entry for each block: got 1, 2'),
+    ({'widths': (8, 10)}, 'model.widths: .*4, got 10'),
+    ({'widths': (8,)}, r'model\.widths, model\.strides: .* 1, 2'),
   ],
 )
 def test_bad_widths(options, words):

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from unik_jax.models import initializers, network
+from unik_jax.models import initializers
+from unik_jax.models.network import Network
 
 
 @pytest.mark.parametrize('shape', [(3,), (9, 4, 100), (2, 2000)], ids=str)
@@ -29,7 +30,7 @@ def test_spread():
 
 
 def test_networks_start_on_the_host_and_by_the_key():
-  net = network.Network(
+  net = Network(
     'unik', num_classes=5, num_joints=6, widths=(8, 8), strides=(1, 2)
   )
   one, again, other = (net.init(jax.random.key(n)) for n in (0, 0, 1))

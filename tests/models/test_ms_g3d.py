@@ -6,10 +6,12 @@ import pytest
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.export.folding import fold
+from unik_jax.export.folding import fold_batch_norm
 from unik_jax.models import ms_g3d, multi_scale
-from unik_jax.models.network import MODELS, Network
-from unik_jax.official.state_dict import from_official, to_official
+from unik_jax.models.network import Network
+from unik_jax.models.registry import MODELS
+from unik_jax.official.convert import from_official, to_official
+from unik_jax.official.registry import data_shape
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 # A path and a branch: 0 - 1 - 2 - 3, and 1 - 4.
@@ -55,8 +57,9 @@ def matrices(hops, scales):
   out = np.zeros((scales, *hops.shape))
   for k, u, p in np.ndindex(out.shape):
     joined = (hops == k) | (hops == 0) & np.eye(len(hops), dtype=bool)
-    degrees = joined.sum(0)
-    out[k, u, p] = joined[u, p] / np.sqrt(degrees[u] * degrees[p])
+    # D^-1/2 in float32, as in the official code.
+    root = np.float64(np.float32(joined.sum(0)) ** np.float32(-0.5))
+    out[k, u, p] = root[u] * joined[u, p] * root[p]
   return np.float32(out)
 
 
@@ -175,7 +178,7 @@ def test_folded_is_the_same_and_quarter_widths_work():
     params, stats = made(net.shapes)
     # Smaller, lest all is large and equal in the end.
     params = jax.tree.map(lambda a: a * 0.3 - 0.03, params)
-    folded = fold(params, stats)
+    folded = fold_batch_norm(params, stats)
     x = np.random.default_rng(1).normal(size=(2, 2, 9, 25, 3))
     apply = jax.jit(lambda *values: net.apply(*values, x, train=False)[0])
     one, other = apply(params, stats), apply(*folded)
@@ -196,11 +199,7 @@ def test_state_dicts_go_there_and_back_and_tell_their_shape():
   tensors = to_official(net.abstract, *values)
   back = from_official(net.abstract, *values, tensors, 'here')
   jax.tree.map(np.testing.assert_array_equal, back, values)
-  found = {
-    name: model.official_shape(tensors, {'tau': 1})
-    for name, model in MODELS.items()
-    if model.official_tensors
-  }
+  found = {name: data_shape(name, tensors, {'tau': 1}) for name in MODELS}
   assert found.pop('ms_g3d') == {
     'num_classes': 4,
     'num_joints': 17,
@@ -217,16 +216,16 @@ def test_state_dicts_go_there_and_back_and_tell_their_shape():
     other = Network(name, widths=(8,), strides=(1,), **options)
     values = other.shapes
     tensors = to_official(other.abstract, *made(values))
-    assert net.abstract.official_shape(tensors, {}) is None
+    assert data_shape('ms_g3d', tensors, {}) is None
 
 
 @pytest.mark.parametrize(
   ('options', 'message'),
   [
-    ({'widths': (6, 16)}, r'model\.widths has 16.* of 6'),
+    ({'widths': (6, 16)}, r'model\.widths: .*6, got 16'),
     ({'widths': (6, 0)}, r'model\.widths'),
     ({'widths': (), 'strides': ()}, r'model\.widths'),
-    ({'widths': (6,)}, r'model\.widths and model\.strides .* 1, 2'),
+    ({'widths': (6,)}, r'model\.widths, model\.strides: .* 1, 2'),
     ({'strides': (1, 0)}, r'model\.strides'),
     ({'num_gcn_scales': 0}, r'model\.num_gcn_scales'),
     ({'num_g3d_scales': -1}, r'model\.num_g3d_scales'),

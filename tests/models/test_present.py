@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from unik_jax.evaluate import Evaluator
-from unik_jax.models import network
-from unik_jax.models.network import MODELS
+from unik_jax.models.network import Network, option_names
+from unik_jax.models.registry import MODELS
 from unik_jax.runtime import sharding
 
 FRAMES = 12
@@ -17,7 +17,7 @@ def make_net(name, persons=2):
   if name == 'ms_g3d':
     sizes = {'widths': (6, 6), 'num_gcn_scales': 3, 'num_g3d_scales': 2}
     sizes['strides'] = (1, 2)
-  return network.Network(
+  return Network(
     name,
     num_classes=5,
     num_persons=persons,
@@ -26,7 +26,7 @@ def make_net(name, persons=2):
     **{
       key: value
       for key, value in {'num_joints': 17, 'layout': 'unik_17'}.items()
-      if key in network._options(name)
+      if key in option_names(name)
     },
   )
 

@@ -210,7 +210,7 @@ def test_bad_options_are_named(options, word):
 
 
 def test_unknown_model_and_wrong_keypoints():
-  with pytest.raises(UserError, match='known: aagcn'):
+  with pytest.raises(UserError, match="model.name: .*aagcn.*'unix'"):
     Network('unix', num_classes=2, num_joints=3)
   net = small()
   params, stats = made(net)

@@ -6,7 +6,7 @@ import pytest
 
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network
-from unik_jax.official.state_dict import from_official, to_official
+from unik_jax.official.convert import from_official, to_official
 from unik_jax.official.tensor_files import read_tensors, write_tensors
 
 

@@ -8,7 +8,7 @@ from helpers.made_plan import make_plan
 
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.tables.costs import measure_costs
 from unik_jax.tables.paper import ROWS, TABLES
 
@@ -17,7 +17,7 @@ from unik_jax.tables.paper import ROWS, TABLES
 def test_every_row_describes_a_network(table):
   plan = make_plan(table, seeds=1)
   for row, ((first, *_),) in plan.rows.items():
-    assert network.from_config(first.config).num_params() > 1000, row
+    assert network_from_config(first.config).num_params() > 1000, row
 
 
 @pytest.mark.parametrize('table', TABLES)
@@ -111,4 +111,4 @@ def test_published_costs(options, frames, billion_macs):
   config.data.update(persons=2, frames=frames, **options)
   costs = measure_costs(config)
   assert costs.macs / 1e9 == pytest.approx(billion_macs, rel=3e-3)
-  assert costs.params == network.from_config(config).num_params()
+  assert costs.params == network_from_config(config).num_params()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import network_from_config
 from unik_jax.run import paths, restore
 from unik_jax.visualize import analysis, figures
 
@@ -23,7 +23,7 @@ def matrices_of(params):
 def test_no_attention(run):
   config = run.config.copy_and_resolve_references()
   config.model.attention = False
-  net = network.from_config(config)
+  net = network_from_config(config)
   params, stats = net.shapes
   without = run._replace(net=net, params=params, batch_stats=stats)
   with pytest.raises(UserError, match='unik.*without'):

@@ -21,7 +21,7 @@ from unik_jax.errors import UserError
 from unik_jax.export.folding import fold_batch_norm
 from unik_jax.export.notes import describe_run, input_shape
 from unik_jax.official import tensor_files
-from unik_jax.official.state_dict import to_official
+from unik_jax.official.convert import to_official
 from unik_jax.run import restore
 from unik_jax.runtime.atomic_files import atomic_write
 from unik_jax.runtime.json_files import write_json_table
@@ -75,10 +75,14 @@ def save_artifact(
   if folded:
     params, batch_stats = fold_batch_norm(params, batch_stats)
 
+  # The CPU's forms of the operations are slow elsewhere.
+  is_cpu_only = tuple(platforms) == ('cpu',)
+  net = run.net.with_implementation('cpu' if is_cpu_only else 'einsum')
+
   # The weights are constants of the function, so that the artifact has them.
   @jax.jit
   def predict_logits(x_nmtvc):
-    return run.net.apply(params, batch_stats, x_nmtvc, train=False)[0]
+    return net.apply(params, batch_stats, x_nmtvc, train=False)[0]
 
   (batch,) = jax.export.symbolic_shape('batch')
   shape = (batch, *input_shape(run))

@@ -1,14 +1,14 @@
-"""2s-AGCN, one stream of it: Shi et al., CVPR 2019; and AAGCN, TIP 2020.
+"""2s-AGCN, one stream of it (Shi et al., CVPR 2019), and AAGCN (TIP 2020).
 
-UNIK's ten blocks with a graph in them: three heads, each of which mixes the
-joints by a slice of the graph of bones (`graphs.directed`), a learned part and
+UNIK's ten blocks with a graph in them: each of three heads mixes the joints by
+a slice of the graph of bones (`graphs.directed`), a learned part and
 attention. UNIK is this network without the slices.
 
 Shape legend: B clips x persons, V joints, T frames, C channels, H slices.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,27 +17,22 @@ from flax import nnx
 from unik_jax.models import initializers, layers
 from unik_jax.models.s_lsu import SpatialUnit
 from unik_jax.models.unik import STRIDES, UNIK, WIDTHS
-from unik_jax.official import state_dict, unik
 from unik_jax.skeletons.layouts import get_layout
-
-_OFFICIAL = unik.Names(
-  spatial='gcn1', temporal='tcn1', dependency='PA', unused_bias=False
-)
 
 
 class AGCN(UNIK):
   """The network: (N, M, T, V, C) keypoints to (N, num_classes) logits.
 
   Args:
-    num_classes: how many actions.
-    layout: name of the joints' layout, whose bones are the graph.
-    num_persons: M. Absent persons are zeros, and count in the mean.
+    num_classes: number of actions.
+    layout: name of the joint layout, whose bones are the graph.
+    num_persons: M. Absent persons are zeros and count in the mean.
     in_channels: C of the keypoints.
     widths: output channels of each block.
     strides: temporal stride of each block.
     temporal_kernel: taps of the temporal convolution.
     dtype: of the computation; None for that of the inputs.
-    rngs: where the initial values come from (stream `params`).
+    rngs: source of the initial values (stream `params`).
   """
 
   matrices = {'matrix': 'adaptive'}
@@ -69,31 +64,21 @@ class AGCN(UNIK):
       rngs=rngs,
     )
 
-  def official_tensors(self) -> Iterator[state_dict.Tensor]:
-    """The state dict of the official PyTorch 2s-AGCN, in its order."""
-    return unik.tensors(self, _OFFICIAL)
-
-  @staticmethod
-  def official_shape(tensors, options) -> dict[str, int] | None:
-    """What a state dict's model was made for; None where it is no AGCN's."""
-    del options
-    return unik.shape(tensors, {'tau': 1}, _OFFICIAL)
-
 
 class GatedUnit(SpatialUnit):
-  """AAGCN's spatial unit: `SpatialUnit`, other attention, and gates after it.
+  """AAGCN's spatial unit: other attention than `SpatialUnit`, then gates.
 
-  Attention is tanh in the place of softmax, times a number that is learned and
-  starts at 0. A gate g between 0 and 1 makes y of its input: y g + y; first one
-  for each joint, of means over frames; then each frame, of means over joints;
-  then each channel, of means over both.
+  Attention is tanh instead of softmax, times a learned number that starts at
+  0. A gate g in (0, 1) maps y to y + g y. There are three: g per joint, from
+  means over frames; per frame, from means over joints; per channel, from means
+  over both.
 
   Args:
     in_features: C.
     out_features: D.
     num_joints: V.
     dtype: of the computation.
-    rngs: where the initial values come from.
+    rngs: source of the initial values.
     **options: of `SpatialUnit`.
   """
 
@@ -116,7 +101,7 @@ class GatedUnit(SpatialUnit):
       **options,
     )
     self.alpha = nnx.Param(initializers.filled(0, 1))
-    taps = num_joints - 1 + num_joints % 2  # odd
+    taps = num_joints - 1 + num_joints % 2  # the largest odd number up to V
     std = math.sqrt(2 / (taps * (out_features + 1)))
     self.joint_gate, self.frame_gate = (
       layers.TemporalConv(
@@ -133,14 +118,14 @@ class GatedUnit(SpatialUnit):
       )
     )
     half = out_features // 2
-    self.squeeze = layers.Dense(
+    self.squeeze = layers.dense(
       out_features,
       half,
       kernel_init=initializers.fan_out_normal(out_features),
       dtype=dtype,
       rngs=rngs,
     )
-    self.excite = layers.Dense(
+    self.excite = layers.dense(
       half,
       out_features,
       kernel_init=initializers.zeros,
@@ -153,26 +138,25 @@ class GatedUnit(SpatialUnit):
     gate = jax.nn.sigmoid(self.joint_gate(y.mean(2)[:, None]))
     y += y * gate.transpose(0, 2, 1, 3)
     y += y * jax.nn.sigmoid(self.frame_gate(y.mean(1, keepdims=True)))
-    hidden = layers.relu(self.squeeze(y.mean((1, 2), keepdims=True)))
+    hidden = self.ops.relu(self.squeeze(y.mean((1, 2), keepdims=True)))
     return y + y * jax.nn.sigmoid(self.excite(hidden))
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
-    """As of `Recognizer`."""
+    """`Recognizer.data_axes` of this unit."""
     axes = super().data_axes(first=first)
     return axes | {('joint_gate', 'kernel'): (('reach',), (), ())}
 
-  def _normalized(self, scores):
-    return self.alpha[...] * jnp.tanh(scores)
+  def normalize_scores(self, scores_bhup: jax.Array) -> jax.Array:
+    """tanh, times a learned number."""
+    return self.alpha[...] * jnp.tanh(scores_bhup)
 
 
 class AAGCN(AGCN):
-  """AAGCN: 2s-AGCN with the graph learned from where it starts, and gates.
+  """AAGCN: 2s-AGCN with a graph that is learned from the bones, and gates.
 
-  The authors hold the matrices for the first five epochs; that is a matter of
-  the recipe, and is not done here. Arguments are those of `AGCN`.
+  The authors freeze the matrices for the first five epochs. That belongs to
+  the recipe and is not done here. Arguments are those of `AGCN`.
   """
 
   matrices = {'matrix': 'dependency', 'dependency_init': 'graph'}
   spatial_unit = GatedUnit
-
-  official_tensors = None  # no official file was at hand to compare with

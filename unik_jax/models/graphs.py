@@ -1,8 +1,8 @@
 """Graphs of a layout's bones, as the published graph networks make them.
 
-All are float32, as the official code keeps them. Row u, column p holds the
-weight with which joint u makes joint p. Any layout will do: the bones are a
-tree, and its root stands for the centre of the body.
+All are float32, as in the official code. Row u, column p holds the weight with
+which joint u makes joint p. Any layout works: its bones are a tree, whose root
+is taken for the centre of the body.
 """
 
 import functools
@@ -14,7 +14,7 @@ from unik_jax.skeletons.layouts import Layout
 
 @functools.cache
 def adjacency(layout: Layout) -> np.ndarray:
-  """(V, V) with ones between joints that share a bone, zeros elsewhere."""
+  """Returns (V, V), ones between joints that share a bone."""
   matrix = np.zeros((layout.num_joints,) * 2, np.float32)
   for child, parent in layout.bone_indices:
     matrix[child, parent] = matrix[parent, child] = 1
@@ -23,10 +23,10 @@ def adjacency(layout: Layout) -> np.ndarray:
 
 @functools.cache
 def directed(layout: Layout) -> np.ndarray:
-  """The three slices of 2s-AGCN, (3, V, V): joints, parents, children.
+  """Returns the three slices of 2s-AGCN, (3, V, V).
 
-  The first is the identity; by the second each joint becomes its parent (the
-  root nothing); by the third the mean of its children.
+  They map each joint to itself, to its parent (the root to nothing), and to
+  the mean of its children.
   """
   joints = layout.num_joints
   inward, outward = np.zeros((2, joints, joints), np.float32)
@@ -39,13 +39,13 @@ def directed(layout: Layout) -> np.ndarray:
 
 @functools.cache
 def partitioned(layout: Layout) -> np.ndarray:
-  """The three slices of ST-GCN's spatial configuration, (3, V, V).
+  """Returns the three slices of ST-GCN's spatial configuration, (3, V, V).
 
-  They are the parts of one matrix, whose columns sum to 1: the joint itself;
-  neighbours as far from the centre, or farther; neighbours nearer to it. A
-  quirk of the official code is kept: it counts hops up to one alone, so that
-  all joints but the centre and its neighbours are equally (infinitely) far,
-  and most limbs fall in the second slice.
+  They partition one matrix whose columns sum to 1: the joint itself;
+  neighbours at least as far from the centre; neighbours nearer to it. A quirk
+  of the official code is kept: it counts hops up to one only. All joints
+  except the centre and its neighbours are therefore infinitely far from it,
+  and most limbs fall into the second slice.
   """
   with_self = adjacency(layout) + np.eye(layout.num_joints, dtype=np.float32)
   hops = np.where(with_self[:, layout.root] > 0, 1.0, np.inf)
@@ -58,26 +58,28 @@ def partitioned(layout: Layout) -> np.ndarray:
 
 
 def disentangled(matrix: np.ndarray, scales: int) -> np.ndarray:
-  """MS-G3D's matrices of one number of hops each, (K, V, V).
+  """Returns MS-G3D's matrices of one number of hops each, (K, V, V).
 
-  The k-th joins each joint with those k hops away and with itself, and is
-  normalised on both sides, D^-1/2 A D^-1/2; the first is the identity.
+  The k-th connects each joint with itself and the joints k hops away,
+  normalised on both sides: D^-1/2 A D^-1/2. The first is the identity.
 
   Args:
     matrix: (V, V), symmetric, ones between neighbours.
     scales: K.
   """
-  itself = np.eye(len(matrix))
-  out, within = [itself], itself
+  identity = np.eye(len(matrix))
+  out, within = [identity], identity
   for _ in range(1, scales):
-    wider = np.minimum(within @ (matrix + itself), 1)
-    out.append(wider - within + itself)
-    within = wider
+    farther = np.minimum(within @ (matrix + identity), 1)
+    out.append(farther - within + identity)
+    within = farther
   out = np.stack(out)
-  degrees = out.sum(1)
-  return np.float32(out / np.sqrt(degrees[:, None] * degrees[:, :, None]))
+  # The official code takes D^-1/2 in float32 and multiplies in float64. Other
+  # last bits here would flip ReLUs and lose parity in training.
+  inverse_root = np.power(np.float32(out.sum(1)), -0.5).astype(np.float64)
+  return np.float32(inverse_root[:, :, None] * out * inverse_root[:, None])
 
 
 def _columns_sum_to_one(matrix):
-  """Each column divided by its sum, where that is not zero."""
+  """Divides each column by its sum, unless that is zero."""
   return matrix / np.maximum(matrix.sum(0), 1)

@@ -1,13 +1,13 @@
-"""Initial values of parameters, drawn without compiling anything anew.
+"""Initial values of parameters, drawn by a few compiled programs.
 
-Compiled as a whole, the draws of a network took most of the time to its first
-step. Threefry's n-th value follows from the key and n alone, so that the first
-values of a longer draw are those of a shorter one: a few compiled sizes serve
-all shapes, and the values are those of `jax.random`.
+Compiling a random draw for each shape of a network took most of the time to
+its first step. Threefry's n-th value depends on the key and n only, so the
+first values of a longer draw are those of a shorter one: a few compiled sizes
+serve all shapes, with the values of `jax.random`.
 
 An initialiser is a function of (key, shape, dtype), as in
-`jax.nn.initializers`; arrays are numpy's, but for traced keys. A key of None
-stands for zeros, where the shapes alone are asked for.
+`jax.nn.initializers`. It returns numpy arrays unless the key is traced. A key
+of None gives zeros, for when only the shapes are needed.
 """
 
 import functools
@@ -21,7 +21,7 @@ _SIZES = tuple(2**n for n in (16, 20, 24, 28))
 
 
 def normal(std: float) -> Callable:
-  """Normal, of mean 0 and this standard deviation."""
+  """Returns an initialiser: normal with mean 0 and this deviation."""
 
   def init(key, shape, dtype=float):
     return std * _drawn(jax.random.normal, key, shape, dtype)
@@ -30,7 +30,7 @@ def normal(std: float) -> Callable:
 
 
 def uniform(bound: float) -> Callable:
-  """Uniform in [-bound, bound]."""
+  """Returns an initialiser: uniform in [-bound, bound]."""
 
   def init(key, shape, dtype=float):
     return 2 * bound * _drawn(jax.random.uniform, key, shape, dtype) - bound
@@ -39,12 +39,12 @@ def uniform(bound: float) -> Callable:
 
 
 def fan_out_normal(fan_out: int) -> Callable:
-  """Normal of variance 2 / fan_out (Kaiming, mode fan_out)."""
+  """Returns an initialiser: normal with variance 2 / fan_out (Kaiming)."""
   return normal(math.sqrt(2.0 / fan_out))
 
 
 def constant(value: float) -> Callable:
-  """This value; the key may be None."""
+  """Returns an initialiser that ignores the key: this value throughout."""
 
   def init(key, shape, dtype=float):
     del key
@@ -57,7 +57,7 @@ zeros, ones = constant(0), constant(1)
 
 
 def filled(value: float, *shape: int) -> np.ndarray:
-  """An array of this value."""
+  """Returns an array of this value."""
   return constant(value)(None, shape)
 
 

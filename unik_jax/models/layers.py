@@ -1,14 +1,9 @@
-"""Layers that the skeleton models share, with PyTorch's initial values.
+"""Layers of all networks: 1 x 1 and temporal convolutions, batch norm.
 
-Shape legend: B batch (clips x persons), V joints, T frames, C channels in,
-D channels out, K kernel taps. Activations are `x_bvtc`: with the joints next
-to the batch, folding them into it for the temporal convolution is a reshape.
-
-`dtype` is the dtype of the computation; None computes in the dtype of the
-inputs. Parameters and batch statistics keep their own.
+Arrays are `x_bvtc`: B clips x persons, V joints, T frames, C channels.
 """
 
-import functools
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -16,89 +11,63 @@ import jax.numpy as jnp
 from flax import nnx
 
 from unik_jax.errors import UserError
-from unik_jax.models import convolution, initializers
+from unik_jax.models import initializers, ops
+from unik_jax.models.ops import at_least_float32
 
 
-def at_least_float32(dtype: Any) -> jnp.dtype:
-  """The dtype for softmax, statistics and loss: float32, or wider."""
-  return jnp.promote_types(dtype, jnp.float32)
+class Layer(nnx.Module):
+  """A module whose operations come from `ops`, or a file that replaces it.
 
-
-@jax.custom_vjp
-def relu(x: jax.Array) -> jax.Array:
-  """max(x, 0), of any shape; NaN stays NaN.
-
-  As a choice, and with its gradient from its own result, it is an array that
-  XLA's CPU compiler keeps; `jax.nn.relu` it computes again, with all that came
-  before it, wherever the result is transposed.
+  Attributes:
+    ops: the module of operations. `Network` sets it for a whole network.
   """
-  return jnp.where(x <= 0, 0, x)
+
+  ops: ModuleType = ops
 
 
-def _relu_forward(x):
-  y = relu(x)
-  return y, y
-
-
-def _relu_backward(y, dy):
-  return (jnp.where(y > 0, dy, 0),)
-
-
-relu.defvjp(_relu_forward, _relu_backward)
-
-
-class Dense(nnx.Module):
-  """x W + b over the last axis: a 1 x 1 convolution.
+def dense(
+  in_features: int,
+  out_features: int,
+  *,
+  kernel_init=None,
+  bias_init=initializers.zeros,
+  dtype=None,
+  rngs: nnx.Rngs,
+) -> nnx.Linear:
+  """Returns a linear map of the last axis: PyTorch's 1 x 1 convolution.
 
   Args:
     in_features: C.
     out_features: D.
-    kernel_init: of the (C, D) kernel; default the fan-out normal.
+    kernel_init: of the (C, D) kernel (default: normal by fan-out).
     bias_init: of the (D,) bias.
     dtype: of the computation.
-    rngs: where the initial values come from.
+    rngs: source of the initial values.
   """
-
-  def __init__(
-    self,
-    in_features: int,
-    out_features: int,
-    *,
-    kernel_init=None,
-    bias_init=initializers.zeros,
-    dtype=None,
-    rngs: nnx.Rngs,
-  ):
-    kernel_init = kernel_init or initializers.fan_out_normal(out_features)
-    self.kernel = nnx.Param(
-      kernel_init(rngs.params(), (in_features, out_features))
-    )
-    self.bias = nnx.Param(bias_init(rngs.params(), (out_features,)))
-    self.dtype = dtype
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    x, kernel, bias = nnx.nn.dtypes.promote_dtype(
-      (x, self.kernel[...], self.bias[...]), dtype=self.dtype
-    )
-    return x @ kernel + bias
+  return nnx.Linear(
+    in_features,
+    out_features,
+    kernel_init=kernel_init or initializers.fan_out_normal(out_features),
+    bias_init=bias_init,
+    dtype=dtype,
+    param_dtype=float,  # float64 where JAX has it enabled
+    rngs=rngs,
+  )
 
 
-class TemporalConv(nnx.Module):
-  """A (K x 1) convolution over time of x_bvtc: T frames to ceil(T / stride).
-
-  It runs as a 1-D convolution with the joints folded into the batch, which
-  on the CPU is about twice as fast as the 2-D form.
+class TemporalConv(Layer):
+  """A (K x 1) convolution over time: T frames to ceil(T / stride).
 
   Args:
     in_features: C.
     out_features: D.
-    kernel_size: K.
-    stride: of the frames.
+    kernel_size: K, in frames.
+    stride: step between output frames.
     dilation: distance between taps, in frames.
-    kernel_init: of the (K, C, D) kernel; default the fan-out normal.
-    bias_init: of the (D,) bias; default zeros.
+    kernel_init: of the (K, C, D) kernel (default: normal by fan-out).
+    bias_init: of the (D,) bias (default: zeros).
     dtype: of the computation.
-    rngs: where the initial values come from.
+    rngs: source of the initial values.
   """
 
   def __init__(
@@ -128,73 +97,34 @@ class TemporalConv(nnx.Module):
     self.stride, self.dilation, self.dtype = stride, dilation, dtype
 
   def __call__(self, x_bvtc: jax.Array) -> jax.Array:
-    x, kernel, bias = nnx.nn.dtypes.promote_dtype(
+    x_bvtc, kernel, bias = nnx.nn.dtypes.promote_dtype(
       (x_bvtc, self.kernel[...], self.bias[...]), dtype=self.dtype
     )
-    b, v, t, c = x.shape
-    y = convolution.over_time(
-      x.reshape(b * v, t, c),
-      kernel,
-      stride=self.stride,
-      dilation=self.dilation,
+    y = self.ops.temporal_conv(
+      x_bvtc, kernel, stride=self.stride, dilation=self.dilation
     )
-    return y.reshape(b, v, *y.shape[1:]) + bias
+    return y + bias
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _standardize(x, scale, bias, epsilon):
-  """Batch norm by x's own statistics: (y, mean, variance) of the last axis.
-
-  The gradient is written out, as less of it is kept and computed than of the
-  one that JAX derives. None flows through mean and variance as results.
-  """
-  return _standardize_forward(x, scale, bias, epsilon)[0]
-
-
-def _standardize_forward(x, scale, bias, epsilon):
-  axes = tuple(range(x.ndim - 1))
-  mean, var = jnp.mean(x, axes), jnp.var(x, axes)
-  inverse = jax.lax.rsqrt(var + epsilon)
-  factor = scale * inverse
-  y = x * factor + (bias - mean * factor)
-  return (y, mean, var), (x, scale, mean, inverse)
-
-
-def _standardize_backward(epsilon, kept, gradients):
-  del epsilon
-  (x, scale, mean, inverse), (dy, *_) = kept, gradients
-  axes, n = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
-  factor, d_bias = scale * inverse, dy.sum(axes)
-  # All large arrays depend on dy: one of x alone would be computed in the
-  # forward pass, and kept. Its last sum is of two arrays, so that it is kept.
-  centred = dy - d_bias / n
-  d_scale = (centred * x).sum(axes) * inverse
-  slope = factor * inverse * d_scale / n
-  dx = factor * centred + (slope * mean - slope * x)
-  return dx, d_scale, d_bias
-
-
-_standardize.defvjp(_standardize_forward, _standardize_backward)
-
-
-class BatchNorm(nnx.Module):
+class BatchNorm(Layer):
   """Batch norm over all axes but the last, as PyTorch computes it.
 
-  The running variance is the unbiased one, unlike `nnx.BatchNorm`'s. Under
-  jit over a mesh the statistics are those of the global batch.
+  Unlike `nnx.BatchNorm`, it keeps the unbiased running variance. Under jit
+  over a mesh its statistics are those of the global batch.
 
   Attributes:
-    groups: parts of the batch, one after the other, that have statistics of
-      their own; the running ones are the means of theirs.
-    where: what the statistics are of: (R, 1, C or 1) booleans for R equal
-      parts of the input, one after the other; None for all of it.
+    groups: number of consecutive parts of the batch with separate statistics,
+      as the devices of PyTorch's DataParallel have them. The running
+      statistics are the means over the parts.
+    where: mask of the values that the statistics are taken of, (R, 1, C or 1)
+      booleans for R equal consecutive parts of the input; None for all.
 
   Args:
     features: C.
     scale: initial value of the scale.
     momentum: weight of the old running statistics.
     epsilon: added to the variance.
-    dtype: of the result; the statistics are at least float32.
+    dtype: of the result. Statistics are in float32 or wider.
   """
 
   def __init__(
@@ -214,47 +144,43 @@ class BatchNorm(nnx.Module):
     self.groups, self.where = 1, nnx.data(None)
 
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    out_dtype, shape = self.dtype or x.dtype, x.shape
+    dtype, shape = self.dtype or x.dtype, x.shape
     x = x.astype(at_least_float32(x.dtype))
     if train and self.groups == 1 and self.where is None:
-      y, mean, var = _standardize(
+      y, mean, var = self.ops.batch_norm(
         x, self.scale[...], self.bias[...], self.epsilon
       )
-      n = x.size // x.shape[-1]
-      self._follow(mean, var, n)
-      return y.astype(out_dtype)
+      self._update_running(mean, var, x.size // x.shape[-1])
+      return y.astype(dtype)
     if train:
-      x, mean, var, n = self._moments(x)
-      self._follow(mean, var, n)
+      x, mean, var, count = self._grouped_statistics(x)
+      self._update_running(mean, var, count)
     else:
       mean, var = self.mean[...], self.var[...]
     factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
     y = (x - mean) * factor + self.bias[...]
-    return y.reshape(shape).astype(out_dtype)
+    return y.reshape(shape).astype(dtype)
 
-  def _follow(self, mean, var, n):
-    """Moves the running statistics to those of n values."""
-    for running, new in (
-      (self.mean, mean),
-      (self.var, var * (n / jnp.maximum(n - 1, 1))),
-    ):
+  def _update_running(self, mean, var, count):
+    """Moves the running statistics towards those of `count` values."""
+    unbiased = var * (count / jnp.maximum(count - 1, 1))
+    for running, new in ((self.mean, mean), (self.var, unbiased)):
       new = new.reshape(self.groups, -1).mean(0)
-      # Not running[...] = ..., which would write into a caller's own arrays.
+      # Not running[...] = ..., which would write into the caller's array.
       running.set_value(
         (self.momentum * running[...] + (1 - self.momentum) * new).astype(
           running.dtype
         )
       )
 
-  def _moments(self, x):
-    """The input by groups, and their mean, variance and number of values."""
-    groups = self.groups
+  def _grouped_statistics(self, x):
+    """Returns x by groups, their mean and variance, and the values in each."""
+    groups, where = self.groups, self.where
     if len(x) % groups:
       raise UserError(
-        f'model.norm_groups is {groups}, which does not divide {len(x)}: use a'
-        ' divisor of batch_size / accumulate'
+        f'model.norm_groups: expected a divisor of {len(x)} rows, got {groups}.'
+        ' Use a divisor of batch_size / accumulate.'
       )
-    where = self.where
     if where is not None:
       x = x.reshape(len(where), -1, x.shape[-1])
       where = jnp.broadcast_to(where, x.shape)
@@ -262,48 +188,128 @@ class BatchNorm(nnx.Module):
     x = x.reshape(groups, -1, *x.shape[1:])
     axes = tuple(range(1, x.ndim - 1))
     if where is None:
-      n = x.size // groups // x.shape[-1]
+      count = x.size // groups // x.shape[-1]
       mean = jnp.mean(x, axes, keepdims=True)
-      return x, mean, jnp.var(x, axes, keepdims=True), n
-    n = jnp.maximum(where.sum(axes, keepdims=True), 1)
-    mean = jnp.sum(x, axes, where=where, keepdims=True) / n
+      return x, mean, jnp.var(x, axes, keepdims=True), count
+    count = jnp.maximum(where.sum(axes, keepdims=True), 1)
+    mean = jnp.sum(x, axes, where=where, keepdims=True) / count
     square = jnp.square(x - mean)
-    var = jnp.sum(square, axes, where=where, keepdims=True) / n
-    return x, mean, var, n
+    var = jnp.sum(square, axes, where=where, keepdims=True) / count
+    return x, mean, var, count
 
 
 def scattered_norm(features: int, *, dtype=None, rngs: nnx.Rngs) -> BatchNorm:
-  """Batch norm whose scale starts about 1, with a deviation of 0.02."""
+  """Returns a batch norm whose scale starts at 1 +- 0.02 (normal)."""
   norm = BatchNorm(features, dtype=dtype)
-  norm.scale.set_value(
-    1 + initializers.normal(0.02)(rngs.params(), (features,))
-  )
+  noise = initializers.normal(0.02)(rngs.params(), (features,))
+  norm.scale.set_value(1 + noise)
   return norm
 
 
 class ConvNorm(nnx.Module):
-  """A 1 x 1 convolution and batch norm on every `stride`-th frame of x_bvtc.
+  """A convolution of every `stride`-th frame, and batch norm.
+
+  Args:
+    conv: an `nnx.Linear` or `TemporalConv`.
+    bn: a `BatchNorm`.
+    stride: step between the frames that the convolution sees.
+  """
+
+  def __init__(
+    self, conv: nnx.Linear | TemporalConv, bn: BatchNorm, *, stride: int = 1
+  ):
+    self.conv, self.bn, self.stride = conv, bn, stride
+
+  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
+    return self.bn(self.conv(x_bvtc[:, :, :: self.stride]), train=train)
+
+
+def pointwise_norm(
+  in_features: int,
+  out_features: int,
+  *,
+  stride: int = 1,
+  dtype=None,
+  rngs: nnx.Rngs,
+) -> ConvNorm:
+  """Returns a 1 x 1 convolution and batch norm."""
+  conv = dense(in_features, out_features, dtype=dtype, rngs=rngs)
+  return ConvNorm(conv, BatchNorm(out_features, dtype=dtype), stride=stride)
+
+
+class Identity(nnx.Module):
+  """A branch that passes its input on."""
+
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    del train
+    return x
+
+
+class Zero(nnx.Module):
+  """A branch that adds nothing."""
+
+  def __call__(self, x: jax.Array, *, train: bool) -> float:
+    del x, train
+    return 0.0
+
+
+def residual_branch(
+  in_features: int,
+  out_features: int,
+  *,
+  stride: int = 1,
+  enabled: bool = True,
+  projection=pointwise_norm,
+  **options: Any,
+) -> nnx.Module:
+  """Returns what is added to a unit's output: the input, in its shape.
 
   Args:
     in_features: C.
     out_features: D.
-    stride: of the frames.
-    dtype: of the computation.
-    rngs: where the initial values come from.
+    stride: of the unit's frames.
+    enabled: False for a branch that adds nothing.
+    projection: makes the branch where the shape changes; takes in_features,
+      out_features, stride and options.
+    **options: `dtype` and `rngs` of the projection.
   """
+  if not enabled:
+    return Zero()
+  if in_features == out_features and stride == 1:
+    return Identity()
+  return projection(in_features, out_features, stride=stride, **options)
 
-  def __init__(
-    self,
-    in_features: int,
-    out_features: int,
-    *,
-    stride: int = 1,
-    dtype=None,
-    rngs: nnx.Rngs,
-  ):
-    self.conv = Dense(in_features, out_features, dtype=dtype, rngs=rngs)
-    self.bn = BatchNorm(out_features, dtype=dtype)
-    self.stride = stride
 
-  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    return self.bn(self.conv(x_bvtc[:, :, :: self.stride]), train=train)
+def check_blocks(
+  *, min_width: int = 1, width_multiple: int = 1, **settings: Any
+) -> None:
+  """Checks the model settings that have one entry per block.
+
+  Args:
+    min_width: smallest width.
+    width_multiple: number that every width is a multiple of.
+    **settings: `widths` and others such as `strides`, sequences of integers.
+
+  Raises:
+    UserError: they differ in length, are empty, or an entry is out of range.
+  """
+  lengths = {f'model.{key}': len(values) for key, values in settings.items()}
+  if len(set(lengths.values())) > 1 or not all(lengths.values()):
+    raise UserError(
+      f'{", ".join(lengths)}: expected one entry per block in each, got'
+      f' {", ".join(map(str, lengths.values()))} entries'
+    )
+  for key, values in settings.items():
+    for value in values:
+      check_least(key, value, min_width if key == 'widths' else 1)
+  for width in settings['widths']:
+    if width % width_multiple:
+      raise UserError(
+        f'model.widths: expected multiples of {width_multiple}, got {width}'
+      )
+
+
+def check_least(key: str, value: int, least: int) -> None:
+  """Raises a UserError if a model setting is below its least value."""
+  if value < least:
+    raise UserError(f'model.{key}: expected at least {least}, got {value}')

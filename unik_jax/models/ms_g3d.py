@@ -1,46 +1,45 @@
 """MS-G3D: Liu et al., CVPR 2020.
 
-Three stages. In each, one path mixes the joints of a frame at many scales,
-which are numbers of hops (`graphs.disentangled`), and then has temporal units;
-another mixes the joints of windows of 3 and of 5 frames, as one graph. The two
-are added.
+Three stages. In each, one path mixes the joints of a frame at many scales (a
+scale is a number of hops, `graphs.disentangled`) and has temporal units after
+it. Another path mixes the joints of windows of 3 and of 5 frames as one graph.
+The two are added.
 
 Shape legend: B clips x persons, V joints, T frames, C channels in, D channels
 out, K scales, W frames in a window, U and P = W * V joints (in and out).
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from unik_jax.errors import UserError
 from unik_jax.models import graphs, initializers, layers
-from unik_jax.models.multi_scale import ConvNorm, TemporalUnit
+from unik_jax.models.multi_scale import TemporalUnit, conv_norm
 from unik_jax.models.recognizer import Mixing, Recognizer
-from unik_jax.official import ms_g3d, state_dict
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 _WINDOWS = (3, 5)
 _BRANCHES = 6  # of a temporal unit
 
 
-class GraphUnit(ConvNorm):
+class GraphUnit(layers.Layer):
   """MS-GCN: ReLU(bn([x A_1, ..., x A_K] W + b)), A_k = graph + learned mask.
 
   Args:
     in_features: C.
     out_features: D.
     graph: arguments of `_graph`.
-    **options: `dtype` and `rngs`, as of `ConvNorm`.
+    **options: `dtype` and `rngs`.
   """
 
   def __init__(self, in_features, out_features, graph, **options):
     matrices = _graph(*graph)
-    super().__init__(len(matrices) * in_features, out_features, **options)
+    unit = conv_norm(len(matrices) * in_features, out_features, **options)
+    self.conv, self.bn = unit.conv, unit.bn
     key = options['rngs'].params()
     self.mask = nnx.Param(initializers.uniform(1e-6)(key, matrices.shape))
     self.graph = graph
@@ -49,14 +48,14 @@ class GraphUnit(ConvNorm):
     mixing = self.matrices().astype(x_butc.dtype)
     y = jnp.einsum('butc,kup->bptkc', x_butc, mixing)
     y = y.reshape(*y.shape[:3], -1)
-    return layers.relu(super().__call__(y, train=train))
+    return self.ops.relu(self.bn(self.conv(y), train=train))
 
   def matrices(self) -> jax.Array:
-    """The A_k, (K, U, P)."""
+    """Returns the A_k, (K, U, P)."""
     return _graph(*self.graph) + self.mask[...]
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
-    """As of `Recognizer`; `first` where the input's channels come in."""
+    """`Recognizer.data_axes`; `first` if the input is the keypoints."""
     _, scales, window = self.graph
     axes = {('mask',): ((), (window, 'inputs'), (window, 'joints'))}
     if first:
@@ -65,15 +64,15 @@ class GraphUnit(ConvNorm):
 
 
 class WindowUnit(nnx.Module):
-  """G3D: MS-GCN in windows, whose frames a (W x 1) convolution makes one.
+  """G3D: MS-GCN in windows; a (W x 1) convolution merges their frames.
 
   Args:
     in_features: C.
     hidden: channels in between.
     out_features: D.
     graph: arguments of `_graph`.
-    stride: of the windows.
-    **options: `dtype` and `rngs`, as of `ConvNorm`.
+    stride: step between windows, in frames.
+    **options: `dtype` and `rngs`.
   """
 
   def __init__(
@@ -83,7 +82,7 @@ class WindowUnit(nnx.Module):
     self.graph = GraphUnit(in_features, hidden, graph, **options)
     init = initializers.uniform((self.window * hidden) ** -0.5)
     rngs = options['rngs']
-    # The names are those that `folding` knows.
+    # export folds a `window_bn` into a `window_kernel` by these names.
     shape = (self.window, hidden, out_features)
     self.window_kernel = nnx.Param(init(rngs.params(), shape))
     self.window_bias = nnx.Param(init(rngs.params(), (out_features,)))
@@ -103,17 +102,17 @@ class WindowUnit(nnx.Module):
     return self.window_bn(y, train=train)
 
 
-class Stage(nnx.Module):
+class Stage(layers.Layer):
   """ReLU(MS-TCN(MS-TCN(MS-GCN(x))) + G3D_3(x) + G3D_5(x)), then MS-TCN.
 
   Args:
     in_features: C.
     hidden: channels after the joints are mixed.
     out_features: D.
-    stride: of the frames.
-    layout: whose bones are the graph.
-    scales: K in a frame, and in windows.
-    **options: `dtype` and `rngs`, as of `ConvNorm`.
+    stride: step between output frames.
+    layout: joints and bones of the graph.
+    scales: K within a frame, and in windows.
+    **options: `dtype` and `rngs`.
   """
 
   def __init__(
@@ -127,10 +126,13 @@ class Stage(nnx.Module):
       WindowUnit(*widths, (layout, scales[1], window), stride, **options)
       for window in _WINDOWS
     )
-    one = TemporalUnit(hidden, out_features, stride=stride, **options)
-    two = TemporalUnit(out_features, out_features, relu=False, **options)
-    three = TemporalUnit(out_features, out_features, **options)
-    self.temporal = nnx.List([one, two, three])
+    self.temporal = nnx.List(
+      [
+        TemporalUnit(hidden, out_features, stride=stride, **options),
+        TemporalUnit(out_features, out_features, relu=False, **options),
+        TemporalUnit(out_features, out_features, **options),
+      ]
+    )
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     y = self.graph(x_bvtc, train=train)
@@ -138,26 +140,26 @@ class Stage(nnx.Module):
       y = unit(y, train=train)
     for unit in self.windows:
       y += unit(x_bvtc, train=train)
-    return self.temporal[2](layers.relu(y), train=train)
+    return self.temporal[2](self.ops.relu(y), train=train)
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
-    """Those of the MS-GCN within frames, scale by scale; no attention.
+    """Returns the matrices within a frame, scale by scale; no attention.
 
-    Of a stage's three stacks it is the one in which a scale is a number of
-    hops, and a joint comes once; those of the windows are left out.
+    Only there is a scale a number of hops and every joint present once. The
+    matrices of the windows are left out.
     """
     del x_bvtc
     return Mixing(self.graph.matrices(), None)
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
-    """As of `Recognizer`."""
+    """`Recognizer.data_axes` of this stage."""
     units = {('graph',): self.graph}
     for i, unit in enumerate(self.windows):
       units['windows', i, 'graph'] = unit.graph
     return {
-      (*path, *rest): made_of
+      (*path, *rest): value
       for path, unit in units.items()
-      for rest, made_of in unit.data_axes(first=first).items()
+      for rest, value in unit.data_axes(first=first).items()
     }
 
 
@@ -165,20 +167,20 @@ class MSG3D(Recognizer):
   """The network: (N, M, T, V, C) keypoints to (N, num_classes) logits.
 
   Args:
-    num_classes: how many actions.
-    layout: name of the joints' layout, whose bones are the graph.
-    num_persons: M. Absent persons are zeros, and count in the mean.
+    num_classes: number of actions.
+    layout: name of the joint layout, whose bones are the graph.
+    num_persons: M. Absent persons are zeros and count in the mean.
     in_channels: C of the keypoints.
-    num_gcn_scales: K in a frame; the authors have 13 on NTU RGB+D, and 8 on
-      Kinetics.
-    num_g3d_scales: K in windows; they have 6, and 8.
+    num_gcn_scales: K within a frame (the authors use 13 on NTU RGB+D and 8 on
+      Kinetics).
+    num_g3d_scales: K in windows (the authors use 6 and 8).
     widths: output channels of each stage, multiples of six.
     strides: temporal stride of each stage.
     dtype: of the computation; None for that of the inputs.
-    rngs: where the initial values come from (stream `params`).
+    rngs: source of the initial values (stream `params`).
 
   Raises:
-    UserError: an option's value is refused.
+    UserError: an option is out of range.
   """
 
   def __init__(
@@ -195,27 +197,19 @@ class MSG3D(Recognizer):
     dtype=None,
     rngs: nnx.Rngs,
   ):
-    if len(widths) != len(strides):
-      raise UserError(
-        'model.widths and model.strides need one entry for each stage: got'
-        f' {len(widths)}, {len(strides)}'
-      )
-    for key, values, least in (
-      ('widths', widths, _BRANCHES),
-      ('strides', strides, 1),
-      ('num_gcn_scales', [num_gcn_scales], 1),
-      ('num_g3d_scales', [num_g3d_scales], 1),
-    ):
-      for value in values or [0]:
-        if value < least or value % least:
-          raise UserError(
-            f'model.{key} has {value}; use multiples of {least}, from {least}'
-          )
+    layers.check_blocks(
+      widths=widths,
+      strides=strides,
+      min_width=_BRANCHES,
+      width_multiple=_BRANCHES,
+    )
+    layers.check_least('num_gcn_scales', num_gcn_scales, 1)
+    layers.check_least('num_g3d_scales', num_g3d_scales, 1)
     joints, scales = get_layout(layout), (num_gcn_scales, num_g3d_scales)
     options = {'dtype': dtype, 'rngs': rngs}
     features, blocks = in_channels, []
     for width, stride in zip(widths, strides, strict=True):
-      # Joints are mixed at the channels that come in, but for keypoints.
+      # Joints are mixed at the input's width, except the raw keypoints.
       hidden = features if blocks else width
       blocks.append(
         Stage(features, hidden, width, stride, joints, scales, **options)
@@ -231,19 +225,13 @@ class MSG3D(Recognizer):
       **options,
     )
 
-  def official_tensors(self) -> Iterator[state_dict.Tensor]:
-    """The state dict of the official PyTorch MS-G3D, in its order."""
-    return ms_g3d.tensors(self)
-
-  official_shape = staticmethod(ms_g3d.shape)
-
 
 @functools.cache
 def _graph(layout: Layout, scales: int, window: int) -> np.ndarray:
-  """The matrices of a graph, (K, W * V, W * V).
+  """Returns the matrices of a graph, (K, W * V, W * V).
 
-  Over the frames of a window, a joint is a neighbour of its own neighbours, and
-  of itself, in each other frame.
+  In a window, a joint's neighbours are itself and its neighbours in every
+  frame.
   """
   matrix = graphs.adjacency(layout)
   if window > 1:

@@ -1,11 +1,4 @@
-"""The models, and the functional boundary behind which training sees them.
-
-A new model is one file in this folder and one line in `MODELS`; options that
-no other has are lines in `unik_jax.config`. Its class is a `base.Recognizer`,
-takes (num_classes, num_persons, in_channels, *, dtype, rngs), one or both of
-num_joints and layout, and options; and, where it has official checkpoints,
-names their tensors in `official_tensors` and `official_shape`.
-"""
+"""The functional boundary: networks as pure functions over plain pytrees."""
 
 import inspect
 from typing import Any
@@ -15,106 +8,115 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from unik_jax.config import default_config
 from unik_jax.errors import UserError
-from unik_jax.models.agcn import AAGCN, AGCN
-from unik_jax.models.ctr_gcn import CTRGCN
-from unik_jax.models.ms_g3d import MSG3D
+from unik_jax.models import layers, ops, ops_cpu
+from unik_jax.models.options import DEFAULTS
 from unik_jax.models.recognizer import Mixing
-from unik_jax.models.st_gcn import STGCN
-from unik_jax.models.st_gcn_pp import STGCNPP
-from unik_jax.models.unik import UNIK
+from unik_jax.models.registry import get_model
 from unik_jax.skeletons.layouts import get_layout
 
-MODELS = {
-  'unik': UNIK,
-  'agcn': AGCN,
-  'aagcn': AAGCN,
-  'st_gcn': STGCN,
-  'ms_g3d': MSG3D,
-  'ctr_gcn': CTRGCN,
-  'st_gcn_pp': STGCNPP,
-}
-
-# Settings of `config.model` that all networks have.
-OF_ALL = ('remat', 'norm_groups', 'norm_present')
+IMPLEMENTATIONS = {'einsum': ops, 'cpu': ops_cpu}
+# Options of `Network` itself, which all models have.
+_NETWORK_OPTIONS = ('remat', 'norm_groups', 'norm_present')
 
 
 class Network:
-  """A model as pure functions over plain pytrees.
+  """A model as pure functions.
 
   NNX objects live within a call only, so that params and batch statistics are
-  nested dicts that jit, shardings and checkpoints understand.
+  nested dicts, which jit, shardings and checkpoints understand.
 
   Attributes:
-    abstract: the model with shapes in the place of arrays.
-    shapes: those of (params, batch_stats).
+    abstract: the model, with shapes instead of arrays.
+    shapes: shapes of (params, batch_stats).
 
   Args:
-    name: a key of `MODELS`.
-    remat: whether blocks are computed again for the backward pass, instead of
-      being kept: less memory, a third more work.
-    norm_groups: parts of a batch that have batch norm's statistics of their
-      own, as the devices of PyTorch's DataParallel do; 1 is the whole batch.
-    norm_present: whether batch norm's statistics leave absent persons, who
-      are zeros, out; not so in any published network.
-    **options: arguments of the model's class, but for `rngs`.
+    name: a key of `registry.MODELS`.
+    implementation: which form of the operations runs: 'einsum' (`ops`) or
+      'cpu' (`ops_cpu`).
+    remat: recomputes blocks in the backward pass instead of storing them: less
+      memory for a third more work.
+    norm_groups: parts of a batch with separate batch norm statistics, as the
+      devices of PyTorch's DataParallel have them; 1 for the whole batch.
+    norm_present: leaves absent persons, who are zeros, out of batch norm's
+      statistics. No published network does.
+    **options: arguments of the model's class, except `rngs`.
 
   Raises:
-    UserError: unknown model or option, or an option's value is refused.
+    UserError: the model or an option is unknown, or a value out of range.
   """
 
   def __init__(
     self,
     name: str,
     *,
+    implementation: str = 'einsum',
     remat: bool = False,
     norm_groups: int = 1,
     norm_present: bool = False,
-    **options,
+    **options: Any,
   ):
-    known = _options(name)
+    model, known = get_model(name), option_names(name)
     if unknown := sorted(set(options) - known):
       raise UserError(
-        f'model {name!r} has no option {", ".join(unknown)}; it has: '
-        + ', '.join(sorted(known))
+        f'model {name!r}: expected options among'
+        f' {", ".join(sorted(known))}; got {", ".join(unknown)}'
+      )
+    if implementation not in IMPLEMENTATIONS:
+      raise UserError(
+        'model.implementation: expected one of'
+        f' {", ".join(IMPLEMENTATIONS)}, got {implementation!r}'
       )
 
-    def make(rngs):
-      model = MODELS[name](**options, rngs=rngs)
-      model.remat, model.norm_present = remat, norm_present
-      for norm in model.norms():
-        norm.groups = norm_groups
-      return model
+    def build(rngs):
+      built = model(**options, rngs=rngs)
+      built.remat, built.norm_present = remat, norm_present
+      for _, module in nnx.iter_modules(built):
+        if isinstance(module, layers.Layer):
+          module.ops = IMPLEMENTATIONS[implementation]
+        if isinstance(module, layers.BatchNorm):
+          module.groups = norm_groups
+      return built
 
-    self._make = make
-    self.abstract = nnx.eval_shape(lambda: self._make(_Unseeded()))
+    self._build = build
+    self._settings = {
+      'name': name,
+      'remat': remat,
+      'norm_groups': norm_groups,
+      'norm_present': norm_present,
+      **options,
+    }
+    self.abstract = nnx.eval_shape(lambda: self._build(_ShapesOnly()))
     self._graphdef, *shapes = nnx.split(self.abstract, nnx.Param, nnx.BatchStat)
     self.shapes = tuple(map(nnx.to_pure_dict, shapes))
 
+  def with_implementation(self, implementation: str) -> 'Network':
+    """Returns the same network with another form of its operations."""
+    return Network(implementation=implementation, **self._settings)
+
   def init(self, key: jax.Array) -> tuple[Any, Any]:
-    """Initial (params, batch_stats), numpy's arrays; not to be compiled."""
-    model = self._make(nnx.Rngs(params=key))
+    """Returns initial (params, batch_stats), numpy arrays. Not for jit."""
+    model = self._build(nnx.Rngs(params=key))
     _, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
     return nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
 
   def apply(
     self,
-    params,
-    batch_stats,
+    params: Any,
+    batch_stats: Any,
     x_nmtvc: jax.Array,
     *,
     train: bool,
     key: jax.Array | None = None,
   ) -> tuple[jax.Array, Any]:
-    """Logits (N, num_classes), and the batch statistics after the call.
+    """Returns logits (N, K), and the batch statistics after the call.
 
     Args:
       params: as from `init`.
       batch_stats: as from `init`.
       x_nmtvc: clips, persons, frames, joints, channels.
-      train: whether batch norm uses, and updates by, this batch.
-      key: for dropout, in networks that have it; None for none.
+      train: batch norm uses, and updates its statistics by, this batch.
+      key: for dropout, in networks that have it; None drops nothing.
     """
     model = nnx.merge(self._graphdef, params, batch_stats)
     logits = model(x_nmtvc, train=train, key=key)
@@ -122,96 +124,109 @@ class Network:
 
   def apply_present(
     self,
-    params,
-    batch_stats,
+    params: Any,
+    batch_stats: Any,
     x_nmtvc: jax.Array,
     absent: jax.Array,
     find: jax.Array,
   ) -> tuple[jax.Array, jax.Array]:
-    """To test without work for absent persons: `Recognizer.present_only`."""
+    """`Recognizer.present_only`: evaluates without absent persons."""
     model = nnx.merge(self._graphdef, params, batch_stats)
     return model.present_only(x_nmtvc, absent, find)
 
   def mixing(
-    self, params, batch_stats, x_nmtvc: jax.Array | None = None
+    self, params: Any, batch_stats: Any, x_nmtvc: jax.Array | None = None
   ) -> list[Mixing]:
-    """The matrices by which each block mixes joints (see `Mixing`).
+    """Returns the matrices with which each block mixes joints.
 
     Args:
       params: as from `init`.
       batch_stats: as from `init`.
-      x_nmtvc: clips whose attention is wanted, as in `apply`; None for the
-        dependency matrices alone.
+      x_nmtvc: clips to compute attention for; None for the dependency
+        matrices only.
     """
     return nnx.merge(self._graphdef, params, batch_stats).mixing(x_nmtvc)
 
   @property
   def persons(self) -> int:
-    """M, of a clip."""
+    """M, persons of a clip."""
     return self.abstract.input_shape[0]
 
   @property
   def features(self) -> int:
-    """D, of a person, which the classifier is given the mean of."""
+    """D, features of a person; the classifier gets their mean."""
     return self.abstract.head.kernel.shape[0]
 
   def num_params(self) -> int:
-    """The number of trainable values."""
+    """Returns the number of trainable values."""
     return sum(leaf.size for leaf in jax.tree.leaves(self.shapes[0]))
 
 
-class _Unseeded:
-  """In the place of `nnx.Rngs`, where nothing is to be drawn."""
-
-  def params(self) -> None:
-    """No key: `initial` gives zeros."""
-
-
-def _options(name: str) -> set[str]:
-  """The names of what a model's class takes, but for `rngs`."""
-  if name not in MODELS:
-    raise UserError(
-      f'unknown model {name!r}; known: {", ".join(sorted(MODELS))}'
-    )
-  parameters = inspect.signature(MODELS[name].__init__).parameters
-  return set(parameters) - {'self', 'rngs'}
-
-
-def from_config(config: ConfigDict, **shape: Any) -> Network:
-  """The network that a config's `model` and `data` describe.
+def network_from_config(
+  config: ConfigDict, *, platform: str | None = None, **shape: Any
+) -> Network:
+  """Builds the network that a config's `model` and `data` describe.
 
   Args:
-    config: the whole one.
-    **shape: num_classes, num_joints, num_persons, in_channels and layout,
-      where they are not those of the config's data.
+    config: the whole config.
+    platform: that `model.implementation=auto` goes by: that of the mesh, or
+      of JAX's default backend.
+    **shape: num_classes, num_joints, num_persons, in_channels and layout that
+      replace those of the config's data.
 
   Raises:
-    UserError: unknown model, layout or dtype, or an option is set that this
-      model does not have.
+    UserError: an unknown model, layout, dtype or implementation, or an option
+      that this model does not have.
   """
   options = config.model.to_dict()
-  known = _options(name := options.pop('name'))
-  usual = default_config().model
-  of_all = {key: options.pop(key) for key in OF_ALL}
+  name = options.pop('name')
+  known = option_names(name)
+  implementation = options.pop('implementation')
+  if implementation == 'auto':
+    platform = platform or jax.default_backend()
+    implementation = 'cpu' if platform == 'cpu' else 'einsum'
+  network_options = {key: options.pop(key) for key in _NETWORK_OPTIONS}
   for key in sorted(options.keys() - known):
-    if options.pop(key) != usual[key]:
+    if options.pop(key) != DEFAULTS[key]:
       raise UserError(
-        f'config.model.{key} is {config.model[key]!r}, but model {name!r} has'
-        f' no such option; leave it at {usual[key]!r}'
+        f'config.model.{key}: model {name!r} has no such option, got'
+        f' {config.model[key]!r}. Leave it at {DEFAULTS[key]!r}.'
       )
   options = {k: v for k, v in options.items() if v != ()}
   dtypes = {'float32': None, 'bfloat16': jnp.bfloat16}
   if (dtype := options.pop('dtype')) not in dtypes:
-    raise UserError(f'config.model.dtype is {dtype!r}; use float32 or bfloat16')
+    raise UserError(
+      f'config.model.dtype: expected float32 or bfloat16, got {dtype!r}'
+    )
   if options.get('first_block_heads') == -1:
     options['first_block_heads'] = None
   joints = get_layout(config.data.joints or config.data.layout)
-  ours = {
+  data_shape = {
     'num_classes': config.data.num_classes,
     'num_joints': joints.num_joints,
     'layout': joints.name,
     'num_persons': config.data.persons,
     'in_channels': config.data.channels,
   }
-  shape = {k: v for k, v in (ours | shape).items() if k in known}
-  return Network(name, dtype=dtypes[dtype], **of_all, **options, **shape)
+  shape = {k: v for k, v in (data_shape | shape).items() if k in known}
+  return Network(
+    name,
+    implementation=implementation,
+    dtype=dtypes[dtype],
+    **network_options,
+    **options,
+    **shape,
+  )
+
+
+def option_names(name: str) -> set[str]:
+  """Returns the names of a model's options: its arguments, except `rngs`."""
+  parameters = inspect.signature(get_model(name).__init__).parameters
+  return set(parameters) - {'self', 'rngs'}
+
+
+class _ShapesOnly:
+  """Stands in for `nnx.Rngs` where only shapes are asked for."""
+
+  def params(self) -> None:
+    """Returns no key: `initializers` then give zeros."""

@@ -1,14 +1,14 @@
 """ST-GCN: Yan et al., AAAI 2018.
 
-Ten blocks of a graph convolution, whose three slices (`graphs.partitioned`)
-each have a kernel of their own and weights of their edges, and a temporal
-convolution.
+Ten blocks of a graph convolution and a temporal convolution. Each of the
+graph's three slices (`graphs.partitioned`) has its own kernel and its own
+weights of the edges.
 
 Shape legend: B clips x persons, V joints, T frames, C channels in, D channels
 out, S slices, U and P joints (in and out).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,26 +17,25 @@ from flax import nnx
 from unik_jax.models import graphs, initializers, layers
 from unik_jax.models.recognizer import Mixing, Recognizer
 from unik_jax.models.unik import STRIDES, WIDTHS
-from unik_jax.official import state_dict
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 _SMALL = initializers.normal(0.02)
 
 
-class Block(nnx.Module):
+class Block(layers.Layer):
   """ReLU(dropout(bn(conv(ReLU(bn(sum_s (x W_s + b_s) (A_s * E_s)))))) + x).
 
   Args:
     in_features: C.
     out_features: D.
-    layout: whose bones are the graph.
-    stride: of the frames.
+    layout: joints and bones of the graph.
+    stride: step between output frames.
     temporal_kernel: taps of the temporal convolution.
-    importance: whether the edges have learned weights E.
-    dropout: share of values that are dropped in training.
-    residual: whether the input is added at the end.
+    importance: learns weights E of the edges.
+    dropout: share of values dropped in training.
+    residual: adds the input at the end.
     dtype: of the computation.
-    rngs: where the initial values come from.
+    rngs: source of the initial values.
   """
 
   def __init__(
@@ -54,8 +53,8 @@ class Block(nnx.Module):
     rngs: nnx.Rngs,
   ):
     slices, joints, _ = graphs.partitioned(layout).shape
-    # As one kernel of S * D channels, slice by slice, like the official one.
-    self.graph_conv = layers.Dense(
+    # One kernel of S * D channels, slice by slice, like the official one.
+    self.graph_conv = layers.dense(
       in_features,
       slices * out_features,
       kernel_init=_SMALL,
@@ -67,7 +66,7 @@ class Block(nnx.Module):
         initializers.filled(1, slices, joints, joints)
       )
     self.graph_bn = layers.scattered_norm(out_features, dtype=dtype, rngs=rngs)
-    self.temporal = _ConvNorm(
+    self.temporal = layers.ConvNorm(
       layers.TemporalConv(
         out_features,
         out_features,
@@ -77,19 +76,18 @@ class Block(nnx.Module):
         dtype=dtype,
         rngs=rngs,
       ),
-      out_features,
-      dtype,
-      rngs,
+      layers.scattered_norm(out_features, dtype=dtype, rngs=rngs),
     )
-    if residual and (in_features != out_features or stride > 1):
-      conv = layers.Dense(
-        in_features, out_features, kernel_init=_SMALL, dtype=dtype, rngs=rngs
-      )
-      self.residual = _ConvNorm(conv, out_features, dtype, rngs)
-    else:
-      self.residual = 'identity' if residual else None
-    self.layout, self.stride, self.importance = layout, stride, importance
-    self.dropout = dropout
+    self.residual = layers.residual_branch(
+      in_features,
+      out_features,
+      stride=stride,
+      enabled=residual,
+      projection=_conv_norm,
+      dtype=dtype,
+      rngs=rngs,
+    )
+    self.layout, self.importance, self.dropout = layout, importance, dropout
 
   def __call__(
     self, x_bvtc: jax.Array, *, train: bool, key: jax.Array | None = None
@@ -98,19 +96,15 @@ class Block(nnx.Module):
     y = self.graph_conv(x_bvtc)
     y = y.reshape(*y.shape[:-1], len(mixing), -1)
     y = jnp.einsum('butsd,sup->bptd', y, mixing)
-    y = layers.relu(self.graph_bn(y, train=train))
+    y = self.ops.relu(self.graph_bn(y, train=train))
     y = self.temporal(y, train=train)
     if key is not None and self.dropout:
       kept = jax.random.bernoulli(key, 1 - self.dropout, y.shape)
       y = jnp.where(kept, y / (1 - self.dropout), 0)
-    if self.residual == 'identity':
-      y += x_bvtc
-    elif self.residual is not None:
-      y += self.residual(x_bvtc[:, :, :: self.stride], train=train)
-    return layers.relu(y)
+    return self.ops.relu(y + self.residual(x_bvtc, train=train))
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
-    """A_s * E_s; there is no attention."""
+    """Returns A_s * E_s; there is no attention."""
     del x_bvtc
     graph = jnp.asarray(graphs.partitioned(self.layout))
     if self.importance:
@@ -118,7 +112,7 @@ class Block(nnx.Module):
     return Mixing(graph, None)
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
-    """As of `Recognizer`."""
+    """`Recognizer.data_axes` of this block."""
     axes = {}
     if self.importance:
       axes['edge_importance',] = ((), ('joints',), ('joints',))
@@ -131,19 +125,22 @@ class STGCN(Recognizer):
   """The network: (N, M, T, V, C) keypoints to (N, num_classes) logits.
 
   Args:
-    num_classes: how many actions.
-    layout: name of the joints' layout, whose bones are the graph. Its centre
-      is the root of the bones.
-    num_persons: M. Absent persons are zeros, and count in the mean.
+    num_classes: number of actions.
+    layout: name of the joint layout, whose bones are the graph. Its centre is
+      the root of the bones.
+    num_persons: M. Absent persons are zeros and count in the mean.
     in_channels: C of the keypoints.
     widths: output channels of each block.
     strides: temporal stride of each block.
     temporal_kernel: taps of the temporal convolution.
-    edge_importance_weighting: whether each block learns weights of the edges.
-    dropout: share of values that all blocks but the first drop in training:
-      0.5 on NTU RGB+D and 0 on Kinetics, in the authors' recipes.
+    edge_importance_weighting: every block learns weights of the edges.
+    dropout: share of values that all blocks except the first drop in training
+      (the authors use 0.5 on NTU RGB+D and 0 on Kinetics).
     dtype: of the computation; None for that of the inputs.
-    rngs: where the initial values come from (stream `params`).
+    rngs: source of the initial values (stream `params`).
+
+  Raises:
+    UserError: an option is out of range.
   """
 
   def __init__(
@@ -161,6 +158,7 @@ class STGCN(Recognizer):
     dtype=None,
     rngs: nnx.Rngs,
   ):
+    layers.check_blocks(widths=widths, strides=strides)
     joints, features, blocks = get_layout(layout), in_channels, []
     for i, (width, stride) in enumerate(zip(widths, strides, strict=True)):
       blocks.append(
@@ -185,7 +183,7 @@ class STGCN(Recognizer):
       in_channels,
       blocks=blocks,
       features=features,
-      persons_apart=False,
+      norm_per_person=False,
       head_init=_SMALL,
       head_bias_init=initializers.zeros,
       dtype=dtype,
@@ -193,50 +191,11 @@ class STGCN(Recognizer):
     )
     self.dropout = dropout
 
-  def official_tensors(self) -> Iterator[state_dict.Tensor]:
-    """The state dict of the official PyTorch ST-GCN, in its order."""
-    graph = graphs.partitioned(self.blocks[0].layout)
-    yield state_dict.Tensor('A', None, constant=graph)
-    yield from state_dict.batch_norm('data_bn', ('input_bn',))
-    for i, block in enumerate(self.blocks):
-      name, path = f'st_gcn_networks.{i}', ('blocks', i)
-      yield from state_dict.conv(f'{name}.gcn.conv', (*path, 'graph_conv'))
-      yield from state_dict.batch_norm(f'{name}.tcn.0', (*path, 'graph_bn'))
-      there = (*path, 'temporal')
-      yield from state_dict.conv(f'{name}.tcn.2', (*there, 'conv'), 'temporal')
-      yield from state_dict.batch_norm(f'{name}.tcn.3', (*there, 'bn'))
-      if isinstance(block.residual, _ConvNorm):
-        there = (*path, 'residual')
-        yield from state_dict.conv(f'{name}.residual.0', (*there, 'conv'))
-        yield from state_dict.batch_norm(f'{name}.residual.1', (*there, 'bn'))
-    for i, block in enumerate(self.blocks):
-      if block.importance:
-        yield state_dict.Tensor(
-          f'edge_importance.{i}', ('params', 'blocks', i, 'edge_importance')
-        )
-    yield from state_dict.conv('fcn', ('head',))
 
-  @staticmethod
-  def official_shape(tensors, options) -> dict[str, int] | None:
-    """What a state dict's model was made for; None where it is no ST-GCN's."""
-    del options
-    try:
-      channels = tensors['st_gcn_networks.0.gcn.conv.weight'].shape[1]
-      return {
-        'num_classes': len(tensors['fcn.weight']),
-        'num_joints': len(tensors['data_bn.weight']) // channels,
-        'in_channels': channels,
-      }
-    except (KeyError, IndexError, TypeError):
-      return None
-
-
-class _ConvNorm(nnx.Module):
-  """A convolution and batch norm."""
-
-  def __init__(self, conv, features, dtype, rngs):
-    self.conv = conv
-    self.bn = layers.scattered_norm(features, dtype=dtype, rngs=rngs)
-
-  def __call__(self, x_bvtc, *, train):
-    return self.bn(self.conv(x_bvtc), train=train)
+def _conv_norm(in_features, out_features, *, stride, dtype, rngs):
+  """Returns a 1 x 1 convolution and batch norm, initialised as in ST-GCN."""
+  conv = layers.dense(
+    in_features, out_features, kernel_init=_SMALL, dtype=dtype, rngs=rngs
+  )
+  norm = layers.scattered_norm(out_features, dtype=dtype, rngs=rngs)
+  return layers.ConvNorm(conv, norm, stride=stride)

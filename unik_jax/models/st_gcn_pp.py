@@ -1,7 +1,7 @@
 """ST-GCN++: Duan et al., "PYSKL", ACM MM 2022.
 
-ST-GCN with a graph that is learned from where it starts, a shortcut around the
-graph convolution, and temporal convolutions of several dilations.
+ST-GCN with a graph that is learned from the bones, a shortcut around the graph
+convolution, and temporal convolutions with several dilations.
 
 Shape legend: B clips x persons, V joints, T frames, C channels in, D channels
 out, S slices of the graph, U and P joints (in and out).
@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from unik_jax.errors import UserError
 from unik_jax.models import graphs, initializers, layers
-from unik_jax.models.multi_scale import ConvNorm, max_pool
+from unik_jax.models.multi_scale import conv_norm, max_pool
 from unik_jax.models.recognizer import Mixing, Recognizer
 from unik_jax.models.unik import STRIDES, WIDTHS
 from unik_jax.skeletons.layouts import Layout, get_layout
@@ -24,15 +23,15 @@ _TAPS, _DILATIONS = 3, (1, 2, 3, 4)
 _BRANCHES = len(_DILATIONS) + 2
 
 
-class GraphUnit(nnx.Module):
+class GraphUnit(layers.Layer):
   """ReLU(bn(sum_s (x W_s + b_s) A_s) + shortcut(x)); A is learned.
 
   Args:
     in_features: C.
     out_features: D.
-    layout: from whose bones the graph starts.
+    layout: joints and bones that the graph starts from.
     dtype: of the computation.
-    rngs: where the initial values come from.
+    rngs: source of the initial values.
   """
 
   def __init__(
@@ -47,13 +46,12 @@ class GraphUnit(nnx.Module):
     graph = jnp.asarray(graphs.directed(layout))
     self.dependency = nnx.Param(graph)
     options = {'dtype': dtype, 'rngs': rngs}
-    # Not called `conv`: what `bn` is of is mixed, and not by weights of sum 1.
+    # Not named `conv`: export folds a `bn` into the `conv` before it, which
+    # fails here because the joints are mixed in between.
     self.entry = _dense(in_features, len(graph) * out_features, **options)
     self.bn = layers.BatchNorm(out_features, dtype=dtype)
-    self.shortcut = (
-      ConvNorm(in_features, out_features, **options)
-      if in_features != out_features
-      else None
+    self.shortcut = layers.residual_branch(
+      in_features, out_features, projection=conv_norm, **options
     )
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
@@ -61,38 +59,39 @@ class GraphUnit(nnx.Module):
     mixing = self.dependency[...].astype(y.dtype)
     y = y.reshape(*y.shape[:-1], len(mixing), -1)
     y = self.bn(jnp.einsum('butsd,sup->bptd', y, mixing), train=train)
-    y += self.shortcut(x_bvtc, train=train) if self.shortcut else x_bvtc
-    return layers.relu(y)
+    return self.ops.relu(y + self.shortcut(x_bvtc, train=train))
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
-    """As of `Recognizer`; `first` where the input's channels come in."""
+    """`Recognizer.data_axes`; `first` if the input is the keypoints."""
     axes = {('dependency',): ((), ('inputs',), ('joints',))}
     if first:
       axes['entry', 'kernel'] = (('channels',), ())
-      if self.shortcut is not None:
+      if isinstance(self.shortcut, layers.ConvNorm):
         axes['shortcut', 'conv', 'kernel'] = (('channels',), ())
     return axes
 
 
-class TemporalUnit(nnx.Module):
-  """bn(conv(ReLU(bn([branches])))): convolutions of four dilations, a maximum
-  over three frames, each after a 1 x 1 convolution; and such a one alone.
+class TemporalUnit(layers.Layer):
+  """bn(conv(ReLU(bn([branches])))), with six branches.
 
-  The branches have a sixth of the channels each, the first what is left over.
+  Four are convolutions of one dilation each and one is a maximum over three
+  frames, all after a 1 x 1 convolution. The sixth is a 1 x 1 convolution only.
+  Each has a sixth of the channels; the first also has the remainder.
 
   Args:
     features: D, in and out.
-    stride: of the frames.
+    stride: step between output frames.
     dtype: of the computation.
-    rngs: where the initial values come from.
+    rngs: source of the initial values.
   """
 
   def __init__(self, features: int, *, stride: int, dtype, rngs: nnx.Rngs):
     options = {'dtype': dtype, 'rngs': rngs}
     width = features // _BRANCHES
     first = features - (_BRANCHES - 1) * width
-    # As one, whose product is faster than five narrow ones.
-    self.entry = ConvNorm(features, first + 4 * width, **options)
+    # The 1 x 1 convolutions of five branches as one: one product is faster
+    # than five narrow ones.
+    self.entry = conv_norm(features, first + 4 * width, **options)
     self.dilated = nnx.List(
       _temporal(size, stride, dilation, **options)
       for size, dilation in zip(
@@ -101,30 +100,30 @@ class TemporalUnit(nnx.Module):
     )
     self.plain = _dense(features, width, **options)
     self.joined_bn = layers.BatchNorm(features, dtype=dtype)
-    self.exit = ConvNorm(features, features, **options)
+    self.exit = conv_norm(features, features, **options)
     self.stride, self.ends = stride, [first + n * width for n in range(4)]
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    y = layers.relu(self.entry(x_bvtc, train=train))
+    y = self.ops.relu(self.entry(x_bvtc, train=train))
     *parts, pooled = jnp.split(y, self.ends, axis=-1)
     parts = [conv(p) for conv, p in zip(self.dilated, parts, strict=True)]
     parts.append(max_pool(pooled, self.stride))
     parts.append(self.plain(x_bvtc[:, :, :: self.stride]))
     y = self.joined_bn(jnp.concatenate(parts, axis=-1), train=train)
-    return self.exit(layers.relu(y), train=train)
+    return self.exit(self.ops.relu(y), train=train)
 
 
-class Block(nnx.Module):
+class Block(layers.Layer):
   """ReLU(temporal(graph(x)) + residual(x)).
 
   Args:
     in_features: C.
-    out_features: D, six at the least.
-    layout: from whose bones the graph starts.
-    stride: of the frames.
-    residual: whether the input is added.
+    out_features: D, at least six.
+    layout: joints and bones that the graph starts from.
+    stride: step between output frames.
+    residual: adds the input.
     dtype: of the computation.
-    rngs: where the initial values come from.
+    rngs: source of the initial values.
   """
 
   def __init__(
@@ -141,47 +140,45 @@ class Block(nnx.Module):
     options = {'dtype': dtype, 'rngs': rngs}
     self.graph = GraphUnit(in_features, out_features, layout=layout, **options)
     self.temporal = TemporalUnit(out_features, stride=stride, **options)
-    if residual and (in_features != out_features or stride > 1):
-      self.residual = ConvNorm(
-        in_features, out_features, stride=stride, **options
-      )
-    else:
-      self.residual = 'identity' if residual else None
+    self.residual = layers.residual_branch(
+      in_features,
+      out_features,
+      stride=stride,
+      enabled=residual,
+      projection=conv_norm,
+      **options,
+    )
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     y = self.temporal(self.graph(x_bvtc, train=train), train=train)
-    if self.residual == 'identity':
-      y += x_bvtc
-    elif self.residual is not None:
-      y += self.residual(x_bvtc, train=train)
-    return layers.relu(y)
+    return self.ops.relu(y + self.residual(x_bvtc, train=train))
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
-    """The learned graph; there is no attention."""
+    """Returns the learned graph; there is no attention."""
     del x_bvtc
     return Mixing(self.graph.dependency[...], None)
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
-    """As of `Recognizer`."""
+    """`Recognizer.data_axes` of this block."""
     axes = self.graph.data_axes(first=first)
-    return {('graph', *path): made_of for path, made_of in axes.items()}
+    return {('graph', *path): value for path, value in axes.items()}
 
 
 class STGCNPP(Recognizer):
   """The network: (N, M, T, V, C) keypoints to (N, num_classes) logits.
 
   Args:
-    num_classes: how many actions.
-    layout: name of the joints' layout, from whose bones the graph starts.
-    num_persons: M. Absent persons are zeros, and count in the mean.
+    num_classes: number of actions.
+    layout: name of the joint layout, whose bones the graph starts from.
+    num_persons: M. Absent persons are zeros and count in the mean.
     in_channels: C of the keypoints.
-    widths: output channels of each block, six at the least.
+    widths: output channels of each block, at least six.
     strides: temporal stride of each block.
     dtype: of the computation; None for that of the inputs.
-    rngs: where the initial values come from (stream `params`).
+    rngs: source of the initial values (stream `params`).
 
   Raises:
-    UserError: an option's value is refused.
+    UserError: an option is out of range.
   """
 
   def __init__(
@@ -197,14 +194,8 @@ class STGCNPP(Recognizer):
     rngs: nnx.Rngs,
   ):
     joints, features, blocks = get_layout(layout), in_channels, []
-    if len(widths) != len(strides) or not widths:
-      raise UserError(
-        'model.widths and model.strides need one entry for each block: got'
-        f' {len(widths)}, {len(strides)}'
-      )
+    layers.check_blocks(widths=widths, strides=strides, min_width=_BRANCHES)
     for width, stride in zip(widths, strides, strict=True):
-      if width < _BRANCHES:
-        raise UserError(f'model.widths has {width}; the least is {_BRANCHES}')
       block = Block(
         features,
         width,
@@ -223,7 +214,7 @@ class STGCNPP(Recognizer):
       in_channels,
       blocks=blocks,
       features=features,
-      persons_apart=False,
+      norm_per_person=False,
       head_init=initializers.normal(0.01),
       head_bias_init=initializers.zeros,
       dtype=dtype,
@@ -232,9 +223,9 @@ class STGCNPP(Recognizer):
 
 
 def _dense(in_features, out_features, **options):
-  """A 1 x 1 convolution with PyTorch's initial values."""
+  """Returns a 1 x 1 convolution with PyTorch's initial values."""
   bound = initializers.uniform(in_features**-0.5)
-  return layers.Dense(
+  return layers.dense(
     in_features, out_features, kernel_init=bound, bias_init=bound, **options
   )
 

@@ -1,16 +1,15 @@
-"""The names of MS-G3D's tensors in the official PyTorch checkpoints."""
+"""Tensor names of MS-G3D in the official PyTorch checkpoints."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from unik_jax.models import multi_scale
-from unik_jax.official import state_dict
+from unik_jax.official import multi_scale, state_dict
 
 
 def tensors(model) -> Iterator[state_dict.Tensor]:
-  """The state dict of an MS-G3D, in the official order.
+  """Yields the state dict of an MS-G3D, in the official order.
 
   Args:
     model: a `unik_jax.models.ms_g3d.MSG3D`, abstract or not.
@@ -21,30 +20,31 @@ def tensors(model) -> Iterator[state_dict.Tensor]:
     for j in range(len(stage.windows)):
       name, ours = f'gcn3d{i + 1}.gcn3d.{j}', (*path, 'windows', j)
       yield from _graph(f'{name}.gcn3d.1', (*ours, 'graph'))
-      out, there = f'{name}.out_conv', ('params', *ours)
+      out, params = f'{name}.out_conv', ('params', *ours)
       yield state_dict.Tensor(
-        f'{out}.weight', (*there, 'window_kernel'), 'window'
+        f'{out}.weight', (*params, 'window_kernel'), 'window'
       )
-      yield state_dict.Tensor(f'{out}.bias', (*there, 'window_bias'))
+      yield state_dict.Tensor(f'{out}.bias', (*params, 'window_bias'))
       yield from state_dict.batch_norm(f'{name}.out_bn', (*ours, 'window_bn'))
     name = f'sgcn{i + 1}'
     yield from _graph(f'{name}.0', (*path, 'graph'))
     names = (f'{name}.1', f'{name}.2', f'tcn{i + 1}')
     for j, (name, unit) in enumerate(zip(names, stage.temporal, strict=True)):
-      yield from multi_scale.official_tensors(
-        name, (*path, 'temporal', j), unit
-      )
+      yield from multi_scale.tensors(name, (*path, 'temporal', j), unit)
   yield from state_dict.conv('fc', ('head',), 'linear')
 
 
 def shape(
   tensors: Mapping[str, np.ndarray], options: Mapping[str, Any]
 ) -> dict[str, int] | None:
-  """What a state dict's model was made for; None where it is no MS-G3D's.
+  """Reads the data's shape off a state dict; None if it is no MS-G3D's.
 
   Args:
-    tensors: by official name.
-    options: of the model; nothing in them is needed.
+    tensors: arrays by official name.
+    options: of the model; not used.
+
+  Returns:
+    num_classes, num_joints, num_persons and in_channels.
   """
   del options
   try:

@@ -1,6 +1,6 @@
-"""The names of UNIK's tensors in the official PyTorch checkpoints.
+"""Tensor names of UNIK and 2s-AGCN in the official PyTorch checkpoints.
 
-Those of 2s-AGCN, whose code UNIK's was made from, differ in a few words.
+UNIK's code was made from 2s-AGCN's; a few words differ.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unik_jax.errors import UserError
 from unik_jax.models import layers
 from unik_jax.official import state_dict
 
 
 class Names(NamedTuple):
-  """The words that differ between UNIK's and 2s-AGCN's code.
+  """Words that differ between the code of UNIK and of 2s-AGCN.
 
   Attributes:
-    spatial: the S-LSU.
-    temporal: the T-LSU.
-    dependency: the learned matrices.
-    unused_bias: whether the S-LSU keeps a bias that it never adds.
+    spatial: name of the S-LSU.
+    temporal: name of the T-LSU.
+    dependency: name of the learned matrices.
+    unused_bias: the S-LSU has a bias that it never adds.
   """
 
   spatial: str = 's_unit'
@@ -29,18 +30,26 @@ class Names(NamedTuple):
 
 
 UNIK = Names()
+AGCN = Names(
+  spatial='gcn1', temporal='tcn1', dependency='PA', unused_bias=False
+)
 
 
 def tensors(model, names: Names = UNIK) -> Iterator[state_dict.Tensor]:
-  """The state dict of a UNIK, in the official order.
+  """Yields the state dict of a UNIK or 2s-AGCN, in the official order.
 
   Args:
     model: a `unik_jax.models.unik.UNIK`, abstract or not.
-    names: the words that it is to use.
+    names: UNIK or AGCN.
 
-  Yields:
-    Each tensor of the official state dict, the unused ones included.
+  Raises:
+    UserError: the model's matrices are not learned.
   """
+  if not model.blocks[0].spatial.learned:
+    raise UserError(
+      'model.matrix: expected dependency or adaptive, got fixed. No official'
+      ' state dict has fixed matrices.'
+    )
   yield from state_dict.batch_norm('data_bn', ('input_bn',))
   for i, block in enumerate(model.blocks):
     yield from _block(f'l{i + 1}', ('blocks', i), block, names)
@@ -52,12 +61,15 @@ def shape(
   options: Mapping[str, Any],
   names: Names = UNIK,
 ) -> dict[str, int] | None:
-  """What a state dict's model was made for; None where it is no UNIK's.
+  """Reads the data's shape off a state dict; None if it is no UNIK's.
 
   Args:
-    tensors: by official name.
-    options: of the model; `tau` is looked at.
-    names: the words that it uses.
+    tensors: arrays by official name.
+    options: of the model; `tau` is used.
+    names: UNIK or AGCN.
+
+  Returns:
+    num_classes, num_joints, num_persons and in_channels.
   """
   try:
     unit = f'l1.{names.spatial}'
@@ -76,33 +88,43 @@ def shape(
   }
 
 
+def agcn_shape(
+  tensors: Mapping[str, np.ndarray], options: Mapping[str, Any]
+) -> dict[str, int] | None:
+  """`shape` of a 2s-AGCN; None if the state dict is of another model."""
+  del options
+  return shape(tensors, {'tau': 1}, AGCN)
+
+
 def _block(name, path, block, names) -> Iterator[state_dict.Tensor]:
-  unit, there = block.spatial, (*path, 'spatial')
+  unit, spatial = block.spatial, (*path, 'spatial')
   heads, nodes, _ = unit.dependency.shape
-  theirs = f'{name}.{names.spatial}'
+  official = f'{name}.{names.spatial}'
   yield state_dict.Tensor(
-    f'{theirs}.{names.dependency}', ('params', *there, 'dependency')
+    f'{official}.{names.dependency}', ('params', *spatial, 'dependency')
   )
   if names.unused_bias:
-    yield state_dict.Tensor(f'{theirs}.bias', None, unused_shape=(nodes,))
+    yield state_dict.Tensor(f'{official}.bias', None, unused_shape=(nodes,))
   if unit.tau > 1:
-    out = f'{theirs}.out_conv'
+    out = f'{official}.out_conv'
     yield state_dict.Tensor(
-      f'{out}.weight', ('params', *there, 'window_kernel'), 'window'
+      f'{out}.weight', ('params', *spatial, 'window_kernel'), 'window'
     )
-    yield state_dict.Tensor(f'{out}.bias', ('params', *there, 'window_bias'))
-    yield from state_dict.batch_norm(f'{theirs}.out_bn', (*there, 'window_bn'))
+    yield state_dict.Tensor(f'{out}.bias', ('params', *spatial, 'window_bias'))
+    yield from state_dict.batch_norm(
+      f'{official}.out_bn', (*spatial, 'window_bn')
+    )
   attention = (('conv_a', 'theta'), ('conv_b', 'phi'))
   for kernel, ours in (*attention * unit.attention, ('conv_d', 'embed')):
     for head in range(heads):
       yield from state_dict.conv(
-        f'{theirs}.{kernel}.{head}', (*there, ours), head=head
+        f'{official}.{kernel}.{head}', (*spatial, ours), head=head
       )
-  if unit.shortcut is not None:
-    shortcut = (*there, 'shortcut')
-    yield from state_dict.conv(f'{theirs}.down.0', (*shortcut, 'conv'))
-    yield from state_dict.batch_norm(f'{theirs}.down.1', (*shortcut, 'bn'))
-  yield from state_dict.batch_norm(f'{theirs}.bn', (*there, 'bn'))
+  if isinstance(unit.shortcut, layers.ConvNorm):
+    shortcut = (*spatial, 'shortcut')
+    yield from state_dict.conv(f'{official}.down.0', (*shortcut, 'conv'))
+    yield from state_dict.batch_norm(f'{official}.down.1', (*shortcut, 'bn'))
+  yield from state_dict.batch_norm(f'{official}.bn', (*spatial, 'bn'))
   temporal = (*path, 'temporal')
   yield from state_dict.conv(
     f'{name}.{names.temporal}.conv', (*temporal, 'conv'), 'temporal'

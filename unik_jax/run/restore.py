@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from unik_jax import optim
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
-from unik_jax.models import network
+from unik_jax.models.network import Network, network_from_config
 from unik_jax.run import checkpoints, paths
 from unik_jax.runtime.json_files import read_json_table, write_json_table
 from unik_jax.skeletons import layouts
@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
   folder: pathlib.Path
   config: ConfigDict
-  net: network.Network
+  net: Network
   params: Any
   batch_stats: Any
   step: int
@@ -75,7 +75,7 @@ def load_run(path: str | os.PathLike) -> Run:
       f'{file}: expected layout, classes and units, got {error!r}; {remedy}'
     ) from None
   layouts.register_layout(data_layout)
-  net = network.from_config(config)
+  net = network_from_config(config)
   state = _restore_state(config, net, folder / part, step)
   params, batch_stats = jax.device_get(state.for_evaluation())
   return Run(

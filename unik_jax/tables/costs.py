@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 from ml_collections import ConfigDict
 
-from unik_jax.models import network
+from unik_jax.models.network import Network, network_from_config
+from unik_jax.skeletons.layouts import get_layout
 
 
 class Costs(NamedTuple):
@@ -33,13 +35,13 @@ def measure_costs(config: ConfigDict) -> Costs:
   Args:
     config: an experiment whose data is fully described.
   """
-  net, data = network.from_config(config), config.data
-  layout = network.get_layout(data.joints or data.layout)
+  net, data = network_from_config(config), config.data
+  layout = get_layout(data.joints or data.layout)
   shape = (data.persons, data.frames, layout.num_joints, data.channels)
   return Costs(net.num_params(), count_macs(net, shape))
 
 
-def count_macs(net: network.Network, shape: tuple[int, int, int, int]) -> int:
+def count_macs(net: Network, shape: tuple[int, int, int, int]) -> int:
   """Returns the multiply-accumulates of a forward pass of one clip.
 
   Args:
@@ -61,8 +63,8 @@ def count_jaxpr_macs(jaxpr: core.Jaxpr) -> int:
   """
   total = 0
   for equation in jaxpr.eqns:
-    shapes = [variable.aval.shape for variable in equation.invars]
-    outputs = math.prod(equation.outvars[0].aval.shape)
+    shapes = [np.shape(variable.aval) for variable in equation.invars]
+    outputs = math.prod(np.shape(equation.outvars[0].aval))
     if equation.primitive.name == 'dot_general':
       (contracted, _), _ = equation.params['dimension_numbers']
       total += outputs * math.prod(shapes[0][axis] for axis in contracted)

@@ -1,0 +1,71 @@
+"""What each CPU form of an operation gains on its own.
+
+  python benchmarks/forms.py [--batch=8 --frames=150 --joints=17 --persons=2 \
+    --channels=2 --classes=320] [--rounds=10] [--json]
+
+Times UNIK's training step and evaluation with all forms of `ops_cpu`, with
+those of `ops` (einsum), and with `ops_cpu` except one operation, which comes
+from `ops`. All take turns in one process. A form stays in `ops_cpu` if a
+training step or an evaluation is at least 5% slower without it.
+"""
+
+import types
+
+import jax
+import numpy as np
+import step
+import timing
+
+from unik_jax.models import ops, ops_cpu
+from unik_jax.models.network import IMPLEMENTATIONS
+from unik_jax.runtime import heap
+
+OPERATIONS = (
+  'mix_and_embed',
+  'attention_scores',
+  'temporal_conv',
+  'batch_norm',
+  'relu',
+)
+
+
+def without(operation: str) -> types.ModuleType:
+  """Returns `ops_cpu` with one operation of `ops`."""
+  mixed = types.ModuleType(f'without_{operation}')
+  for name in OPERATIONS:
+    source = ops if name == operation else ops_cpu
+    setattr(mixed, name, getattr(source, name))
+  return mixed
+
+
+def main():
+  parser = step.make_parser(__doc__)
+  options = parser.parse_args()
+  heap.keep_freed_memory()
+  x, label = step.random_batch(options)
+  for name in OPERATIONS:
+    IMPLEMENTATIONS[f'without {name}'] = without(name)
+  calls = {}
+  for name in ('cpu', 'einsum', *(f'without {n}' for n in OPERATIONS)):
+    options.implementation = name
+    ours, *_ = step.make_jax_calls(options, x, label)
+    calls |= {(name, mode): ours[mode] for mode in ('train', 'eval')}
+  seconds = timing.interleaved(calls, options.rounds)
+  print(f'{timing.machine()}; {options.rounds} rounds in turns')
+  rows, figures = [], {}
+  for name in dict.fromkeys(name for name, _ in calls):
+    cells = []
+    for mode in ('train', 'eval'):
+      ratios = seconds[name, mode] / seconds['cpu', mode]
+      low, ratio, high = np.percentile(ratios, (25, 50, 75))
+      figures[f'{name} {mode}'] = round(float(ratio), 3)
+      cells.append(f'{ratio:.2f} ({low:.2f} to {high:.2f})')
+    rows.append((name, *cells))
+  timing.print_table(('time of cpu = 1', 'training', 'evaluation'), rows)
+  if options.json:
+    timing.print_json(figures)
+
+
+if __name__ == '__main__':
+  jax.config.update('jax_platforms', 'cpu')
+  main()

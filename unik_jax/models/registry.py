@@ -1,0 +1,39 @@
+"""The networks by name.
+
+A new network is one file in this folder and one line in `MODELS`. Its class is
+a `recognizer.Recognizer` and takes (num_classes, num_persons, in_channels, *,
+dtype, rngs), one or both of num_joints and layout, and options. Options that
+no other network has are lines in `options.DEFAULTS`.
+"""
+
+from unik_jax.errors import UserError
+from unik_jax.models.agcn import AAGCN, AGCN
+from unik_jax.models.ctr_gcn import CTRGCN
+from unik_jax.models.ms_g3d import MSG3D
+from unik_jax.models.recognizer import Recognizer
+from unik_jax.models.st_gcn import STGCN
+from unik_jax.models.st_gcn_pp import STGCNPP
+from unik_jax.models.unik import UNIK
+
+MODELS: dict[str, type[Recognizer]] = {
+  'unik': UNIK,
+  'agcn': AGCN,
+  'aagcn': AAGCN,
+  'st_gcn': STGCN,
+  'ms_g3d': MSG3D,
+  'ctr_gcn': CTRGCN,
+  'st_gcn_pp': STGCNPP,
+}
+
+
+def get_model(name: str) -> type[Recognizer]:
+  """Returns the class of a model.
+
+  Raises:
+    UserError: no model has that name.
+  """
+  if name not in MODELS:
+    raise UserError(
+      f'model.name: expected one of {", ".join(sorted(MODELS))}, got {name!r}'
+    )
+  return MODELS[name]
