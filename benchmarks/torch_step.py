@@ -1,6 +1,6 @@
 """A training step and an evaluation in PyTorch, in a separate process.
 
-The separate process has PyTorch's usual memory and threads, whatever JAX and
+The separate process has PyTorch's default memory and threads, whatever JAX and
 `unik_jax.runtime.heap` change in this one.
 """
 

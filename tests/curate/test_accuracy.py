@@ -1,3 +1,5 @@
+"""Pose accuracy: MPJPE and PCK by hand."""
+
 import numpy as np
 import pytest
 

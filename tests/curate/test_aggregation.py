@@ -1,3 +1,5 @@
+"""Aggregation of several estimators' poses: SST-A and the robust mean."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Bodies of a video, read from the output of each pose estimator."""
+
 import json
 
 import numpy as np

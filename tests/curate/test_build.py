@@ -1,3 +1,5 @@
+"""Curated datasets: refinement, records, splits, report and command."""
+
 import json
 import subprocess
 import sys

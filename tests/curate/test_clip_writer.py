@@ -1,3 +1,5 @@
+"""Fingerprints of curated videos."""
+
 from unik_jax.curate import clip_writer
 from unik_jax.curate.estimators import Estimator
 from unik_jax.curate.refinement import Options

@@ -1,3 +1,5 @@
+"""Label maps."""
+
 import pytest
 
 from unik_jax.curate import labels

@@ -1,3 +1,5 @@
+"""Simulated pose estimators."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Filled gaps and smoothed coordinates."""
+
 import numpy as np
 import pytest
 

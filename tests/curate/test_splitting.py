@@ -1,3 +1,5 @@
+"""Splits by source video."""
+
 import pytest
 
 from unik_jax.curate import splitting

@@ -1,3 +1,5 @@
+"""Tracks of persons, through time and across estimators."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Lists of videos, from tables and from folders."""
+
 import numpy as np
 import pytest
 

@@ -27,7 +27,7 @@ from unik_jax.optim import make_optimizer
 
 _HERE = pathlib.Path(__file__).parents[1]
 FOLDER = pathlib.Path(os.environ.get('UNIK_GOLDEN_DIR', _HERE / 'golden'))
-# The official code's names of models and graphs, and result.
+# The official code's names of models and graphs, and ours.
 FAMILIES = {'msg3d': 'ms_g3d'}
 GRAPHS = {
   'ntu_rgb_d': 'ntu_25',

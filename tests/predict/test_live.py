@@ -208,7 +208,7 @@ def test_the_command(pair_run_dir, end):
   with process:
     process.stdin.writelines(lines[:12])
     process.stdin.flush()
-    # Predictions are written while the stream goes on.
+    # Predictions are written while the stream continues.
     fields = json.loads(process.stdout.readline())
     assert (fields['frame'], fields['label'][:6]) == (10, 'class ')
     if end == 'Ctrl-C':

@@ -53,9 +53,9 @@ class GraphUnit(layers.Layer):
     dtype,
     rngs: nnx.Rngs,
   ):
-    # Rows of the official matrices make joints, columns of ours do. The
-    # official graph is not transposed for that, so ours is: parents are made
-    # from children, and children from parents.
+    # The official code multiplies y = A x, this one y = x A. The official graph
+    # is the untransposed one of 2s-AGCN, so ours is its transpose: parents are
+    # computed from children, and children from parents.
     graph = graphs.directed(layout).transpose(0, 2, 1)
     self.dependency = nnx.Param(graph)
     self.alpha = nnx.Param(initializers.filled(0, 1))

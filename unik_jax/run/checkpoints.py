@@ -69,7 +69,7 @@ class Checkpoints:
         self._manager.save(
           step, args=ocp.args.Composite(state=ocp.args.StandardSave(state))
         )
-    except Exception as error:  # Orbax passes on whatever its storage raised
+    except Exception as error:  # Orbax passes on any error of its storage
       self._log_and_reopen(error)
       return False
     return self._finish_writing() if wait else True
@@ -77,7 +77,7 @@ class Checkpoints:
   def _finish_writing(self) -> bool:
     try:
       self._manager.wait_until_finished()
-    except Exception as error:  # Orbax passes on whatever its storage raised
+    except Exception as error:  # Orbax passes on any error of its storage
       self._log_and_reopen(error)
       return False
     return True
@@ -125,7 +125,7 @@ class Checkpoints:
         restored = self._manager.restore(
           step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
         )
-      except Exception as error:  # Orbax passes on whatever its storage raised
+      except Exception as error:  # Orbax passes on any error of its storage
         logging.error(
           'Checkpoint %s cannot be read (%s). Trying the one before it.',
           self._folder / str(step),

@@ -58,7 +58,7 @@ def test_scores_with_three_coordinates(tmp_path):
 
 
 def test_the_first_tracks_are_kept(tmp_path):
-  """pyskl's FormatGCNInput takes the first two, whatever their scores."""
+  """pyskl's FormatGCNInput takes the first two, regardless of their scores."""
   record = make_annotation('a', shape=(5, 3, 17, 2))
   score = np.full((5, 3, 17), 0.1, np.float16)
   score[1], score[3] = 0.5, 0.9

@@ -31,7 +31,7 @@ def read_mat_fields(
   try:
     with warnings.catch_warnings():
       # scipy 1.18 and later deprecate the class that they return for a sparse
-      # matrix. Here it is refused below, whatever its class.
+      # matrix. Sparse matrices of any class are refused below.
       warnings.simplefilter('ignore', DeprecationWarning)
       fields = scipy.io.loadmat(io.BytesIO(content), variable_names=names)
   except Exception as error:  # scipy raises many types on a broken file

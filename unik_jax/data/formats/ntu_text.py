@@ -166,7 +166,7 @@ def _check_body(lines, line, *args):
   counts = lines.counts[line : line + len(_BODY)]
   if counts == _BODY and body_id.isdigit() and joints == b'25':
     return body_id
-  # Something is wrong. Find the first line that is.
+  # The body is malformed: find the first bad line, for the error.
   body = 'body {} of {} in frame {}'
   if counts[:1] != _BODY[:1] or not body_id.isdigit():
     lines.refuse(line, f'{body} (bodyID and 9 values)', *args)

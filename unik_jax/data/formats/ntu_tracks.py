@@ -46,7 +46,7 @@ def track_by_slot(bodies: Bodies) -> np.ndarray:
   """Returns the two most active persons, as the published scripts find them.
 
   A person is a place in the frame: the first body of each frame makes the first
-  of four persons, and so on, whatever the bodyIDs are.
+  of four persons, and so on, regardless of bodyIDs.
 
   Returns:
     (2, T, 25, 3) float32, highest motion energy first; zeros where absent.
@@ -63,8 +63,8 @@ def track_by_body(bodies: Bodies) -> np.ndarray:
 
   Steps:
 
-  1. A bodyID is a track, whatever its slot. If a frame has an ID twice, the
-     first body counts. IDs with bones too long for a person are dropped
+  1. A bodyID is a track, in any slot. If a frame has an ID twice, the first
+     body counts. IDs with bones too long for a person are dropped
      (`MAX_MEAN_BONE`).
   2. In order of their first frames, each ID continues the nearest person who is
      absent in its frames, if it can be the same person: lost or found at most
@@ -116,17 +116,21 @@ def find_persons(
   points = joints.transpose(1, 2, 0).astype(np.float64, order='C')
   child, parent = np.transpose(get_layout('ntu_25').bone_indices)
   bones = np.linalg.norm(points[child] - points[parent], axis=1).mean(0)
-  tracks = _keep(tracks, lambda t: np.median(bones[t]) <= MAX_MEAN_BONE)
+  tracks = _select_tracks(
+    tracks, lambda t: np.median(bones[t]) <= MAX_MEAN_BONE
+  )
   persons = _join_tracks(tracks, frames, points.mean(0).T)
 
   width, height, _ = np.ptp(points, axis=0)
   is_wide = width > WIDE * height
-  persons = _keep(persons, lambda p: len(p) > MAX_NOISE_FRAMES)
-  persons = _keep(persons, lambda p: is_wide[p].mean() <= MAX_WIDE_SHARE)
+  persons = _select_tracks(persons, lambda p: len(p) > MAX_NOISE_FRAMES)
+  persons = _select_tracks(
+    persons, lambda p: is_wide[p].mean() <= MAX_WIDE_SHARE
+  )
   return sorted(persons, key=lambda p: -motion_energy(joints[None, p])[0])
 
 
-def _keep(tracks, is_person):
+def _select_tracks(tracks, is_person):
   """Returns the tracks that pass a test; all of them if none passes."""
   return [track for track in tracks if is_person(track)] or tracks
 

@@ -96,7 +96,7 @@ def test_nothing_is_unpickled(tmp_path):
 
 
 def test_an_npz_writes_nothing(tmp_path):
-  """np.load keeps members in memory, whatever their names."""
+  """np.load keeps members of any name in memory."""
   folder = tmp_path / 'clips'
   folder.mkdir()
   clip = make_clip(3, 17, 2)

@@ -58,8 +58,7 @@ def parse_mediapipe(
 ) -> ParsedClip:
   """Returns the clip of a list of frames, in image widths or metres.
 
-  Image landmarks are scaled so that bodies keep their proportions whatever the
-  image's:
+  Image landmarks are scaled so that bodies have their true proportions:
 
     (x, y, z) -> (x, y height / width, z)
 
@@ -256,7 +255,7 @@ def _parse_pose(person, axes, where):
     pose = np.zeros(0)
   if pose.shape == (len(person), len(axes)) and pose.dtype.kind == 'f':
     return pose, sorted_ids
-  # Something is wrong: only now look for the landmark at fault.
+  # The person is malformed: find the first bad landmark, for the error.
   is_valid = [
     type(landmark) is type(person[0])
     and _axes_of(landmark) == axes
