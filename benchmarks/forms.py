@@ -50,8 +50,8 @@ def main():
     options.implementation = name
     calls_of_form, *_ = step.make_jax_calls(options, x, label)
     calls |= {(name, mode): calls_of_form[mode] for mode in ('train', 'eval')}
-  seconds = timing.interleaved(calls, options.rounds)
-  print(f'{timing.machine()}; {options.rounds} rounds in turns')
+  seconds = timing.time_calls(calls, options.rounds)
+  print(f'{timing.describe_machine()}; {options.rounds} interleaved rounds, medians')
   rows, figures = [], {}
   for name in dict.fromkeys(name for name, _ in calls):
     cells = []
