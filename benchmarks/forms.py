@@ -51,7 +51,8 @@ def main():
     calls_of_form, *_ = step.make_jax_calls(options, x, label)
     calls |= {(name, mode): calls_of_form[mode] for mode in ('train', 'eval')}
   seconds = timing.time_calls(calls, options.rounds)
-  print(f'{timing.describe_machine()}; {options.rounds} interleaved rounds, medians')
+  machine = timing.describe_machine()
+  print(f'{machine}; {options.rounds} interleaved rounds, medians')
   rows, figures = [], {}
   for name in dict.fromkeys(name for name, _ in calls):
     cells = []
