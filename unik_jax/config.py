@@ -263,18 +263,18 @@ def parse_variant(
   Raises:
     UserError: a word is in no group, or two words are in one group.
   """
-  groups = {key: tuple(words) for key, words in groups.items()}
+  words_of = {key: tuple(words) for key, words in groups.items()}
   chosen = {}
   for word in filter(None, variant.split(',')):
-    check_variant(word, [w for words in groups.values() for w in words])
-    (key,) = [key for key, words in groups.items() if word in words]
+    check_variant(word, [w for words in words_of.values() for w in words])
+    (key,) = [key for key, words in words_of.items() if word in words]
     if key in chosen:
       raise UserError(
-        f'config variant {variant!r}: expected one of {", ".join(groups[key])};'
-        f' got both {chosen[key]!r} and {word!r}'
+        f'config variant {variant!r}: expected one of'
+        f' {", ".join(words_of[key])}; got both {chosen[key]!r} and {word!r}'
       )
     chosen[key] = word
-  return {key: chosen.get(key, words[0]) for key, words in groups.items()}
+  return {key: chosen.get(key, words[0]) for key, words in words_of.items()}
 
 
 # Settings that may change when a run resumes: they affect no weight.

@@ -1,6 +1,7 @@
 """Learning-rate schedules and optimizers."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
 
-Schedule = Callable[[jax.Array], jax.Array]
+Schedule = Callable[[Any], jax.Array]  # of the step, a number or an array
 
 
 def make_schedule(

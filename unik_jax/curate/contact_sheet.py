@@ -71,7 +71,7 @@ def draw_strip(
       for row, strokes in enumerate((above, below))
     ]
   return Markup(
-    pages.load_templates(__package__)
+    pages.load_templates('unik_jax.curate')
     .get_template('strip.svg')
     .render(label=label, width=MOMENTS * _CELL, cell=_CELL, pictures=pictures)
   )

@@ -144,7 +144,11 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       The DatasetInfo for `_info`.
     """
     joints = get_layout(layout)
-    metadata = {'layout': layout, 'units': units, 'confidence': confidence}
+    metadata: dict[str, Any] = {
+      'layout': layout,
+      'units': units,
+      'confidence': confidence,
+    }
     if layout not in BUILT_IN:
       metadata['joint_layout'] = joints.to_dict()
     return _Info(
@@ -213,7 +217,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
   def _log_download_done(self):
     """Prints nothing, as `_log_download_bytes`."""
 
-  def _download_and_prepare(self, dl_manager, download_config):
+  def _download_and_prepare(self, dl_manager, download_config=None):
     folder = None
     if self.MANUAL_DOWNLOAD_INSTRUCTIONS:
       folder = pathlib.Path(dl_manager.manual_dir)

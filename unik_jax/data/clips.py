@@ -14,7 +14,7 @@ A builder lists `ClipFile`s. Its reader turns each one into a `Recording`, which
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -54,6 +54,14 @@ class Recording(NamedTuple):
 
   keypoints: np.ndarray
   image_size: tuple[int, int] | None = None
+
+
+class Records(Protocol):
+  """Records of clips by index, as `PreparedSplit` has them."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, index: int, /) -> Any: ...
 
 
 class LeftOut(Exception):

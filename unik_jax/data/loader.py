@@ -15,13 +15,14 @@ import jax
 import ml_collections
 import numpy as np
 
+from unik_jax.data.clips import Records
 from unik_jax.data.transform import WHOLE_CLIP, Transform
 from unik_jax.errors import UserError
 
 MakeRow = Callable[..., dict[str, Any]]
 
 
-def steps_per_epoch(clips: Sequence[dict], batch_size: int) -> int:
+def steps_per_epoch(clips: Records, batch_size: int) -> int:
   """Returns the number of whole batches in an epoch.
 
   Raises:
@@ -37,7 +38,7 @@ def steps_per_epoch(clips: Sequence[dict], batch_size: int) -> int:
 
 
 def train_batches(
-  clips: Sequence[Any],
+  clips: Records,
   config: ml_collections.ConfigDict,
   *,
   batch_size: int,
@@ -67,8 +68,9 @@ def train_batches(
   """
   steps = steps_per_epoch(clips, batch_size)
   index, count = process
+  records: Any = clips  # grain's type names the index otherwise
   rows = (
-    grain.MapDataset.source(clips)
+    grain.MapDataset.source(records)
     .seed(seed)
     .shuffle()
     .random_map(make_row or Transform(config, train=True))
@@ -81,7 +83,7 @@ def train_batches(
 
 
 def eval_batches(
-  clips: Sequence[Any],
+  clips: Records,
   config: ml_collections.ConfigDict,
   *,
   batch_size: int,
@@ -145,7 +147,8 @@ def eval_batches(
   ]
   batches = grain.MapDataset.source(own_entries).map(read_row).batch(rows)
   if len(batches) == 1:  # a single prediction: starting threads costs more
-    return iter([batches[0]])
+    only: Any = batches[0]
+    return iter([only])
   return iter(batches.to_iter_dataset(_read_options(config)))
 
 

@@ -1,6 +1,6 @@
 """Batches on a mesh, built on the host or on the devices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,6 +8,7 @@ import ml_collections
 from jax.sharding import Mesh
 
 from unik_jax.data import loader
+from unik_jax.data.clips import Records
 from unik_jax.data.on_device import DeviceSplit
 from unik_jax.runtime import sharding
 
@@ -32,14 +33,16 @@ class MeshBatches:
 
   def __init__(
     self,
-    clips: Sequence[dict],
+    clips: Records,
     config: ml_collections.ConfigDict,
     mesh: Mesh,
     *,
     train: bool,
   ):
     self._clips, self._config, self._mesh = clips, config, mesh
-    self._options = {'process': (jax.process_index(), jax.process_count())}
+    self._options: dict[str, Any] = {
+      'process': (jax.process_index(), jax.process_count())
+    }
     self._put = lambda batch: sharding.put_batch(batch, mesh)
     if config.on_device:
       split = self.on_devices = DeviceSplit(clips, config, mesh, train=train)

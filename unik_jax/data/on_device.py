@@ -6,7 +6,6 @@ kilobytes. The devices gather the frames, augment them and derive the stream
 with the same functions as the host (`transform`).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import grain
@@ -19,6 +18,7 @@ from jax.sharding import PartitionSpec as P
 from tqdm import tqdm
 
 from unik_jax.data import sampling
+from unik_jax.data.clips import Records
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.runtime import sharding
@@ -51,7 +51,7 @@ class DeviceSplit:
 
   def __init__(
     self,
-    clips: Sequence[dict],
+    clips: Records,
     config: ml_collections.ConfigDict,
     mesh: Mesh,
     *,

@@ -84,7 +84,7 @@ def fuse_runs(
   chosen_on = {}
   if method == 'tuned':
     vals = align_scores(
-      [member.val for member in members],
+      [member.val for member in members if member.val is not None],
       [f'{name}, validation' for name in names],
       'hold the same ones out of each run',
     )

@@ -72,7 +72,7 @@ def tune_weights(
   probs_rnk = np.exp(log_probs_rnk)
   class_counts = np.bincount(labels)
   present = class_counts > 0
-  best_score, best_weights = (-1.0, -np.inf), None
+  best_score, best_weights = (-1.0, -np.inf), []
   for tenths in split_tenths(len(logits)):
     weights = np.float64(tenths) / 10
     fused_nk = np.tensordot(weights, probs_rnk, 1)

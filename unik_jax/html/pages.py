@@ -94,7 +94,7 @@ def load_templates(package: str) -> jinja2.Environment:
   """Returns the templates of a package, together with the shared ones."""
   env = jinja2.Environment(
     loader=jinja2.ChoiceLoader(
-      [jinja2.PackageLoader(package), jinja2.PackageLoader(__package__)]
+      [jinja2.PackageLoader(package), jinja2.PackageLoader('unik_jax.html')]
     ),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
@@ -102,7 +102,8 @@ def load_templates(package: str) -> jinja2.Environment:
     lstrip_blocks=True,
   )
   env.filters.update(percent=format_percent, commas='{:,}'.format)
-  env.globals.update(version=unik_jax.__version__, zip=zip)
+  shared: dict[str, Any] = {'version': unik_jax.__version__, 'zip': zip}
+  env.globals.update(shared)
   # `tojson` also escapes < > & ', so no value can end its <script>.
   env.policies['json.dumps_kwargs'] = {'separators': (',', ':')}
   return env

@@ -214,7 +214,8 @@ class Predictor:
       self._data_by_layout[self.resolve_layout(layout)],
       batch_size=min(power_of_two, self.run.config.eval_batch_size, _MAX_BATCH),
     )
-    logits, _ = self._evaluate(*self._weights, batches)
+    params, batch_stats = self._weights
+    logits, _ = self._evaluate(params, batch_stats, batches)
     # In float64, so that the probabilities of many classes sum to 1.
     probabilities = scipy.special.softmax(logits.astype(np.float64), axis=-1)
     order = np.argsort(-probabilities, axis=-1, kind='stable')[:, :top_k]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ml_collections import ConfigDict
 
+from unik_jax.data.clips import Records
 from unik_jax.errors import UserError
 from unik_jax.skeletons.body import body_diagonals, limb_joints
 from unik_jax.skeletons.layouts import Layout
@@ -114,7 +115,7 @@ def hide_joints(
   return damaged
 
 
-class DamagedClips(Sequence):
+class DamagedClips:
   """Clips of a dataset, each damaged in its own way before anything else.
 
   Args:
@@ -131,7 +132,7 @@ class DamagedClips(Sequence):
 
   def __init__(
     self,
-    clips: Sequence[dict],
+    clips: Records,
     config: ConfigDict,
     layout: Layout,
     name: str,

@@ -64,7 +64,7 @@ def render_report(
     **(skeletons or {}),
   }
   return pages.render_page(
-    __package__,
+    'unik_jax.report',
     'run.html',
     title=f'{contents.dataset}, {contents.config.data.stream} stream',
     figures=_headline_figures(contents),

@@ -35,6 +35,7 @@ import jax
 
 from unik_jax import evaluate, metrics
 from unik_jax.data import loader
+from unik_jax.data.clips import Records
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.report.damage import (
@@ -90,7 +91,7 @@ def measure_run(
 
 def measure_clips(
   run: restore.Run,
-  clips: Sequence[dict],
+  clips: Records,
   *,
   split: str = 'test',
   seed: int = 0,

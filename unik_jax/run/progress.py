@@ -63,7 +63,7 @@ class Progress:
     self._tensorboard = None
     if self._is_first and record:
       self._tensorboard = _open_tensorboard(workdir) if tensorboard else None
-      _drop_lines_after(self._file, start)
+      _drop_lines_after(workdir / paths.METRICS, start)
 
   def __enter__(self):
     return self

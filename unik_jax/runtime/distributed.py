@@ -19,10 +19,12 @@ def connect_processes() -> None:
   Raises:
     UserError: the other processes are not described or cannot be reached.
   """
-  names = ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
   try:
-    numbers = [int(os.environ[name]) for name in names if name in os.environ]
-    jax.distributed.initialize(None, *numbers)
+    count, index = (
+      int(os.environ[name]) if name in os.environ else None
+      for name in ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
+    )
+    jax.distributed.initialize(num_processes=count, process_id=index)
   except (RuntimeError, ValueError) as error:
     raise UserError(
       f'--multihost: {str(error).splitlines()[0]} Set JAX_COORDINATOR_ADDRESS'

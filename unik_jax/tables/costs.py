@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 from ml_collections import ConfigDict
 
@@ -62,8 +63,8 @@ def count_jaxpr_macs(jaxpr: core.Jaxpr) -> int:
   """
   total = 0
   for equation in jaxpr.eqns:
-    shapes = [variable.aval.shape for variable in equation.invars]
-    outputs = math.prod(equation.outvars[0].aval.shape)
+    shapes = [np.shape(variable.aval) for variable in equation.invars]
+    outputs = math.prod(np.shape(equation.outvars[0].aval))
     if equation.primitive.name == 'dot_general':
       (contracted, _), _ = equation.params['dimension_numbers']
       total += outputs * math.prod(shapes[0][axis] for axis in contracted)

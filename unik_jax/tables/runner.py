@@ -57,7 +57,8 @@ def make_slots(jobs: int) -> list[Slot]:
   gpus = _list_gpus()
   jobs = jobs or max(len(gpus), 1)
   can_pin = hasattr(os, 'sched_getaffinity')
-  cores = sorted(os.sched_getaffinity(0)) if can_pin else range(os.cpu_count())
+  count = os.cpu_count() or 1
+  cores = sorted(os.sched_getaffinity(0)) if can_pin else range(count)
   if not 0 < jobs <= len(cores):
     raise UserError(
       f'--jobs: expected 1 to {len(cores)}, the cores of this machine; got'

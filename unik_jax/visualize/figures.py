@@ -43,7 +43,7 @@ def write_dependencies(
   try:
     before, origin = analysis.restore_first_dependencies(run)
   except UserError as error:
-    before = None
+    before, origin = None, ''
     yield (
       'note: only the matrices after training are drawn; the weights that the'
       f' run started from cannot be read ({error})'

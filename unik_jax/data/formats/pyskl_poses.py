@@ -154,7 +154,8 @@ def parse_poses(
   if 'frame_inds' not in record:
     poses = _parse_tracks(record, where)
     has_score = poses.score is not None
-    return poses, _detect_format(*poses.keypoint.shape[2:], has_score, where)
+    joints, channels = poses.keypoint.shape[2:]
+    return poses, _detect_format(joints, channels, has_score, where)
   frames = _get_array(record, 'frame_inds', where)
   if frames.ndim != 1 or frames.dtype.kind == 'f':
     raise UserError(

@@ -24,6 +24,7 @@ import re
 import struct
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,7 @@ def _dtype(*args):
 
 
 # What a pickle may name. These functions are safe with any arguments.
-_GLOBALS = {
+_GLOBALS: dict[tuple[str, str], Callable] = {
   ('numpy', 'ndarray'): np.ndarray,
   ('numpy', 'dtype'): _dtype,
   ('_codecs', 'encode'): _encode,

@@ -72,8 +72,8 @@ def detect_format(
     most = max(most, min(int(present.sum()), 2))
     if most == 2:
       break
-  if first is None:
-    raise first_error
+  if first is None or layout is None:
+    raise first_error or UserError('clips: expected at least one, got none')
   return DatasetFormat(
     layout=layout,
     channels=first.keypoints.shape[-1],

@@ -84,14 +84,16 @@ def frame_indices(names: Sequence[str | int]) -> np.ndarray:
   distinct numbers are put in alphabetical order.
   """
   if isinstance(names[0], str):
-    digits = {name: re.findall('[0-9]{1,18}', name)[-1:] for name in names}
-    numbers = {name: int(last[0]) for name, last in digits.items() if last}
-    if len(set(numbers.values())) < len(digits):
+    digits = {n: re.findall('[0-9]{1,18}', str(n))[-1:] for n in names}
+    number_of = {name: int(last[0]) for name, last in digits.items() if last}
+    if len(set(number_of.values())) < len(digits):
       return np.unique(names, return_inverse=True)[1]
-    names = [numbers[name] for name in names]
-  known = sorted(set(names))
+    numbers = [number_of[name] for name in names]
+  else:
+    numbers = [int(number) for number in names]
+  known = sorted(set(numbers))
   step = math.gcd(*(b - a for a, b in itertools.pairwise(known))) or 1
   frames = {number: (number - known[0]) // step for number in known}
   if frames[known[-1]] >= 10 * len(known):
     frames = {number: frame for frame, number in enumerate(known)}
-  return np.array([frames[name] for name in names])
+  return np.array([frames[number] for number in numbers])

@@ -84,7 +84,8 @@ def parse_mediapipe(
   if numbers is None:
     frames, numbers = _number_frames(frames, where)
   indices = frame_indices(numbers) if numbers else np.arange(len(frames))
-  poses, times, axes, first_ids = [], [], None, None
+  poses, times, first_ids = [], [], None
+  axes: tuple[str, ...] = ()
   for t, (frame, index) in enumerate(zip(frames, indices, strict=True)):
     bodies = _parse_persons(frame)
     if bodies is None:
@@ -140,7 +141,9 @@ def read_image_size(data: Any, where: str) -> tuple[int, int] | None:
   if not isinstance(data, dict):
     return None
   for table in (data, data.get('metadata')):
-    for keys in _SIZE_KEYS if isinstance(table, dict) else ():
+    if not isinstance(table, dict):
+      continue
+    for keys in _SIZE_KEYS:
       if size := parse_image_size([table.get(key) for key in keys], where):
         return size
   return None

@@ -26,7 +26,8 @@ _LAYOUTS = {25: 'openpose_25', 18: 'openpose_18', 17: 'coco_17'}
 
 def video_name(name: str) -> str:
   """Returns the video's name within a frame's file name, '' if it has none."""
-  return re.fullmatch(r'(.*?)_?\d*' + SUFFIX, name)[1]
+  match = re.fullmatch(r'(.*?)_?\d*' + SUFFIX, name)
+  return match[1] if match else ''
 
 
 def group_frames(folder: str) -> dict[str, list[str]]:
@@ -83,7 +84,7 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
       ids.append(str(body.get('person_id')))
   if not poses:
     raise NobodySeenError.in_file(where, len(names))
-  clip = track_persons(
+  keypoints = track_persons(
     np.stack(poses),
     np.array(times),
     None if {'None', '[-1.0]'} & set(ids) else ids,  # -1: not tracked
@@ -91,4 +92,5 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
     persons=persons,
     confidence=True,
   )
-  return ParsedClip(clip, True, _LAYOUTS.get(clip.shape[2], ''), 'pixels')
+  layout = _LAYOUTS.get(keypoints.shape[2], '')
+  return ParsedClip(keypoints, True, layout, 'pixels')

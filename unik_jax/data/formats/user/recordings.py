@@ -112,8 +112,9 @@ def read_recording(
   _check_joints(parsed, layout, source)
   clip = parsed.keypoints
   if channels and (clip.shape[-1], parsed.confidence) != (channels, confidence):
+    expected = channel_names(channels, bool(confidence))
     raise UserError(
-      f'{source}: expected the channels {channel_names(channels, confidence)},'
+      f'{source}: expected the channels {expected},'
       ' as in the first clip, got'
       f' {channel_names(clip.shape[-1], parsed.confidence)}. Give all clips of'
       ' a dataset the same'

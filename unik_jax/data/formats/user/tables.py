@@ -97,7 +97,7 @@ def decode_text(content: bytes, where: str) -> str:
     text = content.decode('utf-8-sig')
     at = text.find('\0')
   except UnicodeDecodeError as error:
-    at = error.start
+    text, at = '', error.start
   if at >= 0:
     raise UserError(
       f'{where}: byte {at} is not UTF-8 text. Save the table as "CSV UTF-8"'
