@@ -78,14 +78,14 @@ def test_columns_of_attention_sum_to_1():
   for block in mixing(net, params, stats, random_clips()):
     assert block.attention.shape == (2, 2, 3, 21, 21)
     np.testing.assert_allclose(block.attention.sum(-2), 1, rtol=1e-12)
-    folded = analysis.over_frames(block.attention, 7)
+    folded = analysis.fold_window(block.attention, 7)
     assert folded.shape == (2, 2, 3, 7, 7)
     np.testing.assert_allclose(folded.sum(-2), 1, rtol=1e-12)
 
 
 def test_a_window_is_summed_over_frames_taken_and_averaged_over_those_made():
   matrix = np.random.default_rng(0).normal(size=(6, 6))  # 3 frames, 2 joints
-  folded = analysis.over_frames(matrix, 2)
+  folded = analysis.fold_window(matrix, 2)
   for u in range(2):
     for p in range(2):
       parts = [matrix[2 * w + u, 2 * z + p] for w in range(3) for z in range(3)]

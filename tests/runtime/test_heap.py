@@ -4,8 +4,11 @@ import os
 import platform
 import subprocess
 import sys
+import types
 
 import pytest
+
+from unik_jax.runtime import heap
 
 PAGES = """
 import resource
@@ -42,3 +45,22 @@ def test_a_call_reuses_the_memory_of_the_call_before():
     for word in ('keep', 'as-it-is')
   }
   assert share['keep'] < 0.1 < 0.9 < share['as-it-is']
+
+
+def test_an_accelerator_keeps_asynchronous_dispatch(monkeypatch):
+  updates = []
+  monkeypatch.setattr(heap.jax, 'default_backend', lambda: 'gpu')
+  monkeypatch.setattr(heap, '_may_use_only_cpu', lambda: False)
+  monkeypatch.setattr(heap.jax.config, 'update', lambda *a: updates.append(a))
+  heap.keep_freed_memory()
+  assert not updates
+
+
+@pytest.mark.parametrize(
+  'platforms, only_cpu', [('cpu', True), ('cuda,cpu', False), ('tpu', False)]
+)
+def test_platform_is_known_before_jax_starts(monkeypatch, platforms, only_cpu):
+  monkeypatch.setattr(
+    heap.jax, 'config', types.SimpleNamespace(jax_platforms=platforms)
+  )
+  assert heap._may_use_only_cpu() == only_cpu
