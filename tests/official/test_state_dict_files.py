@@ -72,7 +72,7 @@ def test_each_wrong_tensor_is_named(net, state):
   assert 'weights.pt' in text
   assert 'missing: l1.s_unit.DepM' in text
   assert 'extra: l4.t_unit.conv.weight' in text
-  assert 'misshapen: fc.weight is (8, 5), not (5, 8)' in text
+  assert 'misshapen: fc.weight: expected (5, 8), got (8, 5)' in text
 
 
 @pytest.mark.parametrize('ending', ['npz', 'safetensors'])
