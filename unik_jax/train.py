@@ -65,7 +65,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   workdir = claim_workdir(workdir, config, foreign=foreign)
   splits.prepare_once(config.data)
   clips = {'test': splits.open_split(config.data, 'test')}
-  if start.with_head:
+  if start.with_head and start.source:
     transfer.check_classes(start.source, clips['test'].class_names)
   if config.eval_only:
     return evaluate.run(workdir, mesh, clips, start)
@@ -100,7 +100,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     state = newest.restore_newest(abstract, shardings)
     resumed = state is not None
     if not resumed:
-      if initial:
+      if initial and start.source:
         writer.write_started_from(start.source.where)
         weights = (initial.params, initial.batch_stats)
       else:
@@ -205,7 +205,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       writer.write_scores(part, clips[part], logits, labels)
       results[part] = evaluate.metrics_with_intervals(logits, labels)
     show(step, 'final test', results['test'])
-    extra = {'params': net.num_params()}
+    extra: dict[str, Any] = {'params': net.num_params()}
     best_state = 'val' in clips and best.restore_best(abstract, shardings)
     if best_state:
       extra['best_step'] = int(best_state.step)

@@ -102,22 +102,25 @@ def resolve(
   is_own = bool(stored) and stored.get('init_from') == config.init_from
   resumes = is_own and has_checkpoint(workdir)
   with_head = _loads_head(config) and not (is_own and config.eval_only)
-  if with_head or not (resumes or config.eval_only):
+  if config.init_from and (with_head or not (resumes or config.eval_only)):
     # The run named by `init_from` may still be training. Naming its newest
     # checkpoint now makes what is loaded and what is recorded the same.
     pinned = config.copy_and_resolve_references()
-    if config.init_from:
-      pinned.init_from = find_checkpoint(config.init_from)
+    pinned.init_from = find_checkpoint(config.init_from)
     source = read_weights(pinned)
-  if config.init_from and config.init_joints == 'data' and (source or is_own):
-    config = config.copy_and_resolve_references()
-    config.data.joints = (
-      source.layout.name if source else stored['data']['joints']
-    )
+  if config.init_from and config.init_joints == 'data':
+    joints = None
+    if source:
+      joints = source.layout.name
+    elif stored and is_own:
+      joints = stored['data']['joints']
+    if joints is not None:
+      config = config.copy_and_resolve_references()
+      config.data.joints = joints
   net = network_from_config(config, platform=platform)
   if config.save_official:
     registry.list_tensors(net.abstract)  # raises if the model has none
-  initial = source and adapt_weights(source, config, head=with_head)
+  initial = adapt_weights(source, config, head=with_head) if source else None
   return Start(config, net, stored, source, initial, with_head)
 
 
@@ -127,14 +130,12 @@ def _loads_head(config):
   return bool(config.init_from) and (config.init_head or default) == 'load'
 
 
-def read_weights(config: ConfigDict) -> Weights | None:
-  """Reads the weights that `config.init_from` names; None if it is empty.
+def read_weights(config: ConfigDict) -> Weights:
+  """Reads the weights that `config.init_from` names.
 
   Raises:
     UserError: no such file or run, broken, or of another architecture.
   """
-  if not config.init_from:
-    return None
   path = pathlib.Path(config.init_from).expanduser()
   if not path.exists():
     raise UserError(
@@ -208,7 +209,7 @@ def check_classes(source: Weights, classes: list[str]) -> None:
     source: weights whose classifier is loaded.
     classes: class names of the data, in label order.
   """
-  if source.classes not in (None, classes):
+  if source.classes is not None and source.classes != classes:
     raise UserError(
       f'{source.where}: expected the {len(classes)} classes of the data,'
       f' {classes[0]!r} to {classes[-1]!r}, got {len(source.classes)},'

@@ -44,6 +44,11 @@ class GraphUnit(layers.Layer):
     rngs: source of the initial values.
   """
 
+  theta: Heads
+  phi: Heads
+  value: Heads
+  refine: Heads
+
   def __init__(
     self,
     in_features: int,
@@ -93,7 +98,7 @@ class GraphUnit(layers.Layer):
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
     """`Recognizer.data_axes`; `first` if the input is the keypoints."""
-    axes = {('dependency',): ((), ('inputs',), ('joints',))}
+    axes: dict[tuple, tuple] = {('dependency',): ((), ('inputs',), ('joints',))}
     if first:
       for name in ('theta', 'phi', 'value'):
         axes[name, 'kernel'] = ((), ('channels',), ())

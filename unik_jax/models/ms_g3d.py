@@ -11,6 +11,7 @@ out, K scales, W frames in a window, U and P = W * V joints (in and out).
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +58,9 @@ class GraphUnit(layers.Layer):
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
     """`Recognizer.data_axes`; `first` if the input is the keypoints."""
     _, scales, window = self.graph
-    axes = {('mask',): ((), (window, 'inputs'), (window, 'joints'))}
+    axes: dict[tuple, tuple] = {
+      ('mask',): ((), (window, 'inputs'), (window, 'joints'))
+    }
     if first:
       axes['conv', 'kernel'] = ((scales, 'channels'), ())
     return axes
@@ -153,7 +156,7 @@ class Stage(layers.Layer):
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
     """`Recognizer.data_axes` of this stage."""
-    units = {('graph',): self.graph}
+    units: dict[tuple, Any] = {('graph',): self.graph}
     for i, unit in enumerate(self.windows):
       units['windows', i, 'graph'] = unit.graph
     return {

@@ -7,6 +7,7 @@ out.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def conv_norm(
     rngs: source of the initial values.
   """
   bound = initializers.uniform((in_features * taps) ** -0.5)
-  options = {'kernel_init': bound, 'bias_init': bound}
+  options: dict[str, Any] = {'kernel_init': bound, 'bias_init': bound}
   if fan_out is not None:
     options['kernel_init'] = initializers.fan_out_normal(fan_out)
     options['bias_init'] = initializers.zeros
@@ -95,14 +96,16 @@ class TemporalUnit(layers.Layer):
     rngs: nnx.Rngs,
   ):
     width = out_features // (len(dilations) + 2)
-    options = {'dtype': dtype, 'rngs': rngs}
+    options: dict[str, Any] = {'dtype': dtype, 'rngs': rngs}
     if normal:
       options['fan_out'] = width
     # The 1 x 1 convolutions of all branches as one: one product is faster
     # than several narrow ones.
     self.entry = conv_norm(in_features, (len(dilations) + 1) * width, **options)
     strided = options | {'stride': stride}
-    dilated = strided | ({'fan_out': taps * width} if normal else {})
+    dilated: dict[str, Any] = strided | (
+      {'fan_out': taps * width} if normal else {}
+    )
     self.dilated = nnx.List(
       conv_norm(width, width, taps=taps, dilation=dilation, **dilated)
       for dilation in dilations

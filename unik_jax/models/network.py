@@ -79,7 +79,7 @@ class Network:
       return built
 
     self._build = build
-    self._settings = {
+    self._settings: dict[str, Any] = {
       'name': name,
       'remat': remat,
       'norm_groups': norm_groups,

@@ -6,7 +6,7 @@ joints (in and out).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +72,7 @@ class Recognizer(nnx.Module):
     num_persons: int,
     in_channels: int,
     *,
-    blocks: Sequence[nnx.Module],
+    blocks: Sequence[Any],
     features: int,
     norm_per_person: bool = True,
     head_init=None,
@@ -179,7 +179,7 @@ class Recognizer(nnx.Module):
       and integers for sizes that do not depend on the data.
     """
     norm = (('persons',) * self.norm_per_person + ('joints', 'channels'),)
-    axes = {
+    axes: dict[tuple, tuple] = {
       (tree, 'input_bn', name): norm
       for tree, name in (
         ('params', 'scale'),

@@ -1,7 +1,7 @@
 """Mapping a network's arrays to other joints, persons and channels, by name."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +42,7 @@ class Remap:
 
   def __init__(self, old: DataShape, new: DataShape, *, fresh: bool):
     self._old, self._new = old, new
+    joints: Sequence[int | None]
     if old.layout == new.layout:
       joints = list(range(new.layout.num_joints))
     elif fresh:
@@ -57,7 +58,7 @@ class Remap:
     shift = (taps - new_taps) // 2
     # By data dimension (`data_axes` of a model): the old index, or None, of
     # each new index.
-    self._indices: dict[str, list[int | None]] = {
+    self._indices: dict[str, Sequence[int | None]] = {
       # Further persons start as a copy of the last one.
       'persons': [min(m, old.persons - 1) for m in range(new.persons)],
       'joints': joints,
@@ -99,7 +100,7 @@ class Remap:
     for axis, length in zip(axes, old.shape, strict=True):
       factors += axis or (length,)
     split_shape = [self._old_sizes.get(f, f) for f in factors]
-    indices = [
+    indices: list[Sequence[int | None]] = [
       self._indices.get(f, range(n))
       for f, n in zip(factors, split_shape, strict=True)
     ]
@@ -113,7 +114,7 @@ class Remap:
         copies = [max(indices[n].count(i), 1) for i in indices[n]]
         shape = [-1 if m == n else 1 for m in range(len(factors))]
         taken = taken / np.reshape(copies, shape)
-    has_old = functools.reduce(
+    has_old: np.ndarray = functools.reduce(
       np.multiply.outer, [[i is not None for i in index] for index in indices]
     )
     filled = np.where(has_old, taken, new.reshape(has_old.shape))

@@ -224,7 +224,7 @@ class SpatialUnit(layers.Layer):
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
     """`Recognizer.data_axes`; `first` if the input is the keypoints."""
-    axes = {}
+    axes: dict[tuple, tuple] = {}
     if self.learned:
       axes['dependency',] = ((), (self.tau, 'inputs'), (self.tau, 'joints'))
     if first:

@@ -113,7 +113,7 @@ class Block(layers.Layer):
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
     """`Recognizer.data_axes` of this block."""
-    axes = {}
+    axes: dict[tuple, tuple] = {}
     if self.importance:
       axes['edge_importance',] = ((), ('joints',), ('joints',))
     if first:

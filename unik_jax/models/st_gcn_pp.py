@@ -63,7 +63,7 @@ class GraphUnit(layers.Layer):
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
     """`Recognizer.data_axes`; `first` if the input is the keypoints."""
-    axes = {('dependency',): ((), ('inputs',), ('joints',))}
+    axes: dict[tuple, tuple] = {('dependency',): ((), ('inputs',), ('joints',))}
     if first:
       axes['entry', 'kernel'] = (('channels',), ())
       if isinstance(self.shortcut, layers.ConvNorm):

@@ -35,7 +35,8 @@ def tensors(
       yield from conv_norm(
         f'{at}.conv', f'{at}.bn', 'dilated', i, layout='temporal'
       )
-  yield from state_dict.batch_norm(f'{at}.4', (*path, 'pool_bn'))
+  pool_bn = f'{name}.branches.{dilated}.4'
+  yield from state_dict.batch_norm(pool_bn, (*path, 'pool_bn'))
   at = f'{name}.branches.{dilated + 1}'
   yield from conv_norm(f'{at}.0', f'{at}.1', 'plain')
   if isinstance(unit.residual, ConvNorm):
