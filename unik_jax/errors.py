@@ -1,8 +1,25 @@
 """Errors caused by input, shown without a traceback."""
 
+from collections.abc import Collection
+from typing import Any
+
 
 class UserError(ValueError):
   """Bad input. The message names the file, the place in it and the fix."""
+
+
+def check_choice(key: str, value: Any, choices: Collection[str]) -> None:
+  """Raises a UserError unless a setting or flag has one of its values.
+
+  Args:
+    key: name of the setting or flag.
+    value: its value.
+    choices: the allowed values, in the order in which the error lists them.
+  """
+  if value not in choices:
+    raise UserError(
+      f'{key}: expected one of {", ".join(choices)}, got {value!r}'
+    )
 
 
 def describe_missing_key(error: Exception) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 import yaml
 
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, check_choice
 
 KINETICS = 'kinetics_320'
 _UNLISTED = ('error', 'keep', 'drop')
@@ -101,10 +101,7 @@ def merge_labels(
   Raises:
     UserError: the map lacks a label, and `unlisted` is 'error'.
   """
-  if unlisted not in _UNLISTED:
-    raise UserError(
-      f'unlisted: expected one of {", ".join(_UNLISTED)}; got {unlisted!r}'
-    )
+  check_choice('unlisted', unlisted, _UNLISTED)
   merged = []
   for label, place in labels:
     if label not in classes and unlisted == 'error':

@@ -11,7 +11,7 @@ from unik_jax.curate.clip_writer import Setup
 from unik_jax.curate.estimators import Estimator, open_estimator
 from unik_jax.curate.refinement import METHODS, Options
 from unik_jax.curate.videos import Video
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, check_choice
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 CLIPS = os.path.join('dataset', 'clips')  # below the output folder
@@ -123,10 +123,7 @@ def make_plan(
 
 def _check_options(options, count):
   """Returns the options with `min_estimators` limited to the estimators."""
-  if options.method not in METHODS:
-    raise UserError(
-      f'--method: expected one of {", ".join(METHODS)}; got {options.method!r}'
-    )
+  check_choice('--method', options.method, METHODS)
   if options.method == 'sst_a' and count != 3:
     raise UserError(
       f'--method=sst_a: expected three estimators, got {count}. Use'

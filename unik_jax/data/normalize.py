@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from unik_jax.data import gaps
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, check_choice
 from unik_jax.skeletons.body import bounding_box
 from unik_jax.skeletons.layouts import Layout
 
@@ -348,9 +348,5 @@ def get_preset(name: str) -> Preset:
   Raises:
     UserError: unknown name.
   """
-  if name not in PRESETS:
-    raise UserError(
-      f'config.data.normalize: expected one of {", ".join(sorted(PRESETS))},'
-      f' got {name!r}'
-    )
+  check_choice('config.data.normalize', name, sorted(PRESETS))
   return PRESETS[name]

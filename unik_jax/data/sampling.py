@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, check_choice
 
 Sampler = Callable[[int, int, np.random.Generator | None], np.ndarray]
 
@@ -176,9 +176,5 @@ def get_sampler(name: str) -> Sampler:
   Raises:
     UserError: unknown name.
   """
-  if name not in SAMPLERS:
-    raise UserError(
-      f'config.data.sampling: expected one of {", ".join(SAMPLERS)}, got'
-      f' {name!r}'
-    )
+  check_choice('config.data.sampling', name, SAMPLERS)
   return SAMPLERS[name]

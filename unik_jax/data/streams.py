@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unik_jax.errors import UserError
+from unik_jax.errors import check_choice
 from unik_jax.skeletons.layouts import Layout
 
 Array = Any
@@ -69,8 +69,5 @@ def get_stream(name: str) -> Callable[[Array, Layout], Array]:
   Raises:
     UserError: unknown name.
   """
-  if name not in STREAMS:
-    raise UserError(
-      f'config.data.stream: expected one of {", ".join(STREAMS)}, got {name!r}'
-    )
+  check_choice('config.data.stream', name, STREAMS)
   return STREAMS[name]

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from unik_jax import metrics
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, check_choice
 from unik_jax.fuse.members import (
   check_no_test_clips,
   describe_views,
@@ -70,10 +70,7 @@ def fuse_runs(
   """
   names = [str(path) for path in paths]
   _check_names(names)
-  if method not in METHODS:
-    raise UserError(
-      f'method: expected one of {", ".join(METHODS)}, got {method!r}'
-    )
+  check_choice('method', method, METHODS)
   if len(weights):
     weights = normalize_weights(weights, len(names), method)
   members = [read_member(name, needs_val=method == 'tuned') for name in names]

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.special
 
 from unik_jax import metrics
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, check_choice
 
 
 def normalize_weights(
@@ -61,11 +61,7 @@ def tune_weights(
   Raises:
     UserError: the headline is unknown.
   """
-  if headline not in metrics.HEADLINES:
-    raise UserError(
-      f'headline: expected one of {", ".join(metrics.HEADLINES)}, got'
-      f' {headline!r}'
-    )
+  check_choice('headline', headline, metrics.HEADLINES)
   stacked_rnk = np.stack(logits).astype(np.float64)
   log_probs_rnk = scipy.special.log_softmax(stacked_rnk, axis=-1)
   label_log_probs_rn = log_probs_rnk[:, np.arange(len(labels)), labels]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, check_choice
 from unik_jax.models import layers, ops, ops_cpu
 from unik_jax.models.options import DEFAULTS
 from unik_jax.models.recognizer import Mixing
@@ -62,11 +62,7 @@ class Network:
         f'model {name!r}: expected options among'
         f' {", ".join(sorted(known))}; got {", ".join(unknown)}'
       )
-    if implementation not in IMPLEMENTATIONS:
-      raise UserError(
-        'model.implementation: expected one of'
-        f' {", ".join(IMPLEMENTATIONS)}, got {implementation!r}'
-      )
+    check_choice('model.implementation', implementation, IMPLEMENTATIONS)
 
     def build(rngs):
       built = model(**options, rngs=rngs)

@@ -6,7 +6,7 @@ dtype, rngs), one or both of num_joints and layout, and options. Options that
 no other network has are lines in `options.DEFAULTS`.
 """
 
-from unik_jax.errors import UserError
+from unik_jax.errors import check_choice
 from unik_jax.models.agcn import AAGCN, AGCN
 from unik_jax.models.ctr_gcn import CTRGCN
 from unik_jax.models.ms_g3d import MSG3D
@@ -32,8 +32,5 @@ def get_model(name: str) -> type[Recognizer]:
   Raises:
     UserError: no model has that name.
   """
-  if name not in MODELS:
-    raise UserError(
-      f'model.name: expected one of {", ".join(sorted(MODELS))}, got {name!r}'
-    )
+  check_choice('model.name', name, sorted(MODELS))
   return MODELS[name]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, check_choice
 from unik_jax.models import graphs, initializers, layers
 from unik_jax.models.recognizer import Mixing
 from unik_jax.skeletons.layouts import Layout
@@ -112,10 +112,7 @@ class SpatialUnit(layers.Layer):
   ):
     heads = max(num_heads, 1)
     nodes = tau * num_joints
-    if matrix not in MATRICES:
-      raise UserError(
-        f'model.matrix: expected one of {", ".join(MATRICES)}, got {matrix!r}'
-      )
+    check_choice('model.matrix', matrix, MATRICES)
     if matrix != 'dependency' and (heads, tau) != (_GRAPH_SLICES, 1):
       raise UserError(
         f'model.matrix={matrix}: expected {_GRAPH_SLICES} heads and tau 1, got'

@@ -9,7 +9,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from unik_jax.config import check_config, check_same_experiment
-from unik_jax.errors import UserError, describe_missing_key
+from unik_jax.errors import UserError, check_choice, describe_missing_key
 from unik_jax.run.paths import CONFIG
 from unik_jax.run.restore import read_config
 from unik_jax.tables.paper import ROWS, TABLES
@@ -116,10 +116,7 @@ def make_plan(
 
 
 def _check_choice(table, rows, seeds):
-  if table not in TABLES:
-    raise UserError(
-      f'TABLE: expected one of {", ".join(TABLES)}, got {table!r}'
-    )
+  check_choice('TABLE', table, TABLES)
   if seeds < 1:
     raise UserError(f'--seeds: expected at least 1, got {seeds}')
   known = _rows_of(table)

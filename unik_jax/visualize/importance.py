@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from scipy.special import softmax
 
 from unik_jax.data.transform import Transform
-from unik_jax.errors import UserError
+from unik_jax.errors import check_choice
 from unik_jax.run.restore import Run
 from unik_jax.skeletons.layouts import Layout, get_layout
 from unik_jax.visualize.analysis import sample_poses, use_one_view
@@ -58,10 +58,7 @@ def explain_prediction(
   Raises:
     UserError: no such method.
   """
-  if method not in METHODS:
-    raise UserError(
-      f'--importance: expected one of {", ".join(METHODS)}, got {method!r}'
-    )
+  check_choice('--importance', method, METHODS)
   data = use_one_view(run.config.data)
 
   def logits_of(x_nmtvc):
