@@ -18,4 +18,4 @@ def test_fingerprints_of_version_2_stay_valid():
     folder='out',
   )
   video = Video('a', (None,), 'label', 'source', '', (640, 360), 'labels.csv')
-  assert clip_writer.fingerprint(setup, video) == '7db5f1d2c21237522062'
+  assert clip_writer.fingerprint_video(setup, video) == '7db5f1d2c21237522062'

@@ -65,7 +65,7 @@ if __name__ == '__main__':
     pool_functions.write_pid_and_sleep,
     sys.argv[1:],
     count=1,
-    worth=1,
+    min_items=1,
     workers=2,
   ):
     result()

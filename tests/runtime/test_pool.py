@@ -12,7 +12,7 @@ from unik_jax.runtime import pool
 
 
 def results(function, items, **options):
-  options = {'count': len(items), 'worth': 1, 'workers': 2} | options
+  options = {'count': len(items), 'min_items': 1, 'workers': 2} | options
   return [
     (item, result())
     for item, result in pool.ordered_map(function, items, **options)
@@ -26,21 +26,21 @@ def test_results_come_in_the_order_of_the_items():
   assert os.getpid() not in {pid for _, pid in pairs}
 
 
-@pytest.mark.parametrize('options', [{'workers': 1}, {'worth': 4}])
+@pytest.mark.parametrize('options', [{'workers': 1}, {'min_items': 4}])
 def test_few_items_or_one_worker_run_in_this_process(options):
   pairs = results(pool_functions.sleep_then_pid, [0.0] * 3, **options)
   assert {pid for _, pid in pairs} == {os.getpid()}
 
 
 def test_as_many_items_as_are_worth_it_start_processes():
-  pairs = results(pool_functions.sleep_then_pid, [0.0] * 3, worth=3)
+  pairs = results(pool_functions.sleep_then_pid, [0.0] * 3, min_items=3)
   assert os.getpid() not in {pid for _, pid in pairs}
 
 
 @pytest.mark.parametrize('workers', [1, 2])
 def test_an_error_belongs_to_its_item(workers):
   mapped = pool.ordered_map(
-    pool_functions.refuse_odd, range(4), count=4, worth=1, workers=workers
+    pool_functions.refuse_odd, range(4), count=4, min_items=1, workers=workers
   )
   outcomes = []
   for item, result in mapped:
@@ -69,7 +69,7 @@ def test_items_are_read_lazily(workers):
       yield item
 
   mapped = pool.ordered_map(
-    pool_functions.refuse_odd, items(), count=1000, worth=1, workers=workers
+    pool_functions.refuse_odd, items(), count=1000, min_items=1, workers=workers
   )
   next(mapped)
   assert 1 <= len(read) <= 32

@@ -59,7 +59,7 @@ def test_pretraining_comes_first_and_once():
   plan = make_plan('2', rows=['unik_pretrained'])
   first, *rest = plan.trainings
   assert first.folder == pathlib.Path('runs/synthetic/unik_joint_0')
-  assert [training.needs for training in rest] == [first.folder] * 2
+  assert [training.required_run for training in rest] == [first.folder] * 2
   assert rest[0].config.init_from == str(first.folder)
   assert rest[1].config.seed == 1
 

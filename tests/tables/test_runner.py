@@ -34,7 +34,7 @@ def test_a_failed_run_is_reported_with_its_last_line(tmp_path):
   bad = training._replace(
     arguments=('--config=nowhere.py',), folder=tmp_path / 'bad'
   )
-  needs_bad = training._replace(needs=bad.folder)
+  needs_bad = training._replace(required_run=bad.folder)
   lines = []
   failed = runner.run_all(
     [bad, needs_bad],

@@ -35,7 +35,7 @@ from unik_jax.runtime.pool import ordered_map
 from unik_jax.skeletons.layouts import BUILT_IN
 
 REPORT = 'report.json'
-_WORTH_WORKERS = 16  # clips; fewer are refined before processes have started
+_MIN_POOL_CLIPS = 16  # clips; fewer are refined before processes have started
 
 
 def build_dataset(
@@ -120,7 +120,7 @@ def refine_videos(
     for video, mark in zip(plan.videos, fingerprints, strict=True)
     if mark is not None
   ]
-  todo = [
+  pending = [
     (video, mark)
     for video, mark in items
     if not _is_done(plan, video, mark, done.get(video.name))
@@ -128,16 +128,16 @@ def refine_videos(
   progress = tqdm.tqdm(
     desc='refining',
     total=len(items),
-    initial=len(items) - len(todo),
+    initial=len(items) - len(pending),
     unit=' clips',
     delay=1,
     mininterval=1 if sys.stderr.isatty() else 30,
   )
   results = ordered_map(
     functools.partial(clip_writer.write_clip, plan.setup),
-    todo,
-    count=len(todo),
-    worth=_WORTH_WORKERS,
+    pending,
+    count=len(pending),
+    min_items=_MIN_POOL_CLIPS,
     workers=workers,
   )
   with progress, contextlib.closing(results):
@@ -147,7 +147,7 @@ def refine_videos(
         progress.update()
     except ChildProcessError as error:
       raise UserError(f'{error}. The same command resumes.') from None
-  return len(items) - len(todo)
+  return len(items) - len(pending)
 
 
 def _make_folder(path):

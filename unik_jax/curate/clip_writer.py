@@ -56,7 +56,7 @@ def clip_path(setup: Setup, video: Video) -> pathlib.Path:
   return pathlib.Path(setup.folder, f'{video.name}.npz')
 
 
-def fingerprint(setup: Setup, video: Video) -> str:
+def fingerprint_video(setup: Setup, video: Video) -> str:
   """Returns a hash of a video's files (path, size, time) and its options."""
   options = {
     _FINGERPRINT_NAMES.get(name, name): value

@@ -22,7 +22,7 @@ RECORDS = 'records.jsonl'
 def video_fingerprints(plan: Plan) -> list[str | None]:
   """Returns each video's fingerprint, None if its label is dropped."""
   return [
-    None if name is None else clip_writer.fingerprint(plan.setup, video)
+    None if name is None else clip_writer.fingerprint_video(plan.setup, video)
     for video, name in zip(plan.videos, plan.classes, strict=True)
   ]
 

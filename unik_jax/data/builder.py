@@ -33,7 +33,7 @@ REPORT = 'report.json'
 # The parts of a protocol; a clip is in one of them.
 _PARTS = ('train', 'val', 'validation', 'test')
 # Fewer clips are read before worker processes have started.
-_WORTH_WORKERS = 201
+_MIN_POOL_CLIPS = 201
 
 
 class _Info(tfds.core.DatasetInfo):
@@ -317,7 +317,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       read,
       clips,
       count=total,
-      worth=_WORTH_WORKERS,
+      min_items=_MIN_POOL_CLIPS,
       workers=self.workers if self.parallel else 1,
     )
     with progress, contextlib.closing(results):

@@ -25,19 +25,19 @@ def ordered_map(
   items: Iterable[Item],
   *,
   count: int,
-  worth: int,
+  min_items: int,
   workers: int | None = None,
 ) -> Generator[tuple[Item, Callable[[], Any]], None, None]:
   """Applies a function to items in worker processes, in the order of the items.
 
-  Starting the processes takes as long as some work does in this process, so
-  `worth` depends on how long one item takes.
+  Starting the processes takes time too, so `min_items` depends on how long one
+  item takes.
 
   Args:
     function: picklable, of one picklable item.
     items: read lazily, a few per worker ahead.
     count: number of items.
-    worth: fewest items for which processes are started; fewer run here.
+    min_items: fewer items than this run in the calling process.
     workers: number of processes (default: one per core).
 
   Yields:
@@ -48,7 +48,7 @@ def ordered_map(
       since no item is at fault and none must be skipped.
   """
   workers = workers or os.cpu_count() or 1
-  if workers == 1 or count < worth:
+  if workers == 1 or count < min_items:
     for item in items:
       yield item, functools.partial(function, item)
     return

@@ -66,8 +66,8 @@ def main(argv):
     slots = runner.make_slots(_JOBS.value)
     configs = {row: runs[0][0].config for row, runs in planned.rows.items()}
     costs = {row: measure_costs(config) for row, config in configs.items()}
-    datas = [training.config.data for training in planned.trainings]
-    for name, data_dir in {(data.name, data.data_dir) for data in datas}:
+    data_configs = [training.config.data for training in planned.trainings]
+    for name, data_dir in {(data.name, data.data_dir) for data in data_configs}:
       if not registry.open_prepared(name, data_dir):
         registry.prepare_dataset(name, data_dir)
     failed = runner.run_all(planned.trainings, slots, environment=environment)

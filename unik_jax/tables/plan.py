@@ -22,13 +22,13 @@ class Training(NamedTuple):
     folder: its --workdir.
     arguments: its other command-line arguments.
     config: the config that these give.
-    needs: folder of the run that must finish first; None for none.
+    required_run: folder of the run that must finish first, or None.
   """
 
   folder: pathlib.Path
   arguments: tuple[str, ...]
   config: ConfigDict
-  needs: pathlib.Path | None
+  required_run: pathlib.Path | None
 
 
 class Plan(NamedTuple):
@@ -86,15 +86,16 @@ def make_plan(
       return planned[workdir]
     variant = f'{dataset},{row},{stream}'
     changes = [f'--config.seed={seed}', *extra]
-    needs = None
+    required_run = None
     if source_row := ROWS[row].pretrained:
       if not sources[dataset]:
         raise UserError(
           f'--rows: {dataset} has no dataset to pre-train on. Leave out {row}'
         )
       # As the authors do: one network of joints serves all streams and seeds.
-      needs = plan_training(sources[dataset], source_row, 'joint', 0).folder
-      changes.append(f'--config.init_from={needs}')
+      source = plan_training(sources[dataset], source_row, 'joint', 0)
+      required_run = source.folder
+      changes.append(f'--config.init_from={required_run}')
     config = _apply_arguments(module.get_config(variant), changes)
     check_config(config)
     if (workdir / CONFIG).exists():
@@ -102,7 +103,7 @@ def make_plan(
         config, read_config(workdir).to_dict(), str(workdir / CONFIG)
       )
     arguments = (f'--config={configs}:{variant}', *changes)
-    planned[workdir] = Training(workdir, arguments, config, needs)
+    planned[workdir] = Training(workdir, arguments, config, required_run)
     return planned[workdir]
 
   by_row = {

@@ -149,7 +149,8 @@ def run_all(
 
 def _is_ready(training):
   """Whether the run that a training needs, if any, has finished."""
-  return not training.needs or is_finished(training.needs)
+  required = training.required_run
+  return required is None or is_finished(required)
 
 
 def _start(training, slot, environment):

@@ -100,8 +100,8 @@ class _Body:
   def __init__(self, stage, layout, paint, name):
     self._stage, self._layout, self._paint = stage, layout, paint
     self._name = name
-    nowhere = np.full((layout.num_joints, 2), np.nan)
-    self._bones = stage.add_collection(make_bone_lines(nowhere, layout, 3))
+    missing_pose = np.full((layout.num_joints, 2), np.nan)
+    self._bones = stage.add_collection(make_bone_lines(missing_pose, layout, 3))
     style = {'linewidths': 0.5, 'edgecolors': QUIET, 'zorder': 3}
     self._joints = stage.scatter([], [], **style)
     self._tag = stage.text(0, 0, '', size=7, color=QUIET, ha='center')

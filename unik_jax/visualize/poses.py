@@ -60,5 +60,5 @@ def select_clearest_pose(points: np.ndarray) -> np.ndarray:
   """
   poses = points.reshape(-1, *points.shape[2:])
   joints_seen = np.isfinite(poses).all(-1).sum(-1)
-  fullest = poses[joints_seen == joints_seen.max()]
-  return fullest[np.nanstd(fullest, 1).sum(-1).argmax()]
+  most_visible = poses[joints_seen == joints_seen.max()]
+  return most_visible[np.nanstd(most_visible, 1).sum(-1).argmax()]

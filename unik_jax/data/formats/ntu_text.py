@@ -63,8 +63,8 @@ def parse_bodies(content: bytes, where: str) -> Bodies:
   except UserError:
     # The values may be separated by something else than one space.
     lines = content.split(b'\n')[:-1]
-    tidy = b''.join(b' '.join(line.split()) + b'\n' for line in lines)
-    return _parse_lines(_Lines(tidy, where))
+    normalized = b''.join(b' '.join(line.split()) + b'\n' for line in lines)
+    return _parse_lines(_Lines(normalized, where))
 
 
 class _Lines:

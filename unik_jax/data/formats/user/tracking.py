@@ -90,8 +90,9 @@ def _link_bodies(poses, frames, confidence):
 
 def _distances(before, after, size_before, size_after):
   """Returns mean distances over common joints; inf beyond the bodies' size."""
-  apart = np.linalg.norm(before - after, axis=-1)
-  both = np.isfinite(apart)
-  total, joints = np.where(both, apart, 0).sum(-1), both.sum(-1)
+  distances = np.linalg.norm(before - after, axis=-1)
+  is_common = np.isfinite(distances)
+  total = np.where(is_common, distances, 0).sum(-1)
+  joints = is_common.sum(-1)
   far = total > joints * np.maximum(size_before, size_after)
   return np.where(far | (joints == 0), np.inf, total / np.maximum(joints, 1))
