@@ -153,9 +153,8 @@ def test_pretrained_weights_fit(case, source, tmp_path):
   assert len(report) == 2 and 'adapted' not in report[0]
 
 
-# From the table of official configs in reference/architectures.md: learning
-# rate, weight decay, decay epochs, epochs, batch size, frames, random_move,
-# heads.
+# The authors' config files: learning rate, weight decay, decay epochs, epochs,
+# batch size, frames, random_move, heads.
 RECIPES = {
   'posetics': (0.1, 1e-4, (45, 55), 65, 64, 150, True, 3),
   'smarthome:cs': (0.1, 1e-4, (30, 40), 50, 16, 400, False, 3),

@@ -1,4 +1,4 @@
-"""Who may use whom: holds the imports of unik_jax to DESIGN.md's layers.
+"""Who may use whom: holds the imports of unik_jax to docs/architecture.md.
 
 The imports are read from the source, those inside functions too.
 """

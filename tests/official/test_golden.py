@@ -62,16 +62,16 @@ def forms_with_taps(monkeypatch):
     monkeypatch.setitem(IMPLEMENTATIONS, f'{name} by taps', with_taps(form))
 
 
-def seeded(text):
+def seeded_rng(text):
   return np.random.RandomState(zlib.crc32(text.encode()))
 
 
-def fill(name, shape):
-  """Draws a tensor of the state dict by the recipe of golden/README.md."""
+def draw_tensor(name, shape):
+  """Draws a tensor of the state dict, as for the golden outputs."""
   last = name.split('.')[-1]
   if last == 'num_batches_tracked':
     return np.zeros(shape, np.int64)
-  z = np.asarray(seeded(name).standard_normal(shape))
+  z = np.asarray(seeded_rng(name).standard_normal(shape))
   if last == 'running_var':
     z = 1 + 0.5 * abs(z)
   elif last == 'running_mean':
@@ -88,8 +88,8 @@ def fill(name, shape):
 def _inputs(case):
   """Draws the input (N, M, T, V, C) and its labels."""
   shape = case['input_shape_NCTVM']
-  x = seeded('input/' + case['case']).standard_normal(shape)
-  labels = seeded('label/' + case['case']).randint(
+  x = seeded_rng('input/' + case['case']).standard_normal(shape)
+  labels = seeded_rng('label/' + case['case']).randint(
     0, case['num_classes'], shape[0]
   )
   assert labels.tolist() == case['labels']
@@ -122,7 +122,7 @@ def run(case, dtype, implementation):
   """Returns our logits, losses of training, and logits after training."""
   net = build_network(case, implementation)
   tensors = {
-    t['name']: fill(t['name'], t['shape'])
+    t['name']: draw_tensor(t['name'], t['shape'])
     for t in case['state_dict']
     if t['fill'] == 'recipe'
   }
