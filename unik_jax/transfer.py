@@ -193,7 +193,7 @@ def adapt_weights(
         + (' --config.init_head=new starts a new classifier.' * head)
       )
     values[path] = np.float32(value)
-  report = [f'Started from {source.where}: {counts["loaded"]} arrays as there']
+  report = [f'Started from {source.where}: {counts["loaded"]} arrays unchanged']
   if counts['adapted']:
     report[0] += f', {counts["adapted"]} adapted to the data:'
     report += [f'  {line}' for line in remap.differences()]

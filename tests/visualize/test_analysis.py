@@ -65,9 +65,9 @@ def test_a_run_that_started_from_another(run, tmp_path):
   (tmp_path / 'later' / 'checkpoints' / '5').rename(steps / '7')
   check('step 5', 0)
   shutil.rmtree(steps / '5')
-  check('step 7 (as it is now; the run started from step 5)', 0.3)
+  check('step 7 (its newest state; the run started from step 5)', 0.3)
   (second.folder / paths.STARTED_FROM).unlink()
-  check('step 7 (as it is now; the run started from an unknown one)', 0.3)
+  check('step 7 (its newest state; the run started from an unknown one)', 0.3)
   shutil.rmtree(config.init_from)
   lines = list(figures.write_dependencies(second, tmp_path / 'out'))
   assert 'cannot be read' in lines[0]

@@ -113,10 +113,10 @@ class Recognizer(nnx.Module):
     """Evaluates without computing absent persons.
 
     With running statistics in batch norm, a person's features depend on no
-    other person. Those of an absent person are therefore one constant for
-    given weights and frames. Present persons are sorted to the front and
-    computed in parts of the batch, as many parts as there are persons for: one
-    compiled program for any number of them.
+    other person. The features of an absent person are therefore one constant
+    for given weights and frames. Present persons are sorted to the front, and
+    only the parts of the batch that hold them are computed. One compiled
+    program serves any number of present persons.
 
     Args:
       x_nmtvc: as in a call. A person of zeros only is absent.

@@ -27,8 +27,8 @@ class Outcome(NamedTuple):
     accuracies: of each finished seed, in percent.
     hits: (N,) share of the seeds that predict a test clip's class.
     labels: (N,) classes of the test clips.
-    seconds: training time without compilation and evaluation, with as many
-      runs at a time as there were. All streams together; median of the seeds.
+    seconds: training time of all streams together, without compilation and
+      evaluation; median of the seeds. Runs may have shared the machine.
     device: devices of the runs, each once.
     commit: commits of the runs, each once.
   """

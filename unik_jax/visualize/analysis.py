@@ -125,7 +125,7 @@ def restore_first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
     origin += f', step {pathlib.Path(source.where).name}'
     if not is_kept:
       first = f'step {recorded.name}' if recorded.name else 'an unknown one'
-      origin += f' (as it is now; the run started from {first})'
+      origin += f' (its newest state; the run started from {first})'
   return _fold_dependencies(run, blocks), origin
 
 

@@ -13,7 +13,7 @@ https://github.com/kennymckormick/pyskl/blob/main/tools/data/README.md:
 Arrays are often float16. `pyskl_poses` documents the joints, the units and the
 other forms of an annotation. Quirks:
 
-- A bare list of annotations, as pyskl's script for one's own videos writes it,
+- A bare list of annotations, as pyskl's script for a user's videos writes it,
   has no splits. All of it becomes 'train'.
 - Where an annotation has a 'filename', splits use that name.
 - pyskl skips a clip that is in no split (HMDB51 has some by design), and a name

@@ -4,7 +4,7 @@ An annotation has one of three forms:
 
 - Tracks: 'keypoint' [M, T, V, C] and, usually for 2-D poses, 'keypoint_score'
   [M, T, V].
-- Packed, from pyskl's script for one's own videos with --compress: 'keypoint'
+- Packed, from pyskl's script for a user's videos with --compress: 'keypoint'
   [N, V, 3] (x, y, score) has all bodies of all frames, and 'frame_inds' [N] the
   frame of each body.
 - In another file: k400_hrnet.pkl has 'frame_inds', but its bodies are in a
