@@ -53,8 +53,8 @@ def test_same_data_loads_everything_but_the_classifier():
   got = transfer.adapt_weights(source, config, head=False)
   fresh, _ = network_from_config(config).init(jax.random.key(0))
   for name, value in source.values['params'].items():
-    want = fresh[name] if name == 'head' else value
-    jax.tree.map(np.testing.assert_array_equal, got.params[name], want)
+    expected = fresh[name] if name == 'head' else value
+    jax.tree.map(np.testing.assert_array_equal, got.params[name], expected)
   jax.tree.map(
     np.testing.assert_array_equal, got.batch_stats, source.values['batch_stats']
   )
@@ -101,10 +101,10 @@ def test_other_joints_persons_and_channels(init_joints, tau):
     value = trees[tree]['input_bn'][name].reshape(20, 3)
     stored = source.values[tree]['input_bn'][name].reshape(2, 17, 2)
     for v, c in np.ndindex(20, 3):
-      want = start['input_bn'][name][v * 3 + c]
+      expected = start['input_bn'][name][v * 3 + c]
       if origin[v] is not None and c < 2:
-        want = stored[0, origin[v], c]
-      assert value[v, c] == want
+        expected = stored[0, origin[v], c]
+      assert value[v, c] == expected
 
   for i in (0, 1):
     unit, stored = (
@@ -114,12 +114,14 @@ def test_other_joints_persons_and_channels(init_joints, tau):
     first = fresh['blocks'][i]['spatial']['dependency']
     for u, p in np.ndindex(20 * tau, 20 * tau):
       (wu, ju), (wp, jp) = divmod(u, 20), divmod(p, 20)
-      want = first[:, u, p]
+      expected = first[:, u, p]
       if origin[ju] is not None and origin[jp] is not None:
         share = origin.count(origin[ju])
         a, b = 17 * wu + origin[ju], 17 * wp + origin[jp]
-        want = stored['dependency'][:, a, b] / share
-      np.testing.assert_allclose(unit['dependency'][:, u, p], want, rtol=1e-6)
+        expected = stored['dependency'][:, a, b] / share
+      np.testing.assert_allclose(
+        unit['dependency'][:, u, p], expected, rtol=1e-6
+      )
   unit = got.params['blocks'][0]['spatial']
   stored = source.values['params']['blocks'][0]['spatial']
   start = fresh['blocks'][0]['spatial']

@@ -25,7 +25,7 @@ def test_graph_unit_joint_by_joint():
     )
     got = evaluate_unit(unit, x)
     attention = unit.mixing(x).attention
-  want, maps = np.zeros((2, 17, 6, 6)), np.zeros((2, 3, 17, 17))
+  expected, maps = np.zeros((2, 17, 6, 6)), np.zeros((2, 3, 17, 17))
   for b, h in np.ndindex(2, 3):
     theta, phi, value = (
       x[b] @ p[k]['kernel'][h] + p[k]['bias'][h]
@@ -36,9 +36,9 @@ def test_graph_unit_joint_by_joint():
       refined = apart @ p['refine']['kernel'][h] + p['refine']['bias'][h]
       refined = p['alpha'] * refined
       maps[b, h, u, q] = refined.mean()
-      want[b, q] += (p['dependency'][h, u, q] + refined) * value[u]
-  want = batch_norm(p['bn'], want) + conv_norm(p['shortcut'], x)
-  np.testing.assert_allclose(got, np.maximum(want, 0), rtol=1e-9)
+      expected[b, q] += (p['dependency'][h, u, q] + refined) * value[u]
+  expected = batch_norm(p['bn'], expected) + conv_norm(p['shortcut'], x)
+  np.testing.assert_allclose(got, np.maximum(expected, 0), rtol=1e-9)
   np.testing.assert_allclose(attention, maps, rtol=1e-9)
 
 
@@ -73,8 +73,8 @@ def test_temporal_unit_branch_by_branch():
   )
   three = batch_norm(p['pool_bn'], three)
   four = conv_norm(p['plain'], x[:, :, ::2])
-  want = np.concatenate([one, two, three, four], -1)
-  np.testing.assert_allclose(got, want, rtol=1e-9)
+  expected = np.concatenate([one, two, three, four], -1)
+  np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
 def test_initial_graph_is_the_official_one():

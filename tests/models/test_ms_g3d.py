@@ -91,8 +91,8 @@ def test_the_window_unit(stride):
           y.reshape(3, 5, 6), p['window_kernel'], strict=True
         )
       )
-      want = batch_norm(p['window_bn'], y + p['window_bias'])
-      np.testing.assert_allclose(result[b, :, i], want, rtol=1e-9)
+      expected = batch_norm(p['window_bn'], y + p['window_bias'])
+      np.testing.assert_allclose(result[b, :, i], expected, rtol=1e-9)
   assert result.shape[2] == -(-7 // stride)
 
 
@@ -114,13 +114,13 @@ def test_the_pool_and_its_gradient():
   ],
 )
 def test_parameter_counts(layout, scales, classes, count):
-  one, other = scales
+  gcn_scales, g3d_scales = scales
   net = Network(
     'ms_g3d',
     num_classes=classes,
     layout=layout,
-    num_gcn_scales=one,
-    num_g3d_scales=other,
+    num_gcn_scales=gcn_scales,
+    num_g3d_scales=g3d_scales,
   )
   assert net.num_params() == count
 
@@ -159,9 +159,9 @@ def test_folded_batch_norm_gives_the_same_logits():
     folded = fold_batch_norm(params, stats)
     x = np.random.default_rng(1).normal(size=(2, 2, 9, 25, 3))
     apply = jax.jit(lambda *values: net.apply(*values, x, train=False)[0])
-    one, other = apply(params, stats), apply(*folded)
-  assert one.shape == (2, 4) and np.ptp(one, axis=0).min() > 1e-9
-  np.testing.assert_allclose(other, one, rtol=1e-9)
+    logits, folded_logits = apply(params, stats), apply(*folded)
+  assert logits.shape == (2, 4) and np.ptp(logits, axis=0).min() > 1e-9
+  np.testing.assert_allclose(folded_logits, logits, rtol=1e-9)
   # Batch norm stays on the input and after each max pool.
   unfolded = [
     path[-2].key
