@@ -17,7 +17,7 @@ class FakeNetwork:
     return x[:, 0, 0, 0], batch_stats
 
 
-def batches(logits, labels, size):
+def make_batches(logits, labels, size):
   for start in range(0, len(labels), size):
     part = slice(start, start + size)
     fill = size - len(labels[part])
@@ -36,7 +36,7 @@ def test_metrics(size):
   logits = rng.standard_normal((10, 7)).astype(np.float32)
   labels = np.array([0, 0, 1, 1, 1, 2, 2, 3, 3, 6])  # 4 and 5 do not occur
   predictions = Evaluator(FakeNetwork())(
-    None, None, batches(logits, labels, size)
+    None, None, make_batches(logits, labels, size)
   )
   np.testing.assert_array_equal(predictions[0], logits)
   np.testing.assert_array_equal(predictions[1], labels)

@@ -9,7 +9,7 @@ from unik_jax.errors import UserError
 from unik_jax.optim import make_optimizer, make_schedule
 
 
-def rates(name, steps, **options):
+def compute_rates(name, steps, **options):
   schedule = make_schedule(name, base_lr=0.3, steps_per_epoch=10, **options)
   return [float(schedule(step)) for step in steps]
 
@@ -17,19 +17,19 @@ def rates(name, steps, **options):
 def test_step_schedule_with_warmup():
   options = dict(epochs=40, warmup_epochs=2, decay_epochs=(24, 34))
   steps = [0, 9, 10, 19, 20, 239, 240, 339, 340]
-  assert rates('step', steps, **options) == pytest.approx(
+  assert compute_rates('step', steps, **options) == pytest.approx(
     [0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.03, 0.03, 0.003]
   )
 
 
 def test_cosine_schedule():
   steps = [0, 10, 60, 109, 110]
-  got = rates('cosine', steps, epochs=11, warmup_epochs=1)
+  got = compute_rates('cosine', steps, epochs=11, warmup_epochs=1)
   last = 0.15 * (1 + np.cos(np.pi * 0.99))
   assert got == pytest.approx([0.15, 0.3, 0.15, last, 0.0], abs=1e-7)
 
 
-def run(optimizer, grads):
+def optimize(optimizer, grads):
   """Returns the parameters after each gradient, (steps, 2)."""
   params, state, out = {'w': jnp.array([1.0, -2.0])}, None, []
   state = optimizer.init(params)
@@ -54,7 +54,7 @@ def test_sgd_has_the_momentum_of_pytorch(nesterov):
     buffer = 0.9 * buffer + grad
     w = w - 0.1 / (step + 1) * (grad + 0.9 * buffer if nesterov else buffer)
     expected.append(w)
-  np.testing.assert_allclose(run(optimizer, GRADS), expected, rtol=1e-5)
+  np.testing.assert_allclose(optimize(optimizer, GRADS), expected, rtol=1e-5)
 
 
 def test_adamw():
@@ -65,14 +65,14 @@ def test_adamw():
     update = (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
     w = w - 0.1 * (update + 0.01 * w)
     expected.append(w)
-  np.testing.assert_allclose(run(optimizer, GRADS), expected, rtol=1e-4)
+  np.testing.assert_allclose(optimize(optimizer, GRADS), expected, rtol=1e-4)
 
 
 def test_clipping():
   optimizer = make_optimizer(
     'sgd', lambda _: 1.0, momentum=0.0, nesterov=False, clip_norm=0.5
   )
-  moved = run(optimizer, [[3.0, 4.0]])[0] - [1.0, -2.0]
+  moved = optimize(optimizer, [[3.0, 4.0]])[0] - [1.0, -2.0]
   np.testing.assert_allclose(moved, [-0.3, -0.4], rtol=1e-6)
 
 

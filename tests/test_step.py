@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from helpers.random_values import random_values
 
 from unik_jax import optim
 from unik_jax.models.network import Network
@@ -20,11 +21,8 @@ def test_label_smoothing_and_averaged_weights():
     strides=(1, 2),
   )
   optimizer = optim.make_optimizer('adamw', lambda _: 0.05, weight_decay=0.1)
-  shapes = net.shapes
+  params, stats = random_values(net.shapes, dtype=np.float32)
   rng = np.random.default_rng(0)
-  params, stats = jax.tree.map(
-    lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, shapes
-  )
   state = TrainState(0, params, stats, optimizer.init(params), (params, stats))
   batch = {
     'x': rng.standard_normal((4, 2, 12, 6, 3)).astype(np.float32),

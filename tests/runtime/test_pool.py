@@ -32,7 +32,7 @@ def test_few_items_or_one_worker_run_in_this_process(options):
   assert {pid for _, pid in pairs} == {os.getpid()}
 
 
-def test_as_many_items_as_are_worth_it_start_processes():
+def test_enough_items_start_processes():
   pairs = results(pool_functions.sleep_then_pid, [0.0] * 3, min_items=3)
   assert os.getpid() not in {pid for _, pid in pairs}
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.random_values import random_values
 
 from unik_jax import optim
 from unik_jax import step as step_lib
@@ -15,7 +16,7 @@ from unik_jax.models.network import Network
 from unik_jax.runtime import sharding
 
 
-def network():
+def make_network():
   return Network(
     'unik',
     num_classes=5,
@@ -27,17 +28,14 @@ def network():
   )
 
 
-def losses(shape, steps=4):
+def train_on_mesh(shape, steps=4):
   """Returns the losses of a few steps on a mesh, and the state after them."""
   devices = jax.devices()[: shape[0] * shape[1]]
   mesh = sharding.make_mesh(shape, devices)
-  net = network()
+  net = make_network()
   optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
-  shapes = net.shapes
+  params, stats = random_values(net.shapes, dtype=np.float32)
   rng = np.random.default_rng(0)
-  params, stats = jax.tree.map(
-    lambda a: 0.3 * rng.random(a.shape, np.float32) + 0.05, shapes
-  )
   state = step_lib.TrainState(
     jnp.zeros((), jnp.int32), params, stats, optimizer.init(params), None
   )
@@ -61,13 +59,13 @@ def losses(shape, steps=4):
 
 @pytest.fixture(scope='module')
 def one_device_losses():
-  return losses((1, 1))[0]
+  return train_on_mesh((1, 1))[0]
 
 
 @pytest.mark.parametrize('shape', [(8, 1), (4, 2), (2, 4)], ids=str)
 def test_a_mesh_gives_the_losses_of_one_device(shape, one_device_losses):
-  sharded, state = losses(shape)
-  np.testing.assert_allclose(sharded, one_device_losses, rtol=1e-5)
+  losses, state = train_on_mesh(shape)
+  np.testing.assert_allclose(losses, one_device_losses, rtol=1e-5)
   kernel = state.params['blocks'][1]['temporal']['conv']['kernel']
   trace = state.opt_state[2][0].trace['blocks'][1]['temporal']['conv']['kernel']
   for array in (kernel, trace):
@@ -92,7 +90,7 @@ def list_collectives(text):
 
 def test_weight_gradients_are_reduced_together():
   """On a mesh with 'data' only, all other reductions are small."""
-  mesh, net = sharding.make_mesh((8, 1)), network()
+  mesh, net = sharding.make_mesh((8, 1)), make_network()
   optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
   abstract = jax.eval_shape(step_lib.make_init_state(optimizer), *net.shapes)
   batch = {
