@@ -40,7 +40,7 @@ class GraphUnit(layers.Layer):
     in_features: C.
     out_features: D.
     layout: joints and bones that the graph starts from.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
@@ -131,7 +131,7 @@ class Block(layers.Layer):
     layout: joints and bones that the graph starts from.
     stride: step between output frames.
     residual: adds the input.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
@@ -188,7 +188,7 @@ class CTRGCN(Recognizer):
     in_channels: C of the keypoints.
     widths: output channels of each block, multiples of four.
     strides: temporal stride of each block.
-    dtype: of the computation; None for that of the inputs.
+    dtype: dtype of the computation; None for the inputs' dtype.
     rngs: source of the initial values (stream `params`).
 
   Raises:

@@ -47,7 +47,7 @@ class KeypointFormat(NamedTuple):
     layout: name of the joint layout.
     channels: C, including the confidence.
     confidence: whether the last channel is a confidence.
-    units: of the coordinates.
+    units: units of the coordinates.
   """
 
   layout: str
