@@ -18,7 +18,7 @@ from flax import nnx
 
 from unik_jax.models import graphs, initializers, layers, multi_scale
 from unik_jax.models.recognizer import Mixing, Recognizer
-from unik_jax.models.s_lsu import Heads
+from unik_jax.models.s_lsu import HeadParams
 from unik_jax.models.unik import STRIDES, WIDTHS
 from unik_jax.skeletons.layouts import Layout, get_layout
 
@@ -44,10 +44,10 @@ class GraphUnit(layers.Layer):
     rngs: source of the initial values.
   """
 
-  theta: Heads
-  phi: Heads
-  value: Heads
-  refine: Heads
+  theta: HeadParams
+  phi: HeadParams
+  value: HeadParams
+  refine: HeadParams
 
   def __init__(
     self,
@@ -72,7 +72,7 @@ class GraphUnit(layers.Layer):
       ('refine', compared, out_features),
     ):
       std = math.sqrt(2 / features)
-      heads = Heads(len(graph), channels, features, std=std, rngs=rngs)
+      heads = HeadParams(len(graph), channels, features, std=std, rngs=rngs)
       setattr(self, name, heads)
     self.bn = layers.BatchNorm(out_features, scale=1e-6, dtype=dtype)
     self.shortcut = layers.residual_branch(

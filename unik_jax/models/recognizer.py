@@ -24,7 +24,7 @@ class Mixing(NamedTuple):
   """The matrices with which a block mixes joints: their sum, head by head.
 
   Column p holds the weights with which the joints u make joint p. A window of
-  W frames has W * V joints, frame by frame.
+  tau frames has tau * V joints, frame by frame.
 
   Attributes:
     dependency: (H, U, P), the same for all clips: learned, a graph, or both.
