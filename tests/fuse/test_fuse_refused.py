@@ -84,7 +84,7 @@ def test_tuned_weights_need_held_out_clips(two_runs, tmp_path):
     tmp_path / 'other', make_scores(), make_scores(40, prefix='else')
   )
   with pytest.raises(
-    UserError, match='other, validation.*clips.*hold the same ones'
+    UserError, match='other, validation.*clips.*Hold the same ones'
   ):
     fusion.fuse_runs([two_runs[0], other], 'tuned')
 
