@@ -188,7 +188,7 @@ def _split_block(block: Block, x) -> Iterator[Part]:
   attention = Part(
     'attention',
     unit,
-    lambda unit, x, train: unit.mixing_matrices(x),
+    lambda unit, x, train: unit.mixing_sum(x),
     (x,),
     uses=('dependency', 'theta', 'phi'),
   )

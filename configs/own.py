@@ -5,9 +5,9 @@
 NAME is the dataset's name in `python -m unik_jax.prepare skeleton_folder/NAME`.
 With --config.data.manual_dir=FOLDER, this command prepares the dataset too.
 
-The recipe is `modern` of configs/msr_action3d.py, which was chosen on some 280
-clips, with a normalisation and a sampling that suit any layout. With thousands
-of clips, use the full network:
+The recipe, with its sampling, is `modern` of configs/msr_action3d.py, which was
+chosen on some 280 clips. The normalisation suits any layout, and clips are not
+rotated. With thousands of clips, use the full network:
 --config.model.widths="(64, 64, 64, 64, 128, 128, 128, 256, 256, 256)".
 
 Measured on MSR-Action3D, written as own recordings (docs/own_data.md): 84.2% of

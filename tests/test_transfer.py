@@ -300,7 +300,7 @@ def test_errors_of_init_from(run, tmp_path):
   with pytest.raises(UserError, match='no such run or file'):
     transfer.read_weights(config)
   config.init_from = str(tmp_path)
-  with pytest.raises(UserError, match='no such file; name the --workdir'):
+  with pytest.raises(UserError, match='no such file. Name the --workdir'):
     transfer.read_weights(config)
   (tmp_path / 'config.json').write_text('{"seeed": 1}')
   with pytest.raises(UserError, match='not the settings of a run'):

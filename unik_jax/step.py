@@ -188,7 +188,7 @@ def average_metrics(
   """Returns the means of the metrics of some steps.
 
   Args:
-    metrics: of each step, as `make_train_step` returns them.
+    metrics: metrics of each step, as `make_train_step` returns them.
     step: the last of the steps.
     checkpoints: folder of the run's checkpoints, named in the error.
 

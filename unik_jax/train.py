@@ -1,4 +1,7 @@
-"""Training, read from top to bottom: network, data, state, loop, results."""
+"""Training, read from top to bottom.
+
+Mesh, network, data, step, state, evaluation between epochs, loop, results.
+"""
 
 import contextlib
 import functools
@@ -43,7 +46,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
   Raises:
     UserError: bad settings or input, before any long work; NaN in training.
-    SystemExit: after SIGTERM or Ctrl-C, when the state is saved.
+    SystemExit: after SIGTERM or Ctrl-C, after trying to save the state.
   """
   check_config(config)
   git_commit()  # cached now, before anyone edits the code
@@ -76,7 +79,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     clips['val'] = splits.open_split(config.data, 'val')
     splits.check_held_out(clips['val'], train_clips)
   train_batches = MeshBatches(train_clips, config.data, mesh, train=True)
-  predict = evaluate.SplitPredictor(config, net, mesh, clips)
+  predictor = evaluate.SplitPredictor(config, net, mesh, clips)
 
   # ---- Step ----
   schedule, optimizer = optim.configure_optimizer(config, steps_per_epoch)
@@ -96,8 +99,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     writer = ResultsWriter(workdir, config, clips['test'], net, total_steps)
     writer.write_data()
     folder = workdir / paths.CHECKPOINTS
-    newest = stack.enter_context(Checkpoints(folder, config.keep))
-    state = newest.restore_newest(abstract, shardings)
+    checkpoints = stack.enter_context(Checkpoints(folder, config.keep))
+    state = checkpoints.restore_newest(abstract, shardings)
     resumed = state is not None
     if not resumed:
       if initial and start.source:
@@ -129,9 +132,10 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # ---- Evaluation between epochs ----
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
-    # Read now: the resumed `progress` has dropped metrics of later steps.
-    top = read_best_accuracy(workdir, config.headline)
-    best = stack.enter_context(BestCheckpoint(workdir / paths.BEST, top))
+    # Read after `Progress`, which drops the metrics after the resumed step.
+    best_accuracy = read_best_accuracy(workdir, config.headline)
+    best = BestCheckpoint(workdir / paths.BEST, best_accuracy)
+    stack.enter_context(best)
     eval_part = 'val' if 'val' in clips else 'test'
     predictions = {}  # by split, of the newest evaluated state
 
@@ -141,7 +145,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       return step_in_epoch == 0 and ends_period
 
     def evaluate_state(state, step):
-      predictions[eval_part] = predict(state, eval_part)
+      predictions[eval_part] = predictor(state, eval_part)
       result = metrics.compute_metrics(*predictions[eval_part])
       show(step, eval_part, result)
       if eval_part == 'val':
@@ -163,6 +167,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     while step < total_steps:
       wait_start = time.monotonic()
       batch = next(batches)
+      # The devices are idle if they finished the last step before this batch
+      # came. `is_ready` asks without waiting for them.
       if step_metrics and step_metrics['loss'].is_ready():
         progress.add_idle(time.monotonic() - wait_start)
       state, step_metrics = train_step(state, batch)
@@ -176,7 +182,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
       epoch, step_in_epoch = divmod(step, steps_per_epoch)
       is_last = step == total_steps
-      stops = stop.requested or newest.is_preempted(step)
+      stops = stop.requested or checkpoints.is_preempted(step)
       ends_period = step_in_epoch == 0 and epoch % config.checkpoint_every == 0
       saves = ends_period or is_last or stops
       if saves or step % config.log_every == 0:
@@ -185,7 +191,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         progress.log_training(step, step / steps_per_epoch, means)
         pending = []
       if saves:
-        saved = newest.save(step, state, wait=is_last or stops)
+        saved = checkpoints.save(step, state, wait=is_last or stops)
         writer.write_card(step)
       if stops and not is_last:
         progress.print_line(
@@ -201,15 +207,17 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     seconds = time.monotonic() - start_time
     results = {}
     for part in clips:
-      logits, labels = predictions.get(part) or predict(state, part)
+      logits, labels = predictions.get(part) or predictor(state, part)
       writer.write_scores(part, clips[part], logits, labels)
       results[part] = evaluate.metrics_with_intervals(logits, labels)
     show(step, 'final test', results['test'])
     extra: dict[str, Any] = {'params': net.num_params()}
-    best_state = 'val' in clips and best.restore_best(abstract, shardings)
-    if best_state:
+    best_state = None
+    if 'val' in clips:
+      best_state = best.restore_best(abstract, shardings)
+    if best_state is not None:
       extra['best_step'] = int(best_state.step)
-      result = metrics.compute_metrics(*predict(best_state, 'test'))
+      result = metrics.compute_metrics(*predictor(best_state, 'test'))
       results['test_of_best'] = result
       show(extra['best_step'], 'test of best', result)
     transfer.write_official(config.save_official, net, *state.for_evaluation())

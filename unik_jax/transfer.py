@@ -91,7 +91,7 @@ def resolve(
   Args:
     config: settings of the run.
     workdir: folder of the run; it may hold a run to resume.
-    platform: of the mesh, for `network_from_config`.
+    platform: platform of the mesh, for `network_from_config`.
 
   Raises:
     UserError: as in `read_weights`, `adapt_weights` and `network_from_config`;

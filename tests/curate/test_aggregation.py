@@ -64,7 +64,7 @@ def test_sst_a_needs_three_estimators_and_a_body():
     aggregation.aggregate_sst_a(np.ones((2, 4, 17, 2)), COCO)
   joints = ('left_shoulder', 'right_shoulder', 'head')
   bust = Layout('bust', joints, (joints[::2], joints[1:]), 'head')
-  with pytest.raises(UserError, match="'bust' has no joint 'left_elbow'"):
+  with pytest.raises(UserError, match="'bust': .*got 'left_elbow'"):
     aggregation.aggregate_sst_a(np.ones((3, 4, 3, 2)), bust)
 
 

@@ -74,7 +74,9 @@ def test_tuned_weights_need_held_out_clips(two_runs, tmp_path):
   bare = write_run(tmp_path / 'bare', make_scores(), val_split='')
   with pytest.raises(UserError, match='config.data.val_split.*val_subjects'):
     fusion.fuse_runs([two_runs[0], bare], 'tuned')
-  with pytest.raises(UserError, match='test.npz.*no validation split'):
+  with pytest.raises(
+    UserError, match='test.npz.*validation split.*got a file of scores'
+  ):
     fusion.fuse_runs(
       [two_runs[0], two_runs[1] / 'scores' / 'test.npz'], 'tuned'
     )
@@ -82,7 +84,7 @@ def test_tuned_weights_need_held_out_clips(two_runs, tmp_path):
     tmp_path / 'other', make_scores(), make_scores(40, prefix='else')
   )
   with pytest.raises(
-    UserError, match='other, validation.*clips.*hold the same ones'
+    UserError, match='other, validation.*clips.*Hold the same ones'
   ):
     fusion.fuse_runs([two_runs[0], other], 'tuned')
 

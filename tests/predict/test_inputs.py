@@ -49,10 +49,10 @@ def test_clips_are_found(tmp_path):
 def test_paths_without_clips(tmp_path):
   text = str(write_file(tmp_path / 'text' / 'notes.txt', 'no clip'))
   for paths, message in (
-    ([], 'no clip is named'),
+    ([], 'arguments: .*got none'),
     ([str(tmp_path / 'none.npy')], 'none.npy: no such file'),
-    ([text], "notes.txt: unknown suffix '.txt'.*.npz, .npy"),
-    ([str(tmp_path / 'text')], 'text: no clip in this folder'),
+    ([text], "notes.txt: .*.npz, .npy.*suffix '.txt'"),
+    ([str(tmp_path / 'text')], 'text: .*no clip in this folder'),
   ):
     with pytest.raises(UserError, match=message):
       inputs.find_clips(paths)

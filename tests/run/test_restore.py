@@ -31,11 +31,11 @@ def test_load_run_takes_a_folder_or_a_checkpoint(run):
 @pytest.mark.parametrize(
   'name, text, words',
   [
-    (paths.CONFIG, None, 'no such file; name the --workdir'),
-    (paths.CONFIG, '{"seed": ', 'not JSON .*; name the --workdir'),
-    (paths.DATA, None, 'no such file; run the command that made RUN once'),
-    (paths.DATA, '[]', 'object, got list; run the command that made RUN'),
-    (paths.DATA, '{}', "'layout'.*; run the command that made RUN"),
+    (paths.CONFIG, None, 'no such file. Name the --workdir'),
+    (paths.CONFIG, '{"seed": ', 'not JSON .*. Name the --workdir'),
+    (paths.DATA, None, 'no such file. Run the command that made RUN once'),
+    (paths.DATA, '[]', 'object, got list. Run the command that made RUN'),
+    (paths.DATA, '{}', "'layout'.*. Run the command that made RUN"),
     (paths.CHECKPOINTS, None, 'no checkpoints there. Train this run first'),
   ],
 )

@@ -29,7 +29,7 @@ def test_a_file_is_replaced(tmp_path):
 def test_a_failure_keeps_the_old_content(tmp_path, error):
   path = tmp_path / 'a.txt'
   write(path, 'old')
-  words = f'^{re.escape(str(path))} cannot be written .No space left.'
+  words = f'^{re.escape(str(path))}: cannot be written .No space left.'
   expected = (
     pytest.raises(UserError, match=words)
     if isinstance(error, OSError)
@@ -44,7 +44,9 @@ def test_a_failure_keeps_the_old_content(tmp_path, error):
 def test_a_path_that_cannot_be_written(tmp_path):
   (tmp_path / 'file').write_text('')
   for path in (tmp_path, tmp_path / 'file' / 'a.txt'):
-    with pytest.raises(UserError, match='cannot be written .*; name another'):
+    with pytest.raises(
+      UserError, match=r'cannot be written .*\. Name another\.$'
+    ):
       write(path, 'new', remedy='name another')
   assert os.listdir(tmp_path) == ['file']
   assert not list(tmp_path.parent.glob('*.part'))

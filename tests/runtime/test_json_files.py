@@ -26,10 +26,10 @@ def test_a_bad_file_is_named_with_the_fix(tmp_path, content, words):
   path = tmp_path / 'a.json'
   if content is not None:
     path.write_bytes(content)
-  with pytest.raises(UserError, match=f'a.json: {words}.*; train again'):
+  with pytest.raises(UserError, match=f'a.json: {words}.*[.] Train again[.]$'):
     read_json_table(path, 'train again')
 
 
 def test_a_folder_cannot_be_read(tmp_path):
-  with pytest.raises(UserError, match='cannot be read .*; train again'):
+  with pytest.raises(UserError, match='cannot be read .*[.] Train again[.]$'):
     read_json_table(tmp_path, 'train again')

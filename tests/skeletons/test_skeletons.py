@@ -175,8 +175,8 @@ def test_a_layout_is_restored_from_its_table(name):
 @pytest.mark.parametrize(
   'change, words',
   [
-    ({'joints': None}, "needs 'joints'"),
-    ({'bonez': 'a<b'}, "unknown key 'bonez'"),
+    ({'joints': None}, 'joints: expected'),
+    ({'bonez': 'a<b'}, "keys .*got 'bonez'"),
     ({'name': 7}, 'name: .*got 7'),
     ({'bones': [[1, 0]]}, 'bones: .*joint names'),
     ({'bones': {'neck': 'hips'}}, 'bones: .*joint names'),
@@ -187,14 +187,14 @@ def test_a_layout_is_restored_from_its_table(name):
       {'bones': 'neck<hips left_hand<right_hand right_hand<left_hand'},
       'cycle',
     ),
-    ({'bones': 'neck<hips neck<left_hand right_hand<neck'}, 'child of two'),
+    ({'bones': 'neck<hips neck<left_hand right_hand<neck'}, "two for 'neck'"),
     (
       {'bones': 'neck<hip left_hand<neck right_hand<neck'},
-      "'hip' is not one of",
+      "bones: .*got 'hip'",
     ),
-    ({'center': 'belly'}, "'belly' is not one of"),
+    ({'center': 'belly'}, "center: .*got 'belly'"),
     ({'up': 'hips'}, 'up: expected 2 joints, got 1'),
-    ({'joints': 'hips neck neck left_hand right_hand'}, 'listed twice'),
+    ({'joints': 'hips neck neck left_hand right_hand'}, "'neck' twice"),
   ],
 )
 def test_invalid_layouts_are_refused(change, words):
@@ -206,7 +206,7 @@ def test_invalid_layouts_are_refused(change, words):
 def test_sides_come_in_pairs():
   table = OWN | {'joints': 'hips neck left_hand tail', 'up': ()}
   table['bones'] = 'neck<hips left_hand<neck tail<hips'
-  with pytest.raises(UserError, match="'left_hand', but no 'right_hand'"):
+  with pytest.raises(UserError, match="'right_hand' .*'left_hand'"):
     layout_from_dict(table, 'mine.yaml')
 
 
@@ -216,7 +216,7 @@ def test_a_name_is_registered_once(monkeypatch):
   layouts.register_layout(layout)
   layouts.register_layout(layout)
   assert get_layout('upper_body') is layout
-  with pytest.raises(UserError, match='in use'):
+  with pytest.raises(UserError, match='another layout'):
     layouts.register_layout(layout_from_dict(OWN | {'center': 'neck'}, 'x'))
-  with pytest.raises(UserError, match='built in'):
+  with pytest.raises(UserError, match='built-in'):
     layouts.register_layout(layout_from_dict(OWN | {'name': 'ntu_25'}, 'x'))

@@ -60,7 +60,7 @@ def common_layout(
   """Returns the layout that all estimators share, else 'unik_17' of Posetics.
 
   Args:
-    estimators: whose layouts are compared.
+    estimators: the estimators whose layouts are compared.
     entries: a few entries of each; the first readable one gives its layout.
 
   Raises:
@@ -95,9 +95,9 @@ def read_bodies(
   """Returns all bodies in a video, converted to a joint layout.
 
   Args:
-    estimator: that found the bodies.
+    estimator: the estimator that found the bodies.
     source: the video's entry.
-    layout: to convert to. Joints that the estimator does not have are missing.
+    layout: target joint layout. Joints that the estimator lacks are missing.
     image_size: (width, height) in pixels, if the file does not give it. Needed
       for MediaPipe, whose coordinates are fractions of the image.
     first_frame: number of a video's first frame, for a format that numbers its

@@ -155,8 +155,8 @@ def _make_folder(path):
     path.mkdir(parents=True, exist_ok=True)
   except OSError as error:
     raise UserError(
-      f'{path}: cannot be created ({error.strerror or error});'
-      f' {atomic_files.ROOM}'
+      f'{path}: cannot be created ({error.strerror or error}).'
+      f' {atomic_files.as_sentence(atomic_files.ROOM)}'
     ) from error
 
 
@@ -176,7 +176,7 @@ def write_dataset_files(
   """Writes manifest.csv and layout.yaml, for `skeleton_folder` to read.
 
   Args:
-    plan: whose videos are all done.
+    plan: the plan, with all videos refined.
     fingerprints: from `records.video_fingerprints`.
 
   Returns:

@@ -1,4 +1,4 @@
-"""Writes the clip of one video: the work of one process."""
+"""Refinement of one video, and its clip file and record."""
 
 import dataclasses
 import hashlib
@@ -35,7 +35,7 @@ class Setup:
   """Settings shared by all videos.
 
   Attributes:
-    estimators: in SST-A's order.
+    estimators: the estimators, in SST-A's order.
     layout: joint layout of the clips.
     options: how clips are refined.
     first_frame: as in `bodies.read_bodies`.
@@ -87,12 +87,14 @@ def _file_stats(entry):
 def refine_video(setup: Setup, video: Video) -> tuple[Refined, dict[str, Any]]:
   """Returns the refined clip of a video, and notes for its record.
 
-  The notes are `experts`, numbers of the estimators that have the video, `bad`,
-  errors of skipped files, and `image_size`.
+  The notes are three keys of the record:
+    `experts`: indices of the estimators that have the video.
+    `bad`: errors of skipped files.
+    `image_size`: (width, height) in pixels; None if unknown.
 
   Raises:
     UserError: an estimator's file is bad, and bad files are not skipped.
-    Dropped: the clip is not kept; its `notes` are the same notes.
+    Dropped: the clip is not kept. Its `notes` are these notes.
   """
   bodies, has_all_frames, used, bad = [], [], [], []
   size = video.image_size
@@ -110,7 +112,7 @@ def refine_video(setup: Setup, video: Video) -> tuple[Refined, dict[str, Any]]:
     except UserError as error:
       if not setup.skip_bad:
         raise UserError(
-          f'{error}\nTo skip bad files and list them, use --skip_bad'
+          f'{error}\nUse --skip_bad to skip and list bad files.'
         ) from None
       bad.append(str(error))
       continue
@@ -124,8 +126,8 @@ def refine_video(setup: Setup, video: Video) -> tuple[Refined, dict[str, Any]]:
     if len(used) < options.min_estimators:
       raise Dropped(
         'experts',
-        f'{len(used)} of {len(setup.estimators)} estimators have it; expected'
-        f' at least {options.min_estimators}'
+        f'expected at least {options.min_estimators} estimators with this'
+        f' video, got {len(used)} of {len(setup.estimators)}'
         + (f' (skipped: {bad[0]})' if bad else ''),
       )
     bodies = refinement.pad_to_longest(
@@ -145,24 +147,24 @@ def write_clip(setup: Setup, item: tuple[Video, str]) -> dict[str, Any]:
 
   Args:
     setup: settings shared by all videos.
-    item: the video and its `fingerprint`. One argument, for
+    item: the video and its fingerprint, as one argument for
       `runtime.pool.ordered_map`.
 
   Returns:
-    `video`, `print` (the fingerprint), the notes of `refine_video`, and either
-    `kind`, `reason` and `share` of a dropped clip, or
-    `refinement.clip_figures` of a kept one.
+    The record: `video`, `print` (the fingerprint), and the notes of
+    `refine_video`. A dropped clip adds `kind`, `reason` and `share`; a kept
+    clip adds `Refined.figures`.
 
   Raises:
     UserError: as in `refine_video`, or the clip cannot be written.
   """
-  video, mark = item
-  record = {'video': video.name, 'print': mark}
+  video, fingerprint = item
+  record = {'video': video.name, 'print': fingerprint}
   path = clip_path(setup, video)
   try:
     refined, notes = refine_video(setup, video)
   except Dropped as drop:
-    # A clip may be left from other options or older files.
+    # Earlier options or older files may have left a clip.
     path.unlink(missing_ok=True)
     reason = {'kind': drop.kind, 'reason': str(drop), 'share': drop.body_share}
     return record | drop.notes | reason

@@ -83,7 +83,7 @@ def compare_aggregates(
   The last frame of each clip, which SST-A never writes, is left out for all.
 
   Args:
-    seed: of clips and errors.
+    seed: seed of the clips and errors.
     clips: number of clips.
     estimators: their errors.
 

@@ -28,7 +28,7 @@ def read_label_map(path: str | os.PathLike) -> dict[str, str]:
   """Returns the class of each label in a label map.
 
   Args:
-    path: of the YAML file, or 'kinetics_320'.
+    path: path of the YAML file, or 'kinetics_320'.
 
   Raises:
     UserError: the file cannot be read or is malformed, or a label is in two

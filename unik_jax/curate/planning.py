@@ -28,7 +28,7 @@ class Plan:
     classes: each video's class, None if its label is dropped.
     out: output folder.
     test, val: shares of sources, used if no table gives splits.
-    notes: for the user.
+    notes: sentences to show to the user.
   """
 
   setup: Setup
@@ -60,7 +60,7 @@ def make_plan(
   Args:
     folders: estimators' output, one folder for each.
     out: output folder.
-    table: of labels, as in `videos.list_videos`.
+    table: label table, as in `videos.list_videos`.
     label_map: as in `labels.read_label_map`; None to leave labels unchanged.
     unlisted: as in `labels.merge_labels`.
     layout: name of the clips' joint layout (default:

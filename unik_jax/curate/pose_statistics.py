@@ -11,13 +11,13 @@ import numpy as np
 
 from unik_jax.skeletons.body import body_diagonals
 
-WINDOW = 5  # frames, centred on the frame in question
+WINDOW = 5  # frames, centred on each frame
 
 
 def visible_points(poses: np.ndarray) -> np.ndarray:
   """Returns the coordinates (..., 2) of poses (..., 3), NaN where missing.
 
-  A joint is missing if both coordinates are zero, or if its confidence is.
+  A joint is missing if both coordinates are zero or its confidence is zero.
   """
   points = poses[..., :2]
   visible = points.any(-1) & (poses[..., 2] > 0)
@@ -71,9 +71,16 @@ def local_median(points: np.ndarray, window: int = WINDOW) -> np.ndarray:
 
 
 def window_samples(points: np.ndarray, window: int = WINDOW) -> np.ndarray:
-  """Returns the values (T, V, 2, N window) whose median `local_median` takes.
+  """Returns each joint's coordinates in a window, from all estimators.
 
-  Frames before the first and after the last are NaN.
+  `local_median` takes the median over the last axis.
+
+  Args:
+    points: (N, T, V, 2), NaN where missing.
+    window: number of frames, odd.
+
+  Returns:
+    (T, V, 2, N * window). Frames before the first and after the last are NaN.
   """
   half = window // 2
   padded = np.pad(

@@ -41,8 +41,8 @@ def append_record(path: pathlib.Path, record: dict[str, Any]) -> None:
       file.write('\n' * _is_cut_short(path) + json.dumps(record) + '\n')
   except OSError as error:
     raise UserError(
-      f'{path} cannot be written ({error.strerror or error});'
-      f' {atomic_files.ROOM}'
+      f'{path}: cannot be written ({error.strerror or error}).'
+      f' {atomic_files.as_sentence(atomic_files.ROOM)}'
     ) from error
 
 
@@ -81,7 +81,7 @@ def read_records(
   Reads one record at a time: there may be a hundred thousand.
 
   Args:
-    plan: whose videos are looked up.
+    plan: the plan with the videos to look up.
     fingerprints: from `video_fingerprints`. A record with another one is stale.
   """
   numbers = {video.name: n for n, video in enumerate(plan.videos)}

@@ -52,7 +52,7 @@ class Dropped(Exception):
   Attributes:
     kind: reason in one or two words.
     body_share: share of frames with a body, None if unknown.
-    notes: of `clip_writer.refine_video`, added there.
+    notes: notes that `clip_writer.refine_video` adds.
   """
 
   def __init__(self, kind: str, message: str, body_share: float | None = None):
@@ -88,7 +88,7 @@ def pad_to_longest(
     bodies: for each estimator, (M_n, T_n, V, 3).
     has_all_frames: whether each file covers all frames of the video. If not, it
       may be shorter by any number of frames.
-    names: of the estimators, for errors.
+    names: names of the estimators, for errors.
     tolerance: largest difference, as a share of the longest. One frame is
       always allowed.
 

@@ -1,4 +1,4 @@
-"""The report of a curation: one HTML page that opens without a network."""
+"""The report of a curation: one HTML page that works offline."""
 
 import pathlib
 from typing import Any
@@ -11,7 +11,7 @@ from unik_jax.runtime.atomic_files import atomic_write
 
 PAGE = 'report.html'
 SHOWN = 10  # clips on the contact sheet
-_MAX_LISTED = 200  # dropped clips, and skipped files
+_MAX_LISTED = 200  # rows of dropped clips, and of skipped files
 _REASONS = {
   'share': 'a body in too few frames',
   'nobody': 'no body',
@@ -22,7 +22,7 @@ _REASONS = {
 # Each histogram: title, key in the summary, horizontal axis.
 _HISTOGRAMS = (
   ('Clips, kept or not', 'body_share', 'Share of frames with a body'),
-  ('Frames', 'frame_confidence', 'exp(-d), with d as in SST-A'),
+  ('Frames', 'frame_confidence', 'Agreement, exp(-distance)'),
   ('Joints', 'joint_confidence', 'Confidence of the aggregate'),
 )
 
@@ -85,7 +85,7 @@ def write_page(
 
 
 def _facts(summary):
-  """Returns how the dataset was made, as (name, value)."""
+  """Returns the settings of the curation, as (name, value)."""
   settings = summary['settings']
   window, share = settings['window'], settings['share']
   return [
@@ -106,7 +106,7 @@ def _facts(summary):
 
 
 def _contact_sheet(plan, splits):
-  """Returns the clips to show, chosen by the hash of their names."""
+  """Returns the clips on the contact sheet, chosen by a hash of their names."""
   names = sorted(splits, key=splitting.hash_position)[:SHOWN]
   videos = {video.name: n for n, video in enumerate(plan.videos)}
   colors = contact_sheet.ESTIMATOR_COLORS
@@ -136,7 +136,7 @@ def _contact_sheet(plan, splits):
 def _estimators(summary) -> Table:
   columns = [Column('Estimator')] + [
     Column(name, 'number', 'descending')
-    for name in ('Videos', 'Frames seen', 'Apart')
+    for name in ('Videos', 'Frames with a detection', 'Distance from aggregate')
   ]
   return columns, [
     [

@@ -32,7 +32,7 @@ def summarize_records(
   Args:
     plan: what was built.
     records: from `records.read_records`.
-    splits: of each kept video, by its name.
+    splits: split of each kept video, by name.
 
   Returns:
     `clips`, `persons`, `frames`: counts.

@@ -31,7 +31,7 @@ class Video:
   Attributes:
     name: path below an estimator's folder, without suffix.
     entries: each estimator's file or folder, None where it has none.
-    label: as given, before labels are merged.
+    label: the given label, before labels are merged.
     source: name of the video that it was cut from.
     split: 'train', 'val' or 'test'; '' if not given.
     image_size: (width, height) in pixels, None if unknown.
@@ -55,8 +55,8 @@ def list_videos(
   """Returns all videos sorted by name, and notes for the user.
 
   Args:
-    estimators: whose output is listed.
-    table: of labels; None to take labels from folders.
+    estimators: the estimators whose output is listed.
+    table: label table; None to take labels from folders.
     image_size: (width, height) of videos for which the table gives none.
 
   Raises:

@@ -66,8 +66,8 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     Builders whose configs depend on the raw files override this.
 
     Args:
-      name: of the config; '' for the default one.
-      folder: of the raw files; may not exist.
+      name: name of the config; '' for the default one.
+      folder: folder of the raw files; it may be missing.
 
     Raises:
       UserError: unknown config.
@@ -88,8 +88,8 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     """Returns a hash of the raw files' names, sizes and times.
 
     Args:
-      name: of the config.
-      folder: of the raw files.
+      name: name of the config.
+      folder: folder of the raw files.
     """
     del name
     return raw_files.fingerprint_files(
@@ -102,7 +102,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     Raises errors about missing files and names, before the long reading begins.
 
     Args:
-      folder: of the raw files.
+      folder: folder of the raw files.
     """
     raise NotImplementedError
 
@@ -134,10 +134,10 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       persons: M, the largest number of persons per clip.
       channels: C, coordinates (and confidence) per joint.
       labels: class names, in label order.
-      description: of the dataset.
-      units: of the coordinates, such as 'metres'.
+      description: description of the dataset.
+      units: units of the coordinates, such as 'metres'.
       confidence: whether the last channel is a confidence.
-      homepage: of the dataset.
+      homepage: web page of the dataset.
       citation: BibTeX.
 
     Returns:

@@ -89,9 +89,9 @@ def read_clip(
     The recording, with M persons and an image size.
 
   Raises:
-    UserError: see `check_clip`; too many persons, or other channels; or raised
-      by the reader.
-    LeftOut: by the reader.
+    UserError: the reader or `check_clip` raises it, or the clip has too many
+      persons or another number of channels.
+    LeftOut: the reader raises it.
   """
   recording = reader(clip.source)
   if not isinstance(recording, Recording):
@@ -113,14 +113,14 @@ def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
   Args:
     keypoints: (M, T, V, C).
     layout: the joint layout that the clip must have.
-    where: the file, and the place in it, named in errors.
+    where: the file and the place in it, for errors.
 
   Returns:
     (M, T, V, C) float32.
 
   Raises:
-    UserError: no frames, another number of joints, a value that is not
-      finite, or only zeros.
+    UserError: the clip has no frames, another number of joints, a value that is
+      not finite, or only zeros.
   """
   # A value too large for float32 becomes infinite, and is refused below.
   with np.errstate(over='ignore'):
@@ -132,14 +132,18 @@ def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
       f' {keypoints.shape}'
     )
   if keypoints.shape[1] == 0:
-    raise UserError(f'{where}: no frames. Remove this clip')
+    raise UserError(
+      f'{where}: expected at least one frame, got no frames. Remove this clip'
+    )
   if not np.isfinite(keypoints).all():
     m, t, v, _ = np.argwhere(~np.isfinite(keypoints))[0]
     raise UserError(
-      f'{where}: NaN or infinity at person {m}, frame {t}, joint {v}'
-      f' ({layout.joints[v]}). Write 0 for a missing joint'
+      f'{where}: expected finite values, got NaN or infinity at person {m},'
+      f' frame {t}, joint {v} ({layout.joints[v]}). Write 0 for a missing joint'
     )
   # Only x and y: a confidence can be present without coordinates.
   if not keypoints[..., :2].any():
-    raise UserError(f'{where}: every coordinate is zero. Remove this clip')
+    raise UserError(
+      f'{where}: expected a visible joint, got only zeros. Remove this clip'
+    )
   return keypoints

@@ -55,7 +55,7 @@ def train_batches(
     clips: records by index, or the inputs of `make_row`.
     config: the `data` part of a config.
     batch_size: clips per batch, over all processes.
-    seed: of order and augmentation.
+    seed: seed of the order and the augmentation.
     start: index of the first batch.
     process: (index, count); each process gets its rows of every batch.
     make_row: maps (clip, rng) to one row of a batch (default: a `Transform`).

@@ -19,7 +19,7 @@ class MeshBatches:
   Args:
     clips: records by index.
     config: the `data` part of a config.
-    mesh: that the batches are sharded over.
+    mesh: the mesh that the batches are sharded over.
     train: whether the batches are for training.
 
   Attributes:

@@ -82,8 +82,8 @@ def normalize_screen(
 
   Args:
     poses: (..., 2) pixels.
-    width: of the image, in pixels.
-    height: of the image, in pixels.
+    width: width of the image, in pixels.
+    height: height of the image, in pixels.
 
   Returns:
     (..., 2): x in [-1, 1] and y in +-height / width inside the image.
@@ -177,7 +177,7 @@ def unik(
 
   Args:
     clip: (M, T, V, 3); the first person is present in frame 0.
-    layout: of 7 joints or more; their names do not matter.
+    layout: a layout of at least 7 joints; their names do not matter.
     image_size: not used.
 
   Returns:

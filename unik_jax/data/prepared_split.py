@@ -24,8 +24,8 @@ class PreparedSplit:
 
   Attributes:
     info: the DatasetInfo of TFDS.
-    class_names: in label order.
-    split: as given.
+    class_names: names of the classes, in label order.
+    split: name of the split.
     rows: the row in the dataset of each clip, repeated as `repeats` says.
 
   Raises:

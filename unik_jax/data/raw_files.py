@@ -26,7 +26,7 @@ class RawFile:
   """A file, or a member of a .zip archive.
 
   Attributes:
-    path: of the file, or of the archive.
+    path: path of the file, or of the archive.
     member: name within the archive; '' for a file outside archives.
   """
 
@@ -200,8 +200,8 @@ def fingerprint_files(
   """Returns a hash of files' names, sizes and times; '' for no files.
 
   Args:
-    folder: that the names are relative to.
-    paths: of the files, in any order.
+    folder: folder that the names are relative to.
+    paths: paths of the files, in any order.
   """
   if not (paths := sorted(paths)):
     return ''

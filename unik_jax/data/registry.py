@@ -48,8 +48,9 @@ def get_builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
   name = name.partition('/')[0]
   if not dataset_names():
     raise UserError(
-      'the dataset builders are not part of the installed package. Get them'
-      ' with: git clone URL-of-unik_jax && cd unik_jax && pip install -e .'
+      "dataset builders: expected the checkout's datasets/ folder, got an"
+      ' installed package, which has none. Install from a checkout of unik_jax'
+      ' with `pip install -e .`'
     )
   if name not in dataset_names():
     raise UserError(

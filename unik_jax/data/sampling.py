@@ -1,9 +1,9 @@
 """Frame samplers: a clip of any length to a fixed number of frames.
 
 A sampler takes the clip's length T, the number of frames F and a random
-generator (None at test time). It returns (F,) times in [0, T - 1]; a fraction
-lies between two frames. Times outside this range stand for frames of zeros.
-`take_frames` turns times into frames.
+generator (None: no random sampling). It returns (F,) times in [0, T - 1]; a
+fraction lies between two frames. Times outside this range stand for frames of
+zeros. `take_frames` turns times into frames.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ def crop(
 ) -> np.ndarray:
   """Takes F consecutive frames; pads a shorter clip with zeros.
 
-  With `rng`, the window's start is random, and so is a shorter clip's place
-  between the zeros (the official `random_choose`). Without, both start at the
-  clip's first frame.
+  Random sampling draws the window's start, and a shorter clip's place between
+  the zeros (the official `random_choose`). Without it, both start at the clip's
+  first frame.
   """
   spare = length - frames
   start = 0 if rng is None else int(rng.integers(abs(spare) + 1))
@@ -32,7 +32,7 @@ def crop(
 def repeat(
   length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
-  """Takes F consecutive frames, as `crop`; repeats a shorter clip."""
+  """Takes F consecutive frames, as `crop` does. Repeats a shorter clip."""
   if length >= frames:
     return crop(length, frames, rng)
   return np.arange(frames) % length
@@ -51,8 +51,8 @@ def uniform(
 ) -> np.ndarray:
   """Takes one frame from each of F equal segments of the clip.
 
-  With `rng` a random frame of each segment, without it the middle one. A clip
-  shorter than F repeats frames.
+  Random sampling takes a random frame of each segment. Without it, the middle
+  frame is taken. A clip shorter than F repeats frames.
   """
   inside = np.full(frames, 0.5) if rng is None else rng.random(frames)
   times = (np.arange(frames) + inside) * length / frames
@@ -115,9 +115,9 @@ def crop_window(
   window is the whole clip.
 
   Args:
-    length: of the clip, in frames.
-    frames: of a window.
-    index: of the window, from 0.
+    length: length of the clip, in frames.
+    frames: number of frames of a window.
+    index: index of the window, from 0.
     count: number of windows.
 
   Returns:

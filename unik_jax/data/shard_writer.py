@@ -23,8 +23,8 @@ class ShardWriter:
   A group is the records that belong to the same splits.
 
   Args:
-    folder: of the shards.
-    features: of a record.
+    folder: folder of the shards.
+    features: features of a record.
   """
 
   def __init__(self, folder: os.PathLike, features: tfds.features.FeaturesDict):
@@ -71,7 +71,7 @@ class ShardWriter:
 
     Args:
       splits: maps each split to its groups.
-      template: of the file names, without a split.
+      template: template of the file names, without a split.
 
     Returns:
       The SplitInfo of each split that has records.

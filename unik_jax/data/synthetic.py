@@ -218,7 +218,7 @@ def generate_clip(
       camera for every layout, channels, yaw and noise.
     layout: 'unik_17', 'ntu_25', 'msr_20' or 'kinect_20'.
     channels: 3 for metres in camera axes, 2 for their projection.
-    yaw: of the camera, degrees; see `to_camera`.
+    yaw: yaw of the camera in degrees; see `to_camera`.
     noise: whether to add tracking errors and missing joints (all zeros).
 
   Returns:

@@ -176,7 +176,7 @@ class Transform:
     """Applies all three steps on the host.
 
     Args:
-      record: of a prepared dataset.
+      record: record of a prepared dataset.
       rng: see `choose`.
       view: see `choose`.
 

@@ -24,8 +24,8 @@ def fold_batch_norm(params: dict, batch_stats: dict) -> tuple[dict, dict]:
   `bn` (whose heads are summed); `window_kernel`, `window_bias` and `window_bn`.
 
   Args:
-    params: of a network, nested dicts of numpy arrays. Not changed.
-    batch_stats: of the same network. Not changed.
+    params: parameters of a network, nested dicts of numpy arrays. Not changed.
+    batch_stats: batch statistics of the same network. Not changed.
 
   Returns:
     (params, batch_stats) that give the same outputs at evaluation.

@@ -1,7 +1,7 @@
 """Description of an exported model: how clips become its input.
 
-Written as model.json beside the artifact. Names that take this library to
-understand are explained in words.
+Written as model.json beside the artifact. It explains this library's names in
+words, for readers without the library.
 """
 
 import inspect
@@ -33,7 +33,7 @@ def input_shape(run: restore.Run) -> tuple[int, int, int, int]:
 
 
 def describe_run(run: restore.Run) -> dict[str, Any]:
-  """Returns what the use of an exported model takes, ready for JSON.
+  """Returns the description of an exported model, ready for JSON.
 
   Raises:
     UserError: the run's summary.json is broken.
@@ -96,10 +96,11 @@ def _explain_step(step, run):
   elif name == 'sample frames':
     sampling = step['sampling']
     functions = [SAMPLERS[sampling]]
-    if sampling == 'repeat':  # crops what it repeated
+    if sampling == 'repeat':
+      # `repeat` uses `crop` for long clips, so crop's docstring is added.
       functions.append(SAMPLERS['crop'])
-    if 'test_clips' not in step:
-      suffix = ' Here there is no `rng`.'
+    if 'test_clips' not in step and sampling != 'linear':
+      suffix = ' This model uses no random sampling.'
   elif name == 'make the stream':
     stream = step['stream']
     functions = [streams.bone] * ('bone' in stream)

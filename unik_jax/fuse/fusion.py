@@ -3,12 +3,15 @@
 The runs differ in stream (joint, bone, joint motion, bone motion), seed or
 model. Three methods, for logits s_r (N, K) of each of R runs:
 
-  softmax  sum_r softmax(s_r) / R    the paper, "Joint-bone Two-stream Fusion"
-  logits   sum_r s_r                 the official code
-  tuned    sum_r w_r softmax(s_r)    w tuned on clips held out of training
+  softmax  log sum_r w_r softmax(s_r)  w_r = 1 / R by default; the paper,
+                                       "Joint-bone Two-stream Fusion"
+  logits       sum_r w_r s_r           w_r = 1 by default; the official code
+  tuned    log sum_r w_r softmax(s_r)  w tuned on clips held out of training
 
-The sums are `run.score_fusion.fuse_logits`, the weights w are
-`weights.tune_weights`.
+The logarithm makes every result logits. Softmax and logits also take given
+weights. `weights.py` checks or tunes the weights. The sums are
+`run.score_fusion.fuse_logits`: they live there because `tables` needs them too,
+and a command never imports another command.
 """
 
 import os
@@ -37,9 +40,10 @@ class Fusion(NamedTuple):
   Attributes:
     scores: fused predictions, for the clips in the order of the first run.
     table: results ready for JSON. Keys: `method`, `headline`, `clips` (their
-      number), `split`, `runs` (metrics of each run, with `weight` and `views`),
-      `fusion` (metrics of the fusion), and with tuned weights `chosen_on`
-      (metrics of the fusion on the validation clips).
+      number), `split`, `runs` (for each run its name `run`, `stream`,
+      `weight`, `views`, metrics and their `intervals`), `fusion` (metrics and
+      `intervals` of the fusion), and with tuned weights `chosen_on` (metrics
+      and `intervals` of the fusion on the validation clips).
     notes: differences between the runs that a reader should know.
   """
 

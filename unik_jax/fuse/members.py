@@ -1,4 +1,4 @@
-"""The runs of a fusion, and which of their clips may tune its weights."""
+"""The runs of a fusion, and checks of the clips that tune its weights."""
 
 import pathlib
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ class Member(NamedTuple):
   """One run of a fusion.
 
   Attributes:
-    name: its folder or its file of scores, as the user named it.
-    stream: of its data; '' for a file of scores.
-    headline: its headline metric; '' for a file of scores.
-    test: its predictions for the test split.
-    val: its predictions for the validation split; None if not needed.
+    name: the run's folder or file of scores, as the user named it.
+    stream: stream of the run; '' for a file of scores.
+    headline: headline metric of the run; '' for a file of scores.
+    test: scores of the test split.
+    val: scores of the validation split; None if not needed.
   """
 
   name: str
@@ -30,11 +30,11 @@ class Member(NamedTuple):
 
 
 def read_member(name: str, *, needs_val: bool) -> Member:
-  """Reads the predictions of a run.
+  """Reads the scores of a run.
 
   Args:
     name: a run's folder, or a file of scores (.npz).
-    needs_val: read those for the validation split too.
+    needs_val: whether to read the scores of the validation split too.
 
   Raises:
     UserError: a file is missing or broken, or the run held out no clips.
@@ -43,8 +43,8 @@ def read_member(name: str, *, needs_val: bool) -> Member:
   if path.suffix == '.npz':
     if needs_val:
       raise UserError(
-        f'{name}: expected the folder of a run, got a file of scores, which has'
-        ' no validation split to tune weights on. Name folders of runs, or use'
+        f'{name}: expected the folder of a run, whose validation split tunes'
+        ' the weights, got a file of scores. Name folders of runs, or use'
         ' --method=softmax'
       )
     return Member(name, '', '', read_finite_scores(path), None)
@@ -68,14 +68,13 @@ def check_no_test_clips(val: Scores, test: Scores, name: str) -> None:
   if shared:
     raise UserError(
       f'{name}: expected no test clips among the validation clips, got'
-      f' {len(shared)}, such as {shared[0]!s}; they would tune the weights on'
-      ' the test split. Train with another --config.data.val_split, or use'
-      ' --method=softmax'
+      f' {len(shared)}, such as {shared[0]!s}. Train with another'
+      ' --config.data.val_split, or use --method=softmax'
     )
 
 
 def describe_views(members: Sequence[Member]) -> list[str]:
-  """Returns a note on each difference in how many views were averaged."""
+  """Returns notes on runs that average different numbers of views."""
   notes, tests = [], {m.name: m.test.views for m in members if m.test.views}
   if len(set(tests.values())) > 1:
     counts = ', '.join(f'{name} {count}' for name, count in tests.items())
@@ -84,22 +83,22 @@ def describe_views(members: Sequence[Member]) -> list[str]:
     val, test = member.val and member.val.views, member.test.views
     if val and test and val != test:
       notes.append(
-        f'{member.name} averages {test} views of a test clip, but the weights'
-        f' were tuned on {val} of a validation clip'
+        f'{member.name} averages {test} views of a test clip, but {val} of each'
+        ' validation clip that tunes the weights'
       )
   return notes
 
 
 def _check_held_out(data: Any, name: str) -> None:
-  """Refuses a run that trained on its validation clips, or that has none.
+  """Raises a UserError if a run has no held-out validation clips.
 
-  A run's settings show it only where both splits are one split of the dataset,
-  or are cut by subject.
+  The settings show an overlap only if training and validation use the same
+  split of the dataset.
   """
   if not data.val_split:
     raise UserError(
-      f'{name}: config.data.val_split: expected clips held out of training to'
-      ' tune weights on, got none. Train each run with'
+      f'{name}: config.data.val_split: expected a split that tunes the weights,'
+      ' got none. Train each run with'
       ' --config.data.val_split=train --config.data.val_subjects=1,2'
       ' --config.data.train_subjects=3,4,5 (the other subjects; never test'
       ' clips), or use --method=softmax'
@@ -108,7 +107,7 @@ def _check_held_out(data: Any, name: str) -> None:
   disjoint = trained and held_out and not trained & held_out
   if data.val_split == data.train_split and not disjoint:
     raise UserError(
-      f'{name}: expected validation clips that it was not trained on, got the'
+      f'{name}: expected validation clips outside the training clips, got the'
       f' split {data.val_split!r} for both. Set --config.data.train_subjects'
       ' and --config.data.val_subjects to different subjects, and train again'
     )

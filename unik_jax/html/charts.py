@@ -125,7 +125,7 @@ def draw_histogram(
 
   Args:
     title: what is counted.
-    counts: of bins of equal width, from 0 to `top`.
+    counts: counts in bins of equal width, from 0 to `top`.
     x: what the horizontal axis shows.
     top: where the last bin ends.
     size: width and height in inches.
@@ -147,7 +147,7 @@ def draw_reliability(calibration: dict[str, Any], bins: int = 15) -> Markup:
 
   Args:
     calibration: from `metrics.calibration`.
-    bins: as given there.
+    bins: number of bins of the calibration.
   """
   confidence = np.array(calibration['confidence'])
   clips = np.array(calibration['clips'])

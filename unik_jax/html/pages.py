@@ -34,7 +34,7 @@ class Column(NamedTuple):
     name: its heading.
     kind: 'text', 'number', 'share' (a number with a bar), or 'heading' (the
       cell that names the row).
-    order: which way the first click sorts, 'ascending' or 'descending'.
+    order: sort order of the first click, 'ascending' or 'descending'.
   """
 
   name: str

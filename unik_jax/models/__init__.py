@@ -1,1 +1,1 @@
-"""Skeleton-based action recognition networks: one architecture per file."""
+"""Networks for skeleton-based action recognition, their layers and registry."""

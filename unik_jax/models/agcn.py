@@ -31,7 +31,7 @@ class AGCN(UNIK):
     widths: output channels of each block.
     strides: temporal stride of each block.
     temporal_kernel: taps of the temporal convolution.
-    dtype: of the computation; None for that of the inputs.
+    dtype: dtype of the computation; None for the inputs' dtype.
     rngs: source of the initial values (stream `params`).
   """
 
@@ -77,7 +77,7 @@ class GatedUnit(SpatialUnit):
     in_features: C.
     out_features: D.
     num_joints: V.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
     **options: of `SpatialUnit`.
   """

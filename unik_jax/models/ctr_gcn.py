@@ -18,7 +18,7 @@ from flax import nnx
 
 from unik_jax.models import graphs, initializers, layers, multi_scale
 from unik_jax.models.recognizer import Mixing, Recognizer
-from unik_jax.models.s_lsu import Heads
+from unik_jax.models.s_lsu import HeadParams
 from unik_jax.models.unik import STRIDES, WIDTHS
 from unik_jax.skeletons.layouts import Layout, get_layout
 
@@ -40,14 +40,14 @@ class GraphUnit(layers.Layer):
     in_features: C.
     out_features: D.
     layout: joints and bones that the graph starts from.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
-  theta: Heads
-  phi: Heads
-  value: Heads
-  refine: Heads
+  theta: HeadParams
+  phi: HeadParams
+  value: HeadParams
+  refine: HeadParams
 
   def __init__(
     self,
@@ -72,7 +72,7 @@ class GraphUnit(layers.Layer):
       ('refine', compared, out_features),
     ):
       std = math.sqrt(2 / features)
-      heads = Heads(len(graph), channels, features, std=std, rngs=rngs)
+      heads = HeadParams(len(graph), channels, features, std=std, rngs=rngs)
       setattr(self, name, heads)
     self.bn = layers.BatchNorm(out_features, scale=1e-6, dtype=dtype)
     self.shortcut = layers.residual_branch(
@@ -131,7 +131,7 @@ class Block(layers.Layer):
     layout: joints and bones that the graph starts from.
     stride: step between output frames.
     residual: adds the input.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
@@ -188,7 +188,7 @@ class CTRGCN(Recognizer):
     in_channels: C of the keypoints.
     widths: output channels of each block, multiples of four.
     strides: temporal stride of each block.
-    dtype: of the computation; None for that of the inputs.
+    dtype: dtype of the computation; None for the inputs' dtype.
     rngs: source of the initial values (stream `params`).
 
   Raises:

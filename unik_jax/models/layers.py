@@ -39,9 +39,9 @@ def dense(
   Args:
     in_features: C.
     out_features: D.
-    kernel_init: of the (C, D) kernel (default: normal by fan-out).
-    bias_init: of the (D,) bias.
-    dtype: of the computation.
+    kernel_init: initializer of the (C, D) kernel (default: normal by fan-out).
+    bias_init: initializer of the (D,) bias.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
   return nnx.Linear(
@@ -64,9 +64,10 @@ class TemporalConv(Layer):
     kernel_size: K, in frames.
     stride: step between output frames.
     dilation: distance between taps, in frames.
-    kernel_init: of the (K, C, D) kernel (default: normal by fan-out).
-    bias_init: of the (D,) bias (default: zeros).
-    dtype: of the computation.
+    kernel_init: initializer of the (K, C, D) kernel (default: normal by
+      fan-out).
+    bias_init: initializer of the (D,) bias (default: zeros).
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
@@ -124,7 +125,7 @@ class BatchNorm(Layer):
     scale: initial value of the scale.
     momentum: weight of the old running statistics.
     epsilon: added to the variance.
-    dtype: of the result. Statistics are in float32 or wider.
+    dtype: dtype of the result. Statistics are in float32 or wider.
   """
 
   def __init__(
@@ -267,7 +268,7 @@ def residual_branch(
   Args:
     in_features: C.
     out_features: D.
-    stride: of the unit's frames.
+    stride: step between the unit's output frames.
     enabled: False for a branch that adds nothing.
     projection: makes the branch where the shape changes; takes in_features,
       out_features, stride and options.

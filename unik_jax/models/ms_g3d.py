@@ -179,7 +179,7 @@ class MSG3D(Recognizer):
     num_g3d_scales: K in windows (the authors use 6 and 8).
     widths: output channels of each stage, multiples of six.
     strides: temporal stride of each stage.
-    dtype: of the computation; None for that of the inputs.
+    dtype: dtype of the computation; None for the inputs' dtype.
     rngs: source of the initial values (stream `params`).
 
   Raises:

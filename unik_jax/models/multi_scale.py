@@ -33,11 +33,11 @@ def conv_norm(
   Args:
     in_features: C.
     out_features: D.
-    taps: of the kernel, in frames.
+    taps: length of the kernel, in frames.
     stride: step between output frames.
     dilation: distance between taps, in frames.
-    fan_out: of normal initial values; None for PyTorch's uniform ones.
-    dtype: of the computation.
+    fan_out: fan-out of normal initial values; None for PyTorch's uniform ones.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
   bound = initializers.uniform((in_features * taps) ** -0.5)
@@ -71,13 +71,13 @@ class TemporalUnit(layers.Layer):
   Args:
     in_features: C.
     out_features: D, a multiple of the number of branches.
-    taps: of the dilated convolutions.
-    dilations: of these, in frames.
+    taps: length of the dilated convolutions.
+    dilations: dilation of each dilated convolution, in frames.
     stride: step between output frames.
     residual: adds x.
     relu: applies ReLU at the end.
     normal: normal initial values; else PyTorch's.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 

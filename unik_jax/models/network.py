@@ -32,7 +32,7 @@ class Network:
 
   Args:
     name: a key of `registry.MODELS`.
-    implementation: which form of the operations runs: 'einsum' (`ops`) or
+    implementation: form of the operations: 'einsum' (`ops`) or
       'cpu' (`ops_cpu`).
     remat: recomputes blocks in the backward pass instead of storing them: less
       memory for a third more work.
@@ -165,8 +165,8 @@ def network_from_config(
 
   Args:
     config: the whole config.
-    platform: that `model.implementation=auto` goes by: that of the mesh, or
-      of JAX's default backend.
+    platform: platform that decides `model.implementation=auto` (default: JAX's
+      default backend).
     **shape: num_classes, num_joints, num_persons, in_channels and layout that
       replace those of the config's data.
 

@@ -1,11 +1,11 @@
 """UNIK's operations as batched einsums over all heads: the paper's equations.
 
-Plain JAX throughout: differentiable in both modes, on every platform. A
-platform that needs other forms has a file of its own with the same signatures
-(`ops_cpu`), held to this one by tests in float64. `Network` chooses the file.
+Plain JAX throughout: differentiable in forward and reverse mode, on every
+platform. `ops_cpu.py` has the same functions in forms that are fast on CPUs;
+tests compare the two files in float64. `models/network.py` chooses the file.
 
 Shape legend: B clips x persons, U and P joints of a spatial window (in and
-out), T frames, V joints, C channels in, D channels out, E channels of an
+out), T frames, V joints, C channels in, D channels out, R channels of an
 attention embedding, H heads, K taps, F = ceil(T / stride) frames out.
 """
 
@@ -40,8 +40,8 @@ def mix_and_embed(
   Returns:
     (B, P, T, D).
   """
-  clips = 'b' * (mixing.ndim == 4)
-  mixed_bhptc = jnp.einsum(f'{clips}hup,butc->bhptc', mixing, x_butc)
+  batch = 'b' * (mixing.ndim == 4)
+  mixed_bhptc = jnp.einsum(f'{batch}hup,butc->bhptc', mixing, x_butc)
   y_bptd = jnp.einsum('bhptc,hcd->bptd', mixed_bhptc, kernel_hcd)
   return y_bptd + bias_hd.sum(0)
 
@@ -57,19 +57,19 @@ def attention_scores(
 
   Args:
     x_butc: features (B, U, T, C).
-    theta: kernels (H, C, E) and biases (H, E) of the first embedding.
+    theta: kernels (H, C, R) and biases (H, R) of the first embedding.
     phi: the same of the second.
 
   Returns:
     (B, H, U, P), in float32 or wider.
   """
 
-  def embed(kernel_hce, bias_he):
-    y_bhute = jnp.einsum('butc,hce->bhute', x_butc, kernel_hce)
-    return y_bhute + bias_he[:, None, None]
+  def embed(kernel_hcr, bias_hr):
+    y_bhutr = jnp.einsum('butc,hcr->bhutr', x_butc, kernel_hcr)
+    return y_bhutr + bias_hr[:, None, None]
 
   return jnp.einsum(
-    'bhute,bhpte->bhup',
+    'bhutr,bhptr->bhup',
     embed(*theta),
     embed(*phi),
     preferred_element_type=at_least_float32(x_butc.dtype),
@@ -85,8 +85,8 @@ def temporal_conv(
 ) -> jax.Array:
   """Convolves each joint over time, zero-padded to F frames (Eq. 5).
 
-  PyTorch's symmetric padding cannot keep the frames of an even kernel; here
-  its odd zero comes at the end.
+  PyTorch's symmetric padding cannot keep the number of frames with an even
+  kernel. Here it is kept: the extra zero goes at the end.
 
   Args:
     x_bvtc: features (B, V, T, C).
@@ -127,8 +127,8 @@ def batch_norm(
     epsilon: added to the variance.
 
   Returns:
-    y, and the mean and biased variance (C,). No gradient is defined through
-    the latter two.
+    y, and the mean and biased variance (C,). Gradients do not flow through
+    mean and variance (`stop_gradient`), only through y.
   """
   axes = tuple(range(x.ndim - 1))
   mean, var = jnp.mean(x, axes), jnp.var(x, axes)

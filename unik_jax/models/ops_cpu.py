@@ -213,10 +213,10 @@ def _norm_backward(epsilon, residuals, gradients):
   # A term of x alone would be hoisted into the forward pass and stored, so
   # every large term depends on dy. The result is a sum of two large arrays,
   # which XLA stores instead of computing it again wherever it is transposed.
-  d_centred = dy - d_bias / n
-  d_scale = (d_centred * (x - mean)).sum(axes) * inverse
+  d_centered = dy - d_bias / n
+  d_scale = (d_centered * (x - mean)).sum(axes) * inverse
   slope = factor * inverse * d_scale / n
-  dx = factor * d_centred - slope * (x - mean)
+  dx = factor * d_centered - slope * (x - mean)
   return dx, d_scale, d_bias
 
 

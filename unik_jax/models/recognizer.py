@@ -24,7 +24,7 @@ class Mixing(NamedTuple):
   """The matrices with which a block mixes joints: their sum, head by head.
 
   Column p holds the weights with which the joints u make joint p. A window of
-  W frames has W * V joints, frame by frame.
+  tau frames has tau * V joints, frame by frame.
 
   Attributes:
     dependency: (H, U, P), the same for all clips: learned, a graph, or both.
@@ -49,13 +49,13 @@ class Recognizer(nnx.Module):
     num_persons: M. Absent persons are zeros and count in the mean, as in the
       official code.
     in_channels: C of the keypoints.
-    blocks: applied one after the other.
+    blocks: layers, applied one after the other.
     features: D, channels of the last block.
     norm_per_person: input batch norm has statistics for each person; else it
       has the same for all.
-    head_init: of the classifier's kernel (default: PyTorch's).
-    head_bias_init: of its bias (default: PyTorch's).
-    dtype: of the computation; None for that of the inputs.
+    head_init: initializer of the classifier's kernel (default: PyTorch's).
+    head_bias_init: initializer of the classifier's bias (default: PyTorch's).
+    dtype: dtype of the computation; None for the inputs' dtype.
     rngs: source of the initial values (stream `params`).
   """
 

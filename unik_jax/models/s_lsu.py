@@ -1,8 +1,11 @@
 """S-LSU: UNIK's spatial long-short dependency unit (Eq. 2 to 4).
 
+Eq. 2 itself is `ops.mix_and_embed`, the scores of Eq. 4 are
+`ops.attention_scores`.
+
 Shape legend: B clips x persons, T frames, V joints, C channels in, D channels
-out, E channels of an attention embedding, H heads, W frames in a spatial
-window (tau), U and P = W * V joints of a window (in and out).
+out, R channels of an attention embedding, H heads, tau frames in a spatial
+window, U and P: the tau * V joints of a window (in and out).
 """
 
 import math
@@ -21,7 +24,7 @@ MATRICES = ('dependency', 'adaptive', 'fixed')
 _GRAPH_SLICES = 3  # of 2s-AGCN's graph
 
 
-class Heads(nnx.Module):
+class HeadParams(nnx.Module):
   """Parameters of a 1 x 1 convolution per head: kernel (H, C, D), bias (H, D).
 
   Args:
@@ -62,31 +65,33 @@ class SpatialUnit(layers.Layer):
   """S-LSU: joints mixed by dependency matrices and attention.
 
     f_out = sum_h E_h(f_in (W_h + A_h))                             (Eq. 2)
-    W_h: learned, initially uniform within 1 / sqrt(W V)            (Eq. 3)
+    W_h: learned, initially uniform; `dependency_init` sets its
+         bound                                     (Eq. 3 or the official code)
     A_h = softmax_u(theta_h(f_in)^T phi_h(f_in))                    (Eq. 4)
 
   then batch norm, a shortcut and ReLU, as in the official code. With a spatial
-  window, every frame sees the joints of its W neighbours, and a (W x 1)
-  convolution and batch norm make one frame of the window again.
+  window, every frame sees the joints of tau frames around it, and a (tau x 1)
+  convolution and batch norm merge the tau frames into one.
 
-  With a graph instead of W_h, or added to it, this is the spatial unit of
-  2s-AGCN (Shi et al., CVPR 2019), or one of a fixed graph (`matrix`).
+  `matrix` adds a graph to W_h ('adaptive': the spatial unit of 2s-AGCN, Shi et
+  al., CVPR 2019), or takes the graph instead of W_h ('fixed').
 
   Args:
     in_features: C.
     out_features: D.
     num_joints: V.
     num_heads: H; 0 is one dependency matrix without attention.
-    tau: W, frames in the window.
+    tau: frames in the window.
     attention: adds A_h to W_h.
-    attention_scale: divides the scores by E * T (official code; Eq. 4 does
+    attention_scale: divides the scores by R * T (official code; Eq. 4 does
       not).
-    dependency_init: initial values of W_h: uniform, bounded as in the
-      official 'code' or the 'paper'; 'identity', 'graph' (its slices in turn)
-      or 'zeros'.
+    dependency_init: initial values of W_h: 'code' is uniform within
+      1 / (tau V), 'paper' within 1 / sqrt(tau V) (Eq. 3); 'identity', 'graph'
+      (head h takes slice h modulo 3) or 'zeros'. Used by the matrix
+      'dependency' only; the others ignore it.
     matrix: 'dependency' (W_h is learned), 'adaptive' (a slice of the graph
       plus a learned part that starts at 1e-6) or 'fixed' (a slice only).
-    layout: joints and bones of the graph, where there is one.
+    layout: joints and bones of the graph; None without a graph.
     dtype: of the computation.
     rngs: source of the initial values.
 
@@ -121,9 +126,13 @@ class SpatialUnit(layers.Layer):
       )
     if matrix != 'dependency' or dependency_init == 'graph':
       if layout is None or layout.num_joints != num_joints:
+        key = f'model.matrix={matrix}'
+        if matrix == 'dependency':
+          key = 'model.dependency_init=graph'
         raise UserError(
-          f'model.matrix={matrix}: expected a layout of {num_joints} joints,'
-          f' got {layout and layout.name}'
+          f'{key}: expected a layout of {num_joints} joints, got'
+          f' {layout and layout.name}. Name the layout of the data, or choose'
+          ' a setting without a graph.'
         )
     self.graph = layout if matrix != 'dependency' else None
     self.learned = matrix != 'fixed'
@@ -138,17 +147,17 @@ class SpatialUnit(layers.Layer):
     self.attention = bool(attention and num_heads and self.learned)
     if self.attention:
       embedding = max(out_features // 4, 1)
-      std = math.sqrt(2 / embedding)
-      self.theta = Heads(heads, in_features, embedding, std=std, rngs=rngs)
-      self.phi = Heads(heads, in_features, embedding, std=std, rngs=rngs)
-    self.embed = Heads(
+      options = {'std': math.sqrt(2 / embedding), 'rngs': rngs}
+      self.theta = HeadParams(heads, in_features, embedding, **options)
+      self.phi = HeadParams(heads, in_features, embedding, **options)
+    self.embed = HeadParams(
       heads,
       in_features,
       out_features,
       std=math.sqrt(2 / (out_features * in_features * heads)),
       rngs=rngs,
     )
-    # The tiny scale makes a block start as its shortcut.
+    # With the tiny scale the unit starts as its shortcut.
     self.bn = layers.BatchNorm(out_features, scale=1e-6, dtype=dtype)
     self.shortcut = layers.residual_branch(
       in_features, out_features, dtype=dtype, rngs=rngs
@@ -164,28 +173,42 @@ class SpatialUnit(layers.Layer):
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     x_butc = self.windows(x_bvtc)
     y = self.ops.mix_and_embed(
-      x_butc, self.mixing_matrices(x_butc), *self.embed.cast(self.dtype)
+      x_butc, self.mixing_sum(x_butc), *self.embed.cast(self.dtype)
     )
     y = self.bn(y, train=train)
     y = self.ops.relu(y + self.shortcut(x_butc, train=train))
     return self._merge_window(y, train=train) if self.tau > 1 else y
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
-    """Returns W_h, and A_h if features are given."""
+    """Returns W_h and A_h apart, to show or test them.
+
+    Args:
+      x_bvtc: features; None for W_h only.
+    """
     attention = None
     if self.attention and x_bvtc is not None:
       attention = self.attention_maps(self.windows(x_bvtc))
     return Mixing(self.dependency_matrices(), attention)
 
-  def mixing_matrices(self, x_butc: jax.Array) -> jax.Array:
-    """Returns W_h + A_h: (B, H, U, P), or (H, U, P) without attention."""
+  def mixing_sum(self, x_butc: jax.Array) -> jax.Array:
+    """Returns W_h + A_h, as Eq. 2 uses it.
+
+    Args:
+      x_butc: features, from `windows`.
+
+    Returns:
+      (B, H, U, P), or (H, U, P) without attention.
+    """
     mixing = self.dependency_matrices()
     if self.attention:
       mixing = mixing + self.attention_maps(x_butc)
     return mixing.astype(x_butc.dtype)
 
   def dependency_matrices(self) -> jax.Array:
-    """Returns W_h, (H, U, P): learned (Eq. 3), a graph, or their sum."""
+    """Returns W_h, (H, U, P), or what replaces it.
+
+    That is the graph ('fixed'), or its sum with a learned part ('adaptive').
+    """
     if self.graph is None:
       return self.dependency[...]
     graph = jnp.asarray(graphs.directed(self.graph))
@@ -200,14 +223,14 @@ class SpatialUnit(layers.Layer):
     return self.normalize_scores(scores)
 
   def normalize_scores(self, scores_bhup: jax.Array) -> jax.Array:
-    """Returns the softmax over the source joints."""
+    """Returns the softmax over the source joints; AAGCN overrides it."""
     return jax.nn.softmax(scores_bhup, axis=-2)
 
   def windows(self, x_bvtc: jax.Array) -> jax.Array:
-    """Gathers each frame's window: (B, V, T, C) to (B, W * V, T, C).
+    """Gathers each frame's window: (B, V, T, C) to (B, tau * V, T, C).
 
-    Zeros stand beyond the first and last frame. An even window, which the
-    official code cannot run, reaches one frame further ahead than back.
+    Frames before the first and after the last are zeros. An even window, which
+    the official code cannot run, reaches one frame further ahead than back.
     """
     if self.tau == 1:
       return x_bvtc
@@ -216,7 +239,7 @@ class SpatialUnit(layers.Layer):
     padded = jnp.pad(x_bvtc, pad)
     t = x_bvtc.shape[2]
     return jnp.concatenate(
-      [padded[:, :, w : w + t] for w in range(self.tau)], axis=1
+      [padded[:, :, i : i + t] for i in range(self.tau)], axis=1
     )
 
   def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
@@ -232,13 +255,13 @@ class SpatialUnit(layers.Layer):
     return axes
 
   def _merge_window(self, y_bptd, *, train):
-    """Convolves the W frames of each window into one: (B, V, T, D)."""
+    """Convolves the tau frames of each window into one: (B, V, T, D)."""
     b, p, t, d = y_bptd.shape
     y = y_bptd.reshape(b, self.tau, p // self.tau, t, d)
     kernel, bias = self.window_kernel[...], self.window_bias[...]
     if self.dtype is not None:
       kernel, bias = kernel.astype(self.dtype), bias.astype(self.dtype)
-    y = jnp.einsum('bwvtc,wcd->bvtd', y, kernel) + bias
+    y = jnp.einsum('bkvtc,kcd->bvtd', y, kernel) + bias  # k: the tau frames
     return self.window_bn(y, train=train)
 
 

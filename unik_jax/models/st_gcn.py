@@ -34,7 +34,7 @@ class Block(layers.Layer):
     importance: learns weights E of the edges.
     dropout: share of values dropped in training.
     residual: adds the input at the end.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
@@ -136,7 +136,7 @@ class STGCN(Recognizer):
     edge_importance_weighting: every block learns weights of the edges.
     dropout: share of values that all blocks except the first drop in training
       (the authors use 0.5 on NTU RGB+D and 0 on Kinetics).
-    dtype: of the computation; None for that of the inputs.
+    dtype: dtype of the computation; None for the inputs' dtype.
     rngs: source of the initial values (stream `params`).
 
   Raises:

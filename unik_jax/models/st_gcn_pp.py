@@ -30,7 +30,7 @@ class GraphUnit(layers.Layer):
     in_features: C.
     out_features: D.
     layout: joints and bones that the graph starts from.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
@@ -81,7 +81,7 @@ class TemporalUnit(layers.Layer):
   Args:
     features: D, in and out.
     stride: step between output frames.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
@@ -122,7 +122,7 @@ class Block(layers.Layer):
     layout: joints and bones that the graph starts from.
     stride: step between output frames.
     residual: adds the input.
-    dtype: of the computation.
+    dtype: dtype of the computation.
     rngs: source of the initial values.
   """
 
@@ -174,7 +174,7 @@ class STGCNPP(Recognizer):
     in_channels: C of the keypoints.
     widths: output channels of each block, at least six.
     strides: temporal stride of each block.
-    dtype: of the computation; None for that of the inputs.
+    dtype: dtype of the computation; None for the inputs' dtype.
     rngs: source of the initial values (stream `params`).
 
   Raises:

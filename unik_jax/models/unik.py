@@ -2,14 +2,16 @@
 
 Yang et al., BMVC 2021. A clip passes batch norm, ten blocks of a spatial
 (S-LSU) and a temporal (T-LSU) long-short dependency unit, the mean over
-joints, frames and persons, and a linear classifier. There is no graph: each
-head of an S-LSU mixes the joints by a learned dependency matrix and attention.
+joints, frames and persons, and a linear classifier. By default there is no
+graph: each head of an S-LSU mixes the joints by a learned dependency matrix and
+attention.
 
 Where the paper and its official code differ, the default is the official code,
-because the published numbers are its own. Each option says what the paper has.
+because the published numbers were produced by it. Each option says what the
+paper has.
 
 Shape legend: N clips, M persons, B = N * M, T frames, V joints, C channels
-in, D channels out.
+in, D channels out, K taps of a temporal convolution.
 """
 
 import math
@@ -67,6 +69,9 @@ class TemporalUnit(nnx.Module):
 class Block(layers.Layer):
   """ReLU(T-LSU(S-LSU(x)) + residual(x)) (Eq. 1).
 
+  The S-LSU has a branch of the same kind, called `shortcut` here. The official
+  code calls the two branches `residual` and `down`.
+
   Args:
     spatial: the S-LSU.
     temporal: the T-LSU.
@@ -102,10 +107,11 @@ class UNIK(Recognizer):
     num_persons: M. Absent persons are zeros and count in the mean, as in the
       official code.
     in_channels: C of the keypoints: 2 or 3, one more with confidence.
-    num_heads: N of the paper. 0 is one dependency matrix without attention in
-      every block: our reading, since the paper leaves it undefined.
-    first_block_heads: the official code always has 3 here. None is
-      `num_heads`, as the paper has it.
+    num_heads: heads, the paper's N. 0 is one dependency matrix without
+      attention in every block: our reading, since the paper leaves it
+      undefined.
+    first_block_heads: heads of block 0, always 3 in the official code. None:
+      same as `num_heads`, as in the paper. Configs write -1 for None.
     tau: frames in the spatial window, odd or even.
     widths: output channels of each block.
     strides: temporal stride of each block.
@@ -113,14 +119,15 @@ class UNIK(Recognizer):
       official code; the paper's own pattern is unpublished).
     temporal_kernel: taps of the temporal convolution.
     attention: adds attention to the dependency matrices.
-    attention_scale: divides attention scores by channels times frames
-      (official code; Eq. 4 of the paper does not).
-    dependency_init: uniform within 1 / (tau V), 'code', or 1 / sqrt(tau V),
-      'paper' (Eq. 3); or 'identity', 'graph', 'zeros'.
+    attention_scale: divides attention scores by embedding channels times
+      frames (official code; Eq. 4 of the paper does not).
+    dependency_init: initial dependency matrices: 'code' is uniform within
+      1 / (tau V), 'paper' uniform within 1 / sqrt(tau V) (Eq. 3); or
+      'identity', 'graph', 'zeros'.
     matrix: 'dependency' (the paper's DM), 'adaptive' (AM: the three slices of
       2s-AGCN's graph, a learned part, attention) or 'fixed' (FM: the slices
       only; nothing learned, no attention). The paper describes FM only as
-      "ST-GCN"; equality in everything else is our reading.
+      "ST-GCN"; we assume the rest of the network is the same.
     layout: name of the joint layout, for graphs only; '' for none.
     dtype: of the computation; None for that of the inputs.
     rngs: source of the initial values (stream `params`).
@@ -129,7 +136,7 @@ class UNIK(Recognizer):
     UserError: an option is out of range, or two exclude each other.
   """
 
-  spatial_unit = SpatialUnit
+  spatial_unit = SpatialUnit  # a subclass may replace it, as AAGCN does
 
   def __init__(
     self,
@@ -191,7 +198,7 @@ class UNIK(Recognizer):
         features,
         width,
         stride=stride,
-        enabled=i > 0,
+        enabled=i > 0,  # block 0 has no residual, as in the official code
         dtype=dtype,
         rngs=rngs,
       )

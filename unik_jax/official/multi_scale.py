@@ -16,8 +16,8 @@ def tensors(
   """Yields a temporal unit's part of a state dict, in the official order.
 
   Args:
-    name: of the unit in the official state dict.
-    path: of the unit in our trees.
+    name: name of the unit in the official state dict.
+    path: path of the unit in our trees.
     unit: our unit, abstract or not.
   """
 

@@ -1,4 +1,4 @@
-"""Architectures with an official PyTorch state dict, and its tensors."""
+"""Official state-dict format of each architecture that has one."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
@@ -18,18 +18,20 @@ from unik_jax.official import ctr_gcn, ms_g3d, st_gcn, state_dict, unik
 
 
 class Format(NamedTuple):
-  """An architecture's official state dict.
+  """The official state-dict format of an architecture.
 
   Attributes:
-    tensors: yields its tensors, of a model.
-    shape: reads the data's shape off one; None if it is of another model.
+    tensors: function that yields the tensors of a model's state dict.
+    shape: function that returns the shape of the data that a state dict was
+      trained on; None if the state dict belongs to another architecture.
   """
 
   tensors: Callable[[Any], Iterator[state_dict.Tensor]]
   shape: Callable[..., dict[str, int] | None]
 
 
-# AAGCN and ST-GCN++ are missing: no official file was at hand to compare with.
+# AAGCN and ST-GCN++ are missing, because no official file was available for
+# comparison.
 FORMATS: dict[type[Recognizer], Format] = {
   UNIK: Format(unik.tensors, unik.shape),
   AGCN: Format(
@@ -42,18 +44,18 @@ FORMATS: dict[type[Recognizer], Format] = {
 
 
 def list_tensors(model: Recognizer) -> list[state_dict.Tensor]:
-  """Lists the tensors of a model's official state dict, in its order.
+  """Returns the tensors of a model's official state dict, in its order.
 
   Args:
-    model: abstract (`Network.abstract`) or not.
+    model: the model, abstract (`Network.abstract`) or with weights.
 
   Raises:
-    UserError: the model has no known official state dict.
+    UserError: the model's architecture has no official format.
   """
   if type(model) not in FORMATS:
     raise UserError(
-      f'{type(model).__name__}: no official state dict is known. Checkpoints of'
-      ' the run carry its weights.'
+      'config.model.name: expected a model with an official format, got'
+      f' {type(model).__name__}. Use the checkpoints, which hold its weights.'
     )
   return list(FORMATS[type(model)].tensors(model))
 
@@ -61,16 +63,16 @@ def list_tensors(model: Recognizer) -> list[state_dict.Tensor]:
 def data_shape(
   name: str, tensors: Mapping[str, np.ndarray], options: Mapping[str, Any]
 ) -> dict[str, int] | None:
-  """Reads the shape of the data that a state dict's model was trained on.
+  """Returns the shape of the data that a state dict was trained on.
 
   Args:
     name: a key of `models.registry.MODELS`.
     tensors: arrays by official name.
-    options: of the model.
+    options: options of the model.
 
   Returns:
-    Some of num_classes, num_joints, num_persons and in_channels; None if the
-    state dict is of another model.
+    Those of num_classes, num_joints, num_persons and in_channels that the
+    state dict defines; None if it belongs to another architecture.
   """
   official = FORMATS.get(get_model(name))
   return official.shape(tensors, options) if official else None

@@ -45,7 +45,7 @@ def shape(
 
   Args:
     tensors: arrays by official name.
-    options: of the model; not used.
+    options: options of the model; not used.
 
   Returns:
     num_classes, num_joints and in_channels.

@@ -14,13 +14,13 @@ class Tensor(NamedTuple):
   """One tensor of an official state dict.
 
   Attributes:
-    name: in the official checkpoint.
-    path: of our array, ('params' or 'batch_stats', ...); None for a tensor
+    name: name in the official checkpoint.
+    path: path of our array, ('params' or 'batch_stats', ...); None for a tensor
       that only the official model has.
     layout: a key of `convert.LAYOUTS`.
     head: index into our array's first axis, which stacks heads.
     part: index into our array's last axis, which joins `parts` equal parts.
-    parts: number of these.
+    parts: number of equal parts.
     unused_shape: shape of a tensor that the official model never uses.
     constant: value of a tensor that the official model reads but never trains.
   """

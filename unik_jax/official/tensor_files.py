@@ -7,9 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from unik_jax.errors import UserError, first_line
-from unik_jax.runtime.atomic_files import ROOM, atomic_write
+from unik_jax.runtime.atomic_files import ROOM, as_sentence, atomic_write
 
 _TORCH = ('.pt', '.pth')
+_NO_TORCH = (
+  "PyTorch is not installed. Install it with `pip install 'unik_jax[torch]'`"
+)
 _SUFFIXES = ('.npz', '.safetensors', *_TORCH)
 
 
@@ -18,13 +21,14 @@ def read_tensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
 
   Args:
     path: `.npz` or `.safetensors`; `.pt` or `.pth` with PyTorch installed
-      (`pip install unik_jax[torch]`), which is read without unpickling code.
+      (`pip install 'unik_jax[torch]'`), read without unpickling code.
 
   Returns:
     Arrays by name, in the order of the file.
 
   Raises:
-    UserError: no such file, unknown suffix, broken, or not a state dict.
+    UserError: the file is missing or broken, has an unknown suffix, or is not a
+      state dict; or PyTorch is missing.
   """
   path = pathlib.Path(path)
   _check_suffix(path)
@@ -57,7 +61,7 @@ def write_tensors(
     tensors: arrays by name.
 
   Raises:
-    UserError: unknown suffix, PyTorch is missing, or the file cannot be
+    UserError: the suffix is unknown, PyTorch is missing, or the file cannot be
       written.
   """
   path = pathlib.Path(path)
@@ -79,12 +83,11 @@ def write_tensors(
     raise
   except ImportError:
     raise UserError(
-      f'{path}: PyTorch is not installed. pip install'
-      " 'unik_jax[torch]', or write a .safetensors or .npz file."
+      f'{path}: {_NO_TORCH}, or write a .safetensors or .npz file.'
     ) from None
   except Exception as error:  # each library raises its own
     raise UserError(
-      f'{path}: cannot be written ({first_line(error)}); {ROOM}'
+      f'{path}: cannot be written ({first_line(error)}). {as_sentence(ROOM)}'
     ) from error
 
 
@@ -101,8 +104,7 @@ def _read_torch(path):
     import torch
   except ImportError:
     raise UserError(
-      f'{path}: PyTorch is not installed. pip install torch (the CPU build is'
-      ' enough), or convert the file to .safetensors.'
+      f'{path}: {_NO_TORCH}, or convert the file to .safetensors.'
     ) from None
   try:
     tensors = torch.load(path, map_location='cpu', weights_only=True)

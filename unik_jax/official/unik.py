@@ -65,7 +65,7 @@ def shape(
 
   Args:
     tensors: arrays by official name.
-    options: of the model; `tau` is used.
+    options: options of the model; `tau` is used.
     names: UNIK or AGCN.
 
   Returns:

@@ -27,7 +27,7 @@ def check_joints(joints: int, layout: Layout, where: str, frames: int = 0):
 
   Args:
     joints: number of joints in the clip.
-    layout: that the joints should have.
+    layout: expected joint layout.
     where: the clip, for errors.
     frames: number of frames in the clip, to detect swapped axes.
   """
@@ -57,7 +57,7 @@ def has_confidence(
 
   Args:
     clip: (..., C), NaN where missing.
-    stated: by the user or the file's format; None if neither states it.
+    stated: what the user or the file's format states; None if neither does.
     data: the `data` part of the model's config.
     where: the clip, for errors.
 
@@ -108,7 +108,7 @@ def adapt_clip(
 
   Args:
     keypoints: (T, V, C) or (M, T, V, C).
-    layout: of its joints.
+    layout: joint layout of the clip.
     data: the `data` part of the model's config.
     confidence: whether the last channel is a confidence; None as in
       `has_confidence`.

@@ -47,7 +47,7 @@ class FrameReader:
 
   Args:
     data: the `data` part of the model's config.
-    layout: of the joints.
+    layout: joint layout.
     confidence: whether the last channel is a confidence; None to detect it
       (`adapter.has_confidence`).
   """

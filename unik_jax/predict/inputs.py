@@ -1,7 +1,7 @@
-"""Finds and reads a user's files for a trained model.
+"""A user's clips for a trained model: found, read and checked.
 
-Supported are all clips that `skeleton_folder` reads (docs/own_data.md), and
-videos.
+The supported files are videos and all clips that `skeleton_folder` reads
+(docs/own_data.md).
 """
 
 import collections
@@ -26,10 +26,11 @@ from unik_jax.skeletons.layouts import BUILT_IN, Layout
 if TYPE_CHECKING:  # a wrong file name is reported before JAX is imported
   from unik_jax.predict.predictor import Predictor
 
-# An estimator that loses people all the time makes a person of each fragment.
+# Limits the persons of an estimator that often loses people: each fragment of a
+# track becomes a person.
 MAX_PERSONS = 64
 _SUFFIXES = (*recordings.SUFFIXES, *decoding.SUFFIXES)
-_NO_CLIPS = (settings.FILE_NAME, 'manifest.csv', 'manifest.json')
+_NOT_CLIPS = (settings.FILE_NAME, 'manifest.csv', 'manifest.json')
 
 
 def find_clips(
@@ -38,16 +39,17 @@ def find_clips(
   """Returns the clips at some paths, without reading them.
 
   Args:
-    paths: of files, folders of OpenPose's frames, or folders to search.
+    paths: files, folders of OpenPose's frames, or folders to search.
     image_size: (width, height) in pixels, for files that do not state it.
 
   Raises:
-    UserError: no path, no such file, an unknown suffix, or a folder without
-      clips.
+    UserError: there are no paths, a file is missing or has an unknown suffix,
+      or a folder has no clips.
   """
   if not paths:
     raise UserError(
-      'no clip is named: name files or folders, or use --stream to read frames'
+      'arguments: expected files or folders of clips, got none. Name some, or'
+      ' read frames with --stream'
     )
   sources = []
   for path in paths:
@@ -60,9 +62,8 @@ def find_clips(
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _SUFFIXES:
       raise UserError(
-        f'{path}: unknown suffix {suffix!r}. Use one of'
-        f" {', '.join(_SUFFIXES)}, or a folder of OpenPose's"
-        f' *{openpose.SUFFIX} files'
+        f"{path}: expected {', '.join(_SUFFIXES)}, or a folder of OpenPose's"
+        f' *{openpose.SUFFIX} files, got the suffix {suffix!r}'
       )
     sources.append(ClipSource(path, image_size=image_size))
   return sources
@@ -79,15 +80,15 @@ def resolve_layout(
   """Returns the joint layout of the input.
 
   Args:
-    model: whose joints must follow from the layout.
-    name: of a layout, or the path of a layout.yaml; '' for that of the clips
-      that the model was trained on.
-    sources: the input. If all are videos and no name is given, the layout is
-      that of the pose estimator.
+    model: the model. Its joints must be computable from the layout's.
+    name: name of a layout, or path of a layout.yaml; '' for the default: the
+      pose estimator's layout if all sources are videos, otherwise the layout
+      of the model's training clips.
+    sources: the input.
 
   Raises:
-    UserError: the name is unknown, there is no such file, or the layout cannot
-      be mapped to the model's.
+    UserError: the name is unknown, the file is missing, or the layout cannot be
+      mapped to the model's.
   """
   if not name and sources and all(map(is_video, sources)):
     return model.resolve_layout(estimators.LAYOUT)
@@ -110,7 +111,7 @@ def _search_folder(root, image_size):
     if name.endswith(openpose.SUFFIX):
       videos_by_folder[folder].add(openpose.video_name(name))
     elif os.path.splitext(name)[1].lower() in _SUFFIXES:
-      if name not in _NO_CLIPS:
+      if name not in _NOT_CLIPS:
         sources.append(ClipSource(file.path, image_size=image_size))
   for folder, videos in videos_by_folder.items():
     is_clip = len(videos) == 1
@@ -118,8 +119,8 @@ def _search_folder(root, image_size):
       sources.append(ClipSource(folder, None if is_clip else video, image_size))
   if not sources:
     raise UserError(
-      f'{root}: no clip in this folder. Expected {", ".join(_SUFFIXES)} or'
-      f" OpenPose's *{openpose.SUFFIX}"
+      f'{root}: expected {", ".join(_SUFFIXES)} or'
+      f" OpenPose's *{openpose.SUFFIX} files, got no clip in this folder"
     )
   return sorted(sources, key=str)
 
@@ -139,15 +140,16 @@ def read_records(
   Args:
     model: the model.
     sources: from `find_clips`.
-    layout: of their joints.
+    layout: joint layout of the clips.
     stated: whether the user named the layout.
-    confidence: as in `Predictor.predict`, for formats that leave it open.
+    confidence: as in `Predictor.predict`, for formats that do not define it.
     together: as in `Predictor.predict`.
-    on_bad: is called with the error of each bad clip, which is then skipped.
+    on_bad: called with the error of each bad clip, which is then skipped; None
+      to raise the error.
 
   Raises:
-    UserError: a clip cannot be read or does not fit the model, and there is no
-      `on_bad`; or no clip is left.
+    UserError: a clip cannot be read or does not fit the model, and `on_bad` is
+      None; or no clip could be read.
   """
   records = []
   for n, source in enumerate(sources):
@@ -175,7 +177,9 @@ def read_records(
     added = {'clip': n, 'units': parsed.units}
     records += [record | added for record in clip_records]
   if not records:
-    raise UserError(f'none of {len(sources)} clips could be read')
+    raise UserError(
+      f'expected a readable clip, got none of {len(sources)} clips'
+    )
   return records
 
 
@@ -197,7 +201,8 @@ def read_clip(
     confidence: as in `recordings.parse_clip`.
 
   Raises:
-    UserError: from `parse_clip`, or the format has other joints.
+    UserError: the file cannot be read, or its format has other joints than the
+      layout.
   """
   if is_video(source):
     parsed = poses.parse_video(source.path)
@@ -209,9 +214,9 @@ def read_clip(
   if parsed.layout not in ('', layout.name) and not is_renamed:
     origin = '--layout' if stated else 'the clips that the model was trained on'
     raise UserError(
-      f'{source}: expected the joints of {layout.name!r}, as in {origin}, got a'
-      f' format with those of {parsed.layout!r}. With'
-      f' --layout={parsed.layout}, joints are mapped by name'
+      f'{source}: expected the joints of {layout.name!r}, as in {origin}, got'
+      f' the joints of {parsed.layout!r}. Use --layout={parsed.layout} to map'
+      ' joints by name'
     )
   check_joints(joints, layout, str(source), frames)
   return parsed
@@ -222,8 +227,8 @@ def _parse_file(source, layout, persons, confidence):
   try:
     return recordings.parse_clip(source, layout, **options)
   except UserError as error:
-    # The header of a table may name the joints of another layout. Then the
-    # caller's error, which suggests that layout, is the better one.
+    # A table's header may name the joints of another layout. The caller's
+    # error, which suggests that layout, is then more helpful.
     try:
       parsed = recordings.parse_clip(source, None, **options)
     except UserError:
@@ -236,7 +241,7 @@ def _parse_file(source, layout, persons, confidence):
 def note_other_units(
   model: 'Predictor', records: Sequence[dict[str, Any]]
 ) -> str | None:
-  """Returns a note if clips have other units than the model's training."""
+  """Returns a note if clips and the model's training data differ in units."""
   trained = model.run.units
   others = {record['units'] for record in records} - {'', trained}
   # `clean` divides 2-D coordinates by the image's size, or by that of the box
@@ -248,6 +253,5 @@ def note_other_units(
     return None
   return (
     f'clips are in {sorted(others)[0]}, but the model was trained on'
-    f' coordinates in: {trained}. Convert them; otherwise the predictions are'
-    ' meaningless'
+    f' {trained}. Convert the clips; otherwise the predictions are meaningless'
   )

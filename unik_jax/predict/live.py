@@ -45,11 +45,11 @@ def predict_stream(
     lines: a frame each. Blank lines are skipped and not counted.
     window: maximum number of frames per prediction; the first ones have fewer.
     every: frames from one prediction to the next.
-    layout: of the joints.
+    layout: joint layout.
     confidence: as in `FrameReader`.
     image_size: (width, height) in pixels; None if unknown.
     top_k: number of classes in `top`.
-    source: of the lines, for errors.
+    source: name of the stream, for errors.
 
   Yields:
     `frame` (number of frames so far), `frames` (number in the window), `label`,
@@ -120,7 +120,7 @@ def serve_stream(
     lines: as in `predict_stream`.
     write: is called with each prediction as a line of JSON.
     say: is called with each message for the user.
-    layout: of the joints.
+    layout: joint layout.
     window: as in `predict_stream`; None for the network's input length.
     every: as in `predict_stream`.
     **options: of `predict_stream`.

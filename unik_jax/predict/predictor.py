@@ -35,7 +35,7 @@ class Prediction(NamedTuple):
 
   Attributes:
     label: name of the most probable class.
-    probability: of that class.
+    probability: probability of that class.
     top: (name, probability) of the `top_k` most probable classes.
     probabilities: (K,) of all classes, in the order of the model's `classes`.
     logits: (K,) in the same order. Their softmax is `probabilities`.
@@ -88,8 +88,8 @@ class Predictor:
     Args:
       clips: one clip (T, V, C) or (M, T, V, C), or a list of them. A joint is
         missing if it is NaN, zero, or of zero confidence.
-      layout: of their joints, or its name; None for that of the clips that the
-        model was trained on. Joints of another layout are mapped by name.
+      layout: joint layout of the clips, or its name; None for the layout of the
+        model's training clips. Joints of another layout are mapped by name.
       image_size: (width, height) in pixels, of all clips or of each; None if
         unknown.
       confidence: whether the last channel is a confidence; None to detect it
@@ -202,8 +202,8 @@ class Predictor:
     place in the list, as in the evaluation of a split.
 
     Args:
-      records: of any number of clips.
-      layout: that they were built with.
+      records: records of any number of clips.
+      layout: the layout that the records were built with.
       top_k: number of classes in `top`.
     """
     if not records:

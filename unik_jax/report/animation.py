@@ -78,7 +78,7 @@ def flatten_clip(clip: np.ndarray, layout: Layout) -> dict[str, Any]:
 
   Args:
     clip: (M, T, V, C) of two or three coordinates; zeros are missing.
-    layout: of the joints.
+    layout: joint layout.
 
   Returns:
     `seconds`, and `frames`: at most FRAMES. A frame holds every person who is

@@ -19,7 +19,7 @@ class Report(NamedTuple):
   """A written report.
 
   Attributes:
-    path: of the page.
+    path: path of the page.
     missing: why it shows no skeletons; '' if it does.
   """
 

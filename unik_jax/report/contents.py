@@ -21,7 +21,7 @@ class Contents:
   """Everything a report shows.
 
   Attributes:
-    folder: of the run.
+    folder: folder of the run.
     config: its settings.
     summary: contents of summary.json.
     dataset: name of the dataset, with its version if known.

@@ -36,7 +36,7 @@ def drop_joints(
 
   Args:
     clip: (M, T, V, C).
-    share: of a frame's joints, rounded to a whole number of joints.
+    share: share of a frame's joints, rounded to a whole number of joints.
     rng: random generator.
   """
   order = rng.random(clip.shape[:3]).argsort(-1)
@@ -52,7 +52,7 @@ def drop_frames(
 
   Args:
     clip: (M, T, V, C).
-    share: of the frames, rounded to a whole number of frames.
+    share: share of the frames, rounded to a whole number of frames.
     rng: random generator.
   """
   length = clip.shape[1]
@@ -101,7 +101,7 @@ def hide_joints(
 
   Args:
     clip: (M, T, V, C).
-    share: of the clip's frames, rounded to a whole number of frames.
+    share: share of the clip's frames, rounded to a whole number of frames.
     rng: random generator. With the same state, a longer stretch contains the
       shorter one.
     joints: their indices.
@@ -121,9 +121,9 @@ class DamagedClips:
   Args:
     clips: records by index, as `PreparedSplit`.
     config: the `data` part of a config.
-    layout: of the clips' joints.
+    layout: joint layout of the clips.
     name: a key of `DAMAGES`.
-    strength: as described there.
+    strength: strength of the damage, as the function of `name` takes it.
     seed: with a clip's index it determines the damage.
 
   Raises:

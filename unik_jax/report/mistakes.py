@@ -13,12 +13,12 @@ class Mistake:
   """A wrong prediction.
 
   Attributes:
-    row: of the clip in the scores.
-    id: of the clip.
+    row: the clip's row in the scores.
+    id: name of the clip, unique in the dataset.
     label: true class.
     prediction: the class of the highest probability.
-    probability: of the prediction.
-    truth_probability: of the true class.
+    probability: probability of the prediction.
+    truth_probability: probability of the true class.
   """
 
   row: int

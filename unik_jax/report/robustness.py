@@ -67,9 +67,9 @@ def measure_run(
   """Measures a run on its test split and writes robustness.json.
 
   Args:
-    folder: of the run, as for `restore.load_run`.
+    folder: folder of the run, as for `restore.load_run`.
     data_dir: where prepared datasets are (default: as in the run's config).
-    seed: of the damage.
+    seed: seed of the damage.
     log: called with a line for each measured accuracy.
 
   Returns:
@@ -103,8 +103,8 @@ def measure_clips(
   Args:
     run: from `restore.load_run`.
     clips: records by index, as `PreparedSplit`.
-    split: of the clips; only recorded.
-    seed: of the damage.
+    split: split of the clips; only recorded.
+    seed: seed of the damage.
     strengths: strengths above 0 by damage, a key of `DAMAGES`.
     log: called with a line for each measured accuracy.
 

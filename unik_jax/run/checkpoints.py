@@ -227,7 +227,7 @@ def restore_checkpoint(
     folder: folder of the checkpoints.
     abstract: as in `Checkpoints.restore_newest`.
     shardings: as in `Checkpoints.restore_newest`.
-    step: which checkpoint (default: the newest that can be read).
+    step: step of the checkpoint (default: the newest that can be read).
 
   Raises:
     UserError: no such checkpoint, or none can be read.

@@ -1,4 +1,4 @@
-"""File names in a run's folder, all in one place.
+"""Names of the files in a run's folder.
 
 RUN/
   config.json          settings of the experiment
@@ -6,9 +6,11 @@ RUN/
   started_from.json    the weights that training started from
   checkpoints/STEP     newest training states
   best/STEP            best training state on validation clips
+  unreadable-*         broken checkpoints, moved out of checkpoints/ and best/
   metrics.jsonl        one line per log or evaluation
   tensorboard/         the same for TensorBoard, with `config.tensorboard`
-  scores/SPLIT.npz     logits of every clip of a split
+  scores/NAME.npz      logits of every clip of a split; NAME is test, val, or
+                       evaluation (`--config.eval_only`)
   summary.json         results of the finished run
   evaluation.json      results of `--config.eval_only`
   model_card.md        the run on one page
@@ -41,6 +43,6 @@ def scores_path(folder: pathlib.Path, name: str) -> pathlib.Path:
 
   Args:
     folder: the run's folder.
-    name: 'test', 'val', or 'evaluation'.
+    name: 'test', 'val', or 'evaluation' (logits of `--config.eval_only`).
   """
   return folder / 'scores' / f'{name}.npz'

@@ -15,6 +15,7 @@ from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network, network_from_config
 from unik_jax.run import checkpoints, paths
+from unik_jax.runtime.atomic_files import as_sentence
 from unik_jax.runtime.json_files import read_json_table, write_json_table
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout, layout_from_dict
@@ -72,7 +73,8 @@ def load_run(path: str | os.PathLike) -> Run:
       layouts.register_layout(layout_from_dict(mapped, str(file)))
   except (KeyError, TypeError) as error:
     raise UserError(
-      f'{file}: expected layout, classes and units, got {error!r}; {remedy}'
+      f'{file}: expected layout, classes and units, got {error!r}.'
+      f' {as_sentence(remedy)}'
     ) from None
   layouts.register_layout(data_layout)
   net = network_from_config(config)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unik_jax.errors import UserError
-from unik_jax.runtime.atomic_files import ROOM, atomic_write
+from unik_jax.runtime.atomic_files import ROOM, as_sentence, atomic_write
 
 _AGAIN = (
   'The command that made it writes it again; a finished run is not trained'
@@ -45,7 +45,7 @@ def write_scores(
   Args:
     path: file to write.
     scores: the logits and what they belong to.
-    remedy: what the user can do if the file cannot be written.
+    remedy: the fix, for the error if the file cannot be written.
 
   Raises:
     UserError: the file cannot be written.
@@ -96,7 +96,7 @@ def align_scores(
   Args:
     runs: scores of each run.
     names: name of each run, for errors.
-    remedy: what the user can do if the clips differ.
+    remedy: the fix, for the error if the clips differ.
 
   Raises:
     UserError: the clips, their labels or the classes differ.
@@ -119,7 +119,8 @@ def align_scores(
     if set(other.ids) != set(first.ids):
       raise UserError(
         f'{name} and {names[0]} have different clips:'
-        f' {_difference(other.ids, first.ids)}; {remedy}'
+        f' {_difference(other.ids, first.ids)}.'
+        f' {as_sentence(remedy)}'
       )
     row_of = {clip: row for row, clip in enumerate(other.ids)}
     order = [row_of[clip] for clip in first.ids]

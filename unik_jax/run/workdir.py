@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from unik_jax.config import check_same_experiment
 from unik_jax.errors import UserError
 from unik_jax.run import paths
+from unik_jax.runtime.atomic_files import as_sentence
 from unik_jax.runtime.json_files import read_json_table, write_json_table
 
 
@@ -72,7 +73,9 @@ def _read_stored_config(file):
   remedy = 'restore it, or use another --workdir'
   stored = read_json_table(file, remedy)
   if not {'seed', 'data'} <= stored.keys():
-    raise UserError(f'{file}: not the settings of a run of unik_jax; {remedy}')
+    raise UserError(
+      f'{file}: not the settings of a run of unik_jax. {as_sentence(remedy)}'
+    )
   return stored
 
 
@@ -115,7 +118,7 @@ def tests_other_clips(
 
   Args:
     config: settings of the evaluation.
-    stored: of the run, as from `read_begun_config`.
+    stored: stored settings of the run, as from `read_begun_config`.
   """
   data, stored_data = config.data, (stored or {}).get('data', {})
   return stored_data.get('test_split') != data.test_split or list(

@@ -41,7 +41,7 @@ class ResultsWriter:
     self._writes = jax.process_index() == 0
 
   def write_data(self) -> None:
-    """Writes data.json: what a network has to know about its data."""
+    """Writes data.json: the classes, joint layout and units of the data."""
     if self._writes:
       clips, joints = self._clips, self._config.data.joints
       write_data_json(self._workdir, clips.info, clips.class_names, joints)
@@ -84,7 +84,7 @@ class ResultsWriter:
   def write_card(
     self, step: int, results: dict[str, Any] | None = None
   ) -> None:
-    """Writes model_card.md. A full disk is logged and does not end the run.
+    """Writes model_card.md; logs a failed write instead of raising.
 
     Args:
       step: step of the newest checkpoint.
@@ -105,7 +105,7 @@ class ResultsWriter:
       logging.error('%s', error)
 
   def write_summary(self, name: str, **results: Any) -> dict[str, Any]:
-    """Writes and returns a run's results and what it takes to repeat them.
+    """Writes and returns a run's results, settings, device and commit.
 
     Args:
       name: `paths.SUMMARY` or `paths.EVALUATION`.
@@ -127,8 +127,8 @@ class ResultsWriter:
     }
     if self._writes:
       remedy = (
-        'the metrics are printed above, and the same command writes them once'
-        ' there is room'
+        'free some space, and run the same command again (the metrics are'
+        ' printed above)'
       )
       write_json_table(self._workdir / name, summary, remedy)
     return summary

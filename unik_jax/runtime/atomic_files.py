@@ -10,6 +10,11 @@ from unik_jax.errors import UserError
 ROOM = 'free some space, or name a path that can be written to'
 
 
+def as_sentence(remedy: str) -> str:
+  """Returns a remedy as a sentence: with a capital and a final period."""
+  return f'{remedy[0].upper()}{remedy[1:].rstrip(".")}.'
+
+
 @contextlib.contextmanager
 def atomic_write(
   path: str | os.PathLike, remedy: str = ROOM
@@ -23,7 +28,7 @@ def atomic_write(
 
   Args:
     path: the file. Its folder is created if missing.
-    remedy: the fix to name in the error if it cannot be written.
+    remedy: the fix, for the error; its first letter is capitalised there.
 
   Yields:
     The path to write to, in the same folder.
@@ -39,7 +44,9 @@ def atomic_write(
     os.replace(part, path)
   except OSError as error:
     reason = error.strerror or error
-    raise UserError(f'{path} cannot be written ({reason}); {remedy}') from error
+    raise UserError(
+      f'{path}: cannot be written ({reason}). {as_sentence(remedy)}'
+    ) from error
   finally:
     with contextlib.suppress(OSError):  # after success it is already gone
       part.unlink()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unik_jax.errors import UserError
-from unik_jax.runtime.atomic_files import ROOM, atomic_write
+from unik_jax.runtime.atomic_files import ROOM, as_sentence, atomic_write
 
 
 def read_json_table(path: pathlib.Path, remedy: str) -> dict[str, Any]:
@@ -14,23 +14,24 @@ def read_json_table(path: pathlib.Path, remedy: str) -> dict[str, Any]:
 
   Args:
     path: the file.
-    remedy: the fix to name in the error if the file is missing or broken.
+    remedy: the fix, for the error if the file is missing or broken.
 
   Raises:
     UserError: the file is missing, is not JSON, or holds no object.
   """
+  fix = as_sentence(remedy)
   try:
     table = json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError:
-    raise UserError(f'{path}: no such file; {remedy}') from None
+    raise UserError(f'{path}: no such file. {fix}') from None
   except OSError as error:
     reason = error.strerror or error
-    raise UserError(f'{path}: cannot be read ({reason}); {remedy}') from None
+    raise UserError(f'{path}: cannot be read ({reason}). {fix}') from None
   except ValueError as error:  # not JSON, or not UTF-8
-    raise UserError(f'{path}: not JSON ({error}); {remedy}') from None
+    raise UserError(f'{path}: not JSON ({error}). {fix}') from None
   if not isinstance(table, dict):
     raise UserError(
-      f'{path}: expected a JSON object, got {type(table).__name__}; {remedy}'
+      f'{path}: expected a JSON object, got {type(table).__name__}. {fix}'
     )
   return table
 
@@ -43,7 +44,7 @@ def write_json_table(
   Args:
     path: the file.
     table: the object, of values that JSON can hold.
-    remedy: the fix to name in the error if the file cannot be written.
+    remedy: the fix, for the error if the file cannot be written.
 
   Raises:
     UserError: the file cannot be written.

@@ -81,12 +81,12 @@ def check_batch_size(
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-  """Shards an array's first axis over 'data'."""
+  """Returns the sharding that splits an array's first axis over 'data'."""
   return NamedSharding(mesh, P('data'))
 
 
 def replicated_sharding(mesh: Mesh) -> NamedSharding:
-  """Puts a copy of an array on every device."""
+  """Returns the sharding that puts a copy of an array on every device."""
   return NamedSharding(mesh, P())
 
 

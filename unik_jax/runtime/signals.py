@@ -1,4 +1,4 @@
-"""Stopping between two steps on SIGTERM or Ctrl-C."""
+"""SIGTERM and Ctrl-C as a request to stop at the next safe point."""
 
 import contextlib
 import signal
@@ -7,10 +7,16 @@ import jax
 
 
 class StopSignal:
-  """Context manager that records SIGTERM and Ctrl-C instead of stopping.
+  """Context manager that records the first SIGTERM or Ctrl-C of a process.
 
-  The loop inside checks `requested` after each step. A second signal stops the
-  process at once.
+  The code inside reads `requested` where it can stop. A training reads it after
+  each step, then tries to save its state and ends. A signal during an
+  evaluation between epochs takes effect after the evaluation and one more step.
+  Results that have begun are finished. A second signal stops the process at
+  once.
+
+  With several processes no signal is recorded: all must stop after the same
+  step, which `run.checkpoints.Checkpoints.is_preempted` arranges.
 
   Attributes:
     requested: the number of the signal received, or 0.
@@ -20,8 +26,7 @@ class StopSignal:
     self.requested = 0
     self._handlers_before = {}
     if jax.process_count() > 1:
-      # All processes must stop after the same step: Checkpoints.must_stop.
-      return self
+      return self  # `Checkpoints.is_preempted` stops all after the same step
     for number in (signal.SIGTERM, signal.SIGINT):
       # Only the main thread can set a handler; other threads keep the caller's.
       with contextlib.suppress(ValueError):
@@ -34,7 +39,7 @@ class StopSignal:
       signal.signal(number, signal.SIG_DFL)
       signal.raise_signal(number)
     self.requested = number
-    print('\nStopping after this step. A second signal stops at once.')
+    print('\nStopping as soon as possible. A second signal stops at once.')
 
   def __exit__(self, *exc):
     for number, handler in self._handlers_before.items():

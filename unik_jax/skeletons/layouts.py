@@ -1,8 +1,9 @@
 """Joint layouts as data: names, bones, centre and sides.
 
-UNIK needs no graph, so its model never sees a layout. Layouts are for bone
-streams, normalisation, plots, and maps between datasets by joint name. The
-built-in ones are in `layouts.yaml`; a user's layout has the same form.
+A layout defines bone streams, normalisation, plots, maps between datasets by
+joint name, and the graphs of graph networks. UNIK uses no graph, so its model
+needs no layout. `layouts.yaml` has the built-in layouts; a user's layout has
+the same form.
 """
 
 import dataclasses
@@ -28,12 +29,13 @@ class Layout:
     up: two joints, the lower one first, or None. Normalisation rotates a 3-D
       body so that the direction from the first to the second is +z.
     across: two joints, the left one first, or None. The same for +x.
-    root_keeps_position: whether the bone stream has the root's coordinates at
-      the root, not zeros. True for UNIK's 17 joints, whose published script
-      does not change joint 1.
+    root_keeps_position: whether the bone stream holds the root's coordinates
+      at the root instead of zeros. True for UNIK's 17 joints: the published
+      script leaves joint 1 unchanged.
 
   Raises:
-    UserError: the parts do not fit together.
+    UserError: the bones are no tree of the joints, a name is unknown or
+      repeated, or a left joint has no right counterpart.
   """
 
   name: str
@@ -54,14 +56,24 @@ class Layout:
     if not joints:
       return 'joints: expected at least one, got none'
     if twice := sorted({j for j in joints if joints.count(j) > 1}):
-      return f'joints: {twice[0]!r} is listed twice'
-    used = [joint for bone in self.bones for joint in bone]
-    used += [self.center, *(self.up or ()), *(self.across or ())]
-    if unknown := [joint for joint in used if joint not in joints]:
-      return f'{unknown[0]!r} is not one of its joints: {", ".join(joints)}'
+      return f'joints: expected each name once, got {twice[0]!r} twice'
+    names_by_key = {
+      'bones': [joint for bone in self.bones for joint in bone],
+      'center': [self.center],
+      'up': self.up or (),
+      'across': self.across or (),
+    }
+    for key, names in names_by_key.items():
+      if unknown := [joint for joint in names if joint not in joints]:
+        return (
+          f'{key}: expected joints of the layout ({", ".join(joints)}), got'
+          f' {unknown[0]!r}'
+        )
     parent = dict(self.bones)
     if len(parent) != len(self.bones):
-      return 'bones: a joint is the child of two bones'
+      children = [child for child, _ in self.bones]
+      joint = next(j for j in children if children.count(j) > 1)
+      return f'bones: expected one parent for each joint, got two for {joint!r}'
     roots = [joint for joint in joints if joint not in parent]
     if len(roots) != 1:
       return (
@@ -74,12 +86,12 @@ class Layout:
       for _ in joints:
         joint = parent.get(joint, joint)
       if joint != roots[0]:
-        return f'bones: a cycle through {joint!r}'
+        return f'bones: expected a tree, got a cycle through {joint!r}'
     for joint in joints:
       if joint.startswith('left_'):
         other = 'right_' + joint.removeprefix('left_')
         if other not in joints:
-          return f'joints: it has {joint!r}, but no {other!r}'
+          return f'joints: expected {other!r} to match {joint!r}, got none'
     return None
 
   def index(self, joint: str) -> int:
@@ -92,8 +104,8 @@ class Layout:
       return self.joints.index(joint)
     except ValueError:
       raise UserError(
-        f'layout {self.name!r} has no joint {joint!r}; it has: '
-        + ', '.join(self.joints)
+        f'joint layout {self.name!r}: expected one of its joints'
+        f' ({", ".join(self.joints)}), got {joint!r}'
       ) from None
 
   @property
@@ -153,11 +165,12 @@ class Layout:
 
 
 def layout_from_dict(table: dict[str, Any], where: str) -> Layout:
-  """Returns the layout of a table as in `layouts.yaml`, with its `name`.
+  """Returns the layout that a table describes.
 
   Args:
     table: `name`, `joints`, `bones`, `center`, and optionally `up`, `across`
-      and `root_keeps_position`. Lists can be words in one string.
+      and `root_keeps_position`, as in `layouts.yaml`. A list of names may be
+      one string of words.
     where: the file, named in errors.
 
   Raises:
@@ -168,13 +181,13 @@ def layout_from_dict(table: dict[str, Any], where: str) -> Layout:
   for key in needed:
     if key not in table:
       raise UserError(
-        f'{where}: a joint layout needs {key!r}. See'
-        ' unik_jax/skeletons/layouts.yaml'
+        f'{where}, {key}: expected a value, got none. See'
+        ' unik_jax/skeletons/layouts.yaml for examples.'
       )
   if unknown := sorted(set(map(str, table)) - set(known)):
     raise UserError(
-      f'{where}: unknown key {unknown[0]!r}; a joint layout has '
-      + ', '.join(known)
+      f'{where}: expected the keys {", ".join(known)}, got {unknown[0]!r}.'
+      ' Remove or rename it.'
     )
   table = dict(table)
   for key in ('name', 'center'):
@@ -237,7 +250,8 @@ def get_layout(name: str) -> Layout:
   """
   if name not in LAYOUTS:
     raise UserError(
-      f'unknown joint layout {name!r}; known: {", ".join(sorted(LAYOUTS))}'
+      f'joint layout: expected one of {", ".join(sorted(LAYOUTS))}, got'
+      f' {name!r}'
     )
   return LAYOUTS[name]
 
@@ -249,8 +263,8 @@ def register_layout(layout: Layout) -> None:
     UserError: another layout has this name.
   """
   if LAYOUTS.setdefault(layout.name, layout) != layout:
-    kind = 'built in' if layout.name in BUILT_IN else 'in use already'
+    kind = 'a built-in layout' if layout.name in BUILT_IN else 'another layout'
     raise UserError(
-      f'joint layout: a different layout named {layout.name!r} is {kind}.'
-      ' Choose another name'
+      f'joint layout, name: expected a new name, got {layout.name!r}, the name'
+      f' of {kind}. Choose another name.'
     )

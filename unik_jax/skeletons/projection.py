@@ -19,7 +19,7 @@ def project_poses(poses: np.ndarray, layout: Layout) -> np.ndarray:
 
   Args:
     poses: (M, T, V, D) of 2 or 3 coordinates; zeros are missing.
-    layout: of the joints.
+    layout: joint layout.
 
   Returns:
     (M, T, V, 2) with y up; NaN where a joint is missing.
@@ -41,7 +41,7 @@ def _directions(person, layout, ends):
 
   Args:
     person: (T, V, 3).
-    layout: of the joints.
+    layout: joint layout.
     ends: two joint names; None gives zeros.
   """
   a, b = (

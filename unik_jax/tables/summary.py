@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
   """Results of a row.
 
   Attributes:
-    accuracies: of each finished seed, in percent.
+    accuracies: accuracy of each finished seed, in percent.
     hits: (N,) share of the seeds that predict a test clip's class.
     labels: (N,) classes of the test clips.
     seconds: training time of all streams together, without compilation and
@@ -47,7 +47,7 @@ class Pair(NamedTuple):
   Attributes:
     first: the row with the higher accuracy here.
     second: the other row.
-    difference: of their mean accuracies, in percent.
+    difference: difference of the mean accuracies, in percent.
     interval: 95% interval of the difference, by a paired bootstrap over test
       clips with all seeds together.
     paper: first minus second in each of the paper's columns that has both.
@@ -104,7 +104,7 @@ def compare_rows(
   """Compares the rows of each section, and pre-trained rows with from scratch.
 
   Args:
-    table: of the paper.
+    table: the paper's table.
     outcomes: results by row; rows without one are left out.
     headline: as in `read_outcomes`.
   """

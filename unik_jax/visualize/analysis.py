@@ -66,7 +66,7 @@ def sample_poses(data: ConfigDict, record: dict) -> np.ndarray:
 
   Args:
     data: the `data` part of a run's config.
-    record: of `PreparedSplit`.
+    record: record of a `PreparedSplit`.
 
   Returns:
     (M, T, V, 2 or 3) in the dataset's units; zeros are missing.

@@ -64,8 +64,8 @@ def draw_matrices(
   Args:
     rows: each with one matrix per column.
     columns: headings; a column without one is a narrow gap.
-    layout: of the joints.
-    title: of the picture.
+    layout: joint layout.
+    title: title of the picture.
     subtitle: below the title.
   """
   names = [joint_label(joint) for joint in layout.joints]
@@ -109,8 +109,8 @@ def draw_skeletons(
   Args:
     rows: each with one matrix per column.
     columns: headings; a column without one is a narrow gap.
-    layout: of the joints.
-    title: of the picture.
+    layout: joint layout.
+    title: title of the picture.
     subtitle: below the title.
     pose: (V, 2) with y up; NaN where a joint is missing.
     strongest: number of lines per matrix.

@@ -27,7 +27,8 @@ def write_dependencies(
 
   Args:
     run: the run.
-    folder: for dependency_matrices.png and dependency_skeletons.png.
+    folder: output folder of dependency_matrices.png and
+      dependency_skeletons.png.
     record: a clip whose pose is drawn if the layout has no neutral pose.
     blocks: numbers from 1; empty for all blocks.
     strongest: number of lines on each skeleton.
@@ -93,7 +94,8 @@ def write_attention(
 
   Args:
     run: the run.
-    folder: for CLIP_attention_matrices.png and CLIP_attention_skeletons.png.
+    folder: output folder of CLIP_attention_matrices.png and
+      CLIP_attention_skeletons.png.
     record: the clip, from `analysis.select_clip`.
     blocks: numbers from 1; empty for all blocks.
     strongest: number of lines on each skeleton.
@@ -135,7 +137,7 @@ def write_clip(
 
   Args:
     run: the run.
-    folder: for CLIP_METHOD.gif or .mp4.
+    folder: output folder of CLIP_METHOD.gif or .mp4.
     record: the clip, from `analysis.select_clip`.
     method: one of `importance.METHODS`.
     windows: number of stretches of time, for occlusion.

@@ -31,7 +31,7 @@ class Explanation(NamedTuple):
     logits: (K,).
     importance: (M, T, V), in the frames that the network sees.
     poses: (M, T, V, 2 or 3) recorded coordinates; zeros are missing.
-    layout: of these joints.
+    layout: joint layout.
   """
 
   logits: np.ndarray
@@ -50,7 +50,7 @@ def explain_prediction(
 
   Args:
     run: the run.
-    record: of `PreparedSplit`.
+    record: record of a `PreparedSplit`.
     method: 'gradient' (`compute_gradient_importance`) or 'occlusion'
       (`compute_occlusion_importance`).
     windows: number of stretches of time in which occlusion hides a joint.
@@ -124,7 +124,7 @@ def compute_occlusion_importance(
   Args:
     logits_of: maps (N, M, T, V, C) to (N, K), in JAX.
     data: the `data` part of a run's config.
-    record: of `PreparedSplit`, in the dataset's joint layout.
+    record: record of a `PreparedSplit`, in the dataset's joint layout.
     windows: number of equal stretches of the recorded frames; a joint is
       hidden in one of them at a time.
 

@@ -16,7 +16,7 @@ def make_standing_pose(layout: Layout) -> np.ndarray | None:
   """Returns a neutral pose: the synthetic body, arms and legs slightly apart.
 
   Args:
-    layout: of the joints.
+    layout: joint layout.
 
   Returns:
     (V, 2) with y up, or None if the synthetic body lacks a joint of `layout`.

@@ -219,7 +219,10 @@ def _load_entries(content, where):
       ' {"data": [{"frame_index": 1, "skeleton": [...]}, ...], ...}'
     )
   if not entries:
-    raise UserError(f'{where}: no frames. {FETCH_AGAIN}, or remove it')
+    raise UserError(
+      f'{where}: expected at least one frame, got no frames. {FETCH_AGAIN}, or'
+      ' remove it'
+    )
   return entries
 
 

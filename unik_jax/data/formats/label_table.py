@@ -19,10 +19,10 @@ class VideoLabel(NamedTuple):
   """One entry of a label table.
 
   Attributes:
-    index: of the class, from 0.
+    index: index of the class, from 0.
     has_skeleton: False if the estimator found nobody in the video. The
       published scripts skip such clips.
-    name: of the class; None if the table has no names.
+    name: name of the class; None if the table has no names.
   """
 
   index: int

@@ -58,10 +58,10 @@ def read_poses(
   Args:
     source: the JSON file.
     channels: '2d', '3d' or '2d+3d', as for `parse_poses`.
-    order: of the persons. 'file' keeps the file's order. 'energy' sorts them by
-      their motion in the image, highest first, as Smarthome's script does
-      before it normalises. 3-D poses are also sorted by their 2-D poses, so
-      that both have the same person first.
+    order: order of the persons. 'file' keeps the file's order. 'energy' sorts
+      them by their motion in the image, highest first, as Smarthome's script
+      does before it normalises. 3-D poses are also sorted by their 2-D poses,
+      so that both have the same person first.
     persons: M. The first M bodies of each frame are kept.
 
   Returns:

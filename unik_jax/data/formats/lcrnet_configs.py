@@ -11,7 +11,7 @@ class PoseConfig(tfds.core.BuilderConfig):
 
   Attributes:
     channels: C, coordinates per joint.
-    units: of the coordinates.
+    units: units of the coordinates.
   """
 
   channels: int = 2

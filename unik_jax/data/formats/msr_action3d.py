@@ -60,7 +60,7 @@ class SkeletonText(NamedTuple):
   """A clip's file, read but not parsed.
 
   Attributes:
-    name: of the clip (aAA_sSS_eEE).
+    name: name of the clip (aAA_sSS_eEE).
     content: the file's bytes.
   """
 
@@ -75,11 +75,12 @@ def parse_clip_name(name: str, where: str) -> tuple[int, int]:
   """Returns (action, subject), both from 1, of a name such as a01_s02_e03.
 
   Args:
-    name: of the clip.
+    name: name of the clip.
     where: the file, for errors.
 
   Raises:
-    UserError: of another form, or a number that the dataset does not have.
+    UserError: the name has another form, or a number that the dataset does not
+      have.
   """
   match = _NAME.fullmatch(name)
   if not match:

@@ -45,11 +45,12 @@ def parse_clip_name(name: str, where: str) -> ClipName:
   """Parses a name such as S001C002P003R002A013, with or without .skeleton.
 
   Args:
-    name: of the clip.
+    name: name of the clip.
     where: the file, for errors.
 
   Raises:
-    UserError: of another form, or a number that the dataset does not have.
+    UserError: the name has another form, or a number that the dataset does not
+      have.
   """
   match = _NAME.fullmatch(name.removesuffix('.skeleton'))
   if not match:

@@ -157,7 +157,7 @@ def _check_body(lines, line, *args):
   """Returns the bodyID of the body whose first line this is.
 
   Args:
-    lines: of the file.
+    lines: lines of the file.
     line: index of the line.
     *args: number of the body, bodies in the frame, and the frame, for errors.
   """

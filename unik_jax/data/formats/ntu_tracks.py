@@ -135,7 +135,7 @@ def _select_tracks(tracks, is_person):
   return [track for track in tracks if is_person(track)] or tracks
 
 
-def _join_tracks(tracks, frames, centres):
+def _join_tracks(tracks, frames, centers):
   """Joins tracks, in order of their first frames, that are of one person."""
   persons = []
   owner = np.full(len(frames), -1)  # person of each body
@@ -147,8 +147,8 @@ def _join_tracks(tracks, frames, centres):
     last = np.zeros(len(persons), int)
     last[owner[owned]] = owned  # of repeated indices, the latest value stays
     # A cheap test by the track's first body, then the full one.
-    near = np.flatnonzero(_measure_steps(last, track[0], frames, centres)[2])
-    distances = [_distance(persons[i], track, frames, centres) for i in near]
+    near = np.flatnonzero(_measure_steps(last, track[0], frames, centers)[2])
+    distances = [_distance(persons[i], track, frames, centers) for i in near]
     if min(distances, default=np.inf) < np.inf:
       i = near[np.argmin(distances)]
       joined = np.concatenate([persons[i], track])
@@ -161,7 +161,7 @@ def _join_tracks(tracks, frames, centres):
   return persons
 
 
-def _distance(person, track, frames, centres):
+def _distance(person, track, frames, centers):
   """Returns the metres from a person to a track; inf if not the same person.
 
   Their frames may lie in each other's gaps. Each time that one follows the
@@ -171,7 +171,7 @@ def _distance(person, track, frames, centres):
   order = np.argsort(frames[joined], kind='stable')
   changes = np.flatnonzero(np.diff(order < len(person)))
   before, after = joined[order[changes]], joined[order[changes + 1]]
-  gaps, distances, is_possible = _measure_steps(before, after, frames, centres)
+  gaps, distances, is_possible = _measure_steps(before, after, frames, centers)
   is_one_person = (
     is_possible.all()
     and gaps.min() <= JOIN_FRAMES
@@ -180,10 +180,10 @@ def _distance(person, track, frames, centres):
   return distances[gaps.argmin()] if is_one_person else np.inf
 
 
-def _measure_steps(before, after, frames, centres):
+def _measure_steps(before, after, frames, centers):
   """Returns (frames, metres, whether possible) of steps between bodies."""
   gaps = frames[after] - frames[before]
-  distances = np.linalg.norm(centres[after] - centres[before], axis=-1)
+  distances = np.linalg.norm(centers[after] - centers[before], axis=-1)
   reach = JOIN_DISTANCE + JOIN_SPEED / FPS * gaps
   limit = np.where(gaps == 0, OVERLAP_DISTANCE, reach)
   return gaps, distances, distances <= limit

@@ -53,7 +53,7 @@ class Clip:
     label: index of the class.
     subject: from an NTU RGB+D name; -1 for any other name.
     image_size: (width, height) in pixels; zeros if unknown.
-    format: of the keypoints.
+    format: format of the keypoints.
     poses: the keypoints, or where to read them.
   """
 
@@ -78,7 +78,7 @@ class Annotations(NamedTuple):
     bad: (where, error) of annotations with errors.
     left_out: (where, reason) of clips without persons, and of names in splits
       that no annotation has.
-    format: of all clips' keypoints.
+    format: format of all clips' keypoints.
     persons: most persons in a frame, at most MAX_PERSONS.
     classes: number of classes: the highest label plus one.
   """
@@ -100,7 +100,7 @@ def load_annotations(path: str | os.PathLike) -> Annotations:
   an underscore.
 
   Args:
-    path: of the pickle. A folder `kpfiles` is searched for beside it.
+    path: path of the pickle. A folder `kpfiles` is searched for beside it.
 
   Raises:
     UserError: refused or broken (see `safe_pickle.load_pickle`), of another

@@ -47,7 +47,7 @@ class KeypointFormat(NamedTuple):
     layout: name of the joint layout.
     channels: C, including the confidence.
     confidence: whether the last channel is a confidence.
-    units: of the coordinates.
+    units: units of the coordinates.
   """
 
   layout: str
@@ -212,7 +212,9 @@ def _parse_tracks(record, where):
   if not len(keypoint):
     raise LeftOut('nobody in it')
   if not keypoint.shape[1]:
-    raise UserError(f'{where}: no frames. Remove the clip')
+    raise UserError(
+      f'{where}: expected at least one frame, got no frames. Remove the clip'
+    )
   frames = record.get('total_frames')
   if not is_integer(frames) or not 0 < frames <= keypoint.shape[1]:
     raise UserError(

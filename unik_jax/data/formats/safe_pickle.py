@@ -306,7 +306,7 @@ def load_pickle(path: str | os.PathLike) -> Any:
   of object arrays must be numbers or text.
 
   Args:
-    path: of the file, pickled by Python 3 in any protocol.
+    path: path of the file, pickled by Python 3 in any protocol.
 
   Raises:
     UserError: cannot be read; cut short or not a pickle; or not plain data.

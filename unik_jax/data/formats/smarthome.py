@@ -95,8 +95,8 @@ class ClipName(NamedTuple):
   Attributes:
     clip: the name up to the camera's number.
     action: one of `CLASSES_31`.
-    subject: from 1.
-    camera: from 1.
+    subject: number of the person, from 1.
+    camera: number of the camera, from 1.
   """
 
   clip: str
@@ -109,12 +109,12 @@ def parse_clip_name(name: str, where: str) -> ClipName:
   """Parses a name such as Walk_p02_r01_v03_c02_pose3d.json.
 
   Args:
-    name: of the file.
+    name: name of the file.
     where: the file, for errors.
 
   Raises:
-    UserError: of another form, an unknown action, or a number that the dataset
-      does not have.
+    UserError: the name has another form, an unknown action, or a number that
+      the dataset does not have.
   """
   match = _NAME.fullmatch(name)
   if not match:

@@ -110,15 +110,15 @@ BAD_TREES = {
   ),
   'all zero': (
     lambda r: write_array(r / 'wave/4.npy', np.zeros((4, 17, 2))),
-    'wave/4.npy: every coordinate is zero',
+    'wave/4.npy: .*only zeros',
   ),
   'all missing': (
     lambda r: write_array(r / 'wave/4.npy', np.full((4, 17, 2), np.nan)),
-    'wave/4.npy: every coordinate is zero',
+    'wave/4.npy: .*only zeros',
   ),
   'too large': (
     lambda r: write_array(r / 'wave/4.npy', make_clip(4, 17, 2) * 1e39),
-    'wave/4.npy: NaN or infinity at person 0, frame 0, joint 0',
+    'wave/4.npy: .*NaN or infinity at person 0, frame 0, joint 0',
   ),
 }
 
@@ -237,7 +237,7 @@ def test_columns_that_are_not_read_are_noted(tmp_path, notices):
     text = csv_text(rows, [*header, 'time'])
     write_file(tmp_path / 'raw' / 'ab'[seed % 2] / f'{seed}.csv', text)
   prepare(tmp_path)
-  assert any("column 'time', as in" in text for text in notices)
+  assert any("column 'time' is skipped" in text for text in notices)
 
 
 def test_a_third_channel_has_to_be_stated(tmp_path):

@@ -75,7 +75,7 @@ def test_table_without_a_header(tmp_path, channels):
   clip = make_clip(4, 17, channels)
   path = write_file(tmp_path / 'a.csv', csv_text(clip.reshape(4, -1)))
   np.testing.assert_array_equal(read_keypoints(path)[0], clip)
-  with pytest.raises(UserError, match='a.csv: without a header.*layout.yaml'):
+  with pytest.raises(UserError, match='a.csv: .*without a header.*layout.yaml'):
     parse_clip(path)
 
 
@@ -141,13 +141,13 @@ BAD_TABLES = {
   'infinity': (altered(1, 5, 'inf'), 'frame 1.*y of joint 2'),
   'a joint lacks': (
     csv_text([r[2:] for r in GOOD_ROWS], csv_columns()[2:]),
-    "no column 'nose_x'",
+    "expected a column 'nose_x'",
   ),
   'one confidence': (
     csv_text(
       [[*r, 1] for r in GOOD_ROWS], csv_columns(extra=['nose_confidence'])
     ),
-    "no column 'left_eye_confidence'",
+    "expected a column 'left_eye_confidence'",
   ),
   'twice': (
     csv_text(GOOD_ROWS, [*csv_columns()[:-1], 'nose_x']),
@@ -165,7 +165,7 @@ BAD_TABLES = {
   'frame half': (framed(0, 1.5, 2), "line 3, column frame: .*'1.5'"),
   'frame twice': (
     framed(4, 5, 4),
-    'line 4: the same frame and person as line 2',
+    'line 4: .*same frame and person as line 2',
   ),
   'not UTF-8': (b'nose_x\xff', 'byte 6 is not UTF-8 text.*"CSV UTF-8'),
   'UTF-16': ('nose_x,nose_y'.encode('utf-16'), 'byte 0 is not UTF-8'),
@@ -194,7 +194,7 @@ BAD_TABLES = {
     "header: column 'left_ear_speed': ",
   ),
   'nul': (b'\0' * 9, 'byte 0 is not UTF-8'),
-  'endless cell': ('"' + 'a,' * 100_000, 'line .*not a table'),
+  'endless cell': ('"' + 'a,' * 100_000, 'line .*expected a table'),
 }
 
 
@@ -277,7 +277,7 @@ def test_the_nearest_layout_is_named(tmp_path):
   path = write_file(tmp_path / 'a.csv', csv_text(GOOD_ROWS, header))
   with pytest.raises(
     UserError,
-    match="nearest is 'coco_17': the header lacks left_knee and has also left_"
+    match="nearest is 'coco_17': the header lacks left_knee and also has left_"
     'kne. .*unik_jax/skeletons/layouts.yaml',
   ):
     parse_clip(path)

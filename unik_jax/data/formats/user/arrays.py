@@ -20,7 +20,7 @@ def parse_numpy(
   An .npz file may also hold `image_size` (width, height).
 
   Args:
-    content: of the file.
+    content: bytes of the file.
     where: the file, for errors.
     confidence: whether the last channel is a confidence; None means that the
       fourth of four channels is.

@@ -17,11 +17,11 @@ class DatasetFormat:
   """The format that all clips of a dataset share.
 
   Attributes:
-    layout: of the joints.
+    layout: joint layout.
     channels: C, including the confidence.
     confidence: whether the last channel is a confidence.
     persons: M, the maximum number of persons in a clip.
-    units: of the coordinates.
+    units: units of the coordinates.
     notes: sentences to show to the user.
   """
 
@@ -44,7 +44,7 @@ def detect_format(
   """Returns the format of the first clip that can be read.
 
   Args:
-    sources: of the clips, at least one.
+    sources: files of the clips, at least one.
     layout: the user's setting; None to infer it.
     persons: the user's setting; None for the highest number of persons in any
       clip, at most 2. Clips are read until one has 2.

@@ -27,7 +27,7 @@ class ClipEntry:
 
   Attributes:
     id: unique in the dataset.
-    source: of the clip.
+    source: the clip's file.
     label: name of its class.
     subject: name of the person who acts; '' if unknown.
     split: 'train', 'val' or 'test'; '' if not given.

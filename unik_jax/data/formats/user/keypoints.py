@@ -15,7 +15,7 @@ class ParsedClip(NamedTuple):
     keypoints: (M, T, V, C) float64. A missing joint is NaN or zero.
     confidence: whether the last channel is a confidence.
     layout: name of the built-in layout that the file format implies, or ''.
-    units: of the coordinates; '' if the format does not define them.
+    units: units of the coordinates; '' if the format does not define them.
     image_size: (width, height) in `units`, if the file states it.
     is_open: whether the format does not define what the channels mean.
     notes: sentences to show to the user.
@@ -110,7 +110,7 @@ def zero_missing_joints(
   Args:
     clip: (M, T, V, C).
     confidence: whether the last channel is a confidence.
-    layout: for the names of the joints.
+    layout: joint layout, which names the joints.
     where: the file, for errors.
 
   Raises:

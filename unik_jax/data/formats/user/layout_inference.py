@@ -9,7 +9,7 @@ def infer_layout(clip: ParsedClip, where: str) -> Layout:
   """Returns the built-in layout of a clip.
 
   Args:
-    clip: as parsed.
+    clip: the parsed clip.
     where: the file, for errors.
 
   Raises:

@@ -46,7 +46,7 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
   linked from frame to frame (`track_persons`).
 
   Args:
-    folder: of the files.
+    folder: folder of the files.
     clip: name of the video (`video_name`); None if the folder has one video.
     persons: maximum number of persons.
 

@@ -29,7 +29,7 @@ class ClipSource:
   """The file or files that hold a clip.
 
   Attributes:
-    path: of the file, or of the folder with an OpenPose clip's frames.
+    path: path of the file, or of the folder with an OpenPose clip's frames.
     clip: prefix of the frames' file names in such a folder; None for all.
     image_size: (width, height) in pixels, if the user states it.
   """
@@ -55,7 +55,7 @@ def parse_clip(
 
   Args:
     source: the file.
-    layout: of its joints; only tables need it.
+    layout: joint layout of the clip; only tables need it.
     persons: maximum number of persons in formats that list bodies.
     confidence: whether the last channel of an array, or of a table without a
       header, is a confidence; None means that the fourth of four channels is.
@@ -94,7 +94,7 @@ def read_recording(
 
   Args:
     source: the file.
-    layout: of its joints.
+    layout: joint layout of the clip.
     persons: M at most, chosen as in `keypoints.select_persons`.
     channels: expected number of channels; None for any.
     confidence: whether the last channel is a confidence; None as in

@@ -1,10 +1,10 @@
 """layout.yaml: a user's settings for a folder of recordings.
 
-  layout: coco_17           a built-in layout; or, for a layout of your own,
-                            name, joints, bones, center, up and across, as in
+  layout: coco_17           a built-in layout; or, for your own layout, name,
+                            joints, bones, center, up and across, as in
                             unik_jax/skeletons/layouts.yaml
-  units: pixels             of the coordinates
-  persons: 1                maximum number in a clip
+  units: pixels             units of the coordinates
+  persons: 1                maximum number of persons in a clip
   confidence: true          whether the last channel is a confidence
   image_size: [1920, 1080]  width and height in pixels
 
@@ -50,8 +50,8 @@ def read_settings(root: pathlib.Path) -> Settings:
   """Returns the settings of a folder; defaults if it has no layout.yaml.
 
   Raises:
-    UserError: the file cannot be read, has an unexpected value, or has another
-      name or place.
+    UserError: the file cannot be read or has an invalid value; or it is missing
+      and a file in or below the folder has a similar name.
   """
   path = root / FILE_NAME
   if not path.exists():
@@ -65,24 +65,26 @@ def read_settings(root: pathlib.Path) -> Settings:
   try:
     table = yaml.safe_load(path.read_text(encoding='utf-8'))
   except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-    raise UserError(f'{path}: cannot be read: {error}') from None
+    raise UserError(f'{path}: cannot be read ({error})') from None
   if not isinstance(table, dict):
-    raise UserError(f'{path}: expected lines such as `layout: coco_17`')
+    raise UserError(
+      f'{path}: expected lines such as `layout: coco_17`, got {table!r}'
+    )
   units = str(table.pop('units', ''))
   persons = table.pop('persons', None)
   if persons is not None and (type(persons) is not int or persons < 1):
     raise UserError(
-      f'{path}: persons: expected a whole number of at least 1, got {persons!r}'
+      f'{path}, persons: expected a whole number of at least 1, got {persons!r}'
     )
   confidence = table.pop('confidence', None)
   if not isinstance(confidence, bool | None):
     raise UserError(
-      f'{path}: confidence: expected true or false, got {confidence!r}'
+      f'{path}, confidence: expected true or false, got {confidence!r}'
     )
   size = table.pop('image_size', [])
   if not isinstance(size, list):
     raise UserError(
-      f'{path}: image_size: expected [width, height], got {size!r}'
+      f'{path}, image_size: expected [width, height], got {size!r}'
     )
   return Settings(
     layout=_parse_layout(table, path),
@@ -101,10 +103,10 @@ def parse_image_size_flag(words: Sequence[str]) -> tuple[int, int] | None:
   """
   try:
     return parse_image_size([int(word) for word in words], '--image_size')
-  except ValueError:  # from `int`, or a UserError, which is one too
+  except ValueError:  # from `int` or `parse_image_size`
     raise UserError(
-      '--image_size: expected width and height in pixels, as in 1920,1080, got'
-      f' {",".join(words)!r}'
+      '--image_size: expected width and height in pixels, such as 1920,1080,'
+      f' got {",".join(words)!r}'
     ) from None
 
 
@@ -118,8 +120,8 @@ def _parse_layout(table, path):
   if len(table) > 1:
     other = next(key for key in table if key != 'layout')
     raise UserError(
-      f'{path}: unknown key {other!r} beside layout. For a layout of your own,'
-      ' write `name` instead of `layout`'
+      f'{path}: expected no layout keys beside `layout`, got {other!r}. For'
+      ' your own layout, write `name` instead of `layout`'
     )
   try:
     return get_layout(str(name))

@@ -1,4 +1,4 @@
-"""Tables of keypoints: .csv, one row per frame (and person)."""
+"""Reader of keypoint tables: .csv files, one row per frame and person."""
 
 import csv
 import io
@@ -34,23 +34,23 @@ def parse_csv(
 ) -> ParsedClip:
   """Returns the clip in a table.
 
-  With a header, columns are JOINT_x, JOINT_y and, for all joints or none,
-  JOINT_z and JOINT_confidence (or another of _CONFIDENCES). Case does not
-  matter, and _, a point or a space separates. The columns `frame` (a whole
-  number) and `person` (any text) are optional; other columns are noted and
-  skipped. Without a header, a row has `x y [z] [confidence]` of joint after
+  With a header, the columns are JOINT_x and JOINT_y, and optionally JOINT_z and
+  JOINT_confidence (or another of _CONFIDENCES) for all joints. Case is ignored;
+  the separator is an underscore, a point or a space. The columns `frame` (a
+  whole number) and `person` (any text) are optional. Other columns are skipped
+  with a note. Without a header, a row lists `x y [z] [confidence]` of each
   joint. An empty cell, or one of _MISSING, is a missing value.
 
   Args:
-    content: of the file.
+    content: bytes of the file.
     where: the file, for errors.
-    layout: of the joints; None to infer it from the header.
+    layout: joint layout; None to infer it from the header.
     persons: maximum number of persons.
     confidence: without a header, whether the last channel is a confidence;
       None means that the fourth of four channels is.
 
   Raises:
-    UserError: an invalid table, with line and column.
+    UserError: the table is invalid; names the line and the column.
   """
   header, lines, rows = _read_rows(content, where)
   if header is None:
@@ -59,7 +59,8 @@ def parse_csv(
   column = {name: c for c, name in enumerate(names)}
   if repeated := [name for name in names if name and names.count(name) > 1]:
     raise UserError(
-      f'{where}, header: column {repeated[0]!r} is there twice. Rename one'
+      f'{where}, header: expected each column once, got {repeated[0]!r} twice.'
+      ' Rename one of them'
     )
   layout = layout or _infer_layout(column, where)
   axes = _detect_axes(column, layout)
@@ -70,8 +71,8 @@ def parse_csv(
   ]
   if absent := [name for name in expected if name not in column]:
     raise UserError(
-      f'{where}, header: no column {absent[0]!r}, which layout {layout.name!r}'
-      f' needs; got: {", ".join(header)}'
+      f'{where}, header: expected a column {absent[0]!r}, as in layout'
+      f' {layout.name!r}, got {", ".join(header)}'
     )
   used = {*expected, 'frame', 'person', ''}
   notes = _note_unused(header, used, layout, where)
@@ -92,7 +93,11 @@ def parse_csv(
 
 
 def decode_text(content: bytes, where: str) -> str:
-  """Returns a table's text; UserError if it is not UTF-8, as from Excel."""
+  """Returns a table's text without a byte-order mark.
+
+  Raises:
+    UserError: the text is not UTF-8. Excel saves other encodings by default.
+  """
   try:
     text = content.decode('utf-8-sig')
     at = text.find('\0')
@@ -106,9 +111,9 @@ def decode_text(content: bytes, where: str) -> str:
 
 
 def detect_delimiter(text: str) -> str:
-  """Returns the tab or semicolon of the first line, or else a comma.
+  """Returns a table's delimiter: a tab, semicolon or comma.
 
-  A comma beside one of the others may be a decimal comma.
+  A comma counts last, because it may be a decimal comma.
   """
   line = text.partition('\n')[0]
   return next((mark for mark in '\t;' if mark in line), ',')
@@ -117,12 +122,12 @@ def detect_delimiter(text: str) -> str:
 def _normalize_name(name):
   """Returns a column's name in lower case, with _ for points and spaces."""
   name = re.sub('[. ]+', '_', name.strip().lower())
-  # In MediaPipe's names, these two joints have their side as a suffix.
+  # MediaPipe's names of these two joints have the side as a suffix.
   return re.sub('^mouth_(left|right)', r'\1_mouth', name)
 
 
 def _detect_axes(column, layout):
-  """Returns the channels that the table has columns for, of any joint."""
+  """Returns the channels for which any joint has a column."""
   joints = list(map(_normalize_name, layout.joints))
   extra = [
     next((a for a in axes if any(f'{j}_{a}' in column for j in joints)), None)
@@ -132,7 +137,11 @@ def _detect_axes(column, layout):
 
 
 def _note_unused(header, used, layout, where):
-  """Returns notes on columns that are skipped; UserError for a joint's."""
+  """Returns a note on each skipped column.
+
+  Raises:
+    UserError: a skipped column has a joint's name and an unknown channel.
+  """
   joints = tuple(f'{_normalize_name(joint)}_' for joint in layout.joints)
   others = [name for name in header if _normalize_name(name) not in used]
   for name in others:
@@ -143,22 +152,22 @@ def _note_unused(header, used, layout, where):
         f' {layout.name!r}. Rename or remove the column'
       )
   return tuple(
-    f'column {name!r}, as in {where}, is not read' for name in others
+    f'column {name!r} is skipped, for example in {where}' for name in others
   )
 
 
 def _parse_without_header(rows, lines, where, layout, confidence):
   if layout is None:
     raise UserError(
-      f'{where}: without a header, the joint layout is unknown. Write `layout:'
-      ' NAME` into layout.yaml'
+      f'{where}: expected a joint layout for a table without a header, got'
+      ' none. Write `layout: NAME` into layout.yaml'
     )
   poses = _parse_floats(rows, range(len(rows[0])), lines, None, where)
   channels, rest = divmod(len(rows[0]), layout.num_joints)
   if rest:
     raise UserError(
       f'{where}, line {lines[0]}: expected a multiple of {layout.num_joints}'
-      f' values, as layout {layout.name!r} has as many joints, got'
+      f' values, the number of joints in layout {layout.name!r}, got'
       f' {len(rows[0])}'
     )
   confidence = check_channels(channels, confidence, where)
@@ -167,7 +176,7 @@ def _parse_without_header(rows, lines, where, layout, confidence):
 
 
 def _read_rows(content, where):
-  """Returns (header or None, line number of each row, rows of strings)."""
+  """Returns the header or None, each row's line number, and rows of strings."""
   text = decode_text(content, where)
   mark = detect_delimiter(text)
   reader = csv.reader(io.StringIO(text), delimiter=mark)
@@ -179,13 +188,14 @@ def _read_rows(content, where):
         rows.append([_clean_cell(cell.strip(), mark) for cell in row])
   except csv.Error as error:
     raise UserError(
-      f'{where}, line {reader.line_num}: not a table ({error}). Write it again'
+      f'{where}, line {reader.line_num}: expected a table, got {error}. Export'
+      ' the file again'
     ) from None
   header = None
   if rows and not all(cell == '' or _is_number(cell) for cell in rows[0]):
     header, lines = rows.pop(0), lines[1:]
   if header is None and rows:
-    # pandas writes columns without names as 0, 1, ...; its index has no name.
+    # pandas numbers columns without names: 0, 1, ... Its index has no name.
     numbers = list(filter(None, rows[0]))
     if len(numbers) > 1 and numbers == [str(n) for n in range(len(numbers))]:
       raise UserError(
@@ -193,13 +203,16 @@ def _read_rows(content, where):
         f' {numbers[0]}, {numbers[1]}, .... Write the table with header=False'
       )
   if not rows:
-    raise UserError(f'{where}: no frames. Remove the file, or record it again')
+    raise UserError(
+      f'{where}: expected at least one frame, got no frames. Remove the file,'
+      ' or record it again'
+    )
   width = len(header or rows[0])
   for line, row in zip(lines, rows, strict=True):
     if len(row) != width:
       raise UserError(
-        f'{where}, line {line}: expected {width} values, as in the lines'
-        f' before, got {len(row)}. The file is cut short, or lacks delimiters'
+        f'{where}, line {line}: expected {width} values, as in earlier lines,'
+        f' got {len(row)}. Check for missing delimiters or a truncated file'
       )
   return header, lines, rows
 
@@ -222,7 +235,7 @@ def _is_number(cell):
 
 
 def _parse_floats(rows, columns, lines, header, where):
-  """Returns (rows, columns) numbers, NaN for an empty cell."""
+  """Returns an array (rows, columns) of numbers, NaN for an empty cell."""
   try:
     return np.array([[float(row[c] or 'nan') for c in columns] for row in rows])
   except ValueError:
@@ -241,7 +254,7 @@ def _parse_floats(rows, columns, lines, header, where):
 
 
 def _infer_layout(columns, where):
-  """Returns the built-in layout whose joints the header names."""
+  """Returns the built-in layout that has exactly the header's joints."""
   joints = [
     name.removesuffix('_x')
     for name in columns
@@ -259,9 +272,9 @@ def _infer_layout(columns, where):
   ]
   if not candidates:
     raise UserError(
-      f'{where}, header: no built-in layout has exactly the joints'
+      f'{where}, header: expected the joints of a built-in layout, got joints'
       f' {", ".join(joints)}{_describe_nearest(set(joints))}. Name them as in'
-      ' unik_jax/skeletons/layouts.yaml, or describe yours in layout.yaml'
+      ' unik_jax/skeletons/layouts.yaml, or describe your layout in layout.yaml'
     )
   # Two layouts may differ only in the order of their joints.
   return next(
@@ -271,7 +284,7 @@ def _infer_layout(columns, where):
 
 
 def _describe_nearest(joints):
-  """Describes the layout with the most joints in common, and the difference."""
+  """Returns a sentence that compares the header with the nearest layout."""
 
   def similarity(layout):
     return len(joints & set(layout.joints)) / len(joints | set(layout.joints))
@@ -283,7 +296,7 @@ def _describe_nearest(joints):
     f'{word} {", ".join(sorted(names))}'
     for word, names in (
       ('lacks', set(layout.joints) - joints),
-      ('has also', joints - set(layout.joints)),
+      ('also has', joints - set(layout.joints)),
     )
     if names
   ]
@@ -291,7 +304,7 @@ def _describe_nearest(joints):
 
 
 def _parse_frames(rows, column, lines, where):
-  """Returns (frame index of each row, person of each row)."""
+  """Returns the frame index and the person of each row."""
   ids = [row[column['person']] if 'person' in column else '' for row in rows]
   if 'frame' in column:
     numbers = []
@@ -300,12 +313,12 @@ def _parse_frames(rows, column, lines, where):
       if not _is_number(cell) or not float(cell).is_integer():
         raise UserError(
           f'{where}, line {line}, column frame: expected a whole number, got'
-          f' {cell[:40]!r}. Number the frames; give times another column name'
+          f' {cell[:40]!r}. Number the frames, or rename a column of times'
         )
       numbers.append(int(float(cell)))
     frames = frame_indices(numbers)
   else:
-    # Each person's rows are in the order of time.
+    # Without frame numbers, each person's rows are in temporal order.
     count = {}
     frames = np.zeros(len(rows), int)
     for i, person in enumerate(ids):
@@ -314,7 +327,7 @@ def _parse_frames(rows, column, lines, where):
   for line, *key in zip(lines, frames.tolist(), ids, strict=True):
     if (first := line_by_key.setdefault(tuple(key), line)) != line:
       raise UserError(
-        f'{where}, line {line}: the same frame and person as line {first}.'
-        ' Distinguish persons in a column person'
+        f'{where}, line {line}: expected another frame or person, got the same'
+        f' frame and person as line {first}. Add a column `person`'
       )
   return frames, ids

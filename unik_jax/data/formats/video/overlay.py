@@ -1,4 +1,4 @@
-"""A video with skeletons and predictions drawn on it."""
+"""Drawing of skeletons and predictions on a video."""
 
 import pathlib
 from collections.abc import Sequence
@@ -14,30 +14,32 @@ from unik_jax.errors import UserError
 from unik_jax.runtime.atomic_files import atomic_write
 from unik_jax.skeletons.layouts import get_layout
 
-COLOURS = ('#ffd166', '#06d6a0', '#ef476f', '#4cc9f0', '#f78c6b', '#b892ff')
-MIN_CONFIDENCE = 0.3  # of a joint that is drawn
+_COLORS = ('#ffd166', '#06d6a0', '#ef476f', '#4cc9f0', '#f78c6b', '#b892ff')
+MIN_CONFIDENCE = 0.3  # joints with a lower confidence are not drawn
 
 
 def draw_video(path: str, lines: Sequence[str], folder: str) -> pathlib.Path:
-  """Writes FOLDER/NAME.mp4: the video at a constant rate, with skeletons.
+  """Writes FOLDER/NAME.mp4: the video at a constant frame rate, with skeletons.
 
   Args:
-    path: of the video.
-    lines: of text, the predictions.
-    folder: created if missing.
+    path: path of the video.
+    lines: text to draw: the predictions.
+    folder: output folder, created if missing.
 
   Returns:
     The path of the new file.
 
   Raises:
-    UserError: it cannot be written, or is the video itself.
+    UserError: the file cannot be written, or would replace the video itself.
   """
   av, video = import_av(), estimate_poses(path)
   file = pathlib.Path(folder).expanduser() / f'{pathlib.Path(path).stem}.mp4'
   if file.exists() and file.samefile(path):
-    raise UserError(f'{file} is the video itself. Name another folder')
+    raise UserError(
+      f'{file}: expected a new file, got the video itself. Name another folder'
+    )
   repeats = np.bincount(video.frames, minlength=video.keypoints.shape[1])
-  width, height = (n - n % 2 for n in video.image_size)  # yuv420p needs even
+  width, height = (n - n % 2 for n in video.image_size)  # even for yuv420p
   images = decode_frames(path)
   next(images)
   with (
@@ -71,15 +73,15 @@ def draw_image(
   pen = ImageDraw.Draw(picture, 'RGBA')
   line_width = max(picture.height // 200, 2)
   bones = get_layout(estimators.LAYOUT).bone_indices
-  for body, colour in zip(bodies, COLOURS * len(bodies), strict=False):
+  for body, color in zip(bodies, _COLORS * len(bodies), strict=False):
     points = [tuple(point) for point in body[:, :2].tolist()]
     is_drawn = body[:, 2] >= MIN_CONFIDENCE
     for a, b in bones:
       if is_drawn[a] and is_drawn[b]:
-        pen.line([points[a], points[b]], fill=colour, width=line_width)
+        pen.line([points[a], points[b]], fill=color, width=line_width)
     for (x, y), drawn in zip(points, is_drawn, strict=True):
       if drawn:
-        pen.circle((x, y), 1.5 * line_width, fill=colour, outline='black')
+        pen.circle((x, y), 1.5 * line_width, fill=color, outline='black')
   # The text goes on a dark box, so that it is legible on any image.
   size = max(picture.height // 24, 12)
   text, font = '\n'.join(lines), ImageFont.load_default(size)

@@ -52,7 +52,7 @@ def estimate_poses(path: str) -> VideoPoses:
   """Estimates and tracks the persons of a video.
 
   Args:
-    path: of the file.
+    path: path of the file.
 
   Raises:
     UserError: the extra is not installed, or there is no video, frame or
