@@ -12,31 +12,20 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from unik_jax.models.ops import at_least_float32
+from unik_jax.models.ops import (
+  at_least_float32,
+  batch_norm,
+  mix_and_embed,
+)
 
-
-def mix_and_embed(
-  x_butc: jax.Array,
-  mixing: jax.Array,
-  kernel_hcd: jax.Array,
-  bias_hd: jax.Array,
-) -> jax.Array:
-  """`ops.mix_and_embed`, one head after the other.
-
-  Heads taken together have to be transposed next to their channels, which
-  costs a CPU more than the larger products gain.
-  """
-  b, u, t, c = x_butc.shape
-  p, d = mixing.shape[-1], kernel_hcd.shape[-1]
-  clips = 'b' * (mixing.ndim == 4)
-  x_buk = x_butc.reshape(b, u, t * c)
-  # The sum starts from the bias so that XLA stores it as an array. A sum of
-  # products only would be computed again in each operation of the batch norm.
-  y = bias_hd.sum(0)
-  for h, kernel_cd in enumerate(kernel_hcd):
-    mixed_bpk = jnp.einsum(f'{clips}up,buk->bpk', mixing[..., h, :, :], x_buk)
-    y += (mixed_bpk.reshape(-1, c) @ kernel_cd).reshape(-1, t, d)
-  return y.reshape(b, p, t, d)
+# Operations whose einsum form is as fast as any other on a CPU.
+__all__ = [
+  'attention_scores',
+  'batch_norm',
+  'mix_and_embed',
+  'relu',
+  'temporal_conv',
+]
 
 
 @jax.custom_vjp
@@ -187,40 +176,6 @@ def _pad_frames(x_ntc, before, after):
 
 def _pad_taps(kernel_kcd, before, after):
   return jnp.pad(kernel_kcd, ((before, after), (0, 0), (0, 0)))
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def batch_norm(
-  x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """`ops.batch_norm`, with a gradient that stores and computes less."""
-  return _norm_forward(x, scale, bias, epsilon)[0]
-
-
-def _norm_forward(x, scale, bias, epsilon):
-  axes = tuple(range(x.ndim - 1))
-  mean, var = jnp.mean(x, axes), jnp.var(x, axes)
-  inverse = jax.lax.rsqrt(var + epsilon)
-  y = (x - mean) * (scale * inverse) + bias
-  return (y, mean, var), (x, scale, mean, inverse)
-
-
-def _norm_backward(epsilon, residuals, gradients):
-  del epsilon
-  (x, scale, mean, inverse), (dy, *_) = residuals, gradients
-  axes, n = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
-  factor, d_bias = scale * inverse, dy.sum(axes)
-  # A term of x alone would be hoisted into the forward pass and stored, so
-  # every large term depends on dy. The result is a sum of two large arrays,
-  # which XLA stores instead of computing it again wherever it is transposed.
-  d_centered = dy - d_bias / n
-  d_scale = (d_centered * (x - mean)).sum(axes) * inverse
-  slope = factor * inverse * d_scale / n
-  dx = factor * d_centered - slope * (x - mean)
-  return dx, d_scale, d_bias
-
-
-batch_norm.defvjp(_norm_forward, _norm_backward)
 
 
 @jax.custom_vjp
