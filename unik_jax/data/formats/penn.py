@@ -75,8 +75,8 @@ def read_split_table(file: raw_files.RawFile) -> dict[int, tuple[int, str]]:
     file: a CSV file with columns video, category_code and train.
 
   Raises:
-    UserError: not CSV, a column is missing or occurs twice, a value is not an
-      integer or out of range, or a video has two rows.
+    UserError: the file is not CSV, a column is missing or occurs twice, a value
+      is not an integer or out of range, or a video has two rows.
   """
   reader = csv.DictReader(io.StringIO(raw_files.read_text(file)))
   try:
