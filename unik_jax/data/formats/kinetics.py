@@ -132,7 +132,7 @@ def read_bodies(file: raw_files.RawFile, persons: int = 2) -> np.ndarray:
   """Returns the keypoints of a clip's file; see `parse_bodies`.
 
   Raises:
-    UserError: as `parse_bodies`.
+    UserError: as in `parse_bodies`.
     LeftOut: no body in any frame. Some files are so in spite of
       `has_skeleton`.
   """

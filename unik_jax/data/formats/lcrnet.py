@@ -68,7 +68,7 @@ def read_poses(
     (M, T, 17, C) float32 of layout 'unik_17'.
 
   Raises:
-    UserError: as `parse_poses`.
+    UserError: as in `parse_poses`.
     LeftOut: there are frames, but no body in any. Posetics' script drops such
       clips. Smarthome's and Penn Action's keep them as zeros, which teach a
       network nothing.
