@@ -183,7 +183,7 @@ def run(
     The content of evaluation.json.
 
   Raises:
-    UserError: no checkpoint, or a file cannot be written.
+    UserError: there is no checkpoint, or a file cannot be written.
   """
   config, net, initial = start.config, start.net, start.initial
 

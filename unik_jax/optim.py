@@ -41,7 +41,7 @@ def make_schedule(
     decay_rate: factor in (0, 1]. Used by 'step'.
 
   Raises:
-    UserError: unknown name.
+    UserError: the name is unknown.
   """
   if name not in ('step', 'cosine'):
     raise UserError(
@@ -91,7 +91,7 @@ def make_optimizer(
     layer_decay: factor of `scale_by_layer`; 1 disables it.
 
   Raises:
-    UserError: unknown name.
+    UserError: the name is unknown.
   """
   if name == 'sgd':
     steps = [

@@ -134,7 +134,8 @@ def read_weights(config: ConfigDict) -> Weights:
   """Reads the weights that `config.init_from` names.
 
   Raises:
-    UserError: no such file or run, broken, or of another architecture.
+    UserError: the file or run is missing or broken, or has another
+      architecture.
   """
   path = pathlib.Path(config.init_from).expanduser()
   if not path.exists():

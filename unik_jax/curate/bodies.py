@@ -64,7 +64,7 @@ def common_layout(
     entries: a few entries of each; the first readable one gives its layout.
 
   Raises:
-    UserError: no entry of an estimator can be read; the error of the first.
+    UserError: no entry of an estimator can be read. It is the first error.
   """
   layouts = set()
   for estimator, candidates in zip(estimators, entries, strict=True):

@@ -70,7 +70,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       folder: folder of the raw files; it may be missing.
 
     Raises:
-      UserError: unknown config.
+      UserError: the config is unknown.
     """
     del folder
     configs = {config.name: config for config in cls.BUILDER_CONFIGS}

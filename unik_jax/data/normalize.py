@@ -89,7 +89,7 @@ def normalize_screen(
     (..., 2): x in [-1, 1] and y in +-height / width inside the image.
 
   Raises:
-    UserError: not two channels.
+    UserError: the clip does not have two channels.
   """
   if poses.shape[-1] != 2:
     raise UserError(
@@ -145,7 +145,8 @@ def agcn(
     (M, T, V, 3).
 
   Raises:
-    UserError: not three channels, or a layout without these joints.
+    UserError: the clip does not have three channels, or the layout lacks these
+      joints.
   """
   del image_size
   spine, base, right, left = map(
@@ -184,7 +185,8 @@ def unik(
     (M, T, V, 3).
 
   Raises:
-    UserError: not three channels, or fewer than 7 joints.
+    UserError: the clip does not have three channels, or has fewer than 7
+      joints.
   """
   del image_size
   _check_space(clip, 'unik')
@@ -346,7 +348,7 @@ def get_preset(name: str) -> Preset:
   """Returns the preset with this name.
 
   Raises:
-    UserError: unknown name.
+    UserError: the name is unknown.
   """
   check_choice('config.data.normalize', name, sorted(PRESETS))
   return PRESETS[name]

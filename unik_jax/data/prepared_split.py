@@ -29,8 +29,8 @@ class PreparedSplit:
     rows: the row in the dataset of each clip, repeated as `repeats` says.
 
   Raises:
-    UserError: not prepared, no such split, no clip left, or a dataset that
-      does not match the config.
+    UserError: the dataset is not prepared, lacks the split, or does not match
+      the config; or no clip is left.
   """
 
   def __init__(
@@ -147,7 +147,7 @@ def open_dataset(
   """Opens the prepared dataset of a `data` config.
 
   Raises:
-    UserError: not prepared.
+    UserError: the dataset is not prepared.
   """
   builder = registry.open_prepared(config.name, config.data_dir)
   if builder is None:
@@ -168,7 +168,7 @@ def fill_data_config(config: ml_collections.ConfigDict) -> None:
     config: the `data` part of a config; changed in place.
 
   Raises:
-    UserError: not prepared.
+    UserError: the dataset is not prepared.
   """
   info = open_dataset(config).info
   persons, _, _, channels = info.features['keypoints'].shape

@@ -240,7 +240,8 @@ def read_json(file: RawFile, **options) -> Any:
     **options: passed to `json.loads`.
 
   Raises:
-    UserError: with the place: cannot be read, not UTF-8, or not JSON.
+    UserError: the file cannot be read, or is not UTF-8 or JSON; names the
+      place.
   """
   return parse_json(file.read_bytes(), str(file), **options)
 

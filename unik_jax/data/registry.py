@@ -43,7 +43,7 @@ def get_builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
     name: dataset, or dataset/config.
 
   Raises:
-    UserError: unknown dataset, or no checkout.
+    UserError: the dataset is unknown, or there is no checkout.
   """
   name = name.partition('/')[0]
   if not dataset_names():
@@ -91,8 +91,8 @@ def prepare_dataset(
     A builder of the prepared dataset.
 
   Raises:
-    UserError: unknown dataset; missing files, with what to get, where to get
-      it and where to put it; or a file that cannot be used.
+    UserError: the dataset is unknown; files are missing (names them, their
+      source and their folder); or a file cannot be used.
   """
   cls = get_builder_class(name)
   data_dir = pathlib.Path(data_dir or default_data_dir()).expanduser()

@@ -174,7 +174,7 @@ def get_sampler(name: str) -> Sampler:
   """Returns the sampler with this name.
 
   Raises:
-    UserError: unknown name.
+    UserError: the name is unknown.
   """
   check_choice('config.data.sampling', name, SAMPLERS)
   return SAMPLERS[name]

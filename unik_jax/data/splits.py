@@ -17,7 +17,7 @@ def prepare_once(data: ConfigDict) -> None:
     data: the `data` part of a config.
 
   Raises:
-    UserError: no such dataset, or its files are missing or broken.
+    UserError: the dataset is unknown, or its files are missing or broken.
   """
   # With `manual_dir` set the files are looked at every time, since they may
   # have changed.

@@ -67,7 +67,7 @@ def get_stream(name: str) -> Callable[[Array, Layout], Array]:
   """Returns the function that derives a stream.
 
   Raises:
-    UserError: unknown name.
+    UserError: the name is unknown.
   """
   check_choice('config.data.stream', name, STREAMS)
   return STREAMS[name]

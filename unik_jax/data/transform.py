@@ -66,8 +66,8 @@ class Transform:
     interpolates: whether sampled times can lie between two frames.
 
   Raises:
-    UserError: an unknown name, settings that exclude each other, or a layout
-      that cannot be mapped to the other.
+    UserError: a name is unknown, settings exclude each other, or one layout
+      cannot be mapped to the other.
   """
 
   def __init__(self, config: ml_collections.ConfigDict, *, train: bool):

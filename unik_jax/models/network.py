@@ -171,8 +171,8 @@ def network_from_config(
       replace those of the config's data.
 
   Raises:
-    UserError: an unknown model, layout, dtype or implementation, or an option
-      that this model does not have.
+    UserError: the model, layout, dtype or implementation is unknown, or the
+      model does not have an option.
   """
   options = config.model.to_dict()
   name = options.pop('name')

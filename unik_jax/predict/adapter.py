@@ -121,8 +121,9 @@ def adapt_clip(
     only). Clips are (M, T, V, C) float32.
 
   Raises:
-    UserError: another shape, other joints or too few channels; NaN in some of
-      a joint's coordinates, or infinity; no person in any frame.
+    UserError: the clip has another shape, other joints or too few channels; a
+      joint has some NaN coordinates or an infinite one; or all persons are
+      absent.
   """
   clip = as_clip(keypoints, where)
   check_joints(clip.shape[2], layout, where, clip.shape[1])

@@ -68,8 +68,8 @@ class FrameReader:
       where: the line, for errors.
 
     Raises:
-      UserError: not JSON, another form, other joints than the layout's, or
-        other channels than before.
+      UserError: the line is not JSON or is malformed, or its joints differ from
+        the layout's, or its channels differ from earlier lines.
     """
     bodies = _parse_bodies(line, where)
     if not bodies:

@@ -127,7 +127,7 @@ class DamagedClips:
     seed: with a clip's index it determines the damage.
 
   Raises:
-    UserError: unknown damage.
+    UserError: the damage is unknown.
   """
 
   def __init__(

@@ -112,7 +112,7 @@ def measure_clips(
     The content of robustness.json; see the module's docstring.
 
   Raises:
-    UserError: no clips, or an unknown damage.
+    UserError: there are no clips, or the damage is unknown.
   """
   if not len(clips):
     raise UserError(f'split {split!r}: expected clips to damage, got none')

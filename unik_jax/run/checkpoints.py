@@ -230,7 +230,7 @@ def restore_checkpoint(
     step: step of the checkpoint (default: the newest that can be read).
 
   Raises:
-    UserError: no such checkpoint, or none can be read.
+    UserError: the checkpoint is missing, or none can be read.
   """
   with Checkpoints(folder, 1, read_only=True) as saved:
     state = saved.restore_newest(abstract, shardings, step)

@@ -59,7 +59,7 @@ def load_run(path: str | os.PathLike) -> Run:
       the best on validation; or one of its `checkpoints/STEP`.
 
   Raises:
-    UserError: no run there, or its files cannot be read.
+    UserError: the run is missing, or its files cannot be read.
   """
   folder, part, step = _locate(path)
   config = read_config(folder)

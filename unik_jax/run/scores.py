@@ -58,7 +58,7 @@ def read_scores(path: str | os.PathLike) -> Scores:
   """Reads what `write_scores` wrote. Nothing is unpickled.
 
   Raises:
-    UserError: no such file, or broken.
+    UserError: the file is missing or broken.
   """
   try:
     with np.load(path, allow_pickle=False) as file:

@@ -246,7 +246,7 @@ def get_layout(name: str) -> Layout:
   """Returns the layout with this name.
 
   Raises:
-    UserError: unknown name.
+    UserError: the name is unknown.
   """
   if name not in LAYOUTS:
     raise UserError(

@@ -27,7 +27,7 @@ def open_test_split(run: Run, data_dir: str = '') -> PreparedSplit:
     data_dir: where the dataset is prepared (default: as in the run's config).
 
   Raises:
-    UserError: not prepared, or other data than the run was trained on.
+    UserError: the dataset is not prepared, or differs from the training data.
   """
   data = run.config.data
   if data_dir:
@@ -47,7 +47,7 @@ def select_clip(split: PreparedSplit, clip_id: str = '') -> dict:
   """Returns the record of a clip, by default the first.
 
   Raises:
-    UserError: no such clip; the error names similar ones.
+    UserError: the clip does not exist; the error names similar ones.
   """
   if not clip_id:
     return split[0]

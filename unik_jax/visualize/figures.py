@@ -37,7 +37,7 @@ def write_dependencies(
     The path of each picture, and a note for what could not be drawn.
 
   Raises:
-    UserError: no such block.
+    UserError: the block does not exist.
   """
   after = analysis.get_dependencies(run)
   block_indices = _select_blocks(blocks, len(after))
@@ -104,7 +104,7 @@ def write_attention(
     The path of each picture.
 
   Raises:
-    UserError: no such block, or no attention in this network.
+    UserError: the block does not exist, or the network has no attention.
   """
   maps = analysis.compute_attention(run, record)
   block_indices = _select_blocks(blocks, len(maps))
@@ -147,7 +147,7 @@ def write_clip(
     The path with the number of frames, the true class and the prediction.
 
   Raises:
-    UserError: no such method, or an .mp4 finds no ffmpeg.
+    UserError: the method is unknown, or .mp4 is chosen and ffmpeg is missing.
   """
   path = folder / f'{_file_stem(record)}_{method}.{video}'
   explanation = importance.explain_prediction(

@@ -56,7 +56,7 @@ def explain_prediction(
     windows: number of stretches of time in which occlusion hides a joint.
 
   Raises:
-    UserError: no such method.
+    UserError: the method is unknown.
   """
   check_choice('--importance', method, METHODS)
   data = use_one_view(run.config.data)

@@ -20,7 +20,7 @@ def parse_floats(content: bytes, where: str) -> Any:
     where: the file, for errors.
 
   Raises:
-    UserError: as `raw_files.parse_json`.
+    UserError: as in `raw_files.parse_json`.
   """
   return parse_json(content, where, parse_int=float)
 

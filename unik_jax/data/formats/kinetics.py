@@ -132,7 +132,7 @@ def read_bodies(file: raw_files.RawFile, persons: int = 2) -> np.ndarray:
   """Returns the keypoints of a clip's file; see `parse_bodies`.
 
   Raises:
-    UserError: as `parse_bodies`.
+    UserError: as in `parse_bodies`.
     LeftOut: no body in any frame. Some files are so in spite of
       `has_skeleton`.
   """
@@ -166,9 +166,9 @@ def parse_bodies(content: bytes, where: str, persons: int = 2) -> np.ndarray:
     score 0 is missing, all zeros.
 
   Raises:
-    UserError: not UTF-8, cut short, of another form, without frames, with a
-      frame twice, or with a body of another number of values, or of a value
-      that is not finite.
+    UserError: the file is not UTF-8, is cut short or malformed, or has no
+      frames or a frame twice; or a body has another number of values, or a
+      value that is not finite.
   """
   numbers, frames, bodies = set(), [], []
   for n, entry in enumerate(_load_entries(content, where)):

@@ -34,7 +34,7 @@ def read_label_table(file: raw_files.RawFile) -> dict[str, Any]:
   """Reads a label table. Its entries are checked by `find_label`.
 
   Raises:
-    UserError: cannot be read, not JSON, or not an object.
+    UserError: the file cannot be read, or is not a JSON object.
   """
   table = raw_files.read_json(file)
   if not isinstance(table, dict):

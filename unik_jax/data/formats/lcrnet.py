@@ -68,7 +68,7 @@ def read_poses(
     (M, T, 17, C) float32 of layout 'unik_17'.
 
   Raises:
-    UserError: as `parse_poses`.
+    UserError: as in `parse_poses`.
     LeftOut: there are frames, but no body in any. Posetics' script drops such
       clips. Smarthome's and Penn Action's keep them as zeros, which teach a
       network nothing.
@@ -106,9 +106,9 @@ def parse_poses(
     (M, T, 13, C) float32 of layout 'lcrnet_13'; zeros where nobody is present.
 
   Raises:
-    UserError: not UTF-8, cut short, without a list of frames, or with a body
-      that lacks the pose, has another number of values, or has a value that is
-      not a finite number.
+    UserError: the file is not UTF-8, is cut short or has no list of frames; or
+      a body lacks the pose, has another number of values, or has a value that
+      is not a finite number.
   """
   fields = _FIELDS[channels]
   layout = get_layout('lcrnet_13')

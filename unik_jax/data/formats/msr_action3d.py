@@ -165,8 +165,8 @@ def read_used_files(
     Each file's bytes by clip name (aAA_sSS_eEE), sorted by name.
 
   Raises:
-    UserError: no files, a broken archive, an archive with a member whose name
-      leads out of it, a name that is not UTF-8, or a used file is missing.
+    UserError: there are no files or a used file is missing, the archive is
+      broken, or a member's name leads out of it or is not UTF-8.
   """
   archive = pathlib.Path(folder) / _ARCHIVE
   if archive.exists():

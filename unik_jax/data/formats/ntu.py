@@ -104,7 +104,7 @@ def read_skeletons(
     (2, T, 25, 3) float32 metres; zeros where a person is absent.
 
   Raises:
-    UserError: as `ntu_text.parse_bodies`, or no body in any frame.
+    UserError: as in `ntu_text.parse_bodies`, or no frame has a body.
   """
   bodies = ntu_text.parse_bodies(source.read_bytes(), str(source))
   if not len(bodies.joints):

@@ -53,9 +53,9 @@ def parse_bodies(content: bytes, where: str) -> Bodies:
     where: the file, for errors.
 
   Raises:
-    UserError: with the line: no frames, cut short, more lines than announced,
-      another number of joints or of values in a line, a value that is not a
-      number, or a coordinate that is not finite.
+    UserError: there are no frames, fewer or more lines than announced, another
+      number of joints or of values in a line, a value that is not a number, or
+      a coordinate that is not finite; names the line.
   """
   content = content.rstrip() + b'\n'
   try:

@@ -75,8 +75,8 @@ def read_split_table(file: raw_files.RawFile) -> dict[int, tuple[int, str]]:
     file: a CSV file with columns video, category_code and train.
 
   Raises:
-    UserError: not CSV, a column is missing or occurs twice, a value is not an
-      integer or out of range, or a video has two rows.
+    UserError: the file is not CSV, a column is missing or occurs twice, a value
+      is not an integer or out of range, or a video has two rows.
   """
   reader = csv.DictReader(io.StringIO(raw_files.read_text(file)))
   try:
@@ -118,7 +118,8 @@ def read_label(source: raw_files.RawFile) -> tuple[int, str]:
   """Returns (label, split) of a .mat file, from its fields action and train.
 
   Raises:
-    UserError: cannot be read, or a field is missing or has another value.
+    UserError: the file cannot be read, or a field is missing or has another
+      value.
   """
   content = source.read_bytes()
   fields = read_mat_fields(content, str(source), ('action', 'train'))
@@ -145,8 +146,8 @@ def read_annotations(source: raw_files.RawFile) -> Recording:
     where the joint is not visible, and visibility, 0 or 1.
 
   Raises:
-    UserError: cannot be read, a field is missing or of another shape, or
-      `dimensions` does not match the number of frames.
+    UserError: the file cannot be read, a field is missing or has another shape,
+      or `dimensions` does not match the number of frames.
   """
   names = ('x', 'y', 'visibility', 'dimensions')
   fields = read_mat_fields(source.read_bytes(), str(source), names)

@@ -103,8 +103,8 @@ def load_annotations(path: str | os.PathLike) -> Annotations:
     path: path of the pickle. A folder `kpfiles` is searched for beside it.
 
   Raises:
-    UserError: refused or broken (see `safe_pickle.load_pickle`), of another
-      form, or without any usable clip (the first clip's error).
+    UserError: the pickle is refused or broken (see `safe_pickle.load_pickle`),
+      its contents are malformed, or no clip is usable (the first clip's error).
   """
   data, splits_by_clip = safe_pickle.load_pickle(path), None
   if isinstance(data, dict) and 'annotations' in data:

@@ -148,8 +148,8 @@ def parse_poses(
 
   Raises:
     LeftOut: there are no persons.
-    UserError: unknown shape or joints, no frames, fewer frames than
-      'total_frames', or the kpfile is missing.
+    UserError: the shape or joints are unknown, there are no frames or fewer
+      than 'total_frames', or the kpfile is missing.
   """
   if 'frame_inds' not in record:
     poses = _parse_tracks(record, where)

@@ -309,7 +309,8 @@ def load_pickle(path: str | os.PathLike) -> Any:
     path: path of the file, pickled by Python 3 in any protocol.
 
   Raises:
-    UserError: cannot be read; cut short or not a pickle; or not plain data.
+    UserError: the file cannot be read, is no whole pickle, or holds other
+      objects than plain data.
       Nothing is executed.
   """
   try:

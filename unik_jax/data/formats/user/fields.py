@@ -23,8 +23,8 @@ def parse_body(
     expected: number of joints; None for any.
 
   Raises:
-    UserError: not a list of numbers, not three per joint, or another number of
-      joints than expected.
+    UserError: the values are not a list of numbers, three per joint, or have
+      another number of joints than expected.
   """
   try:
     array = np.asarray(values)

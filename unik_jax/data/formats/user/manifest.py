@@ -39,9 +39,10 @@ def read_clip_list(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
   """Returns the clips of a folder, sorted by id, and notes for the user.
 
   Raises:
-    UserError: no clip, an invalid table (with the line), a file that is listed
-      twice or outside the folder, a clip outside a class folder, a class
-      folder without clips, a single class, or names that differ only by case.
+    UserError: there are no clips; the table is invalid (names the line); a file
+      is listed twice or is outside the folder; a clip is outside a class
+      folder, or a class folder has no clips; there is one class only; or names
+      differ only by case.
   """
   names = os.listdir(root)
   paths = [root / name for name in _NAMES if name in names]
@@ -194,7 +195,7 @@ def read_table_rows(
   Each row is (where, {column: value}), with its place in the file for errors.
 
   Raises:
-    UserError: not a table, or a row with other columns.
+    UserError: the file is not a table, or a row has other columns.
   """
   content = raw_files.RawFile(str(path)).read_bytes()
   if path.suffix == '.json':

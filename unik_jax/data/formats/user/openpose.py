@@ -54,8 +54,8 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
     (M, T, V, 3): x, y (pixels, or as `--keypoint_scale` says) and confidence.
 
   Raises:
-    UserError: no such files, files of several videos, a file or body of
-      another form, or no person in any frame.
+    UserError: there are no such files, or they belong to several videos; a file
+      or body is malformed; or all persons are absent.
   """
   where = folder if clip is None else os.path.join(folder, clip)
   videos = group_frames(folder)

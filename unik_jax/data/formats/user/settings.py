@@ -99,7 +99,7 @@ def parse_image_size_flag(words: Sequence[str]) -> tuple[int, int] | None:
   """Returns (width, height) from the words of --image_size; None if empty.
 
   Raises:
-    UserError: not two positive whole numbers.
+    UserError: the words are not two positive whole numbers.
   """
   try:
     return parse_image_size([int(word) for word in words], '--image_size')
