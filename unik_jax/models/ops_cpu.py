@@ -1,8 +1,8 @@
 """The operations of `ops` in the forms that XLA's CPU compiler is fast at.
 
 Signatures and values are those of `ops`; gradients that JAX would derive
-slowly are written out, for reverse mode only. Each form gains at least 5% of a
-training step on its own (docs/performance.md).
+slowly are written out, for reverse mode only. docs/performance.md has what each
+form gains.
 
 Shape legend: as in `ops`, and N = B * V rows of a 1-D convolution, S stride.
 """
@@ -12,13 +12,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from unik_jax.models.ops import (
-  at_least_float32,
-  batch_norm,
-  mix_and_embed,
-)
+# Mixing and embedding is as fast in its einsum form.
+from unik_jax.models.ops import at_least_float32, mix_and_embed
 
-# Operations whose einsum form is as fast as any other on a CPU.
 __all__ = [
   'attention_scores',
   'batch_norm',
@@ -176,6 +172,40 @@ def _pad_frames(x_ntc, before, after):
 
 def _pad_taps(kernel_kcd, before, after):
   return jnp.pad(kernel_kcd, ((before, after), (0, 0), (0, 0)))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def batch_norm(
+  x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """`ops.batch_norm`, with a gradient that stores and computes less."""
+  return _norm_forward(x, scale, bias, epsilon)[0]
+
+
+def _norm_forward(x, scale, bias, epsilon):
+  axes = tuple(range(x.ndim - 1))
+  mean, var = jnp.mean(x, axes), jnp.var(x, axes)
+  inverse = jax.lax.rsqrt(var + epsilon)
+  y = (x - mean) * (scale * inverse) + bias
+  return (y, mean, var), (x, scale, mean, inverse)
+
+
+def _norm_backward(epsilon, residuals, gradients):
+  del epsilon
+  (x, scale, mean, inverse), (dy, *_) = residuals, gradients
+  axes, n = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+  factor, d_bias = scale * inverse, dy.sum(axes)
+  # A term of x alone would be hoisted into the forward pass and stored, so
+  # every large term depends on dy. The result is a sum of two large arrays,
+  # which XLA stores instead of computing it again wherever it is transposed.
+  d_centered = dy - d_bias / n
+  d_scale = (d_centered * (x - mean)).sum(axes) * inverse
+  slope = factor * inverse * d_scale / n
+  dx = factor * d_centered - slope * (x - mean)
+  return dx, d_scale, d_bias
+
+
+batch_norm.defvjp(_norm_forward, _norm_backward)
 
 
 @jax.custom_vjp
