@@ -19,6 +19,8 @@ from helpers.pyskl import make_annotation
 from unik_jax import train
 from unik_jax.data.formats import smarthome
 
+pytestmark = pytest.mark.slow
+
 
 def write_posetics(folder):
   for part, letter, count in (('train', 'a', 4), ('val', 'b', 3)):

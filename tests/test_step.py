@@ -9,6 +9,8 @@ from unik_jax import optim
 from unik_jax.models.network import Network
 from unik_jax.step import TrainState, make_train_step
 
+pytestmark = pytest.mark.slow
+
 
 def test_label_smoothing_and_averaged_weights():
   net = Network(

@@ -23,6 +23,8 @@ from unik_jax.official.convert import to_official
 from unik_jax.run import scores
 from unik_jax.run.progress import Progress
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(synthetic_dir):

@@ -15,6 +15,8 @@ from unik_jax.run import restore
 from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
 
+pytestmark = pytest.mark.slow
+
 
 def make_config(**data):
   """Returns a config of two steps on a few synthetic clips."""

@@ -17,6 +17,8 @@ from unik_jax.official import tensor_files
 from unik_jax.official.convert import from_official
 from unik_jax.run import restore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tmp_path):

@@ -2,10 +2,11 @@
 
 UNIK_GOLDEN_DIR names the folder of cases (default: tests/golden). Each case
 holds the official model's outputs in float64, for parameters and inputs drawn
-as in `fill` and `_inputs`. Both forms of the operations have to match: all of
-them in float32, and in float64 all but the convolution, which XLA:CPU computes
-ten times slower than the products per tap used here. `models/test_ops.py` holds
-the convolution to its equation in float64.
+as in `fill` and `_inputs`. Both forms of the operations
+have to match. Only the CPU form in float32 runs its own temporal convolution.
+The others use products per tap: XLA:CPU convolves float64, and fewer frames
+than taps, ten to fifty times slower. `models/test_ops.py` holds both
+convolutions to their equation in float64.
 """
 
 import json
@@ -24,6 +25,8 @@ from unik_jax.models import ops, ops_cpu
 from unik_jax.models.network import IMPLEMENTATIONS, Network
 from unik_jax.official.convert import from_official, to_official
 from unik_jax.optim import make_optimizer
+
+pytestmark = pytest.mark.slow
 
 _HERE = pathlib.Path(__file__).parents[1]
 FOLDER = pathlib.Path(os.environ.get('UNIK_GOLDEN_DIR', _HERE / 'golden'))
@@ -184,7 +187,7 @@ def test_float64(path, implementation):
   assert relative_error(after, case['eval_logits_after_training']) < 1e-6
 
 
-@pytest.mark.parametrize('implementation', ['einsum', 'cpu'])
+@pytest.mark.parametrize('implementation', ['einsum by taps', 'cpu'])
 @pytest.mark.parametrize('path', CASES, ids=ids)
 def test_float32(path, implementation):
   case = load(path)

@@ -18,6 +18,8 @@ from unik_jax.predict import live
 from unik_jax.predict.predictor import Predictor
 from unik_jax.skeletons.layouts import get_layout
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 UNIK = get_layout('unik_17')
 

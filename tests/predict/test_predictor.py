@@ -19,6 +19,8 @@ from unik_jax.run import scores
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import get_layout
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 

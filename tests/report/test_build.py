@@ -14,6 +14,8 @@ from unik_jax.errors import UserError
 from unik_jax.report import build, contents
 from unik_jax.run.scores import Scores
 
+pytestmark = pytest.mark.slow
+
 
 def test_without_the_dataset_the_report_says_so(run, tmp_path):
   folder, _ = run

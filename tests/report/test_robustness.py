@@ -16,6 +16,8 @@ from unik_jax.run import restore
 from unik_jax.skeletons.body import limb_joints
 from unik_jax.skeletons.layouts import get_layout
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def config(synthetic_dir):

@@ -10,6 +10,8 @@ import pytest
 
 from unik_jax.runtime import heap
 
+pytestmark = pytest.mark.slow
+
 PAGES = """
 import resource
 import sys

@@ -21,6 +21,8 @@ from unik_jax.errors import UserError
 from unik_jax.run import restore, scores
 from unik_jax.runtime.distributed import connect_processes
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 SETTINGS = {
   'model.widths': '(8, 8)',

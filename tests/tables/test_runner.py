@@ -12,6 +12,8 @@ from helpers.table_plan import ROOT, make_plan
 from unik_jax.errors import UserError
 from unik_jax.tables import runner
 
+pytestmark = pytest.mark.slow
+
 
 def test_slots_share_no_core(monkeypatch):
   monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')

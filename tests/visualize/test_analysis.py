@@ -14,6 +14,8 @@ from unik_jax.models.network import network_from_config
 from unik_jax.run import paths, restore
 from unik_jax.visualize import analysis, figures
 
+pytestmark = pytest.mark.slow
+
 
 def matrices_of(params):
   blocks = params['blocks']

@@ -18,6 +18,8 @@ from unik_jax.visualize import (
   poses,
 )
 
+pytestmark = pytest.mark.slow
+
 LAYOUT = get_layout('unik_17')
 
 
