@@ -59,12 +59,14 @@ def test_operations_are_counted(kinds):
   assert block == sum(flops.values())
 
 
+@pytest.mark.slow
 def test_an_operation_runs_forward_and_backward(kinds):
   for part in kinds[2].operations:
     results = jax.tree.leaves(part.compiled('training')())
     assert results and all(np.isfinite(a).all() for a in results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'name', ['blocks', 'loader', 'precision', 'startup', 'step']
 )

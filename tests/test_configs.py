@@ -124,6 +124,7 @@ def test_the_formula_gives_the_published_counts():
   assert published_count(25, 3, 120, 12) == 6_484_637 - 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'case, source',
   [

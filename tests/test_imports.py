@@ -113,6 +113,7 @@ def violations():
         yield name, imported
 
 
+@pytest.mark.slow
 def test_each_module_imports_only_what_its_layer_may():
   violating = set(violations())
   assert not violating, '\n' + '\n'.join(

@@ -10,6 +10,8 @@ from unik_jax.data import synthetic
 from unik_jax.errors import UserError
 from unik_jax.run import scores
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(synthetic_dir):

@@ -24,6 +24,8 @@ from unik_jax.curate import (
 from unik_jax.data import registry
 from unik_jax.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 UNIK = fixtures.UNIK
 ACTIONS = ('salute', 'squat')
 

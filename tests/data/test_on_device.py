@@ -37,6 +37,7 @@ def both(case, devices, *, train, on_device='float32', **settings):
     yield [jax.device_get(batch) for batch in batches]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('devices', [1, 8])
 @pytest.mark.parametrize('train', [True, False])
 @pytest.mark.parametrize('case', CASES)

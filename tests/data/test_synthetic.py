@@ -14,6 +14,8 @@ from unik_jax.data.synthetic_body import (
 )
 from unik_jax.skeletons.layouts import get_layout
 
+pytestmark = pytest.mark.slow
+
 _VIEWS = (('unik_17', 2), ('ntu_25', 3), ('msr_20', 3))
 
 

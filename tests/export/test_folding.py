@@ -10,6 +10,7 @@ from unik_jax.export.folding import fold_batch_norm
 from unik_jax.models.network import network_from_config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('attention', [True, False])
 @pytest.mark.parametrize('tau', [1, 3])
 def test_folded_networks_are_equal(tau, attention):

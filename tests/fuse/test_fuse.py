@@ -163,6 +163,7 @@ def test_old_files_of_scores_have_neither_split_nor_views(tmp_path):
   assert read_scores(tmp_path / 'old.npz')[4:] == ('', 0)
 
 
+@pytest.mark.slow
 def test_the_command(two_runs, tmp_path):
   def command(*arguments):
     return subprocess.run(

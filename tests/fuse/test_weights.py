@@ -121,6 +121,7 @@ def test_no_other_weights_are_better(headline):
   )
 
 
+@pytest.mark.slow
 @PROPERTY
 @hypothesis.given(PROBLEMS, HEADLINES)
 def test_tuned_weights_are_shares(problem, headline):
@@ -130,6 +131,7 @@ def test_tuned_weights_are_shares(problem, headline):
   assert sum(chosen) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @PROPERTY
 @hypothesis.given(PROBLEMS, HEADLINES)
 def test_tuned_weights_are_no_worse_than_any_single_run(problem, headline):
@@ -140,6 +142,7 @@ def test_tuned_weights_are_no_worse_than_any_single_run(problem, headline):
     assert tuned >= rate(logits, labels, single, headline)[0] - 1e-9
 
 
+@pytest.mark.slow
 @PROPERTY
 @hypothesis.given(
   # Equal weights of these numbers of runs are on the grid of tenths.
@@ -160,6 +163,7 @@ def test_tuned_weights_are_no_worse_than_equal_weights(problem, headline):
   assert tuned >= rate(logits, labels, equal, headline)
 
 
+@pytest.mark.slow
 @PROPERTY
 @hypothesis.given(PROBLEMS, HEADLINES, st.randoms(use_true_random=False))
 def test_the_order_of_runs_does_not_change_how_good_tuned_weights_are(

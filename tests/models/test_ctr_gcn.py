@@ -17,6 +17,7 @@ from unik_jax.skeletons.layouts import get_layout
 LAYOUT = get_layout('unik_17')
 
 
+@pytest.mark.slow
 def test_graph_unit_joint_by_joint():
   x = np.random.default_rng(1).normal(size=(2, 17, 6, 4))  # B, V, T, C
   with jax.enable_x64(True):

@@ -43,6 +43,7 @@ def test_attention_of_the_first_block_is_equation_4(scaled):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('tau', [1, 3])
 def test_matrices_are_those_of_the_forward_pass(tau):
   """A numpy forward pass uses them instead of computing attention."""

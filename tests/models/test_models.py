@@ -85,6 +85,7 @@ def transfer_weights(before, after):
   return params, transfer.adapt_weights(source, after, head=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_weights_transfer_to_the_same_and_to_another_layout(name):
   config = make_config(name)
@@ -126,6 +127,7 @@ def test_joint_gate_of_aagcn_keeps_its_central_taps():
   assert result.shape[0] == 19
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_shapes_of_mixing_matrices(name):
   net = network_from_config(make_config(name))
@@ -139,6 +141,7 @@ def test_shapes_of_mixing_matrices(name):
       assert block.attention.shape == (2, 2, *block.dependency.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', sorted(MODELS))
 def test_folded_batch_norm_gives_the_same_logits(name):
   net = network_from_config(make_config(name))
@@ -245,6 +248,7 @@ def test_no_official_state_dict():
       list_tensors(net.abstract)
 
 
+@pytest.mark.slow
 def test_dropout_needs_training_mode_and_a_key():
   net = network_from_config(make_config('st_gcn', dropout=0.5))
   params, stats = net.init(jax.random.key(0))

@@ -150,6 +150,7 @@ def test_data_axes_list_every_shape_that_depends_on_the_data():
   assert {path for path in one if one[path] != other[path]} == set(axes)
 
 
+@pytest.mark.slow
 def test_folded_batch_norm_gives_the_same_logits():
   net = small_ms_g3d('ntu_25', widths=(24, 48, 96), strides=(1, 2, 2))
   with jax.enable_x64(True):

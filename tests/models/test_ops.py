@@ -86,6 +86,7 @@ def test_mix_and_embed_is_equation_2(form, heads, tau, attention):
   np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('heads, tau, attention', SPATIAL)
 def test_mix_and_embed_has_the_same_gradients(heads, tau, attention):
   arguments = spatial_arguments(heads, tau, attention)
@@ -113,6 +114,7 @@ def test_attention_scores_are_equation_4(form):
   np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('heads', [1, 3])
 @pytest.mark.parametrize('joints', [1, 5])
 def test_attention_scores_have_the_same_gradients(heads, joints):
@@ -173,6 +175,7 @@ def test_batch_norm_against_numpy(form):
   np.testing.assert_allclose(var, x.var((0, 1)), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_batch_norm_has_the_same_gradients():
   arguments = draw(7, 30, 5) + 4, draw(5, seed=1), draw(5, seed=2)
 
@@ -183,6 +186,7 @@ def test_batch_norm_has_the_same_gradients():
   assert_tangents_are_gradients(of(ops), arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('form', FORMS)
 def test_batch_norm_keeps_the_digits_of_millimetres(form):
   """Holds in float32 at 3 m from the camera with a deviation of 20 mm."""

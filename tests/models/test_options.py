@@ -13,6 +13,8 @@ from unik_jax.models.layers import BatchNorm
 from unik_jax.models.network import Network
 from unik_jax.step import make_init_state, make_train_step
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 

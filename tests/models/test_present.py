@@ -10,6 +10,8 @@ from unik_jax.models.network import Network, option_names
 from unik_jax.models.registry import MODELS
 from unik_jax.runtime import sharding
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 12
 
 

@@ -33,6 +33,7 @@ def numpy_logits(params, stats, x, strides, tau, scaled=True):
   return np.stack(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'options',
   [
@@ -162,6 +163,7 @@ def test_dilation_spreads_the_taps():
   assert out.shape == (41,)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32_and_returns_float32():
   params, stats = jax.tree.map(np.float32, random_values(small_unik().shapes))
   x = np.random.default_rng(1).standard_normal((4, 2, 16, 7, 3))

@@ -12,6 +12,8 @@ from helpers.user_clips import make_walker
 from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.predict import outputs
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -14,6 +14,8 @@ from unik_jax.errors import UserError
 from unik_jax.report import build, contents, mistakes
 from unik_jax.skeletons.layouts import get_layout
 
+pytestmark = pytest.mark.slow
+
 
 def probabilities(logits):
   p = np.exp(np.float64(logits))

@@ -51,6 +51,7 @@ def test_errors_name_the_file_and_the_fix(run, tmp_path, name, text, words):
   assert '--config' not in str(error.value)
 
 
+@pytest.mark.slow
 def test_orbax_v0_checkpoint_of_version_0_1_0_restores():
   """A run written with orbax-checkpoint 0.12 and unik_jax 0.1.0.
 

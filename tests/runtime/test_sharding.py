@@ -15,6 +15,8 @@ from unik_jax.errors import UserError
 from unik_jax.models.network import Network
 from unik_jax.runtime import sharding
 
+pytestmark = pytest.mark.slow
+
 
 def make_network():
   return Network(

@@ -13,6 +13,7 @@ from unik_jax.tables.costs import measure_costs
 from unik_jax.tables.paper import ROWS, TABLES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('table', TABLES)
 def test_every_row_describes_a_network(table):
   plan = make_plan(table, seeds=1)

@@ -11,6 +11,8 @@ from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.visualize import analysis, importance
 
+pytestmark = pytest.mark.slow
+
 LAYOUT = get_layout('unik_17')
 
 
