@@ -2,8 +2,8 @@
 
 UNIK_GOLDEN_DIR names the folder of cases (default: tests/golden). Each case
 holds the official model's outputs in float64, for parameters and inputs drawn
-as in `fill` and `_inputs`. Both forms of the operations
-have to match. Only the CPU form in float32 runs its own temporal convolution.
+as in `fill` and `_inputs`. Both forms of the operations have to match. Only the
+CPU form in float32 runs its own temporal convolution.
 The others use products per tap: XLA:CPU convolves float64, and fewer frames
 than taps, ten to fifty times slower. `models/test_ops.py` holds both
 convolutions to their equation in float64.
