@@ -25,6 +25,7 @@ OPERATIONS = (
   'mix_and_embed',
   'attention_scores',
   'temporal_conv',
+  'normalize',
   'batch_norm',
   'relu',
 )

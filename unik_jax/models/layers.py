@@ -158,8 +158,9 @@ class BatchNorm(Layer):
       self._update_running(mean, var, count)
     else:
       mean, var = self.mean[...], self.var[...]
-    factor = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
-    y = (x - mean) * factor + self.bias[...]
+    y = self.ops.normalize(
+      x, mean, var, self.scale[...], self.bias[...], self.epsilon
+    )
     return y.reshape(shape).astype(dtype)
 
   def _update_running(self, mean, var, count):

@@ -110,15 +110,34 @@ def temporal_conv(
   return y.reshape(b, v, *y.shape[1:])
 
 
-def batch_norm(
-  x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Normalises x by its own statistics, over all axes but the last.
-
-    y = (x - mean) / sqrt(var + epsilon) * scale + bias
+def normalize(
+  x: jax.Array,
+  mean: jax.Array,
+  var: jax.Array,
+  scale: jax.Array,
+  bias: jax.Array,
+  epsilon: float,
+) -> jax.Array:
+  """Returns (x - mean) / sqrt(var + epsilon) * scale + bias.
 
   x is centred before it is scaled: x * factor - mean * factor would lose the
   digits of values far from zero, such as coordinates in millimetres.
+
+  Args:
+    x: (..., C), in float32 or wider.
+    mean: (C,), or of a shape that broadcasts to x.
+    var: variance, of the shape of `mean`.
+    scale: (C,).
+    bias: (C,).
+    epsilon: added to the variance.
+  """
+  return (x - mean) * (scale * jax.lax.rsqrt(var + epsilon)) + bias
+
+
+def batch_norm(
+  x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Normalizes x by its own statistics, over all axes but the last.
 
   Args:
     x: (..., C), in float32 or wider.
@@ -132,7 +151,7 @@ def batch_norm(
   """
   axes = tuple(range(x.ndim - 1))
   mean, var = jnp.mean(x, axes), jnp.var(x, axes)
-  y = (x - mean) * (scale * jax.lax.rsqrt(var + epsilon)) + bias
+  y = normalize(x, mean, var, scale, bias, epsilon)
   return y, jax.lax.stop_gradient(mean), jax.lax.stop_gradient(var)
 
 

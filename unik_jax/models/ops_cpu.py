@@ -12,16 +12,32 @@ import functools
 import jax
 import jax.numpy as jnp
 
-# Mixing and embedding is as fast in its einsum form.
-from unik_jax.models.ops import at_least_float32, mix_and_embed
+from unik_jax.models import ops
+from unik_jax.models.ops import at_least_float32
 
-__all__ = [
-  'attention_scores',
-  'batch_norm',
-  'mix_and_embed',
-  'relu',
-  'temporal_conv',
-]
+
+def mix_and_embed(
+  x_butc: jax.Array,
+  mixing: jax.Array,
+  kernel_hcd: jax.Array,
+  bias_hd: jax.Array,
+) -> jax.Array:
+  """`ops.mix_and_embed`, one head after the other.
+
+  Heads taken together have to be transposed next to their channels, which
+  costs a CPU more than the larger products gain.
+  """
+  b, u, t, c = x_butc.shape
+  p, d = mixing.shape[-1], kernel_hcd.shape[-1]
+  clips = 'b' * (mixing.ndim == 4)
+  x_buk = x_butc.reshape(b, u, t * c)
+  # The sum starts from the bias so that XLA stores it as an array. A sum of
+  # products only would be computed again in each operation of the batch norm.
+  y = bias_hd.sum(0)
+  for h, kernel_cd in enumerate(kernel_hcd):
+    mixed_bpk = jnp.einsum(f'{clips}up,buk->bpk', mixing[..., h, :, :], x_buk)
+    y += (mixed_bpk.reshape(-1, c) @ kernel_cd).reshape(-1, t, d)
+  return y.reshape(b, p, t, d)
 
 
 @jax.custom_vjp
@@ -174,11 +190,29 @@ def _pad_taps(kernel_kcd, before, after):
   return jnp.pad(kernel_kcd, ((before, after), (0, 0), (0, 0)))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def normalize(
+  x: jax.Array,
+  mean: jax.Array,
+  var: jax.Array,
+  scale: jax.Array,
+  bias: jax.Array,
+  epsilon: float,
+) -> jax.Array:
+  """`ops.normalize`, with joints folded into the batch."""
+  y = ops.normalize(_fold(x), mean, var, scale, bias, epsilon)
+  return y.reshape(x.shape)
+
+
 def batch_norm(
   x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
   """`ops.batch_norm`, with a gradient that stores and computes less."""
+  y, mean, var = _batch_norm(_fold(x), scale, bias, epsilon)
+  return y.reshape(x.shape), mean, var
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _batch_norm(x, scale, bias, epsilon):
   return _norm_forward(x, scale, bias, epsilon)[0]
 
 
@@ -186,7 +220,7 @@ def _norm_forward(x, scale, bias, epsilon):
   axes = tuple(range(x.ndim - 1))
   mean, var = jnp.mean(x, axes), jnp.var(x, axes)
   inverse = jax.lax.rsqrt(var + epsilon)
-  y = (x - mean) * (scale * inverse) + bias
+  y = ops.normalize(x, mean, var, scale, bias, epsilon)
   return (y, mean, var), (x, scale, mean, inverse)
 
 
@@ -205,21 +239,25 @@ def _norm_backward(epsilon, residuals, gradients):
   return dx, d_scale, d_bias
 
 
-batch_norm.defvjp(_norm_forward, _norm_backward)
+_batch_norm.defvjp(_norm_forward, _norm_backward)
 
 
-@jax.custom_vjp
 def relu(x: jax.Array) -> jax.Array:
   """`ops.relu`: `where` with a VJP computed from the output.
 
   XLA:CPU stores this result. It would compute `jax.nn.relu`, and everything
   fused into it, again wherever the result is transposed.
   """
+  return _relu(_fold(x)).reshape(x.shape)
+
+
+@jax.custom_vjp
+def _relu(x):
   return jnp.where(x <= 0, 0, x)
 
 
 def _relu_forward(x):
-  y = relu(x)
+  y = _relu(x)
   return y, y
 
 
@@ -227,4 +265,9 @@ def _relu_backward(y, dy):
   return (jnp.where(y > 0, dy, 0),)
 
 
-relu.defvjp(_relu_forward, _relu_backward)
+_relu.defvjp(_relu_forward, _relu_backward)
+
+
+def _fold(x):
+  """Returns (B, V, T, C) as (B * V, T, C); other ranks as they are."""
+  return x.reshape(-1, *x.shape[2:]) if x.ndim == 4 else x
