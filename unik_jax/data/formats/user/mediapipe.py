@@ -20,7 +20,11 @@ from typing import Any
 import numpy as np
 
 from unik_jax.data.formats.user.fields import frame_indices, parse_image_size
-from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
+from unik_jax.data.formats.user.keypoints import (
+  NobodySeenError,
+  ParsedClip,
+  check_channels,
+)
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
@@ -55,6 +59,7 @@ def parse_mediapipe(
   where: str,
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
+  confidence: bool | None = None,
 ) -> ParsedClip:
   """Returns the clip of a list of frames, in image widths or metres.
 
@@ -71,6 +76,8 @@ def parse_mediapipe(
     where: the file, for errors.
     persons: maximum number of persons.
     image_size: (width, height), for files that do not state it.
+    confidence: whether the last number of landmarks without keys is a
+      confidence; None means that the fourth of four is.
 
   Returns:
     (M, T, V, C): x, y, and z and visibility if present.
@@ -85,6 +92,7 @@ def parse_mediapipe(
   indices = frame_indices(numbers) if numbers else np.arange(len(frames))
   poses, times, first_ids = [], [], None
   axes: tuple[str, ...] = ()
+  is_keyed = True
   for t, (frame, index) in enumerate(zip(frames, indices, strict=True)):
     bodies = _parse_persons(frame)
     if bodies is None:
@@ -94,7 +102,8 @@ def parse_mediapipe(
       )
     for m, body in enumerate(bodies):
       place = f'{where}, frame {t}, person {m}'
-      axes = axes or _axes_of(body[0])
+      if not axes:
+        axes, is_keyed = _axes_of(body[0]), isinstance(body[0], dict)
       pose, ids = _parse_pose(body, axes, place)
       if poses and len(pose) != len(poses[0]):
         raise UserError(
@@ -121,7 +130,10 @@ def parse_mediapipe(
   width, height = read_image_size(data, where) or image_size or (1, 1)
   if not is_world:
     poses[..., 1] *= height / width
-  confidence = axes[-1] in _CONFIDENCES
+  if not is_keyed:
+    confidence = check_channels(len(axes), confidence, where)
+  else:
+    confidence = axes[-1] in _CONFIDENCES
   clip = track_persons(
     poses,
     np.array(times),
@@ -132,7 +144,9 @@ def parse_mediapipe(
   )
   layout = 'mediapipe_33' if clip.shape[2] == 33 else ''
   units = 'metres' if is_world else 'image widths'
-  return ParsedClip(clip, confidence, layout, units, (1, 1))
+  return ParsedClip(
+    clip, confidence, layout, units, (1, 1), is_open=not is_keyed
+  )
 
 
 def read_image_size(data: Any, where: str) -> tuple[int, int] | None:
