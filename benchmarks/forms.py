@@ -6,8 +6,9 @@
 Times UNIK's training step and evaluation with all forms of `ops_cpu`, with
 those of `ops` (einsum), and with `ops_cpu` except one operation, which comes
 from `ops`. All take turns in one process. A form should stay in `ops_cpu` only
-if a training step or an evaluation is at least 5% slower without it. Operations
-that `ops_cpu` takes from `ops` show the noise of the machine.
+if a training step or an evaluation is at least 5% slower without it.
+Training does not call `normalize`, evaluation not `batch_norm`: their ratios
+there show the noise of the machine.
 """
 
 import types

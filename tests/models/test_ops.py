@@ -165,19 +165,32 @@ def test_temporal_conv_has_the_same_gradients(taps, dilation, stride, frames):
   assert_tangents_are_gradients(of(ops), arguments)
 
 
+@pytest.mark.parametrize('shape', [(7, 30, 5), (4, 3, 10, 5)])
 @pytest.mark.parametrize('form', FORMS)
-def test_batch_norm_against_numpy(form):
-  x, scale, bias = draw(7, 30, 5) + 4, draw(5, seed=1), draw(5, seed=2)
+def test_batch_norm_against_numpy(form, shape):
+  x, scale, bias = draw(*shape) + 4, draw(5, seed=1), draw(5, seed=2)
   y, mean, var = form.batch_norm(x, scale, bias, 1e-5)
-  standard = (x - x.mean((0, 1))) / np.sqrt(x.var((0, 1)) + 1e-5)
+  axes = tuple(range(x.ndim - 1))
+  standard = (x - x.mean(axes)) / np.sqrt(x.var(axes) + 1e-5)
   np.testing.assert_allclose(y, standard * scale + bias, atol=1e-12)
-  np.testing.assert_allclose(mean, x.mean((0, 1)), rtol=1e-12)
-  np.testing.assert_allclose(var, x.var((0, 1)), rtol=1e-12)
+  np.testing.assert_allclose(mean, x.mean(axes), rtol=1e-12)
+  np.testing.assert_allclose(var, x.var(axes), rtol=1e-12)
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_normalize_against_numpy(form):
+  x = draw(4, 3, 10, 5)
+  mean, scale, bias = (draw(5, seed=seed) for seed in (1, 2, 3))
+  var = draw(5, seed=4) ** 2
+  expected = (x - mean) / np.sqrt(var + 1e-5) * scale + bias
+  got = form.normalize(x, mean, var, scale, bias, 1e-5)
+  np.testing.assert_allclose(got, expected, atol=1e-11)
 
 
 @pytest.mark.slow
-def test_batch_norm_has_the_same_gradients():
-  arguments = draw(7, 30, 5) + 4, draw(5, seed=1), draw(5, seed=2)
+@pytest.mark.parametrize('shape', [(7, 30, 5), (4, 3, 10, 5)])
+def test_batch_norm_has_the_same_gradients(shape):
+  arguments = draw(*shape) + 4, draw(5, seed=1), draw(5, seed=2)
 
   def of(form):
     return lambda x, scale, bias: form.batch_norm(x, scale, bias, 1e-5)[0]
@@ -211,7 +224,7 @@ def test_batch_norm_keeps_the_digits_of_millimetres(form):
 def test_relu(form):
   x = np.array([-2.0, 0.0, 3.0, np.inf, -np.inf])
   np.testing.assert_array_equal(form.relu(x), np.maximum(x, 0))
-  assert np.isnan(form.relu(np.nan))
+  assert np.isnan(form.relu(jnp.float64(np.nan)))
   gradient = jax.vmap(jax.grad(form.relu))(jnp.asarray(x))
   np.testing.assert_array_equal(gradient, [0, 0, 1, 1, 0])
 
