@@ -120,7 +120,7 @@ def mix_frames(before: Any, after: Any, part: Any) -> Any:
   Args:
     before: frames (..., V, C), numpy's or JAX's.
     after: the frames that follow them, of the same shape.
-    part: weight of `after` in [0, 1), of a shape that broadcasts to (..., V, C).
+    part: weight of `after` in [0, 1), broadcast to (..., V, C).
 
   Returns:
     (..., V, C), the same kind of array as `before`.
