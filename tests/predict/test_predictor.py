@@ -95,6 +95,13 @@ def test_any_number_and_length_takes_few_compilations(model, monkeypatch):
   assert model.predict([]) == []
 
 
+def test_an_image_size_in_the_wrong_order(pair_model):
+  clip = make_walker() * (1900, 1060)
+  assert pair_model.predict(clip, image_size=(1920, 1080))
+  with pytest.raises(UserError, match='image size: .* Exchange the two'):
+    pair_model.predict(clip, image_size=(1080, 1920))
+
+
 def test_stacked_clips(pair_model):
   clips = np.stack([make_walker(seed=n) for n in range(2)])
   with pytest.raises(UserError, match=r'2 persons or 2 clips.*list\(array\)'):

@@ -18,6 +18,7 @@ import scipy.special
 
 from unik_jax import evaluate
 from unik_jax.data import loader
+from unik_jax.data.clips import check_image_size
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predict.adapter import adapt_clip
@@ -182,8 +183,11 @@ class Predictor:
       together=together,
       where=where,
     )
+    size = np.int32((0, 0) if image_size is None else image_size)
+    for _, keypoints in adapted:
+      check_image_size(keypoints, size, where)
     record = {
-      'image_size': np.int32((0, 0) if image_size is None else image_size),
+      'image_size': size,
       'label': 0,  # required by the loader, and unused
       'clip': 0,
     }
