@@ -99,7 +99,11 @@ def test_an_image_size_in_the_wrong_order(tmp_path):
       img_shape=size,
     )
     # pyskl writes (height, width). A joint may lie a little outside.
-    for name, size in (('a', (1080, 1920)), ('b', (1920, 1080)), ('c', None))
+    for name, size in (
+      ('a', (1080, 1920)),
+      ('b', (1920, 1080)),
+      ('c', (1080, 1920)),
+    )
   ]
   records[0]['keypoint'][0, 0, 0] = 2000, 1100
   with pytest.raises(UserError, match=r'\(b\): image size: .*Exchange the two'):
