@@ -21,13 +21,12 @@ from unik_jax.data import loader
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predict.adapter import adapt_clip
+from unik_jax.predict.conversion import Size, convert_clip
 from unik_jax.run import restore
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 _MAX_BATCH = 64  # clips, so that any machine has the memory
-
-Size = tuple[int, int]
 
 
 class Prediction(NamedTuple):
@@ -90,8 +89,8 @@ class Predictor:
         missing if it is NaN, zero, or of zero confidence.
       layout: joint layout of the clips, or its name; None for the layout of the
         model's training clips. Joints of another layout are mapped by name.
-      image_size: (width, height) in pixels, of all clips or of each; None if
-        unknown.
+      image_size: (width, height) in pixels, of all clips or of each; None for
+        that of the training clips, if they have one.
       confidence: whether the last channel is a confidence; None to detect it
         (`adapter.has_confidence`).
       together: one prediction per clip, of the most confident persons if the
@@ -155,6 +154,7 @@ class Predictor:
     *,
     layout: str | Layout | None = None,
     image_size: Size | None = None,
+    units: str = '',
     confidence: bool | None = None,
     together: bool = True,
     where: str = 'keypoints',
@@ -164,7 +164,8 @@ class Predictor:
     Args:
       clip: (T, V, C) or (M, T, V, C).
       layout: as in `predict`.
-      image_size: (width, height) in pixels.
+      image_size: (width, height) in pixels; None if unknown.
+      units: units of the coordinates, as in `ParsedClip`; '' if unknown.
       confidence: as in `predict`.
       together: as in `predict`.
       where: the clip, for errors.
@@ -180,14 +181,22 @@ class Predictor:
       together=together,
       where=where,
     )
-    record = {
-      'image_size': np.int32((0, 0) if image_size is None else image_size),
-      'label': 0,  # required by the loader, and unused
-      'clip': 0,
-    }
-    return [
-      record | {'keypoints': clip, 'person': person} for person, clip in adapted
-    ]
+    records = []
+    for person, keypoints in adapted:
+      converted = convert_clip(
+        keypoints, self.run, units=units, image_size=image_size, where=where
+      )
+      records.append(
+        {
+          'keypoints': converted.keypoints,
+          'image_size': np.int32(converted.image_size),
+          'units': converted.units,
+          'label': 0,  # required by the loader, and unused
+          'clip': 0,
+          'person': person,
+        }
+      )
+    return records
 
   def predict_records(
     self,
