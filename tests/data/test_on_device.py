@@ -53,6 +53,35 @@ def test_batches_equal_those_of_the_host(case, train, devices):
       )
 
 
+def test_linear_on_devices_keeps_the_ends_of_presence():
+  records = make_records(8, persons=2, frames=(3, 30))
+  for record in records:
+    record['keypoints'][1, 1:] = 0  # a person in the first frame only
+    record['keypoints'][0, 2, 5] = 0
+  mesh = sharding.make_mesh((-1, 1), jax.devices()[:1])
+  host, device = (
+    next(
+      MeshBatches(
+        records,
+        make_config(
+          persons=2,
+          sampling='linear',
+          frames=11,
+          normalize='none',
+          on_device=dtype,
+        ),
+        mesh,
+        train=False,
+      ).eval_batches(batch_size=8)
+    )
+    for dtype in ('', 'float32')
+  )
+  np.testing.assert_allclose(device['x'], host['x'], rtol=1e-5, atol=2e-6)
+  for x, record in zip(host['x'], records, strict=True):
+    first = record['keypoints'][1, 0, :, : x.shape[-1]]
+    assert all(np.array_equal(f, first) or not f.any() for f in x[1])
+
+
 def test_int16_is_near():
   host, device = both('crop', 8, train=False, on_device='int16')
   largest = max(np.abs(batch['x']).max() for batch in host)

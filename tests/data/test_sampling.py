@@ -110,6 +110,25 @@ def test_linear_matches_numpy_on_any_motion():
     np.testing.assert_allclose(out[m, :, v, c], expected, atol=1e-6)
 
 
+def test_linear_has_nobody_between_an_absent_person_and_a_body():
+  """A person, or a joint, is zero or on its own line x = 10 + t, never else."""
+  clip = make_clip(9) + np.float32([[[[9]]], [[[-9]]]])
+  clip[0, :3] = 0  # enters late
+  clip[1, 5:8] = 0  # lost for three frames
+  clip[0, 6, 1] = 0  # a missing joint
+  out = take_frames(clip, get_sampler('linear')(9, 33, None))
+  times = np.linspace(0, 8, 33)
+  line = np.broadcast_to(times[:, None], (33, 3)) + 10
+  nearest = np.floor(times + 0.5).astype(int)
+  for m, sign in ((0, 1), (1, -1)):
+    assert (out[m].any(-1) == clip[m, nearest].any(-1)).all()
+    x = sign * out[m, ..., 0]
+    # Beside a gap, the nearer frame is half a frame away at most.
+    assert (np.abs(x - line)[x != 0] <= 0.5).all()
+  inside = (times >= 3) & (times <= 5)
+  np.testing.assert_allclose(out[0, inside, :, 0], line[inside], rtol=1e-6)
+
+
 @pytest.mark.parametrize('length', [2, 6, 30, 63, 300])
 def test_linear_keeps_a_clip_of_that_length_bit_for_bit(length):
   rng = np.random.default_rng(0)

@@ -50,10 +50,12 @@ class Recording(NamedTuple):
   Attributes:
     keypoints: (M, T, V, C).
     image_size: (width, height) in pixels, if the file states it.
+    units: units of the coordinates, if they may differ between clips.
   """
 
   keypoints: np.ndarray
   image_size: tuple[int, int] | None = None
+  units: str = ''
 
 
 class Records(Protocol):
@@ -104,7 +106,8 @@ def read_clip(
     )
   absent = persons - len(keypoints)
   keypoints = np.pad(keypoints, ((0, absent), (0, 0), (0, 0), (0, 0)))
-  return Recording(keypoints, recording.image_size or clip.image_size)
+  size = recording.image_size or clip.image_size
+  return Recording(keypoints, size, recording.units)
 
 
 def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:

@@ -135,7 +135,7 @@ class DeviceSplit:
     if 'part' in choices:
       part = choices.pop('part')[:, :, None, None, None]
       after = self._gather(frames, scales, choices.pop('after'))
-      clips = clips * (1 - part) + after * part
+      clips = sampling.mix_frames(clips, after, part)
     x = jax.vmap(self._transform.finish)(clips.swapaxes(1, 2), choices)
     return {**passed, 'x': x.reshape(n, *views, *x.shape[1:])}
 

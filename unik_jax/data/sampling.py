@@ -7,6 +7,7 @@ zeros. `take_frames` turns times into frames.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,11 @@ def repeat(
 def linear(
   length: int, frames: int, rng: np.random.Generator | None
 ) -> np.ndarray:
-  """Resamples the whole clip to F frames by linear interpolation in time."""
+  """Resamples the whole clip to F frames by linear interpolation in time.
+
+  Where a joint is missing (all zeros) in one of the two frames around a time,
+  it is taken from the nearer one, and from the later one halfway.
+  """
   del rng
   return np.linspace(0, length - 1, frames)
 
@@ -95,14 +100,35 @@ def take_frames(clip: np.ndarray, times: np.ndarray) -> np.ndarray:
     times: (F,) from a sampler.
 
   Returns:
-    (M, F, V, C), interpolated between two frames; zeros outside the clip.
+    (M, F, V, C), interpolated between two frames (`mix_frames`); zeros outside
+    the clip.
   """
   before, after, part, inside = split_times(times, clip.shape[1])
   taken = clip[:, before]
   if part.any():
     part = part.astype(clip.dtype)[:, None, None]
-    taken = taken * (1 - part) + clip[:, after] * part
+    taken = mix_frames(taken, clip[:, after], part)
   return taken if inside.all() else np.where(inside[:, None, None], taken, 0)
+
+
+def mix_frames(before: Any, after: Any, part: Any) -> Any:
+  """Interpolates joints that both frames have; takes others from the nearer.
+
+  Zeros mark an absent person and a missing joint. Halfway between zeros and a
+  body, there is nobody.
+
+  Args:
+    before: frames (..., V, C), numpy's or JAX's.
+    after: the frames that follow them, of the same shape.
+    part: weight of `after` in [0, 1), broadcast to (..., V, C).
+
+  Returns:
+    (..., V, C), the same kind of array as `before`.
+  """
+  xp = before.__array_namespace__()
+  both = before.any(-1, keepdims=True) & after.any(-1, keepdims=True)
+  weight = xp.where(both, part, part >= 0.5)
+  return before * (1 - weight) + after * weight
 
 
 def crop_window(

@@ -1,5 +1,7 @@
 """The common format of a dataset's clips."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers.user_clips import (
@@ -31,7 +33,9 @@ def test_detected_format(tmp_path):
     LAYOUTS['openpose_18'], 2, False, 1, 'as in the files'
   )
   assert detect_format(clip_sources(bad, first, second)).persons == 2
-  form = detect_format(clip_sources(second), persons=1, units='metres')
+  (source,) = clip_sources(second)
+  source = dataclasses.replace(source, units='metres')
+  form = detect_format([source], persons=1)
   assert (form.persons, form.units) == (1, 'metres')
   assert detect_format(clip_sources(second), persons=5).persons == 5
   with pytest.raises(UserError, match='a.npy: cannot be read'):

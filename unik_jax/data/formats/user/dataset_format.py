@@ -39,7 +39,6 @@ def detect_format(
   layout: Layout | None = None,
   persons: int | None = None,
   confidence: bool | None = None,
-  units: str = '',
 ) -> DatasetFormat:
   """Returns the format of the first clip that can be read.
 
@@ -49,7 +48,6 @@ def detect_format(
     persons: the user's setting; None for the highest number of persons in any
       clip, at most 2. Clips are read until one has 2.
     confidence: the user's setting, as in `parse_clip`.
-    units: the user's setting; '' to take the format's.
 
   Raises:
     UserError: no clip can be read (the first clip's error), or the layout or
@@ -79,7 +77,7 @@ def detect_format(
     channels=first.keypoints.shape[-1],
     confidence=first.confidence,
     persons=most,
-    units=units or first.units or 'as in the files',
+    units=first.units or 'as in the files',
     notes=first.notes,
   )
 

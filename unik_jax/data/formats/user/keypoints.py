@@ -15,8 +15,11 @@ class ParsedClip(NamedTuple):
     keypoints: (M, T, V, C) float64. A missing joint is NaN or zero.
     confidence: whether the last channel is a confidence.
     layout: name of the built-in layout that the file format implies, or ''.
-    units: units of the coordinates; '' if the format does not define them.
-    image_size: (width, height) in `units`, if the file states it.
+    units: units of the coordinates: 'pixels', 'fractions' (of the image's width
+      and height), 'image widths' or 'metres'; '' if the format does not define
+      them.
+    image_size: (width, height) in pixels, if the file states it. From
+      `recordings.parse_clip`, in `units`, if known.
     is_open: whether the format does not define what the channels mean.
     notes: sentences to show to the user.
   """

@@ -21,6 +21,7 @@ import numpy as np
 
 from unik_jax.data.formats.user.fields import frame_indices, parse_image_size
 from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
+from unik_jax.data.formats.user.scale import FRACTIONS, scale_fractions
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
@@ -56,15 +57,11 @@ def parse_mediapipe(
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
 ) -> ParsedClip:
-  """Returns the clip of a list of frames, in image widths or metres.
+  """Returns the clip of a list of frames, in pixels, image widths or metres.
 
-  Image landmarks are scaled so that bodies have their true proportions:
-
-    (x, y, z) -> (x, y height / width, z)
-
-  An image of unknown size counts as square. World landmarks stay in metres.
-  Persons are linked from frame to frame (`track_persons`). Frame numbers, if
-  given, decide where frames go.
+  Image landmarks are scaled (`scale_fractions`) if the image's size is known.
+  World landmarks stay in metres. Persons are linked from frame to frame
+  (`track_persons`). Frame numbers, if given, decide where frames go.
 
   Args:
     data: the JSON value, integers as floats.
@@ -76,8 +73,8 @@ def parse_mediapipe(
     (M, T, V, C): x, y, and z and visibility if present.
 
   Raises:
-    UserError: a landmark has another form, frames differ in kind, or
-      coordinates are in pixels.
+    UserError: a landmark has another form, frames differ in kind or are both
+      in the image and in metres, or coordinates are in pixels.
   """
   frames, numbers = _split_frames(data)
   if numbers is None:
@@ -117,11 +114,18 @@ def parse_mediapipe(
       f'{where}: expected x and y as fractions of the image, got what looks'
       ' like pixels. Divide them by its width and height'
     )
-  is_world = any(map(_is_world, frames))
-  width, height = read_image_size(data, where) or image_size or (1, 1)
-  if not is_world:
-    poses[..., 1] *= height / width
   confidence = axes[-1] in _CONFIDENCES
+  size, units = read_image_size(data, where) or image_size, FRACTIONS
+  is_world = {_is_world(frame) for frame in frames if _parse_persons(frame)}
+  if len(is_world) > 1:
+    raise UserError(
+      f'{where}: expected either image or world landmarks, got frames of both.'
+      ' Write the same in all frames'
+    )
+  if any(is_world):
+    size, units = None, 'metres'
+  elif size:
+    poses, units = scale_fractions(poses, len(axes) - confidence, size)
   clip = track_persons(
     poses,
     np.array(times),
@@ -131,8 +135,7 @@ def parse_mediapipe(
     confidence=confidence,
   )
   layout = 'mediapipe_33' if clip.shape[2] == 33 else ''
-  units = 'metres' if is_world else 'image widths'
-  return ParsedClip(clip, confidence, layout, units, (1, 1))
+  return ParsedClip(clip, confidence, layout, units, size)
 
 
 def read_image_size(data: Any, where: str) -> tuple[int, int] | None:
