@@ -7,6 +7,8 @@ import numpy as np
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import Layout
 
+_MAX_CONFIDENCE = 1.25
+
 
 class ParsedClip(NamedTuple):
   """The contents of one clip's file, before it is checked against a dataset.
@@ -19,7 +21,7 @@ class ParsedClip(NamedTuple):
       and height), 'image widths' or 'metres'; '' if the format does not define
       them.
     image_size: (width, height) in pixels, if the file states it. From
-      `recordings.parse_clip`, in `units`, if known.
+      `recordings.parse_clip`, as `scale.resolve_scale` returns it.
     is_open: whether the format does not define what the channels mean.
     notes: sentences to show to the user.
   """
@@ -57,6 +59,23 @@ def channel_names(channels: int, confidence: bool) -> str:
   """Returns the names of a joint's channels, such as 'x y confidence'."""
   names = 'x y z'.split()[: channels - confidence]
   return ' '.join(names + ['confidence'] * confidence)
+
+
+def may_be_confidence(values: np.ndarray) -> bool:
+  """Returns whether values of a channel look like confidences.
+
+  They do if they are within [0, 1] (heatmaps exceed 1 a little), or are COCO's
+  flags 0, 1 and 2.
+
+  Args:
+    values: of present joints, in any shape. NaN is ignored.
+  """
+  values = values[~np.isnan(values)]
+  if not values.size or values.min() < 0:
+    return False
+  return values.max() <= _MAX_CONFIDENCE or bool(
+    np.isin(values, (0, 1, 2)).all()
+  )
 
 
 def check_channels(channels: int, confidence: bool | None, where: str) -> bool:
