@@ -2,7 +2,7 @@
 
 RUN/
   config.json          settings of the experiment
-  data.json            classes, joint layout and units of the data
+  data.json            classes, joint layout, units and image sizes
   familiarity.npz      typical bodies of the training clips
   started_from.json    the weights that training started from
   checkpoints/STEP     newest training states
