@@ -137,7 +137,7 @@ def read_bodies(
     )
   clip = _image_poses(clip, confidence, parsed, where)
   size = parsed.image_size or image_size
-  if parsed.units == 'image widths':
+  if parsed.units == 'image widths' and size:
     clip[..., :2] *= size[0]
   clip = joint_maps.convert_clip(
     clip, own_layout, layout, confidence=True, partial=True
@@ -183,8 +183,7 @@ def _parse_entry(estimator, source, first_frame=0):
   clip = json_formats.parse_json_value(
     data, path, MAX_BODIES, source.image_size, estimator.confidence
   )
-  if clip.units == 'pixels':
-    clip = scale.resolve_scale(clip, source.image_size, path)
+  clip = scale.resolve_scale(clip, source.image_size, path)
   if alphapose.is_alphapose(data):
     keypoints = _place_frames(clip.keypoints, data, first_frame, path)
     clip = clip._replace(keypoints=keypoints)
