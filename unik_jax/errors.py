@@ -3,9 +3,25 @@
 from collections.abc import Collection
 from typing import Any
 
+_MAX_MESSAGE = 2000  # characters
+
 
 class UserError(ValueError):
-  """Bad input. The message names the file, the place in it and the fix."""
+  """Bad input. The message names the file, the place in it and the fix.
+
+  Messages quote input, so control characters are escaped, and a message of over
+  2,000 characters is cut in its middle.
+  """
+
+  def __init__(self, message: object):
+    text = ''.join(
+      c if c.isprintable() or c == '\n' else ascii(c)[1:-1]
+      for c in str(message)
+    )
+    if len(text) > _MAX_MESSAGE:
+      half = _MAX_MESSAGE // 2
+      text = f'{text[:half]} [...] {text[-half:]}'
+    super().__init__(text)
 
 
 def check_choice(key: str, value: Any, choices: Collection[str]) -> None:

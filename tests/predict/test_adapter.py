@@ -105,7 +105,7 @@ def _with(value, *place, **options):
     (np.full((2, 17, 2), 'a'), {}, 'array of numbers.*got <U1'),
     (_with(np.nan, 3, 4, 1), {}, r'frame 3, person 0: y of joint 4 \(mid_hip'),
     (_with(np.inf, 3, 4, 1), {}, 'frame 3, person 0: y of joint 4'),
-    (_with(1e300, 3, 4, 1), {}, 'frame 3, joint 4'),
+    (_with(1e300, 3, 4, 1), {}, 'frame 3, person 0: y of joint 4'),
     (np.zeros((5, 17, 2)), {}, 'nobody is seen'),
     (np.full((5, 17, 2), np.nan), {}, 'nobody is seen'),
   ],

@@ -16,9 +16,8 @@ import os
 import pathlib
 from collections.abc import Iterable
 
-import yaml
-
 from unik_jax.errors import UserError, check_choice
+from unik_jax.runtime.yaml_files import read_yaml
 
 KINETICS = 'kinetics_320'
 _UNLISTED = ('error', 'keep', 'drop')
@@ -39,10 +38,7 @@ def read_label_map(path: str | os.PathLike) -> dict[str, str]:
     file = folder.joinpath(f'{KINETICS}.yaml')
   else:
     file = path = pathlib.Path(path).expanduser()
-  try:
-    table = yaml.safe_load(file.read_text(encoding='utf-8'))
-  except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-    raise UserError(f'{path}: cannot be read: {error}') from None
+  table = read_yaml(file, str(path))
   if not isinstance(table, dict) or not table.keys() <= {'merge', 'keep'}:
     keys = sorted(map(str, table)) if isinstance(table, dict) else table
     raise UserError(

@@ -21,6 +21,9 @@ import numpy as np
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import Layout
 
+# Of a coordinate. In millimetres it is a kilometre.
+MAX_VALUE = 1e6
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipFile:
@@ -124,7 +127,7 @@ def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
 
   Raises:
     UserError: the clip has no frames, another number of joints, a value that is
-      not finite, or only zeros.
+      not finite or beyond MAX_VALUE, or only zeros.
   """
   # A value too large for float32 becomes infinite, and is refused below.
   with np.errstate(over='ignore'):
@@ -139,11 +142,12 @@ def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
     raise UserError(
       f'{where}: expected at least one frame, got no frames. Remove this clip'
     )
-  if not np.isfinite(keypoints).all():
-    m, t, v, _ = np.argwhere(~np.isfinite(keypoints))[0]
+  if len(bad := np.argwhere(~(np.abs(keypoints) <= MAX_VALUE))):
+    m, t, v, c = bad[0]
     raise UserError(
-      f'{where}: expected finite values, got NaN or infinity at person {m},'
-      f' frame {t}, joint {v} ({layout.joints[v]}). Write 0 for a missing joint'
+      f'{where}: expected finite values, at most {MAX_VALUE:g}, got'
+      f' {keypoints[m, t, v, c]:g} at person {m}, frame {t}, joint {v}'
+      f' ({layout.joints[v]}). Write 0 for a missing joint'
     )
   # Only x and y: a confidence can be present without coordinates.
   if not keypoints[..., :2].any():

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unik_jax.data.clips import MAX_VALUE
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import Layout
 
@@ -136,22 +137,23 @@ def zero_missing_joints(
     where: the file, for errors.
 
   Raises:
-    UserError: NaN in only some of a joint's coordinates, or infinity.
+    UserError: NaN in only some of a joint's coordinates, infinity, or a value
+      beyond `clips.MAX_VALUE`.
   """
   points = clip[..., : clip.shape[-1] - confidence]
   missing = np.isnan(points).all(-1) | (points == 0).all(-1)
   if confidence:
     missing |= clip[..., -1] == 0
   clip = np.where(missing[..., None], 0, clip)
-  bad = np.argwhere(~np.isfinite(clip))
+  bad = np.argwhere(~(np.abs(clip) <= MAX_VALUE))
   if len(bad):
     m, t, v, c = bad[0]
     channel = channel_names(clip.shape[-1], confidence).split()[c]
     raise UserError(
       f'{where}, frame {t}, person {m}: {channel} of joint {v}'
-      f' ({layout.joints[v]}): expected a finite number, got'
-      f' {clip[m, t, v, c]}. Correct it, or mark the joint as missing: set all'
-      ' its coordinates to NaN or 0'
+      f' ({layout.joints[v]}): expected a finite number, at most'
+      f' {MAX_VALUE:g}, got {clip[m, t, v, c]:g}. Correct it, or mark the joint'
+      ' as missing: set all its coordinates to NaN or 0'
     )
   return clip
 

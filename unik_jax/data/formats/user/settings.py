@@ -17,10 +17,9 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-import yaml
-
 from unik_jax.data.formats.user.fields import parse_image_size
 from unik_jax.errors import UserError
+from unik_jax.runtime.yaml_files import read_yaml
 from unik_jax.skeletons.layouts import (
   Layout,
   get_layout,
@@ -67,10 +66,7 @@ def read_settings(root: pathlib.Path) -> Settings:
           ' Rename or move it'
         )
     return Settings()
-  try:
-    table = yaml.safe_load(path.read_text(encoding='utf-8'))
-  except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-    raise UserError(f'{path}: cannot be read ({error})') from None
+  table = read_yaml(path, str(path))
   if not isinstance(table, dict):
     raise UserError(
       f'{path}: expected lines such as `layout: coco_17`, got {table!r}'
