@@ -32,6 +32,7 @@ class Config(tfds.core.BuilderConfig):
   Attributes:
     clip_format: what all clips have in common.
     labels: class names, in label order.
+    uses_image_size: whether to keep the images' sizes.
   """
 
   # Not in the config's repr, which TFDS logs.
@@ -39,6 +40,7 @@ class Config(tfds.core.BuilderConfig):
     default=None, repr=False
   )
   labels: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+  uses_image_size: bool = dataclasses.field(default=True, repr=False)
 
 
 class Builder(ClipBuilder):
@@ -51,6 +53,7 @@ class Builder(ClipBuilder):
     ' label. See docs/own_data.md.'
   )
   configs_from_files = True
+  compares_bodies = True
 
   @classmethod
   def configure(cls, name, folder):
@@ -64,18 +67,19 @@ class Builder(ClipBuilder):
     entries, _ = splits.assign_splits(manifest.read_clip_list(folder)[0])
     stated = settings.read_settings(folder)
     sources = [e.source for e in entries if os.path.exists(e.source.path)]
+    sources = sources or [manifest.check_source(entries[0])]
     clip_format = detect_format(
-      sources or [manifest.check_source(entries[0])],
+      [_complete_source(source, stated) for source in sources],
       layout=stated.layout,
       persons=stated.persons,
       confidence=stated.confidence,
-      units=stated.units,
     )
     return Config(
       name=name,
       description=f'Clips from {folder.resolve()}.',
       clip_format=clip_format,
       labels=tuple(splits.sort_class_names(entries)),
+      uses_image_size=stated.uses_image_size,
     )
 
   def _info(self):
@@ -99,7 +103,7 @@ class Builder(ClipBuilder):
     splits.check_duplicates(entries)
     labels = self.builder_config.labels
     numbers = splits.number_subjects(entries)
-    size = settings.read_settings(folder).image_size
+    stated = settings.read_settings(folder)
     clips, listed = [], []
     for entry in entries:
       with self.may_skip(entry.where):
@@ -107,9 +111,7 @@ class Builder(ClipBuilder):
         clips.append(
           ClipFile(
             id=entry.id,
-            source=dataclasses.replace(
-              source, image_size=source.image_size or size
-            ),
+            source=_complete_source(source, stated),
             splits=(entry.split,),
             label=labels.index(entry.label),
             subject=numbers[entry.subject],
@@ -128,4 +130,14 @@ class Builder(ClipBuilder):
       persons=clip_format.persons,
       channels=clip_format.channels,
       confidence=clip_format.confidence,
+      uses_image_size=self.builder_config.uses_image_size,
     )
+
+
+def _complete_source(source, stated):
+  """Returns a source with what layout.yaml states of all clips."""
+  return dataclasses.replace(
+    source,
+    image_size=source.image_size or stated.image_size,
+    units=stated.units,
+  )

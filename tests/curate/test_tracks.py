@@ -92,6 +92,15 @@ def test_a_person_who_returns_elsewhere_reuses_the_row():
   np.testing.assert_array_equal(tracked, person[None])
 
 
+@pytest.mark.parametrize('count', [1, 3])
+def test_one_body_a_frame_is_one_person_however_far_it_jumps(count):
+  person = simulate_person(1)[:count]
+  person[:, 60:, :, 0] += 900 * person[:, 60:].any(-1)  # a cut
+  person[:, ::2, :, 1] += 300 * person[:, ::2].any(-1)
+  tracked = tracks.track_persons(shuffle_rows([person]))
+  np.testing.assert_array_equal(tracked, person[None])
+
+
 def test_a_body_of_a_few_frames_is_dropped():
   person = simulate_person(1)
   moved = person.copy()

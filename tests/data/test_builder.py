@@ -47,11 +47,11 @@ def clip(name, *splits, **options):
 
 
 def build(folder, clips, **options):
-  builder = FakeBuilder(data_dir=folder, file_format='array_record')
+  builder = FakeBuilder(data_dir=folder)
   builder.clips = tuple(clips)
   for key, value in options.items():
     setattr(builder, key, value)
-  builder.download_and_prepare(file_format='array_record')
+  builder.download_and_prepare()
   return tfds.builder_from_directory(builder.data_path)
 
 
@@ -255,9 +255,9 @@ def test_a_layout_of_ones_own_stays_with_the_data(tmp_path, monkeypatch):
         units='',
       )
 
-  builder = Own(data_dir=tmp_path, file_format='array_record')
+  builder = Own(data_dir=tmp_path)
   builder.clips = (clip('clip1', 'train'),)
-  builder.download_and_prepare(file_format='array_record')
+  builder.download_and_prepare()
   del layouts.LAYOUTS['my_hand']  # as in another process
   opened = registry.open_prepared('own', tmp_path)
   assert opened.info.metadata['layout'] == 'my_hand'
@@ -291,7 +291,7 @@ def clips_in(builder):
 
 def test_changed_files_are_noticed(own, tmp_path):
   assert clips_in(own()) == clips_in(own()) == 6
-  np.save(tmp_path / 'raw' / 'walk' / 'new.npy', np.ones((5, 17, 3)))
+  np.save(tmp_path / 'raw' / 'walk' / 'new.npy', np.full((5, 17, 3), 3))
   with pytest.raises(UserError, match='mine/1.0.0: .*changed.*--overwrite'):
     own()
   assert clips_in(own(overwrite=True)) == clips_in(own()) == 7

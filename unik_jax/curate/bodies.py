@@ -20,8 +20,8 @@ from unik_jax.data.formats import lcrnet
 from unik_jax.data.formats.user import (
   alphapose,
   json_formats,
-  mediapipe,
   recordings,
+  scale,
   settings,
 )
 from unik_jax.data.formats.user.keypoints import (
@@ -127,23 +127,20 @@ def read_bodies(
     # channels must be a confidence.
     confidence = True
   clip = zero_missing_joints(clip, confidence, own_layout, where)
+  if parsed.units == scale.FRACTIONS:
+    raise UserError(
+      f'{where}: expected pixels, got fractions of the image. Give its size:'
+      ' --image_size=WIDTH,HEIGHT, or columns width and height in --labels'
+    )
   clip = _image_poses(clip, confidence, parsed, where)
-  size = parsed.image_size
-  if parsed.units == 'image widths':
-    size = parsed.stated_size or image_size
-    if size is None:
-      raise UserError(
-        f'{where}: expected pixels, got fractions of the image. Give its size:'
-        ' --image_size=WIDTH,HEIGHT, or columns width and height in --labels'
-      )
+  size = parsed.image_size or image_size
+  if parsed.units == 'image widths' and size:
     clip[..., :2] *= size[0]
   clip = joint_maps.convert_clip(
     clip, own_layout, layout, confidence=True, partial=True
   )
   visible = np.isfinite(pose_statistics.visible_points(clip)[..., :1])
-  return Bodies(
-    np.where(visible, clip, 0), parsed.has_all_frames, size or image_size
-  )
+  return Bodies(np.where(visible, clip, 0), parsed.has_all_frames, size)
 
 
 class _ParsedEntry(NamedTuple):
@@ -151,7 +148,6 @@ class _ParsedEntry(NamedTuple):
 
   Attributes:
     has_all_frames: as in `Bodies`.
-    stated_size: image size that MediaPipe's file gives.
   """
 
   keypoints: np.ndarray
@@ -161,7 +157,6 @@ class _ParsedEntry(NamedTuple):
   image_size: tuple[int, int] | None
   is_open: bool
   has_all_frames: bool = True
-  stated_size: tuple[int, int] | None = None
 
 
 def _parse_entry(estimator, source, first_frame=0):
@@ -185,14 +180,12 @@ def _parse_entry(estimator, source, first_frame=0):
   clip = json_formats.parse_json_value(
     data, path, MAX_BODIES, source.image_size
   )
+  clip = scale.resolve_scale(clip, source.image_size, path)
   if alphapose.is_alphapose(data):
     keypoints = _place_frames(clip.keypoints, data, first_frame, path)
     clip = clip._replace(keypoints=keypoints)
     return _ParsedEntry(*clip[:6], has_all_frames=False)
-  stated_size = None
-  if clip.units == 'image widths':
-    stated_size = mediapipe.read_image_size(data, path)
-  return _ParsedEntry(*clip[:6], stated_size=stated_size)
+  return _ParsedEntry(*clip[:6])
 
 
 def _place_frames(clip, data, first_frame, where):

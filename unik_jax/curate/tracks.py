@@ -2,8 +2,8 @@
 
 Estimators list the bodies of a frame in any order. Each body is assigned to the
 person whose last pose is nearest, by Hungarian matching (scipy's solver) on the
-mean distance of joints, within a gate. Poses come from the frames before and
-from the estimators already matched in the same frame.
+mean distance of joints, within a gate (`tracking.reach`). Poses come from the
+frames before and from the estimators already matched in the same frame.
 
 Shape legend: N estimators, M persons or bodies, T frames, V joints.
 """
@@ -12,13 +12,10 @@ import numpy as np
 from scipy import optimize
 
 from unik_jax.curate import pose_statistics
+from unik_jax.data.formats.user.tracking import DUPLICATE, reach
+from unik_jax.data.track_pieces import MAX_GAP
 from unik_jax.skeletons.body import body_diagonals
 
-# The gate: largest mean distance of joints to a person's last pose, in body
-# sizes. It grows by `_GROWTH` for each frame in which the person is not seen.
-_GATE, _GROWTH, _MAX_GATE = 0.35, 0.03, 1.0
-_MEMORY = 60  # frames after which a person who is not seen is forgotten
-_DUPLICATE = 0.12  # body sizes; an estimator's nearer bodies are one person
 _MIN_FRAMES = 5  # persons seen in fewer frames are dropped
 MIN_BREAK = 12  # frames between two persons in one row
 
@@ -60,8 +57,9 @@ def _only_bodies(bodies):
 def _is_single_person(bodies):
   """Whether all bodies are one person's.
 
-  A cheap test that spares most videos the loop over frames in
-  `_match_persons`. It is strict: in doubt, the loop decides.
+  One body in each frame, on which the estimators agree, is one person, however
+  far it jumps, if at least half of them see it on both sides of a jump. The
+  test also spares most videos the loop over frames in `_match_persons`.
   """
   present = [each.any((2, 3)) for each in bodies]
   if any(each.sum(0).max(initial=0) > 1 for each in present):
@@ -73,17 +71,18 @@ def _is_single_person(bodies):
   frames = np.flatnonzero(np.isfinite(median[..., 0]).any(-1))
   if not len(frames):
     return True
-  gate = _GATE * pose_statistics.body_size(median)
-  # All estimators must agree in each frame, and the body must not jump.
+  size = pose_statistics.body_size(median)
   distance = pose_statistics.nan_median(
     np.linalg.norm(points - median, axis=-1)
   )
+  if (distance > reach(0) * size).any():
+    return False
   steps = np.linalg.norm(np.diff(median[frames], axis=0), axis=-1)
   steps = pose_statistics.nan_median(steps)
-  steps = steps / (1 + _GROWTH * (np.diff(frames) - 1))
-  if (distance > gate).any() or (steps > gate).any() or np.isnan(steps).any():
-    return False
-  return (np.diff(frames) <= _MEMORY).all()
+  # NaN without a joint in common, which is as doubtful as a jump.
+  is_jump = ~(steps <= reach(np.diff(frames)) * size)
+  is_doubtful = np.mean([each.any(0)[frames] for each in present], 0) < 0.5
+  return not (is_jump & (is_doubtful[1:] | is_doubtful[:-1])).any()
 
 
 def _match_persons(points):
@@ -102,14 +101,9 @@ def _match_persons(points):
       if not len(rows):
         continue
       poses = each[rows, t]
-      known = [p for p, frame in enumerate(last_frame) if t - frame <= _MEMORY]
+      known = [p for p, frame in enumerate(last_frame) if t - frame <= MAX_GAP]
       distance = _mean_distances([last_pose[p] for p in known], poses)
-      gates = np.array(
-        [
-          last_size[p] * min(_GATE + _GROWTH * (t - last_frame[p]), _MAX_GATE)
-          for p in known
-        ]
-      )
+      gates = np.array([last_size[p] * reach(t - last_frame[p]) for p in known])
       for index, body in _match(distance, gates.reshape(-1, 1)):
         person = known[index]
         number[rows[body], t] = person
@@ -122,7 +116,7 @@ def _match_persons(points):
         distance = _mean_distances(
           [last_pose[p] for p in current], poses[body][None]
         )
-        if (distance[:, 0] < _DUPLICATE * size[rows[body], t]).any():
+        if (distance[:, 0] < DUPLICATE * size[rows[body], t]).any():
           continue  # this estimator found the person twice
         # A new person, known at once to the estimators that follow.
         number[rows[body], t] = len(last_pose)

@@ -23,6 +23,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from unik_jax.data import raw_files
 from unik_jax.data.clips import ClipFile, LeftOut, Recording, read_clip
+from unik_jax.data.one_scale import OneScale
 from unik_jax.data.shard_writer import ShardWriter
 from unik_jax.errors import UserError
 from unik_jax.runtime.json_files import write_json_table
@@ -48,14 +49,21 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     configs_from_files: whether `configure` needs the raw files.
     parallel: whether worker processes read clips. False if the clips' sources
       are arrays, which would have to be sent to them.
+    compares_bodies: whether clips whose bodies are far larger than others'
+      are refused (`OneScale`).
     skip_bad: whether a bad clip is listed in the report instead of an error.
     workers: processes that read clips; None for one per core.
   """
 
   configs_from_files = False
   parallel = True
+  compares_bodies = False
   skip_bad = False
   workers: int | None = None
+
+  def __init__(self, *, file_format=None, **options):
+    # TFDS's own default is TFRecord, which takes TensorFlow to write.
+    super().__init__(file_format=file_format or 'array_record', **options)
 
   @classmethod
   def configure(
@@ -231,10 +239,15 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     names = dict.fromkeys(itertools.chain.from_iterable(groups))
 
     out = pathlib.Path(self.data_path)
-    writer = ShardWriter(out, self.info.features)
+    writer = ShardWriter(out, self.info.features, self.info.file_format)
     written = 0
+    channels = self.info.features['keypoints'].shape[-1]
+    one_scale = OneScale(
+      channels - self.info.metadata['confidence'], self.compares_bodies
+    )
     ordered = itertools.chain.from_iterable(groups.values())
     for clip, recording in self._read(ordered, len(clips)):
+      one_scale.add(clip.source, recording)
       writer.write(
         clip.splits,
         {
@@ -248,6 +261,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       written += 1
     if not written:
       raise UserError(f'{folder}: no clip to write. {self._explain_empty()}')
+    one_scale.finish()
     splits = {
       name: [group for group in groups if name in group] for name in names
     }

@@ -21,7 +21,9 @@ def warm_up(model: Predictor, layout: Layout, window: int) -> float:
   data = model.run.config.data
   shape = (window, layout.num_joints, data.channels - bool(data.confidence))
   clip = np.random.default_rng(0).uniform(0.1, 0.9, shape)
-  records = model.build_records(clip, layout=layout, confidence=False)
+  records = model.build_records(
+    clip, layout=layout, confidence=False, image_size=(640, 480)
+  )
   model.predict_records(records, layout=layout)
   return time.perf_counter() - began
 

@@ -18,16 +18,16 @@ import scipy.special
 
 from unik_jax import evaluate
 from unik_jax.data import loader
+from unik_jax.data.clips import check_image_size
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predict.adapter import adapt_clip
+from unik_jax.predict.conversion import Size, convert_clip
 from unik_jax.run import restore
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 _MAX_BATCH = 64  # clips, so that any machine has the memory
-
-Size = tuple[int, int]
 
 
 class Prediction(NamedTuple):
@@ -86,12 +86,13 @@ class Predictor:
     `eval_batch_size`, so that few sizes are compiled.
 
     Args:
-      clips: one clip (T, V, C) or (M, T, V, C), or a list of them. A joint is
-        missing if it is NaN, zero, or of zero confidence.
+      clips: a list of clips (T, V, C) or (M, T, V, C), or one clip. A joint is
+        missing if it is NaN, zero, or of zero confidence. An array of several
+        persons needs the list, [clip]: alone, it may be a stack of clips.
       layout: joint layout of the clips, or its name; None for the layout of the
         model's training clips. Joints of another layout are mapped by name.
-      image_size: (width, height) in pixels, of all clips or of each; None if
-        unknown.
+      image_size: (width, height) in pixels, of all clips or of each; None for
+        that of the training clips, if they have one.
       confidence: whether the last channel is a confidence; None to detect it
         (`adapter.has_confidence`).
       together: one prediction per clip, of the most confident persons if the
@@ -104,13 +105,14 @@ class Predictor:
 
     Raises:
       UserError: a clip has other joints, too few channels, NaN in some of a
-        joint's coordinates, or no person; or the layout is unknown or cannot be
+        joint's coordinates, or no person; an array may be a clip of several
+        persons or a stack of clips; or the layout is unknown or cannot be
         mapped.
     """
-    if hasattr(clips, 'ndim'):
+    names = [f'clip {n}' for n in range(len(clips))]
+    if hasattr(clips, 'ndim') and clips.ndim < 5:
+      _refuse_stacked_clips(clips)
       clips, names = [clips], ['keypoints']
-    else:
-      names = [f'clip {n}' for n in range(len(clips))]
     if top_k < 1:
       raise UserError(f'top_k: expected at least 1, got {top_k}')
     records = []
@@ -155,6 +157,7 @@ class Predictor:
     *,
     layout: str | Layout | None = None,
     image_size: Size | None = None,
+    units: str = '',
     confidence: bool | None = None,
     together: bool = True,
     where: str = 'keypoints',
@@ -164,7 +167,8 @@ class Predictor:
     Args:
       clip: (T, V, C) or (M, T, V, C).
       layout: as in `predict`.
-      image_size: (width, height) in pixels.
+      image_size: (width, height) in pixels; None if unknown.
+      units: units of the coordinates, as in `ParsedClip`; '' if unknown.
       confidence: as in `predict`.
       together: as in `predict`.
       where: the clip, for errors.
@@ -180,14 +184,23 @@ class Predictor:
       together=together,
       where=where,
     )
-    record = {
-      'image_size': np.int32((0, 0) if image_size is None else image_size),
-      'label': 0,  # required by the loader, and unused
-      'clip': 0,
-    }
-    return [
-      record | {'keypoints': clip, 'person': person} for person, clip in adapted
-    ]
+    records = []
+    for person, keypoints in adapted:
+      converted = convert_clip(
+        keypoints, self.run, units=units, image_size=image_size, where=where
+      )
+      check_image_size(converted.keypoints, converted.image_size, where)
+      records.append(
+        {
+          'keypoints': converted.keypoints,
+          'image_size': np.int32(converted.image_size),
+          'units': converted.units,
+          'label': 0,  # required by the loader, and unused
+          'clip': 0,
+          'person': person,
+        }
+      )
+    return records
 
   def predict_records(
     self,
@@ -246,6 +259,22 @@ def load_predictor(path: str | os.PathLike) -> Predictor:
     UserError: there is no run, or its files cannot be read.
   """
   return Predictor(restore.load_run(path))
+
+
+def _refuse_stacked_clips(array):
+  """Raises a UserError if (M, T, V, C) may be clips instead of persons."""
+  array = np.asarray(array)
+  if array.ndim != 4 or array.dtype.kind not in 'iuf':
+    return
+  # A clip always has a person, but a row of absent persons is only padding.
+  rows = ((array != 0) & ~np.isnan(array)).any((1, 2, 3))
+  if len(rows) > 1 and rows.all():
+    raise UserError(
+      'keypoints: expected a list of clips, got an array of shape'
+      f' {array.shape}, which may be one clip of {len(array)} persons or'
+      f' {len(array)} clips.'
+      ' Use [array] for one clip, list(array) for several'
+    )
 
 
 def _select_size(image_size, n, clips):

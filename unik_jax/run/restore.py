@@ -5,6 +5,7 @@ The dataset is not needed: data.json holds what a network has to know about it.
 
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -37,6 +38,8 @@ class Run(NamedTuple):
     network_layout: joint layout of the network's input. Differs from
       `data_layout` if `config.data.joints` maps the joints.
     units: units of clips' coordinates.
+    image_sizes: the different (width, height) of the training clips, (0, 0) if
+      unknown; None for a run that did not record them.
   """
 
   folder: pathlib.Path
@@ -49,6 +52,7 @@ class Run(NamedTuple):
   data_layout: Layout
   network_layout: Layout
   units: str
+  image_sizes: list[tuple[int, int]] | None = None
 
 
 def load_run(path: str | os.PathLike) -> Run:
@@ -69,9 +73,12 @@ def load_run(path: str | os.PathLike) -> Run:
   try:
     data_layout = layout_from_dict(data['layout'], str(file))
     classes, units = list(data['classes']), str(data['units'])
+    sizes = data.get('image_sizes')
+    if sizes is not None:
+      sizes = [(int(width), int(height)) for width, height in sizes]
     if mapped := data.get('network_layout'):
       layouts.register_layout(layout_from_dict(mapped, str(file)))
-  except (KeyError, TypeError) as error:
+  except (KeyError, TypeError, ValueError) as error:
     raise UserError(
       f'{file}: expected layout, classes and units, got {error!r}.'
       f' {as_sentence(remedy)}'
@@ -91,6 +98,7 @@ def load_run(path: str | os.PathLike) -> Run:
     data_layout=data_layout,
     network_layout=get_layout(config.data.joints or data_layout.name),
     units=units,
+    image_sizes=sizes,
   )
 
 
@@ -174,7 +182,11 @@ def read_started_from(folder: pathlib.Path) -> str:
 
 
 def write_data_json(
-  folder: pathlib.Path, info: Any, classes: list[str], joints: str = ''
+  folder: pathlib.Path,
+  info: Any,
+  classes: list[str],
+  joints: str = '',
+  image_sizes: Sequence[tuple[int, int]] | None = None,
 ) -> None:
   """Writes data.json: what a network has to know about its data.
 
@@ -183,6 +195,7 @@ def write_data_json(
     info: TFDS's `DatasetInfo` of the prepared dataset.
     classes: class names, in label order.
     joints: name of the layout to which joints are mapped; '' for none.
+    image_sizes: the different sizes of the training clips' images, if known.
 
   Raises:
     UserError: the file cannot be written.
@@ -193,6 +206,8 @@ def write_data_json(
     'layout': get_layout(info.metadata['layout']).to_dict(),
     'units': info.metadata['units'],
   }
+  if image_sizes is not None:
+    table['image_sizes'] = [list(size) for size in image_sizes]
   if joints:
     table['network_layout'] = get_layout(joints).to_dict()
   write_json_table(folder / paths.DATA, table)

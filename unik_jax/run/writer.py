@@ -1,6 +1,7 @@
 """Writes the results of a run to its folder."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -40,11 +41,17 @@ class ResultsWriter:
     self._net, self._total_steps = net, total_steps
     self._writes = jax.process_index() == 0
 
-  def write_data(self) -> None:
-    """Writes data.json: the classes, joint layout and units of the data."""
+  def write_data(self, image_sizes: Sequence[tuple[int, int]]) -> None:
+    """Writes data.json: what a network has to know about its data.
+
+    Args:
+      image_sizes: the different sizes of the training clips' images.
+    """
     if self._writes:
       clips, joints = self._clips, self._config.data.joints
-      write_data_json(self._workdir, clips.info, clips.class_names, joints)
+      write_data_json(
+        self._workdir, clips.info, clips.class_names, joints, image_sizes
+      )
 
   def write_started_from(self, source: str) -> None:
     """Writes started_from.json: the checkpoint or file of the first weights."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from unik_jax.data.energy import motion_energy, sort_by_energy
 from unik_jax.data.formats.ntu_text import JOINTS, Bodies
+from unik_jax.data.track_pieces import join_tracks
 from unik_jax.skeletons.layouts import get_layout
 
 _SLOTS = 4  # bodies of a frame that the published scripts have room for
@@ -25,11 +26,8 @@ FPS = 30
 JOIN_DISTANCE = 0.5
 # Meanwhile the person walks on, at 1 m/s as people do in a room.
 JOIN_SPEED = 1.0
-# After a longer gap it could be anybody, anywhere in the room.
-JOIN_FRAMES = 2 * FPS
-# The tracker may see one person twice for some frames, under the old and the
-# new ID. Centres of two people are further apart, even when they hug.
-OVERLAP_FRAMES = 3
+# Two bodies of one person in a frame coincide. Centres of two people are
+# further apart, even when they hug.
 OVERLAP_DISTANCE = 0.2
 # Metres, mean of a body's 24 bones: about 0.19 for an adult, and less than
 # twice that for the tallest person.
@@ -66,11 +64,9 @@ def track_by_body(bodies: Bodies) -> np.ndarray:
   1. A bodyID is a track, in any slot. If a frame has an ID twice, the first
      body counts. IDs with bones too long for a person are dropped
      (`MAX_MEAN_BONE`).
-  2. In order of their first frames, each ID continues the nearest person who is
-     absent in its frames, if it can be the same person: lost or found at most
-     `JOIN_FRAMES` away, and no further than one gets in that time
-     (`JOIN_DISTANCE`, `JOIN_SPEED`). Both may be present in up to
-     `OVERLAP_FRAMES`, if they coincide.
+  2. IDs of one person are joined (`track_pieces.join_tracks`), if they are no
+     further apart than one gets in the time between (`JOIN_DISTANCE`,
+     `JOIN_SPEED`).
   3. Persons of `MAX_NOISE_FRAMES` or fewer are dropped, then those who are too
      wide for their height, such as tables and seats. Both are pyskl's rules.
   4. The two of highest motion energy are kept.
@@ -119,7 +115,7 @@ def find_persons(
   tracks = _select_tracks(
     tracks, lambda t: np.median(bones[t]) <= MAX_MEAN_BONE
   )
-  persons = _join_tracks(tracks, frames, points.mean(0).T)
+  persons = join_tracks(tracks, frames, _measure_steps(points.mean(0).T))
 
   width, height, _ = np.ptp(points, axis=0)
   is_wide = width > WIDE * height
@@ -135,55 +131,12 @@ def _select_tracks(tracks, is_person):
   return [track for track in tracks if is_person(track)] or tracks
 
 
-def _join_tracks(tracks, frames, centers):
-  """Joins tracks, in order of their first frames, that are of one person."""
-  persons = []
-  owner = np.full(len(frames), -1)  # person of each body
-  for track in tracks:
-    # The last body of each person up to the track's start. Each person has one,
-    # since tracks come in order of their starts.
-    until = np.searchsorted(frames, frames[track[0]], 'right')
-    owned = np.flatnonzero(owner[:until] >= 0)
-    last = np.zeros(len(persons), int)
-    last[owner[owned]] = owned  # of repeated indices, the latest value stays
-    # A cheap test by the track's first body, then the full one.
-    near = np.flatnonzero(_measure_steps(last, track[0], frames, centers)[2])
-    distances = [_distance(persons[i], track, frames, centers) for i in near]
-    if min(distances, default=np.inf) < np.inf:
-      i = near[np.argmin(distances)]
-      joined = np.concatenate([persons[i], track])
-      # If a frame has both, the body of the earlier ID stays.
-      persons[i] = joined[np.unique(frames[joined], return_index=True)[1]]
-    else:
-      i = len(persons)
-      persons.append(track)
-    owner[persons[i]] = i
-  return persons
+def _measure_steps(centers):
+  """Returns a `track_pieces.Measure` of metres between the bodies' centres."""
 
+  def measure(before, after, gaps):
+    distances = np.linalg.norm(centers[after] - centers[before], axis=-1)
+    reach = JOIN_DISTANCE + JOIN_SPEED / FPS * gaps
+    return distances, np.where(gaps == 0, OVERLAP_DISTANCE, reach)
 
-def _distance(person, track, frames, centers):
-  """Returns the metres from a person to a track; inf if not the same person.
-
-  Their frames may lie in each other's gaps. Each time that one follows the
-  other, the step must be possible in the time between.
-  """
-  joined = np.concatenate([person, track])
-  order = np.argsort(frames[joined], kind='stable')
-  changes = np.flatnonzero(np.diff(order < len(person)))
-  before, after = joined[order[changes]], joined[order[changes + 1]]
-  gaps, distances, is_possible = _measure_steps(before, after, frames, centers)
-  is_one_person = (
-    is_possible.all()
-    and gaps.min() <= JOIN_FRAMES
-    and (gaps == 0).sum() <= OVERLAP_FRAMES
-  )
-  return distances[gaps.argmin()] if is_one_person else np.inf
-
-
-def _measure_steps(before, after, frames, centers):
-  """Returns (frames, metres, whether possible) of steps between bodies."""
-  gaps = frames[after] - frames[before]
-  distances = np.linalg.norm(centers[after] - centers[before], axis=-1)
-  reach = JOIN_DISTANCE + JOIN_SPEED / FPS * gaps
-  limit = np.where(gaps == 0, OVERLAP_DISTANCE, reach)
-  return gaps, distances, distances <= limit
+  return measure

@@ -25,6 +25,9 @@ def notices(monkeypatch):
   return capture_notices(monkeypatch)
 
 
+SETTINGS = 'layout: coco_17\nimage_size: [320, 240]'
+
+
 def test_a_manifest(tmp_path, notices):
   rows = [
     'a.npy,wave,7,train,first,640,480',
@@ -37,7 +40,7 @@ def test_a_manifest(tmp_path, notices):
   for seed, name in enumerate(['a', 'b/c', 'd', 'e/f', 'g']):
     write_clip(tmp_path / 'raw' / f'{name}.npy', seed)
   write_clip(tmp_path / 'raw' / 'not listed.npy', 9)
-  write_file(tmp_path / 'raw' / 'layout.yaml', 'layout: coco_17')
+  write_file(tmp_path / 'raw' / 'layout.yaml', SETTINGS)
   write_file(tmp_path / 'raw' / 'manifest.csv', '\n'.join([header, *rows]))
   builder = prepare(tmp_path)
   names = ['sit', 'sit, or stand', 'wave']
@@ -53,11 +56,11 @@ def test_a_manifest(tmp_path, notices):
   assert seen == {
     'train': {
       'first': ('wave', 7, [640, 480]),
-      'd.npy': ('sit', 7, [0, 0]),
-      'e/f.npy': ('sit, or stand', 9, [0, 0]),
+      'd.npy': ('sit', 7, [320, 240]),
+      'e/f.npy': ('sit, or stand', 9, [320, 240]),
     },
     'test': {'second': ('wave', 12, [640, 480])},
-    'val': {'g.npy': ('sit, or stand', 12, [0, 0])},
+    'val': {'g.npy': ('sit, or stand', 12, [320, 240])},
   }
   np.testing.assert_array_equal(
     splits['train']['e/f.npy']['keypoints'][0],

@@ -54,7 +54,7 @@ def test_mediapipe(tmp_path, form):
   np.testing.assert_array_equal(recording.keypoints, clip[None])
   assert recording.image_size == (1, 1)
   parsed = parse_clip(tmp_path / 'a.json')
-  assert (parsed.layout, parsed.units) == ('mediapipe_33', 'image widths')
+  assert (parsed.layout, parsed.units) == ('mediapipe_33', 'fractions')
 
 
 @pytest.mark.parametrize('channels', [2, 3, 4])
@@ -81,7 +81,7 @@ def test_visibility_without_z(tmp_path):
   assert parse_clip(path).confidence
 
 
-def test_coordinates_are_in_image_widths(tmp_path):
+def test_coordinates_with_z_are_in_image_widths(tmp_path):
   """y is in image widths too, so a circle stays a circle."""
   clip = landmarks()
   path = write_file(tmp_path / 'a.json', FORMS['frames'](clip))
@@ -91,7 +91,7 @@ def test_coordinates_are_in_image_widths(tmp_path):
   np.testing.assert_allclose(
     recording.keypoints[0], clip * [1, 1080 / 1920, 1, 1], rtol=1e-12
   )
-  assert recording.image_size == (1, 1)  # in image widths
+  assert (recording.units, recording.image_size) == ('image widths', None)
   data = FORMS['frames'](clip) | {'width': 200, 'height': 400}
   recording = recordings.read_recording(
     recordings.ClipSource(str(write_file(path, data))), layout=layout
@@ -228,7 +228,7 @@ def test_world_landmarks_are_in_metres(tmp_path):
     frame['pose_landmarks'] = [to_landmarks(pose)]
   parsed = parse_clip(write_file(path, data))
   np.testing.assert_array_equal(parsed.keypoints[0], other)
-  assert parsed.units == 'image widths'
+  assert parsed.units == 'fractions'
 
 
 LANDMARKS = FORMS['list'](landmarks(2))

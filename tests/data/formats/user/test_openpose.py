@@ -73,12 +73,13 @@ def test_persons_are_linked_by_distance(tmp_path):
 
 def test_a_body_far_away_is_another_person(tmp_path):
   near, far = body_at(100, 100), body_at(900, 100, confidence=0.9)
+  frames = [[near], [far], [near, far]]
   folder = write_openpose(
-    tmp_path / 'a', [[openpose_body(near)], [openpose_body(far)]]
+    tmp_path / 'a', [[openpose_body(p) for p in frame] for frame in frames]
   )
   keypoints = read_keypoints(folder, 'openpose_25')
   np.testing.assert_array_equal(
-    keypoints[:, [0, 1]], [[near, 0 * near], [0 * far, far]]
+    keypoints, [[near, 0 * near, near], [0 * far, far, far]]
   )
 
 

@@ -81,12 +81,121 @@ def test_linking_with_missing_joints():
   top, bottom = a.copy(), a.copy()
   top[3:], bottom[:3] = 0, 0
   clip = tracking.track_persons(
-    np.stack([top, bottom]),
-    np.array([0, 1]),
+    np.stack([top, bottom, top + [500, 0, 0]]),
+    np.array([0, 1, 1]),
     None,
     length=2,
-    persons=2,
+    persons=3,
     confidence=True,
   )
-  assert clip[0, 0].any() and not clip[0, 1].any()
-  assert clip[1, 1].any() and not clip[1, 0].any()
+  assert (clip.any((2, 3)).sum(1) == 1).all()
+
+
+def track(poses, frames, ids, length, persons=2):
+  """Returns the clip of bodies (N, V, 2)."""
+  return tracking.track_persons(
+    np.array(poses),
+    np.array(frames),
+    ids,
+    length=length,
+    persons=persons,
+    confidence=False,
+  )
+
+
+def standing(x, height=100.0, seed=0):
+  """Returns a pose (5, 2) whose bounding box has the diagonal `height`."""
+  pose = np.random.default_rng(seed).uniform(0, 1, (5, 2))
+  return (x, 50) + pose * height / np.hypot(*np.ptp(pose, axis=0))
+
+
+def test_one_body_a_frame_is_one_person_however_far_it_jumps():
+  rng = np.random.default_rng(0)
+  poses = [standing(x) for x in rng.uniform(1, 5000, 20)]
+  poses[3][1:] = 0  # half seen: no joint in common with the next frame
+  poses[4][:1] = 0
+  frames = np.delete(np.arange(25), [2, 9, 10, 11, 20])
+  clip = track(poses, frames, None, 25)
+  assert len(clip) == 1
+  np.testing.assert_array_equal(clip[0, frames], poses)
+  # A tracker that loses the person in each jump gives new IDs.
+  frames = np.arange(20)
+  clip = track(poses, frames, [str(t // 3) for t in frames], 20)
+  np.testing.assert_array_equal(clip, [poses])
+
+
+def test_a_body_that_nobody_sees_does_not_count():
+  poses = [standing(1), standing(900), np.zeros((5, 2)), np.zeros((5, 2))]
+  clip = track(poses, [0, 2, 0, 1], None, 3)
+  np.testing.assert_array_equal(clip, [[poses[0], poses[2], poses[1]]])
+  assert not track(poses[2:], [0, 1], None, 2).any()
+
+
+def renumbered(cuts, gap, seed=0, frames=60, other=True):
+  """Returns (poses, frames, ids, the walker's clip) of a walker with new IDs.
+
+  The walker is lost for `gap` frames at each cut. Another person stands nearby.
+  """
+  rng = np.random.default_rng(seed)
+  truth = [
+    standing(200 + 3 * t) + rng.normal(0, 1, (5, 2)) for t in range(frames)
+  ]
+  clip = np.array(truth)
+  poses, times, ids = [], [], []
+  for t, pose in enumerate(truth):
+    piece = sum(t >= cut for cut in cuts)
+    if piece and t < cuts[piece - 1] + gap:
+      clip[t] = 0
+      continue
+    poses.append(pose)
+    times.append(t)
+    ids.append(str([1, 4, 7][piece]))
+    if other:
+      poses.append(standing(600, seed=1))
+      times.append(t)
+      ids.append('2')
+  return poses, times, ids, clip
+
+
+@pytest.mark.parametrize('other', [False, True])
+@pytest.mark.parametrize('gap', [0, 1, 10])
+def test_ids_of_one_person_are_joined(gap, other):
+  poses, frames, ids, walker = renumbered([20, 40], gap, other=other)
+  clip = track(poses, frames, ids, 60, persons=3)
+  assert len(clip) == 1 + other
+  assert any(np.array_equal(each, walker) for each in clip)
+
+
+def test_ids_of_two_persons_stay_two():
+  """Present together, too far, too late, or taking turns with a break."""
+  a, b = standing(100), standing(150)
+  together = [(a, t, '1') for t in range(8)] + [
+    (b, t, '2') for t in range(4, 12)
+  ]
+  turns = [(a, t, '1') for t in range(5)] + [
+    (standing(400), t, '2') for t in range(9, 14)
+  ]
+  late = [(a, t, '1') for t in range(5)] + [(a, t, '2') for t in range(66, 70)]
+  third = [(standing(900), t, '3') for t in range(5)]
+  handed_over = [(a, t, '1') for t in range(5)] + [
+    (standing(190), t, '2') for t in range(5, 9)
+  ]
+  for case, persons in (
+    (together, 2),
+    (turns, 2),
+    (late, 2),
+    (handed_over + third, 3),
+  ):
+    poses, frames, ids = zip(*case, strict=True)
+    assert len(track(poses, frames, ids, 70, persons=3)) == persons
+
+
+def test_a_person_found_twice_for_some_frames_is_one():
+  """The old and the new ID coincide in two frames; the old ID's body stays."""
+  a = standing(100)
+  old = [(a, t, '1') for t in range(6)]
+  new = [(a + 2, t, '5') for t in range(4, 9)]
+  poses, frames, ids = zip(*old, *new, strict=True)
+  np.testing.assert_array_equal(
+    track(poses, frames, ids, 9), [[a] * 6 + [a + 2] * 3]
+  )

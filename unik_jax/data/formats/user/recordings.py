@@ -18,6 +18,7 @@ from unik_jax.data.formats.user.keypoints import (
   zero_missing_joints,
 )
 from unik_jax.data.formats.user.layout_inference import advise_on_layout
+from unik_jax.data.formats.user.scale import FRACTIONS, resolve_scale
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import BUILT_IN, Layout
 
@@ -32,11 +33,13 @@ class ClipSource:
     path: path of the file, or of the folder with an OpenPose clip's frames.
     clip: prefix of the frames' file names in such a folder; None for all.
     image_size: (width, height) in pixels, if the user states it.
+    units: units of the coordinates, in formats that do not define them.
   """
 
   path: str
   clip: str | None = None
   image_size: tuple[int, int] | None = None
+  units: str = ''
 
   def __str__(self) -> str:
     return (
@@ -51,18 +54,26 @@ def parse_clip(
   persons: int = 2,
   confidence: bool | None = None,
 ) -> ParsedClip:
-  """Returns the contents of a clip's file.
+  """Returns the contents of a clip's file, scaled by `resolve_scale`.
 
   Args:
     source: the file.
     layout: joint layout of the clip; only tables need it.
     persons: maximum number of persons in formats that list bodies.
-    confidence: whether the last channel of an array, or of a table without a
-      header, is a confidence; None means that the fourth of four channels is.
+    confidence: whether the last channel is a confidence, in formats that do
+      not define it; None means that the fourth of four channels is.
 
   Raises:
     UserError: the format is unknown, or its reader refuses the file.
   """
+  parsed = _parse_file(source, layout, persons, confidence)
+  if source.units and not parsed.units:
+    parsed = parsed._replace(units=source.units)
+  return resolve_scale(parsed, source.image_size, str(source))
+
+
+def _parse_file(source, layout, persons, confidence):
+  """Returns the contents of a clip's file, by its format."""
   where = str(source)
   if os.path.isdir(source.path):
     return openpose.read_frames(source.path, source.clip, persons)
@@ -79,7 +90,7 @@ def parse_clip(
       f'{where}: unknown suffix {suffix!r}. Use one of {", ".join(SUFFIXES)},'
       f" or a folder of OpenPose's *{openpose.SUFFIX} files"
     )
-  return json_formats.parse_json(file, persons, source.image_size)
+  return json_formats.parse_json(file, persons, source.image_size, confidence)
 
 
 def read_recording(
@@ -89,6 +100,7 @@ def read_recording(
   persons: int = 2,
   channels: int | None = None,
   confidence: bool | None = None,
+  uses_image_size: bool = True,
 ) -> Recording:
   """Returns one clip of a dataset.
 
@@ -99,6 +111,7 @@ def read_recording(
     channels: expected number of channels; None for any.
     confidence: whether the last channel is a confidence; None as in
       `parse_clip`.
+    uses_image_size: whether to keep the image's size.
 
   Returns:
     (M, T, V, C) with zeros for missing joints and absent persons, and the
@@ -121,7 +134,10 @@ def read_recording(
     )
   clip = zero_missing_joints(clip, parsed.confidence, layout, str(source))
   clip = select_persons(clip, persons, parsed.confidence)
-  return Recording(clip, parsed.image_size or source.image_size)
+  size = parsed.image_size if uses_image_size else None
+  if parsed.units not in ('', 'pixels', FRACTIONS):
+    size = None  # would not be in the units of the coordinates
+  return Recording(clip, size, parsed.units)
 
 
 def _check_joints(parsed, layout, source):

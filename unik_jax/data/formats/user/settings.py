@@ -6,7 +6,8 @@
   units: pixels             units of the coordinates
   persons: 1                maximum number of persons in a clip
   confidence: true          whether the last channel is a confidence
-  image_size: [1920, 1080]  width and height in pixels
+  image_size: [1920, 1080]  width and height in pixels, of files that do not
+                            state them; or unknown, to use no file's
 
 Every key is optional.
 """
@@ -37,13 +38,17 @@ _SIMILAR_NAMES = (
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """The contents of layout.yaml; None or '' for an absent key."""
+  """The contents of layout.yaml; None or '' for an absent key.
+
+  `uses_image_size` is False for `image_size: unknown`.
+  """
 
   layout: Layout | None = None
   units: str = ''
   persons: int | None = None
   confidence: bool | None = None
   image_size: tuple[int, int] | None = None
+  uses_image_size: bool = True
 
 
 def read_settings(root: pathlib.Path) -> Settings:
@@ -82,9 +87,11 @@ def read_settings(root: pathlib.Path) -> Settings:
       f'{path}, confidence: expected true or false, got {confidence!r}'
     )
   size = table.pop('image_size', [])
+  if not (uses_size := size != 'unknown'):
+    size = []
   if not isinstance(size, list):
     raise UserError(
-      f'{path}, image_size: expected [width, height], got {size!r}'
+      f'{path}, image_size: expected [width, height] or unknown, got {size!r}'
     )
   return Settings(
     layout=_parse_layout(table, path),
@@ -92,6 +99,7 @@ def read_settings(root: pathlib.Path) -> Settings:
     persons=persons,
     confidence=confidence,
     image_size=parse_image_size(size, str(path)),
+    uses_image_size=uses_size,
   )
 
 
