@@ -184,7 +184,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(config, tmp_path):
 
 _FULL_DISK = """
 import pickle, resource, sys
-from absl import logging
+from absl import app
 from unik_jax import cli, train
 from unik_jax.run import checkpoints
 
@@ -201,9 +201,12 @@ def full(self, step, state, *, wait=False, **notes):
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 checkpoints.Checkpoints.save = full
-logging.use_absl_handler()  # as app.run does
-with open(sys.argv[1], 'rb') as file, cli.command():
-  train.run(pickle.load(file), sys.argv[2])
+
+def main(argv):
+  with open(argv[1], 'rb') as file, cli.command():
+    train.run(pickle.load(file), argv[2])
+
+app.run(main)
 """
 
 
