@@ -100,13 +100,15 @@ class Builder(ClipBuilder):
     entries, split_notes = splits.assign_splits(entries)
     for note in (*notes, *self.builder_config.clip_format.notes, *split_notes):
       logging.warning('%s: %s', folder, note)
-    splits.check_duplicates(entries)
+    duplicates = splits.find_duplicates(entries)
     labels = self.builder_config.labels
     numbers = splits.number_subjects(entries)
     stated = settings.read_settings(folder)
     clips, listed = [], []
     for entry in entries:
       with self.may_skip(entry.where):
+        if entry.id in duplicates:
+          raise duplicates[entry.id]
         source = manifest.check_source(entry)
         clips.append(
           ClipFile(

@@ -9,7 +9,7 @@ from helpers.stream_lines import person_line
 from helpers.user_clips import body_at, write_array, write_file
 
 from unik_jax.data import splits
-from unik_jax.data.training_clips import list_image_sizes, sample_records
+from unik_jax.data.training_clips import describe_clips, sample_records
 from unik_jax.errors import UserError
 from unik_jax.predict import inputs, live
 from unik_jax.predict.conversion import convert_clip
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 SIZE = (1920, 1080)
 OTHER = (640, 480)
+SIZES = (SIZE, OTHER, SIZE)
 UNKNOWN = (0, 0)
 
 
@@ -206,11 +207,11 @@ def test_the_image_sizes_are_recorded(synthetic_dir, tmp_path):
   config = synthetic_run.make_training_config(synthetic_dir)
   clips = splits.open_split(config.data, 'train')
   writer = ResultsWriter(tmp_path, config, clips, None, 1)
-  writer.write_data(list_image_sizes(sample_records(clips)))
+  writer.write_data(describe_clips(clips, config.data))
   table = json.loads((tmp_path / 'data.json').read_text())
   assert table['image_sizes'] == [[0, 0]]
-  records = [{'image_size': np.int32(size)} for size in (SIZE, OTHER, SIZE)]
-  assert list_image_sizes(records) == [OTHER, SIZE]
+  records = [clips[n] | {'image_size': size} for n, size in enumerate(SIZES)]
+  assert describe_clips(records, config.data).image_sizes == [OTHER, SIZE]
 
 
 def test_a_sample_of_many_clips():

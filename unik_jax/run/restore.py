@@ -3,12 +3,15 @@
 The dataset is not needed: data.json holds what a network has to know about it.
 """
 
+import io
 import os
 import pathlib
+import zipfile
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from unik_jax import optim
@@ -16,7 +19,7 @@ from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network, network_from_config
 from unik_jax.run import checkpoints, paths
-from unik_jax.runtime.atomic_files import as_sentence
+from unik_jax.runtime.atomic_files import as_sentence, atomic_write
 from unik_jax.runtime.json_files import read_json_table, write_json_table
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout, layout_from_dict
@@ -40,6 +43,8 @@ class Run(NamedTuple):
     units: units of clips' coordinates.
     image_sizes: the different (width, height) of the training clips, (0, 0) if
       unknown; None for a run that did not record them.
+    familiarity: arrays of a `data.familiarity.Familiarity` by name; None for a
+      run that did not record them.
   """
 
   folder: pathlib.Path
@@ -53,6 +58,7 @@ class Run(NamedTuple):
   network_layout: Layout
   units: str
   image_sizes: list[tuple[int, int]] | None = None
+  familiarity: dict[str, np.ndarray] | None = None
 
 
 def load_run(path: str | os.PathLike) -> Run:
@@ -99,7 +105,42 @@ def load_run(path: str | os.PathLike) -> Run:
     network_layout=get_layout(config.data.joints or data_layout.name),
     units=units,
     image_sizes=sizes,
+    familiarity=_read_familiarity(folder / paths.FAMILIARITY, remedy),
   )
+
+
+def _read_familiarity(file, remedy):
+  """Returns the arrays that `write_familiarity` wrote; None without a file."""
+  if not file.exists():
+    return None
+  try:
+    # From memory: numpy leaves a broken file open.
+    content = io.BytesIO(file.read_bytes())
+    with np.load(content, allow_pickle=False) as arrays:
+      return {name: arrays[name] for name in arrays}
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    raise UserError(
+      f'{file}: cannot be read ({error}). {as_sentence(remedy)}'
+    ) from None
+
+
+def write_familiarity(
+  folder: pathlib.Path, arrays: dict[str, np.ndarray]
+) -> None:
+  """Writes familiarity.npz: typical bodies of the training clips.
+
+  Args:
+    folder: folder of the run.
+    arrays: fields of a `data.familiarity.Familiarity`.
+
+  Raises:
+    UserError: the file cannot be written.
+  """
+  with (
+    atomic_write(folder / paths.FAMILIARITY) as part,
+    part.open('wb') as file,
+  ):
+    np.savez(file, **arrays)
 
 
 def _restore_state(config, net, folder, step):

@@ -19,7 +19,7 @@ from unik_jax.data.formats.user.fields import (
   frame_indices,
   parse_body,
 )
-from unik_jax.data.formats.user.keypoints import ParsedClip
+from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
@@ -52,16 +52,19 @@ def parse_alphapose(data: list, where: str, persons: int = 2) -> ParsedClip:
 
   Raises:
     UserError: a body has another form, other joints than the first one, or is
-      from another video.
+      from another video; or no body has keypoints.
   """
-  poses, images, ids = [], [], []
+  poses, times, images, ids = [], [], [], []
   for n, body in enumerate(data):
     place = f'{where}, record {n}'
     if not isinstance(body, dict):
       raise UserError(f'{place}: expected an object, as AlphaPose writes')
+    images.append(_parse_image_id(body.get('image_id'), place))
+    if body.get('keypoints') == []:
+      continue
     expected = len(poses[0]) if poses else None
     poses.append(parse_body(body.get('keypoints'), place, expected))
-    images.append(_parse_image_id(body.get('image_id'), place))
+    times.append(n)
     ids.append(str(_unwrap(body.get('idx', body.get('track_id')))))
   if len(set(map(type, images))) > 1:
     raise UserError(
@@ -71,9 +74,11 @@ def parse_alphapose(data: list, where: str, persons: int = 2) -> ParsedClip:
   if isinstance(images[0], str):
     check_one_video(images, where)
   frames = frame_indices(images)
+  if not poses:
+    raise NobodySeenError.in_file(where, int(frames.max()) + 1)
   clip = track_persons(
     np.stack(poses),
-    frames,
+    frames[times],
     None if 'None' in ids else ids,
     length=int(frames.max()) + 1,
     persons=persons,
