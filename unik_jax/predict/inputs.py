@@ -105,15 +105,16 @@ def resolve_layout(
 
 def _search_folder(root, image_size):
   """Returns the clips below a folder, sorted by name."""
-  sources, videos_by_folder = [], collections.defaultdict(set)
+  sources, names_by_folder = [], collections.defaultdict(list)
   for file in entries.list_files(root):
     folder, name = os.path.split(file.path)
     if name.endswith(openpose.SUFFIX):
-      videos_by_folder[folder].add(openpose.video_name(name))
+      names_by_folder[folder].append(name)
     elif os.path.splitext(name)[1].lower() in _SUFFIXES:
       if name not in _NOT_CLIPS:
         sources.append(ClipSource(file.path, image_size=image_size))
-  for folder, videos in videos_by_folder.items():
+  for folder, names in names_by_folder.items():
+    videos = openpose.group_frames(names)
     is_clip = len(videos) == 1
     for video in videos:
       sources.append(ClipSource(folder, None if is_clip else video, image_size))

@@ -196,7 +196,9 @@ def check_duplicates(entries: list[ClipEntry]) -> None:
   A test on a training clip measures nothing, and of two classes one is wrong.
   """
   by_size = collections.defaultdict(list)
-  group_frames = functools.cache(openpose.group_frames)
+  group_frames = functools.cache(
+    lambda folder: openpose.group_frames(os.listdir(folder))
+  )
   for entry in entries:
     if os.path.exists(entry.source.path):
       paths = _file_paths(entry.source, group_frames)
