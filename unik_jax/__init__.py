@@ -13,7 +13,7 @@ def load(path: str | os.PathLike) -> 'Predictor':
   """Opens a trained model for prediction.
 
     model = unik_jax.load('runs/mine')
-    model.predict(keypoints)[0].label
+    model.predict([keypoints])[0].label
 
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for

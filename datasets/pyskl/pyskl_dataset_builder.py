@@ -13,6 +13,7 @@ import glob
 import re
 
 import tensorflow_datasets as tfds
+from absl import logging
 
 from unik_jax.data import raw_files
 from unik_jax.data.builder import ClipBuilder
@@ -105,6 +106,8 @@ class Builder(ClipBuilder):
 
   def list_clips(self, folder):
     annotations = self.builder_config.annotations
+    for note in annotations.notes:
+      logging.warning('%s.pkl: %s', self.builder_config.name, note)
     for where, reason in annotations.left_out:
       self.leave_out(where, reason)
     for where, error in annotations.bad:

@@ -291,7 +291,7 @@ def clips_in(builder):
 
 def test_changed_files_are_noticed(own, tmp_path):
   assert clips_in(own()) == clips_in(own()) == 6
-  np.save(tmp_path / 'raw' / 'walk' / 'new.npy', np.ones((5, 17, 3)))
+  np.save(tmp_path / 'raw' / 'walk' / 'new.npy', np.full((5, 17, 3), 3))
   with pytest.raises(UserError, match='mine/1.0.0: .*changed.*--overwrite'):
     own()
   assert clips_in(own(overwrite=True)) == clips_in(own()) == 7

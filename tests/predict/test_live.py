@@ -88,7 +88,7 @@ def test_a_person_of_three_frames(pair_model):
   ]
   b[:2], b[5:] = 0, 0
   (*_, last) = predict(pair_model, lines)
-  assert_same(last, pair_model.predict(np.stack([a, b]))[0])
+  assert_same(last, pair_model.predict([np.stack([a, b])])[0])
 
 
 def test_confidence(pair_model):
@@ -99,7 +99,7 @@ def test_confidence(pair_model):
   assert_same(fields, pair_model.predict(clip)[0])
   # A third channel beyond 1 is no confidence.
   lines = list(map(person_line, clip * 3))
-  with pytest.raises(UserError, match='line 1: three channels.*--noconfidence'):
+  with pytest.raises(UserError, match='line 1: the last of 3 .*--noconfidence'):
     predict(pair_model, lines)
   (fields,) = predict(pair_model, lines, confidence=False)
   assert_same(fields, pair_model.predict(clip[..., :2] * 3)[0])

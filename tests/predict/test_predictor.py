@@ -95,6 +95,28 @@ def test_any_number_and_length_takes_few_compilations(model, monkeypatch):
   assert model.predict([]) == []
 
 
+def test_an_image_size_in_the_wrong_order(pair_model):
+  clip = make_walker() * (1900, 1060)
+  assert pair_model.predict(clip, image_size=(1920, 1080))
+  with pytest.raises(UserError, match='image size: .* Exchange the two'):
+    pair_model.predict(clip, image_size=(1080, 1920))
+
+
+def test_stacked_clips(pair_model):
+  clips = np.stack([make_walker(seed=n) for n in range(2)])
+  with pytest.raises(UserError, match=r'2 persons or 2 clips.*list\(array\)'):
+    pair_model.predict(clips)
+  expected = [pair_model.predict(clip)[0].logits for clip in clips]
+  # A stack of clips of several persons has five axes.
+  for several in (list(clips), clips[:, None]):
+    predictions = pair_model.predict(several)
+    logits = [prediction.logits for prediction in predictions]
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+  # Rows of zeros are absent persons: a clip as a prepared dataset has it.
+  (padded,) = pair_model.predict(np.stack([clips[0], 0 * clips[0]]))
+  np.testing.assert_allclose(padded.logits, expected[0], atol=1e-5)
+
+
 # Persons
 
 
@@ -112,8 +134,8 @@ def test_each_person_is_predicted_as_if_alone(pair_model):
 def test_the_most_confident_of_too_many_persons_count(pair_model):
   persons = np.stack([make_walker(channels=3, seed=m, at=m) for m in range(4)])
   persons[..., 2] = np.array([0.2, 0.9, 0.1, 0.8])[:, None, None]
-  (prediction,) = pair_model.predict(persons)
-  (expected,) = pair_model.predict(persons[[1, 3]])
+  (prediction,) = pair_model.predict([persons])
+  (expected,) = pair_model.predict([persons[[1, 3]]])
   np.testing.assert_array_equal(prediction.logits, expected.logits)
 
 
@@ -121,8 +143,8 @@ def test_a_person_of_three_frames_is_sampled_as_in_training(pair_model):
   clip = np.zeros((2, 30, 17, 3))
   clip[0, :, :, :2], clip[0, ..., 2] = make_walker(30), 1
   clip[1, 10:13, :, :2], clip[1, 10:13, :, 2] = make_walker(3, seed=1), 1
-  (both,) = pair_model.predict(clip)
-  first, brief = pair_model.predict(clip, together=False)
+  (both,) = pair_model.predict([clip])
+  first, brief = pair_model.predict([clip], together=False)
   assert (first.person, brief.person) == (0, 1)
   data, run = pair_model.run.config.data, pair_model.run
   transform = Transform(data, train=False)

@@ -13,7 +13,7 @@ A builder lists `ClipFile`s. Its reader turns each one into a `Recording`, which
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -51,11 +51,13 @@ class Recording(NamedTuple):
     keypoints: (M, T, V, C).
     image_size: (width, height) in pixels, if the file states it.
     units: units of the coordinates, if they may differ between clips.
+    notes: sentences to show to the user.
   """
 
   keypoints: np.ndarray
   image_size: tuple[int, int] | None = None
   units: str = ''
+  notes: tuple[str, ...] = ()
 
 
 class Records(Protocol):
@@ -91,8 +93,8 @@ def read_clip(
     The recording, with M persons and an image size.
 
   Raises:
-    UserError: the reader or `check_clip` raises it, or the clip has too many
-      persons or another number of channels.
+    UserError: the reader, `check_clip` or `check_image_size` raises it, or the
+      clip has too many persons or another number of channels.
     LeftOut: the reader raises it.
   """
   recording = reader(clip.source)
@@ -104,10 +106,30 @@ def read_clip(
       f'{clip.source}: expected at most {persons} persons with {channels}'
       f' channels, got {len(keypoints)} persons with {keypoints.shape[-1]}'
     )
+  size = recording.image_size or clip.image_size
+  check_image_size(keypoints, size, str(clip.source))
   absent = persons - len(keypoints)
   keypoints = np.pad(keypoints, ((0, absent), (0, 0), (0, 0), (0, 0)))
-  size = recording.image_size or clip.image_size
-  return Recording(keypoints, size, recording.units)
+  return recording._replace(keypoints=keypoints, image_size=size)
+
+
+def summarize_notes(
+  notes: Iterable[tuple[Any, Sequence[str]]],
+) -> list[str]:
+  """Returns each note once, with the first clip and the number of the others.
+
+  Args:
+    notes: pairs of a clip and its notes.
+  """
+  clips_by_note = {}
+  for clip, texts in notes:
+    for text in texts:
+      clips_by_note.setdefault(text, []).append(clip)
+  return [
+    f'{clips[0]}: {text}'
+    + (f' (as in {len(clips) - 1} other clips)' if len(clips) > 1 else '')
+    for text, clips in clips_by_note.items()
+  ]
 
 
 def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
@@ -150,3 +172,33 @@ def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
       f'{where}: expected a visible joint, got only zeros. Remove this clip'
     )
   return keypoints
+
+
+def check_image_size(
+  keypoints: np.ndarray, size: Sequence[int], where: str
+) -> None:
+  """Raises a UserError if an image's width and height are swapped.
+
+  They are if many joints are outside the image, and none are with the two
+  exchanged. Estimators place few joints outside.
+
+  Args:
+    keypoints: (..., C). Joints at zero are missing.
+    size: (width, height) in the units of the keypoints; zeros if unknown.
+    where: the clip, for errors.
+  """
+  width, height = map(int, size)
+  points = keypoints[..., :2]
+  points = points[points.any(-1)]
+
+  def outside(size):
+    return (points > size).any(-1).mean()
+
+  if width == height or not width or not len(points):
+    return
+  if outside((width, height)) > 0.05 and outside((height, width)) < 0.01:
+    x, y = points.max(0)
+    raise UserError(
+      f'{where}: image size: expected joints within width {width} and height'
+      f' {height}, got x up to {x:g} and y up to {y:g}. Exchange the two'
+    )

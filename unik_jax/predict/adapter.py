@@ -13,6 +13,7 @@ from unik_jax.data.clips import check_clip
 from unik_jax.data.formats.user.arrays import as_clip
 from unik_jax.data.formats.user.keypoints import (
   channel_names,
+  may_be_confidence,
   present_joints,
   select_persons,
   zero_missing_joints,
@@ -51,9 +52,10 @@ def has_confidence(
 ) -> bool:
   """Returns whether the last channel of a clip is a confidence.
 
-  If not stated, the fourth of four channels is a confidence. The third of
-  three is one if the model takes x y confidence, or if it takes x y and all
-  values are within [0, 1].
+  If not stated, the fourth of four channels is a confidence, if none is
+  negative. The third of three is a confidence if the model takes two
+  coordinates, and z if it takes three, if the values agree
+  (`may_be_confidence`).
 
   Args:
     clip: (..., C), NaN where missing.
@@ -62,25 +64,26 @@ def has_confidence(
     where: the clip, for errors.
 
   Raises:
-    UserError: the third channel may be either, or the clip has fewer
-      coordinates than the model takes.
+    UserError: the values do not tell what the last channel is, or the clip has
+      fewer coordinates than the model takes.
   """
   channels = clip.shape[-1]
   coordinates = data.channels - bool(data.confidence)
   if stated is None:
-    stated = channels == 4
-    if channels == 3 and coordinates == 2 and not data.confidence:
-      last = clip[..., 2][~np.isnan(clip[..., 2])]
-      stated = bool(((last >= 0) & (last <= 1)).all())
-      if not stated:
-        raise UserError(
-          f'{where}: three channels, but this model takes x y, and the third is'
-          f' from {last.min():g} to {last.max():g}. Use --confidence if it is a'
-          ' confidence, --noconfidence if it is z (in Python confidence=True or'
-          ' False)'
-        )
-    elif channels == 3 and coordinates == 2:
-      stated = True
+    last = clip[..., -1][present_joints(clip, False)]
+    stated = channels == 4 or (channels == 3 and coordinates == 2)
+    # Four channels can only end in a confidence: it is never negative.
+    is_like_one = (
+      may_be_confidence(last) if channels == 3 else not (last < 0).any()
+    )
+    if channels > 2 and last.size and stated != is_like_one:
+      taken = channel_names(data.channels, bool(data.confidence))
+      raise UserError(
+        f'{where}: the last of {channels} channels may be z or a confidence:'
+        f' it is from {last.min():g} to {last.max():g}, and this model takes'
+        f' {taken}. Use --confidence if it is a confidence, --noconfidence if'
+        ' it is z (in Python confidence=True or False)'
+      )
   if channels - stated < coordinates:
     raise UserError(
       f'{where}: joints have {channel_names(channels, stated)}, but this model'

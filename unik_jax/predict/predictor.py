@@ -18,6 +18,7 @@ import scipy.special
 
 from unik_jax import evaluate
 from unik_jax.data import loader
+from unik_jax.data.clips import check_image_size
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predict.adapter import adapt_clip
@@ -86,8 +87,9 @@ class Predictor:
     `eval_batch_size`, so that few sizes are compiled.
 
     Args:
-      clips: one clip (T, V, C) or (M, T, V, C), or a list of them. A joint is
-        missing if it is NaN, zero, or of zero confidence.
+      clips: a list of clips (T, V, C) or (M, T, V, C), or one clip. A joint is
+        missing if it is NaN, zero, or of zero confidence. An array of several
+        persons needs the list, [clip]: alone, it may be a stack of clips.
       layout: joint layout of the clips, or its name; None for the layout of the
         model's training clips. Joints of another layout are mapped by name.
       image_size: (width, height) in pixels, of all clips or of each; None if
@@ -104,13 +106,14 @@ class Predictor:
 
     Raises:
       UserError: a clip has other joints, too few channels, NaN in some of a
-        joint's coordinates, or no person; or the layout is unknown or cannot be
+        joint's coordinates, or no person; an array may be a clip of several
+        persons or a stack of clips; or the layout is unknown or cannot be
         mapped.
     """
-    if hasattr(clips, 'ndim'):
+    names = [f'clip {n}' for n in range(len(clips))]
+    if hasattr(clips, 'ndim') and clips.ndim < 5:
+      _refuse_stacked_clips(clips)
       clips, names = [clips], ['keypoints']
-    else:
-      names = [f'clip {n}' for n in range(len(clips))]
     if top_k < 1:
       raise UserError(f'top_k: expected at least 1, got {top_k}')
     records = []
@@ -180,8 +183,11 @@ class Predictor:
       together=together,
       where=where,
     )
+    size = np.int32((0, 0) if image_size is None else image_size)
+    for _, keypoints in adapted:
+      check_image_size(keypoints, size, where)
     record = {
-      'image_size': np.int32((0, 0) if image_size is None else image_size),
+      'image_size': size,
       'label': 0,  # required by the loader, and unused
       'clip': 0,
     }
@@ -246,6 +252,22 @@ def load_predictor(path: str | os.PathLike) -> Predictor:
     UserError: there is no run, or its files cannot be read.
   """
   return Predictor(restore.load_run(path))
+
+
+def _refuse_stacked_clips(array):
+  """Raises a UserError if (M, T, V, C) may be clips instead of persons."""
+  array = np.asarray(array)
+  if array.ndim != 4 or array.dtype.kind not in 'iuf':
+    return
+  # A clip always has a person, but a row of absent persons is only padding.
+  rows = ((array != 0) & ~np.isnan(array)).any((1, 2, 3))
+  if len(rows) > 1 and rows.all():
+    raise UserError(
+      'keypoints: expected a list of clips, got an array of shape'
+      f' {array.shape}, which may be one clip of {len(array)} persons or'
+      f' {len(array)} clips.'
+      ' Use [array] for one clip, list(array) for several'
+    )
 
 
 def _select_size(image_size, n, clips):

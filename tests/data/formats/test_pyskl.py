@@ -1,5 +1,7 @@
 """pyskl's annotation pickles are keypoints as pyskl reads them."""
 
+import pathlib
+import pickle
 import warnings
 
 import numpy as np
@@ -29,8 +31,7 @@ def load_pickled(tmp_path, data):
     (COCO_SHAPE, {}, ('coco_17', 3, True, 'pixels')),
     (COCO_SHAPE, {'keypoint_score': None}, ('coco_17', 2, False, 'pixels')),
     ((1, 3, 18, 2), {}, ('openpose_18', 3, True, 'pixels')),
-    # A third channel of joints in an image is the score.
-    ((1, 3, 17, 3), {'keypoint_score': None}, ('coco_17', 3, True, 'pixels')),
+    ((1, 3, 18, 3), {}, ('openpose_18', 4, True, 'as in the files')),
   ],
 )
 def test_layouts_are_detected(tmp_path, shape, changes, form):
@@ -46,6 +47,60 @@ def test_layouts_are_detected(tmp_path, shape, changes, form):
       [expected, record['keypoint_score'][..., None]], 3
     )
   np.testing.assert_array_equal(keypoints, expected.astype(np.float32))
+
+
+CASES = pathlib.Path(__file__).parents[1] / 'cases'
+
+
+def test_the_third_channel_of_joints_in_an_image_is_the_score(tmp_path):
+  keypoint = np.full((1, 3, 17, 3), 300, np.float16)
+  keypoint[..., 2] = 0.75
+  changes = {'keypoint': keypoint, 'keypoint_score': None}
+  record = make_annotation('a', shape=(1, 3, 17, 3), **changes)
+  annotations = load_pickled(tmp_path, [record])
+  assert annotations.format == ('coco_17', 3, True, 'pixels')
+  (clip,) = annotations.clips
+  np.testing.assert_array_equal(pyskl.read_keypoints(clip, 2), keypoint)
+
+
+def test_17_joints_in_three_dimensions_have_no_score():
+  path = CASES / 'v17x3_noscore.pkl'
+  annotations = pyskl.load_annotations(path)
+  assert annotations.format == ('coco_17', 3, False, 'as in the files')
+  assert "count as those of 'coco_17'" in annotations.notes[-1]
+  stored = pickle.loads(path.read_bytes())['annotations']
+  for clip, record in zip(annotations.clips, stored, strict=True):
+    keypoints = pyskl.read_keypoints(clip, 2)
+    np.testing.assert_array_equal(keypoints, np.float32(record['keypoint']))
+
+
+@pytest.mark.parametrize(
+  ('shape', 'scale', 'has_score'),
+  [
+    ((1, 3, 17, 3), 1, False),  # fractions of the image, or z
+    ((1, 3, 17, 3), 300, True),  # two scores
+    ((1, 3, 25, 3), 300, False),  # OpenPose's 25 joints, not NTU RGB+D's
+  ],
+)
+def test_a_third_channel_that_may_be_a_score(tmp_path, shape, scale, has_score):
+  keypoint = np.random.default_rng(0).uniform(0, 1, shape)
+  keypoint[..., :2] *= scale
+  score = np.ones(shape[:3]) if has_score else None
+  record = make_annotation(
+    'a', shape=shape, keypoint=keypoint, keypoint_score=score
+  )
+  with pytest.raises(UserError, match=r"\(a\): .*'keypoint_score'"):
+    load_pickled(tmp_path, [record])
+
+
+def test_labels_that_skip_classes(tmp_path):
+  annotations = pyskl.load_annotations(CASES / 'label_from_1.pkl')
+  (note,) = annotations.notes
+  assert note.startswith('labels are from 1 to 3, but should begin at 0')
+  records = [make_annotation(str(label), label) for label in (0, 2, 5)]
+  (note,) = load_pickled(tmp_path, records).notes
+  assert note == 'no clip has the label 1, 3, 4: 3 classes are empty'
+  assert load_pickled(tmp_path, records[:1]).notes == []
 
 
 def test_scores_with_three_coordinates(tmp_path):
@@ -153,7 +208,8 @@ def test_splits_use_the_filename(tmp_path):
 @pytest.mark.parametrize('value', ['coordinate', 'score'])
 @pytest.mark.parametrize('form', ['tracks', 'packed', 'third channel'])
 def test_2d_joints_with_nan_are_missing(tmp_path, form, value):
-  poses = np.ones((1, 3, 17, 3), np.float16)
+  poses = np.full((1, 3, 17, 3), 16, np.float16)
+  poses[..., 2] = 1
   poses[0, 1, 4, 2 if value == 'score' else 1] = np.nan
   changes = {'keypoint': poses, 'keypoint_score': None}
   if form == 'tracks':
@@ -162,7 +218,8 @@ def test_2d_joints_with_nan_are_missing(tmp_path, form, value):
     changes = {'keypoint': poses[0], 'frame_inds': np.arange(3)}
   record = make_annotation('a', shape=COCO_SHAPE, **changes)
   keypoints = pyskl.read_keypoints(load_pickled(tmp_path, [record]).clips[0], 2)
-  expected = np.ones((1, 3, 17, 3), np.float32)
+  expected = np.full((1, 3, 17, 3), 16, np.float32)
+  expected[..., 2] = 1
   expected[0, 1, 4] = 0
   np.testing.assert_array_equal(keypoints, expected)
 

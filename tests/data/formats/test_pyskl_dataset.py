@@ -89,6 +89,31 @@ def test_three_dimensions(tmp_path, protocol):
   assert prepare_pyskl(tmp_path, name='ntu60_3danno').info.splits
 
 
+def test_an_image_size_in_the_wrong_order(tmp_path):
+  rng = np.random.default_rng(0)
+  records = [
+    make_annotation(
+      name,
+      shape=COCO_SHAPE,
+      keypoint=rng.uniform(1, (1900, 1060), COCO_SHAPE),
+      img_shape=size,
+    )
+    # pyskl writes (height, width). A joint may lie a little outside.
+    for name, size in (
+      ('a', (1080, 1920)),
+      ('b', (1920, 1080)),
+      ('c', (1080, 1920)),
+    )
+  ]
+  records[0]['keypoint'][0, 0, 0] = 2000, 1100
+  with pytest.raises(UserError, match=r'\(b\): image size: .*Exchange the two'):
+    prepare_pyskl(tmp_path, {'annotations': records, 'split': None})
+  builder = prepare_pyskl(
+    tmp_path, {'annotations': records, 'split': None}, skip_bad=True
+  )
+  assert read_ids(builder, 'train') == ['a', 'c']
+
+
 def test_images_and_clips_in_no_split(tmp_path):
   """HMDB51 has three protocols, and clips that are in none of them."""
   records = [

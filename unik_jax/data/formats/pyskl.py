@@ -81,6 +81,7 @@ class Annotations(NamedTuple):
     format: format of all clips' keypoints.
     persons: most persons in a frame, at most MAX_PERSONS.
     classes: number of classes: the highest label plus one.
+    notes: sentences to show to the user.
   """
 
   clips: list[Clip]
@@ -89,6 +90,7 @@ class Annotations(NamedTuple):
   format: pyskl_poses.KeypointFormat
   persons: int
   classes: int
+  notes: list[str]
 
 
 def load_annotations(path: str | os.PathLike) -> Annotations:
@@ -162,7 +164,33 @@ def load_annotations(path: str | os.PathLike) -> Annotations:
     format=clips[0].format,
     persons=min(MAX_PERSONS, max(clip.poses.persons for clip in clips)),
     classes=1 + max(clip.label for clip in clips),
+    notes=_note_empty_classes(clips) + _note_3d(clips[0].format),
   )
+
+
+def _note_empty_classes(clips):
+  """Returns a note if labels are skipped, as where they begin at 1."""
+  used = {clip.label for clip in clips}
+  if not (empty := sorted(set(range(max(used))) - used)):
+    return []
+  if min(used) == 1:
+    return [
+      f'labels are from 1 to {max(used)}, but should begin at 0: class 0 has no'
+      ' clip. Subtract 1 if that is not intended'
+    ]
+  some = ', '.join(map(str, empty[:5])) + ', ...' * (len(empty) > 5)
+  return [f'no clip has the label {some}: {len(empty)} classes are empty']
+
+
+def _note_3d(keypoint_format):
+  if keypoint_format.channels - keypoint_format.confidence == 2:
+    return []
+  if keypoint_format.units == 'metres':
+    return []
+  return [
+    'joints have x, y and z. They count as those of'
+    f' {keypoint_format.layout!r}: use skeleton_folder if they are others'
+  ]
 
 
 def read_keypoints(clip: Clip, persons: int) -> np.ndarray:

@@ -12,7 +12,8 @@ An annotation has one of three forms:
   {frame_dir: {'keypoint': [N, V, 3]}}.
 
 Joints are NTU RGB+D's 25 in metres (layout 'ntu_25'), COCO's 17 in pixels
-('coco_17') or OpenPose's 18 in pixels ('openpose_18').
+('coco_17') or OpenPose's 18 in pixels ('openpose_18'). 17 or 18 joints with x,
+y and z count as COCO's or OpenPose's too, in unknown units.
 
 Packed poses are unpacked as pyskl's DecompressPose does. Frames without bodies
 are dropped, so it does not matter that Kinetics-400 counts frames from 1 and
@@ -35,9 +36,11 @@ import numpy as np
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.formats import safe_pickle
 from unik_jax.data.formats.safe_pickle import describe_value
+from unik_jax.data.formats.user.keypoints import may_be_confidence
 from unik_jax.errors import UserError
 
 _MAX_UNSORTED = 10  # persons in a frame; pyskl's `max_person`
+_MAX_METRES = 10  # x and y beyond are of an image
 
 
 class KeypointFormat(NamedTuple):
@@ -193,13 +196,46 @@ def _detect_format(joints, channels, has_score, where):
   if (joints, channels) == (25, 3):
     return KeypointFormat('ntu_25', 3 + has_score, has_score, 'metres')
   layout = {17: 'coco_17', 18: 'openpose_18'}.get(joints)
-  if layout and channels == 2:
-    return KeypointFormat(layout, 2 + has_score, has_score, 'pixels')
+  if layout and channels in (2, 3):
+    units = 'pixels' if channels == 2 else 'as in the files'
+    return KeypointFormat(layout, channels + has_score, has_score, units)
   raise UserError(
     f'{where}: expected 25 joints with x, y, z (ntu_25), or 17 (coco_17) or 18'
     f' (openpose_18) joints with x, y, got {joints} joints with {channels}'
     ' channels. For other joints, use skeleton_folder'
   )
+
+
+def _has_score_in_keypoint(keypoint, has_score, where):
+  """Returns whether the third of three channels is the score.
+
+  pyskl takes it for the score of 2-D joints, but z of 3-D joints has the same
+  place.
+
+  Args:
+    keypoint: (M, T, V, 3).
+    has_score: whether there is a 'keypoint_score' too.
+    where: file and record, for errors.
+
+  Raises:
+    UserError: the values do not tell.
+  """
+  is_ntu = keypoint.shape[2] == 25
+  # One frame of NTU RGB+D is enough, and its files are large.
+  present = keypoint[:1, :1] if is_ntu else keypoint
+  present = present[present.any(-1)].astype(np.float64)
+  if not may_be_confidence(present[:, 2]):
+    return False
+  is_in_image = (np.abs(present[:, :2]) > _MAX_METRES).any()
+  if is_ntu and not is_in_image:
+    return False
+  if is_ntu or has_score or not is_in_image:
+    raise UserError(
+      f"{where}: 'keypoint': expected x, y and z, got a third channel that"
+      " looks like a score. Write scores as 'keypoint_score', or use"
+      ' skeleton_folder'
+    )
+  return True
 
 
 def _parse_tracks(record, where):
@@ -221,18 +257,22 @@ def _parse_tracks(record, where):
       f"{where}: 'total_frames': expected 1 to {keypoint.shape[1]}, the frames"
       f" of 'keypoint', got {describe_value(frames)}. Correct it"
     )
-  if record.get('keypoint_score') is None:
-    if keypoint.shape[2] != 25 and keypoint.shape[3] == 3:
-      # pyskl takes the third channel of 2-D joints as the score.
-      return Tracks(keypoint[:, :frames, :, :2], keypoint[:, :frames, :, 2])
-    return Tracks(keypoint[:, :frames], None)
+  keypoint = keypoint[:, :frames]
+  has_score = record.get('keypoint_score') is not None
+  if keypoint.shape[3] == 3 and _has_score_in_keypoint(
+    keypoint, has_score, where
+  ):
+    return Tracks(keypoint[..., :2], keypoint[..., 2])
+  if not has_score:
+    return Tracks(keypoint, None)
   score = _get_array(record, 'keypoint_score', where)
-  if score.shape != keypoint.shape[:3]:
+  shape = record['keypoint'].shape[:3]
+  if score.shape != shape:
     raise UserError(
-      f"{where}: 'keypoint_score': expected shape {keypoint.shape[:3]}, got"
-      f' {score.shape}. Correct it'
+      f"{where}: 'keypoint_score': expected shape {shape}, got {score.shape}."
+      ' Correct it'
     )
-  return Tracks(keypoint[:, :frames], score[:, :frames])
+  return Tracks(keypoint, score[:, :frames])
 
 
 def _zero_nan_joints(poses):

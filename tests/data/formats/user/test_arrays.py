@@ -2,6 +2,7 @@
 
 import io
 import os
+import pathlib
 import pickle
 
 import numpy as np
@@ -55,6 +56,38 @@ def test_an_npz_names_its_array_and_the_image_size(tmp_path):
     640,
     480,
   )
+
+
+CASES = pathlib.Path(__file__).parents[2] / 'cases'
+PERSONS_LAST = r'may be \(channels, frames, joints, persons\)'
+
+
+def test_the_axes_of_st_gcn(tmp_path):
+  path = CASES / '22-ctvm.npy'
+  with pytest.raises(UserError, match=PERSONS_LAST):
+    read_keypoints(path, 'ntu_25')
+  turned = np.load(path).transpose(3, 1, 2, 0)
+  keypoints = read_keypoints(write_array(tmp_path / 'a.npy', turned), 'ntu_25')
+  np.testing.assert_array_equal(keypoints, turned)
+
+
+@pytest.mark.parametrize('channels', [2, 3, 4])
+@pytest.mark.parametrize('persons', [1, 2])
+def test_the_axes_of_st_gcn_with_an_absent_person(tmp_path, channels, persons):
+  clip = make_clip(channels, 9, 17, persons)
+  clip[:, 5:, :, 1:] = 0
+  with pytest.raises(UserError, match=PERSONS_LAST):
+    read_keypoints(write_array(tmp_path / 'a.npy', clip))
+
+
+def test_three_persons_who_are_not_always_there(tmp_path):
+  clip = make_clip(3, 9, 17, 2)
+  clip[2, 5:] = 0
+  keypoints = read_keypoints(write_array(tmp_path / 'a.npy', clip), persons=3)
+  np.testing.assert_array_equal(keypoints, clip)
+  clip = make_clip(2, 9, 17, 2)
+  keypoints = read_keypoints(write_array(tmp_path / 'b.npy', clip))
+  np.testing.assert_array_equal(keypoints, clip)
 
 
 def test_a_confidence_channel(tmp_path):

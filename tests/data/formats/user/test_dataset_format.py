@@ -1,6 +1,7 @@
 """The common format of a dataset's clips."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def test_detected_format(tmp_path):
   solo[1] = 0
   bad = write_file(tmp_path / 'a.npy', b'')
   first = write_array(tmp_path / 'b.npy', solo)
-  second = write_array(tmp_path / 'c.npy', make_clip(3, 5, 18, 2))
+  second = write_array(tmp_path / 'c.npy', make_clip(2, 5, 18, 2))
   form = detect_format(clip_sources(bad, first))
   assert form == DatasetFormat(
     LAYOUTS['openpose_18'], 2, False, 1, 'as in the files'
@@ -82,6 +83,34 @@ def test_swapped_axes_are_detected(tmp_path):
     detect_format(clip_sources(path))
 
 
+CASES = pathlib.Path(__file__).parents[2] / 'cases'
+
+
+@pytest.mark.parametrize(
+  'name', ['23-normalised-score.npy', '47-other-json.json']
+)
+def test_fractions_with_a_third_channel(name):
+  sources = clip_sources(CASES / name)
+  layout = get_layout('coco_17')
+  with pytest.raises(UserError, match=f'{name}: .* `confidence: true`'):
+    detect_format(sources, layout=layout)
+  for stated in (True, False):
+    form = detect_format(sources, layout=layout, confidence=stated)
+    assert (form.channels, form.confidence) == (3, stated)
+
+
+def test_flags_of_coco_as_third_channel(tmp_path):
+  path = write_array(tmp_path / 'a.npy', ambiguous_clip(2))
+  with pytest.raises(UserError, match='`confidence: true`'):
+    detect_format(clip_sources(path))
+
+
+def test_a_fourth_channel_that_is_no_confidence(tmp_path):
+  path = write_array(tmp_path / 'a.npy', -make_clip(4, 18, 4))
+  with pytest.raises(UserError, match='expected a confidence as the fourth'):
+    detect_format(clip_sources(path))
+
+
 def ambiguous_clip(confidence=0.7):
   clip = make_clip(4, 18, 3)
   clip[..., 2] = confidence
@@ -101,10 +130,10 @@ def test_a_third_channel_that_may_be_a_confidence(tmp_path):
     for stated in (True, False):
       form = detect_format(clip_sources(path), layout=layout, confidence=stated)
       assert form.confidence is stated
-  # Not ambiguous: metres, a depth beyond 1, two channels, a header.
+  # Not ambiguous: a depth beyond 1 or below 0, two channels, a header.
   for clip in (
-    ambiguous_clip() / [400, 400, 1],
     ambiguous_clip(1.5),
+    ambiguous_clip(-0.1),
     ambiguous_clip()[..., :2],
   ):
     path = write_array(tmp_path / 'b.npy', clip)

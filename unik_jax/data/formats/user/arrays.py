@@ -78,6 +78,13 @@ def as_clip(keypoints: Any, where: str) -> np.ndarray:
       ' Convert it to float32'
     )
   shape = clip.shape
+  if _may_have_persons_last(clip):
+    raise UserError(
+      f'{where}: expected {_SHAPES}, got shape {shape}, which may be (channels,'
+      ' frames, joints, persons). If it is, use numpy.transpose(array,'
+      f' (3, 1, 2, 0)). If it is {shape[0]} persons with x y, add a confidence'
+      ' of 1 as third channel'
+    )
   clip = clip[None] if clip.ndim == 3 else clip
   if clip.ndim != 4 or clip.shape[-1] not in (2, 3, 4):
     raise UserError(
@@ -92,3 +99,20 @@ def as_clip(keypoints: Any, where: str) -> np.ndarray:
       f' {clip.shape[1]} frames (shape {shape}). Swap the first two axes'
     )
   return clip.astype(np.float64)
+
+
+def _may_have_persons_last(array):
+  """Returns whether an array may have ST-GCN's order (C, T, V, M).
+
+  The shape of three persons with x y is also that of x y z of two persons.
+  Zeros decide, if any: an absent joint has them in all its coordinates.
+  """
+  if array.ndim != 4 or array.shape[0] not in (2, 3, 4):
+    return False
+  if array.shape[-1] != 2 or not array.size:
+    return array.shape[-1] == 1
+  is_zero = (array == 0) | np.isnan(array)
+  absent = is_zero.all(2)
+  if (absent[..., 0] != absent[..., 1]).any():
+    return True
+  return array.shape[0] > 2 and (is_zero != is_zero[:1]).mean() < 0.01

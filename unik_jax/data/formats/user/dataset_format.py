@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Iterable
 
-import numpy as np
-
-from unik_jax.data.formats.user.keypoints import present_joints
+from unik_jax.data.formats.user.keypoints import (
+  may_be_confidence,
+  present_joints,
+)
 from unik_jax.data.formats.user.layout_inference import infer_layout
 from unik_jax.data.formats.user.recordings import ClipSource, parse_clip
 from unik_jax.errors import UserError
@@ -22,7 +23,6 @@ class DatasetFormat:
     confidence: whether the last channel is a confidence.
     persons: M, the maximum number of persons in a clip.
     units: units of the coordinates.
-    notes: sentences to show to the user.
   """
 
   layout: Layout
@@ -30,7 +30,6 @@ class DatasetFormat:
   confidence: bool
   persons: int
   units: str
-  notes: tuple[str, ...] = ()
 
 
 def detect_format(
@@ -78,21 +77,25 @@ def detect_format(
     confidence=first.confidence,
     persons=most,
     units=first.units or 'as in the files',
-    notes=first.notes,
   )
 
 
 def _refuse_ambiguous_channels(clip, source):
-  """Raises a UserError if the third of three channels may be a confidence."""
+  """Raises a UserError if the values do not tell what the last channel is."""
   keypoints = clip.keypoints
-  if not clip.is_open or keypoints.shape[-1] != 3:
+  if not clip.is_open or keypoints.shape[-1] not in (3, 4):
     return
-  joints = keypoints[~np.isnan(keypoints).any(-1)]
-  # x and y beyond 2 are pixels, and pixels rarely come with a z in [0, 1].
-  if len(joints) and np.abs(joints[:, :2]).max() > 2:
-    if joints[:, 2].min() >= 0 and joints[:, 2].max() <= 1:
-      raise UserError(
-        f'{source}: the third of three channels is within [0, 1], and may be z'
-        ' or a confidence. Write `confidence: true` (x y confidence) or'
-        ' `confidence: false` (x y z) into layout.yaml'
-      )
+  last = keypoints[..., -1][present_joints(keypoints, False)]
+  low, high = (last.min(), last.max()) if last.size else (0, 0)
+  if keypoints.shape[-1] == 3 and may_be_confidence(last):
+    raise UserError(
+      f'{source}: the third of three channels is from {low:g} to {high:g}, and'
+      ' may be z or a confidence. Write `confidence: true` (x y confidence) or'
+      ' `confidence: false` (x y z) into layout.yaml'
+    )
+  if keypoints.shape[-1] == 4 and low < 0:
+    raise UserError(
+      f'{source}: expected a confidence as the fourth of four channels, got'
+      f' values from {low:g} to {high:g}. Remove the channel, or write'
+      ' `confidence: true` into layout.yaml'
+    )

@@ -4,6 +4,7 @@ A name may hold other numbers than the frame's: 12_cam0.jpg, frame12_1080p.png.
 The frame's number is the one that varies from frame to frame.
 """
 
+import collections
 import itertools
 import math
 import os
@@ -43,9 +44,9 @@ def find_numbers(names: Sequence[str], where: str) -> list[int] | None:
   """Returns the frame's number in each name; None if only their order counts.
 
   Of several numbers in a name, it is the one that differs in all names, and of
-  several of those the one without gaps, or the last. Without such a number,
-  the parts of a time may differ together (minutes and seconds): names then have
-  an order, but no numbers.
+  several of those the one with the fewest gaps, or the last. Without such a
+  number, the parts of a time may differ together (minutes and seconds): names
+  then have an order, but no numbers.
 
   Args:
     names: file names of one video's frames; may be repeated.
@@ -64,18 +65,37 @@ def find_numbers(names: Sequence[str], where: str) -> list[int] | None:
   parts = {name: split_numbers(name) for name in names}
   # Names may differ in their texts, and have more numbers in front.
   count = min(len(numbers) for _, numbers in parts.values())
-  columns = {
-    c: {name: int(numbers[c]) for name, (_, numbers) in parts.items()}
-    for c in range(-count, 0)
+  rows = {
+    name: [int(number) for number in numbers[len(numbers) - count :]]
+    for name, (_, numbers) in parts.items()
   }
-  distinct = [c for c in columns.values() if len({*c.values()}) == len(parts)]
+  varying = [c for c in range(count) if len({r[c] for r in rows.values()}) > 1]
+  rows = {name: tuple(row[c] for c in varying) for name, row in rows.items()}
+  distinct = [
+    c
+    for c in range(len(varying))
+    if len({r[c] for r in rows.values()}) == len(rows)
+  ]
+  between = {
+    texts[c - count - 1] for texts, _ in parts.values() for c in varying[1:]
+  }
+  is_time = all(map(_BETWEEN_TIMES.fullmatch, between))
   if distinct:
-    number_of = min(reversed(distinct), key=lambda c: _span(c.values()))
-    return [number_of[name] for name in names]
-  varying = [c for c in columns if len({*columns[c].values()}) > 1]
-  rows = {tuple(columns[c][name] for c in varying) for name in parts}
-  if len(rows) == len(parts):
-    _check_times(sorted(rows), parts, varying[-1], where)
+    column = min(
+      reversed(distinct), key=lambda c: _span(r[c] for r in rows.values())
+    )
+    if not (is_time and _wraps(rows.values(), column)):
+      return [rows[name][column] for name in names]
+  elif varying and len({*rows.values()}) == len(rows):
+    starts = {min(group) for group in _group(rows.values(), -1).values()}
+    # A time's first group may begin anywhere: 12:30:45, ..., 12:31:00.
+    if not is_time or (len(starts) == 1 and between != {'.'}):
+      first, second = sorted(rows, key=rows.__getitem__)[:2]
+      raise UserError(
+        f'{where}: expected the frames of one video, got names in which several'
+        f' numbers vary, such as {first!r} and {second!r}. Write one file per'
+        ' video, or number its frames'
+      )
   return None
 
 
@@ -138,25 +158,21 @@ def _span(numbers):
   return (known[-1] - known[0]) // _step(known)
 
 
-def _check_times(rows, parts, column, where):
-  """Raises a UserError if numbers that differ together are not a time's.
+def _group(rows, column):
+  """Maps the numbers before a column to the numbers in that column."""
+  groups = collections.defaultdict(list)
+  for row in rows:
+    groups[row[:column]].append(row[column])
+  return groups
 
-  Args:
-    rows: the numbers of each name that vary, sorted.
-    parts: the texts and numbers of each name.
-    column: index of the last number that varies.
-    where: the file, for errors.
+
+def _wraps(rows, column):
+  """Returns whether numbers begin anew within a longer time.
+
+  12:59, 13:00, 13:01 are such: each minute has a range of seconds of its own,
+  but the ranges are not in the order of the minutes.
   """
-  texts = {names[column - 1] for names, _ in parts.values()}
-  # A time's first group may begin anywhere: 12:30:45, ..., 12:31:00.
-  groups = itertools.groupby(rows, key=lambda row: row[:-1])
-  starts = {next(group)[-1] for _, group in groups}
-  is_time = all(map(_BETWEEN_TIMES.fullmatch, texts))
-  if is_time and (len(starts) > 1 or texts == {'.'}):
-    return
-  first, second = sorted(parts)[:2]
-  raise UserError(
-    f'{where}: expected the frames of one video, got names in which several'
-    f' numbers vary, such as {first!r} and {second!r}. Write one file per'
-    ' video, or number its frames'
-  )
+  groups = _group(rows, column)
+  ranges = [(min(g), max(g)) for _, g in sorted(groups.items())]
+  is_apart = all(a[1] < b[0] for a, b in itertools.pairwise(sorted(ranges)))
+  return 1 < len(groups) < len(rows) and is_apart and ranges != sorted(ranges)

@@ -18,6 +18,7 @@ def parse_json(
   file: raw_files.RawFile,
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
+  confidence: bool | None = None,
 ) -> ParsedClip:
   """Returns the clip in a JSON file.
 
@@ -25,12 +26,16 @@ def parse_json(
     file: the file.
     persons: maximum number of persons.
     image_size: (width, height), for files that do not state it.
+    confidence: whether the last number of landmarks without keys is a
+      confidence; None means that the fourth of four is.
 
   Raises:
     UserError: the file is not JSON, its format is unknown, or the format's
       parser refuses it.
   """
-  return parse_json_value(load_json(file), str(file), persons, image_size)
+  return parse_json_value(
+    load_json(file), str(file), persons, image_size, confidence
+  )
 
 
 def parse_json_value(
@@ -38,6 +43,7 @@ def parse_json_value(
   where: str,
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
+  confidence: bool | None = None,
 ) -> ParsedClip:
   """Same as `parse_json`, for a value from `load_json`."""
   if alphapose.is_alphapose(data):
@@ -47,7 +53,9 @@ def parse_json_value(
   if mmpose.is_mmpose(data):
     return mmpose.parse_mmpose(data, where, persons)
   if mediapipe.is_mediapipe(data):
-    return mediapipe.parse_mediapipe(data, where, persons, image_size)
+    return mediapipe.parse_mediapipe(
+      data, where, persons, image_size, confidence
+    )
   if isinstance(data, dict) and 'people' in data:
     raise UserError(
       f'{where}: expected a clip, got a single frame of OpenPose. Name the'

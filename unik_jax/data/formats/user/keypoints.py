@@ -7,6 +7,8 @@ import numpy as np
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import Layout
 
+_MAX_CONFIDENCE = 1.25
+
 
 class ParsedClip(NamedTuple):
   """The contents of one clip's file, before it is checked against a dataset.
@@ -57,6 +59,23 @@ def channel_names(channels: int, confidence: bool) -> str:
   """Returns the names of a joint's channels, such as 'x y confidence'."""
   names = 'x y z'.split()[: channels - confidence]
   return ' '.join(names + ['confidence'] * confidence)
+
+
+def may_be_confidence(values: np.ndarray) -> bool:
+  """Returns whether values of a channel look like confidences.
+
+  They do if they are within [0, 1] (heatmaps exceed 1 a little), or are COCO's
+  flags 0, 1 and 2.
+
+  Args:
+    values: of present joints, in any shape. NaN is ignored.
+  """
+  values = values[~np.isnan(values)]
+  if not values.size or values.min() < 0:
+    return False
+  return values.max() <= _MAX_CONFIDENCE or bool(
+    np.isin(values, (0, 1, 2)).all()
+  )
 
 
 def check_channels(channels: int, confidence: bool | None, where: str) -> bool:

@@ -21,20 +21,20 @@ import numpy as np
 
 from unik_jax.data.formats.user.fields import parse_image_size
 from unik_jax.data.formats.user.frame_names import FramePlaces, place_frames
-from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
+from unik_jax.data.formats.user.keypoints import (
+  NobodySeenError,
+  ParsedClip,
+  check_channels,
+)
 from unik_jax.data.formats.user.scale import FRACTIONS, scale_fractions
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
 _WORLD_KEYS = ('pose_world_landmarks', 'poseWorldLandmarks')
-_KEYS = (
-  'landmarks',
-  'pose_landmarks',
-  'poseLandmarks',
-  'landmark',
-  'keypoints',
-  *_WORLD_KEYS,
-)
+# MediaPipe's own names; landmarks under others may be of any program.
+_IMAGE_KEYS = ('pose_landmarks', 'poseLandmarks')
+_OWN_KEYS = (*_IMAGE_KEYS, *_WORLD_KEYS)
+_KEYS = ('landmarks', *_IMAGE_KEYS, 'landmark', 'keypoints', *_WORLD_KEYS)
 _NUMBER_KEYS = ('frame', 'frame_id', 'frame_index')
 _ID_KEYS = ('id', 'index')
 _SIZE_KEYS = (('width', 'height'), ('frame_width', 'frame_height'))
@@ -57,6 +57,7 @@ def parse_mediapipe(
   where: str,
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
+  confidence: bool | None = None,
 ) -> ParsedClip:
   """Returns the clip of a list of frames, in pixels, image widths or metres.
 
@@ -69,6 +70,9 @@ def parse_mediapipe(
     where: the file, for errors.
     persons: maximum number of persons.
     image_size: (width, height), for files that do not state it.
+    confidence: whether the last number of landmarks without keys, and not under
+      a name of MediaPipe's, is a confidence; None means that the fourth of four
+      is.
 
   Returns:
     (M, T, V, C): x, y, and z and visibility if present.
@@ -85,6 +89,7 @@ def parse_mediapipe(
     places = place_frames(numbers, where)
   poses, times, first_ids = [], [], None
   axes: tuple[str, ...] = ()
+  is_open = False
   for t, (frame, index) in enumerate(zip(frames, places.indices, strict=True)):
     bodies = _parse_persons(frame)
     if bodies is None:
@@ -94,7 +99,8 @@ def parse_mediapipe(
       )
     for m, body in enumerate(bodies):
       place = f'{where}, frame {t}, person {m}'
-      axes = axes or _axes_of(body[0])
+      if not axes:
+        axes, is_open = _axes_of(body[0]), _is_open(frame, body[0])
       pose, ids = _parse_pose(body, axes, place)
       if poses and len(pose) != len(poses[0]):
         raise UserError(
@@ -117,7 +123,10 @@ def parse_mediapipe(
       f'{where}: expected x and y as fractions of the image, got what looks'
       ' like pixels. Divide them by its width and height'
     )
-  confidence = axes[-1] in _CONFIDENCES
+  if is_open:
+    confidence = check_channels(len(axes), confidence, where)
+  else:
+    confidence = axes[-1] in _CONFIDENCES
   size, units = read_image_size(data, where) or image_size, FRACTIONS
   is_world = {_is_world(frame) for frame in frames if _parse_persons(frame)}
   if len(is_world) > 1:
@@ -138,7 +147,15 @@ def parse_mediapipe(
     confidence=confidence,
   )
   layout = 'mediapipe_33' if clip.shape[2] == 33 else ''
-  return ParsedClip(clip, confidence, layout, units, size, notes=places.notes)
+  return ParsedClip(
+    clip,
+    confidence,
+    layout,
+    units,
+    size,
+    is_open=is_open,
+    notes=places.notes,
+  )
 
 
 def read_image_size(data: Any, where: str) -> tuple[int, int] | None:
@@ -198,6 +215,13 @@ def _first_value(table, keys):
 
 def _is_world(frame):
   return isinstance(frame, dict) and _landmarks_key(frame) in _WORLD_KEYS
+
+
+def _is_open(frame, landmark):
+  """Returns whether it is not defined what a landmark's numbers mean."""
+  if isinstance(landmark, dict):
+    return False
+  return not isinstance(frame, dict) or _landmarks_key(frame) not in _OWN_KEYS
 
 
 def _parse_persons(frame):

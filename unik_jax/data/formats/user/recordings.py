@@ -60,8 +60,8 @@ def parse_clip(
     source: the file.
     layout: joint layout of the clip; only tables need it.
     persons: maximum number of persons in formats that list bodies.
-    confidence: whether the last channel of an array, or of a table without a
-      header, is a confidence; None means that the fourth of four channels is.
+    confidence: whether the last channel is a confidence, in formats that do
+      not define it; None means that the fourth of four channels is.
 
   Raises:
     UserError: the format is unknown, or its reader refuses the file.
@@ -90,7 +90,7 @@ def _parse_file(source, layout, persons, confidence):
       f'{where}: unknown suffix {suffix!r}. Use one of {", ".join(SUFFIXES)},'
       f" or a folder of OpenPose's *{openpose.SUFFIX} files"
     )
-  return json_formats.parse_json(file, persons, source.image_size)
+  return json_formats.parse_json(file, persons, source.image_size, confidence)
 
 
 def read_recording(
@@ -135,7 +135,7 @@ def read_recording(
   clip = zero_missing_joints(clip, parsed.confidence, layout, str(source))
   clip = select_persons(clip, persons, parsed.confidence)
   size = parsed.image_size if uses_image_size else None
-  return Recording(clip, size, parsed.units)
+  return Recording(clip, size, parsed.units, parsed.notes)
 
 
 def _check_joints(parsed, layout, source):
