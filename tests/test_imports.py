@@ -41,6 +41,7 @@ LAYERS = {
   'recipes': {'config'},
   'step': {'metrics', 'models', 'optim'},
   'data': BASE,
+  'datasets': set(),
   'run': BASE,
   'transfer': TRAINING,
   'evaluate': TRAINING | ROOT_MODULES,
@@ -54,6 +55,8 @@ LAYERS = {
 EXCEPTIONS = {
   # Rebuilds a run's network and optimizer state.
   'unik_jax.run.restore': BASE | {'models', 'optim', 'step'},
+  # Finds the builders, which import it.
+  'unik_jax.data.registry': BASE | {'datasets'},
   # `unik_jax.load` imports it when called.
   'unik_jax': {'predict'},
 }

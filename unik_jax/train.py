@@ -18,6 +18,7 @@ from unik_jax import evaluate, metrics, optim, transfer
 from unik_jax.config import check_config
 from unik_jax.data import loader, splits
 from unik_jax.data.mesh_batches import MeshBatches
+from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
@@ -97,7 +98,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   with contextlib.ExitStack() as stack:
     # ---- State: resumed, or new ----
     writer = ResultsWriter(workdir, config, clips['test'], net, total_steps)
-    writer.write_data()
+    writer.write_data(describe_clips(train_clips, config.data))
     folder = workdir / paths.CHECKPOINTS
     checkpoints = stack.enter_context(Checkpoints(folder, config.keep))
     state = checkpoints.restore_newest(abstract, shardings)

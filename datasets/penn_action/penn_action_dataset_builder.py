@@ -81,7 +81,10 @@ class Builder(ClipBuilder):
       persons=config.persons,
       channels=config.channels,
       labels=list(penn.CLASSES),
-      description=config.description,
+      description=(
+        '2,326 web videos of 15 sports and workout actions.'
+        f' {config.description}'
+      ),
       units='pixels',
       confidence=config.confidence,
       homepage=_HOMEPAGE,

@@ -47,11 +47,11 @@ def clip(name, *splits, **options):
 
 
 def build(folder, clips, **options):
-  builder = FakeBuilder(data_dir=folder, file_format='array_record')
+  builder = FakeBuilder(data_dir=folder)
   builder.clips = tuple(clips)
   for key, value in options.items():
     setattr(builder, key, value)
-  builder.download_and_prepare(file_format='array_record')
+  builder.download_and_prepare()
   return tfds.builder_from_directory(builder.data_path)
 
 
@@ -255,9 +255,9 @@ def test_a_layout_of_ones_own_stays_with_the_data(tmp_path, monkeypatch):
         units='',
       )
 
-  builder = Own(data_dir=tmp_path, file_format='array_record')
+  builder = Own(data_dir=tmp_path)
   builder.clips = (clip('clip1', 'train'),)
-  builder.download_and_prepare(file_format='array_record')
+  builder.download_and_prepare()
   del layouts.LAYOUTS['my_hand']  # as in another process
   opened = registry.open_prepared('own', tmp_path)
   assert opened.info.metadata['layout'] == 'my_hand'

@@ -26,6 +26,7 @@ from unik_jax.data.formats.user import (
 )
 from unik_jax.data.formats.user.keypoints import (
   NobodySeenError,
+  may_be_confidence,
   zero_missing_joints,
 )
 from unik_jax.data.formats.user.layout_inference import infer_layout
@@ -124,8 +125,10 @@ def read_bodies(
   clip, confidence = parsed.keypoints, parsed.confidence
   if parsed.is_open and clip.shape[-1] == 3 and estimator.confidence is None:
     # Curation takes poses in the image only, so the third of three undescribed
-    # channels must be a confidence.
-    confidence = True
+    # channels must be a confidence, if it is not MediaPipe's z.
+    confidence = parsed.units != 'image widths' or may_be_confidence(
+      clip[..., 2]
+    )
   clip = zero_missing_joints(clip, confidence, own_layout, where)
   if parsed.units == scale.FRACTIONS:
     raise UserError(
@@ -134,7 +137,7 @@ def read_bodies(
     )
   clip = _image_poses(clip, confidence, parsed, where)
   size = parsed.image_size or image_size
-  if parsed.units == 'image widths':
+  if parsed.units == 'image widths' and size:
     clip[..., :2] *= size[0]
   clip = joint_maps.convert_clip(
     clip, own_layout, layout, confidence=True, partial=True
@@ -178,10 +181,9 @@ def _parse_entry(estimator, source, first_frame=0):
     )
   data = json_formats.load_json(file)
   clip = json_formats.parse_json_value(
-    data, path, MAX_BODIES, source.image_size
+    data, path, MAX_BODIES, source.image_size, estimator.confidence
   )
-  if clip.units == 'pixels':
-    clip = scale.resolve_scale(clip, source.image_size, path)
+  clip = scale.resolve_scale(clip, source.image_size, path)
   if alphapose.is_alphapose(data):
     keypoints = _place_frames(clip.keypoints, data, first_frame, path)
     clip = clip._replace(keypoints=keypoints)

@@ -68,6 +68,10 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
   skip_bad = False
   workers: int | None = None
 
+  def __init__(self, *, file_format=None, **options):
+    # TFDS's own default is TFRecord, which takes TensorFlow to write.
+    super().__init__(file_format=file_format or 'array_record', **options)
+
   @classmethod
   def configure(
     cls, name: str, folder: pathlib.Path
@@ -242,7 +246,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     names = dict.fromkeys(itertools.chain.from_iterable(groups))
 
     out = pathlib.Path(self.data_path)
-    writer = ShardWriter(out, self.info.features)
+    writer = ShardWriter(out, self.info.features, self.info.file_format)
     written, notes = 0, []
     channels = self.info.features['keypoints'].shape[-1]
     one_scale = OneScale(

@@ -7,20 +7,17 @@ dataset is opened from its folder, without its builder.
 
 import contextlib
 import fcntl
-import importlib
 import os
 import pathlib
 import shutil
-import sys
-import types
 
 import tensorflow_datasets as tfds
 
+from unik_jax.data.builder import ClipBuilder
 from unik_jax.errors import UserError
+from unik_jax.runtime.json_files import write_json_table
 from unik_jax.skeletons import layouts
 
-_CHECKOUT = pathlib.Path(__file__).parents[2]
-_PACKAGE = 'unik_datasets'
 _INFO = 'dataset_info.json'
 
 
@@ -32,11 +29,12 @@ def default_data_dir() -> pathlib.Path:
 
 def dataset_names() -> list[str]:
   """Lists the datasets that this checkout has builders for."""
-  pattern = 'datasets/*/*_dataset_builder.py'
-  return sorted(path.parent.name for path in _CHECKOUT.glob(pattern))
+  from unik_jax import datasets  # imports every builder: not for --help
+
+  return list(datasets.BUILDERS)
 
 
-def get_builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
+def get_builder_class(name: str) -> type[ClipBuilder]:
   """Returns a dataset's builder class, imported from the checkout.
 
   Args:
@@ -45,25 +43,20 @@ def get_builder_class(name: str) -> type[tfds.core.DatasetBuilder]:
   Raises:
     UserError: the dataset is unknown, or there is no checkout.
   """
+  from unik_jax import datasets
+
   name = name.partition('/')[0]
-  if not dataset_names():
+  if not datasets.BUILDERS:
     raise UserError(
       "dataset builders: expected the checkout's datasets/ folder, got an"
       ' installed package, which has none. Install from a checkout of unik_jax'
       ' with `pip install -e .`'
     )
-  if name not in dataset_names():
+  if name not in datasets.BUILDERS:
     raise UserError(
-      f'unknown dataset {name!r}; known: {", ".join(dataset_names())}'
+      f'unknown dataset {name!r}; known: {", ".join(datasets.BUILDERS)}'
     )
-  if _PACKAGE not in sys.modules:
-    # Not as `datasets`, the name of Hugging Face's package.
-    package = types.ModuleType(_PACKAGE)
-    package.__path__ = [str(_CHECKOUT / 'datasets')]
-    package.__file__ = str(_CHECKOUT / 'datasets' / '__init__.py')
-    sys.modules[_PACKAGE] = package
-  module = importlib.import_module(f'{_PACKAGE}.{name}.{name}_dataset_builder')
-  return module.Builder
+  return datasets.BUILDERS[name]
 
 
 def prepare_dataset(
@@ -153,7 +146,7 @@ def _write(cls, config, folder, manual_dir, skip_bad, workers):
   part = folder.parent / '.incomplete'
   if part.exists():
     shutil.rmtree(part)  # of a process that was killed
-  builder = cls(data_dir=part, config=config, file_format='array_record')
+  builder = cls(data_dir=part, config=config)
   builder.skip_bad, builder.workers = skip_bad, workers
   if cls.configs_from_files:
     fingerprint = cls.fingerprint(config.name, manual_dir)
@@ -165,8 +158,24 @@ def _write(cls, config, folder, manual_dir, skip_bad, workers):
     if folder.exists():
       shutil.rmtree(folder)
     pathlib.Path(builder.data_path).rename(folder)
+    _note_default_config(cls, folder)
   finally:
     shutil.rmtree(part, ignore_errors=True)
+
+
+def _note_default_config(cls, folder):
+  """Writes which config `tfds.data_source` opens if none is named.
+
+  That is the default config, or the one in `folder` until that is prepared.
+  """
+  if not cls.BUILDER_CONFIGS:
+    return
+  dataset, default = folder.parents[1], cls.BUILDER_CONFIGS[0].name
+  if not any(dataset.glob(f'{default}/*/{_INFO}')):
+    default = folder.parent.name
+  note = dataset / '.config' / 'metadata.json'
+  note.parent.mkdir(exist_ok=True)
+  write_json_table(note, {'default_config_name': default})
 
 
 @contextlib.contextmanager

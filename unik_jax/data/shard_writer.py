@@ -1,4 +1,4 @@
-"""Writes records into array_record shards that TFDS reads.
+"""Writes records into shards that TFDS reads, ArrayRecord or TFRecord.
 
 TFDS's own writer collects a whole split in memory or, beyond 1 GB, needs
 TensorFlow. This writer appends records as they come, and lets several splits
@@ -13,8 +13,33 @@ from typing import Any
 import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from tensorflow_datasets.core import example_serializer
+from tensorflow_datasets.core.file_adapters import FileFormat
+
+from unik_jax.errors import UserError
 
 _SHARD_BYTES = 256 << 20
+
+
+def _opener(file_format):
+  """Returns the function that opens a writer of records at a path."""
+  if file_format is FileFormat.ARRAY_RECORD:
+    # One record per chunk, so that shuffled reading decompresses no others.
+    # Higher compression levels do not make coordinates smaller.
+    return lambda path: array_record_module.ArrayRecordWriter(
+      path, 'group_size:1,zstd:1'
+    )
+  if file_format is not FileFormat.TFRECORD:
+    raise UserError(
+      f'file_format: expected array_record or tfrecord, got {file_format.value}'
+    )
+  try:
+    import tensorflow as tf
+  except ImportError as error:
+    raise UserError(
+      'file_format=tfrecord: TFRecord files take TensorFlow to write. Install'
+      ' it (pip install tensorflow), or use array_record'
+    ) from error
+  return tf.io.TFRecordWriter
 
 
 class ShardWriter:
@@ -25,10 +50,20 @@ class ShardWriter:
   Args:
     folder: folder of the shards.
     features: features of a record.
+    file_format: format of the shards.
+
+  Raises:
+    UserError: the format is another one, or takes TensorFlow, which is missing.
   """
 
-  def __init__(self, folder: os.PathLike, features: tfds.features.FeaturesDict):
+  def __init__(
+    self,
+    folder: os.PathLike,
+    features: tfds.features.FeaturesDict,
+    file_format: FileFormat = FileFormat.ARRAY_RECORD,
+  ):
     self._folder = pathlib.Path(folder)
+    self._open = _opener(file_format)
     self._features = features
     self._serializer = example_serializer.ExampleSerializer(
       features.get_serialized_info()
@@ -46,11 +81,7 @@ class ShardWriter:
       self._close(group)
       number = sum(map(len, self._shards.values()))
       shards.append([self._folder / f'shard-{number}.tmp', 0, 0])
-      # One record per chunk, so that shuffled reading decompresses no others.
-      # Higher compression levels do not make coordinates smaller.
-      self._writers[group] = array_record_module.ArrayRecordWriter(
-        os.fspath(shards[-1][0]), 'group_size:1,zstd:1'
-      )
+      self._writers[group] = self._open(os.fspath(shards[-1][0]))
     self._writers[group].write(data)
     shards[-1][1] += 1
     shards[-1][2] += len(data)

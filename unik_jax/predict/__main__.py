@@ -86,6 +86,9 @@ def _predict_files(paths):
     _say(f'note: {note}')
   top_k = _TOP_K.value or (5 if _JSON.value else 3)
   predictions = model.predict_records(records, layout=layout, top_k=top_k)
+  names = list(map(str, sources))
+  if warning := predictor.summarize_unfamiliar(predictions, names):
+    _say(f'warning: {warning}')
   write = outputs.format_json_lines if _JSON.value else outputs.format_table
   print(*write(sources, predictions), sep='\n', flush=True)
   outputs.write_videos(sources, predictions, _DRAW.value, _SAVE.value, _say)

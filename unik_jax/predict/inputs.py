@@ -5,6 +5,8 @@ The supported files are videos and all clips that `skeleton_folder` reads
 """
 
 import collections
+import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:  # a wrong file name is reported before JAX is imported
 # track becomes a person.
 MAX_PERSONS = 64
 _SUFFIXES = (*recordings.SUFFIXES, *decoding.SUFFIXES)
+_MAX_FOLDERS = 4
 _NOT_CLIPS = (settings.FILE_NAME, 'manifest.csv', 'manifest.json')
 
 
@@ -40,7 +43,9 @@ def find_clips(
 
   Args:
     paths: files, folders of OpenPose's frames, or folders to search.
-    image_size: (width, height) in pixels, for files that do not state it.
+    image_size: (width, height) in pixels, for files that do not state it;
+      None for that in the nearest layout.yaml, in a clip's folder or up to
+      three folders above (SPLIT/LABEL/CLIP).
 
   Raises:
     UserError: there are no paths, a file is missing or has an unknown suffix,
@@ -57,7 +62,7 @@ def find_clips(
     if not os.path.exists(path):
       raise UserError(f'{path}: no such file or folder')
     if os.path.isdir(path):
-      sources += _search_folder(pathlib.Path(path), image_size)
+      sources += _search_folder(pathlib.Path(path))
       continue
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _SUFFIXES:
@@ -65,8 +70,27 @@ def find_clips(
         f"{path}: expected {', '.join(_SUFFIXES)}, or a folder of OpenPose's"
         f' *{openpose.SUFFIX} files, got the suffix {suffix!r}'
       )
-    sources.append(ClipSource(path, image_size=image_size))
-  return sources
+    sources.append(ClipSource(path))
+  return [_complete_source(source, image_size) for source in sources]
+
+
+def _complete_source(source, image_size):
+  """Returns a source with the image size and units that the user states."""
+  stated = _nearest_settings(pathlib.Path(source.path).absolute())
+  return dataclasses.replace(
+    source, image_size=image_size or stated.image_size, units=stated.units
+  )
+
+
+def _nearest_settings(path):
+  folders = [path, *path.parents] if path.is_dir() else path.parents
+  for folder in folders[:_MAX_FOLDERS]:
+    if (folder / settings.FILE_NAME).exists():
+      return _read_settings(folder)
+  return settings.Settings()
+
+
+_read_settings = functools.cache(settings.read_settings)
 
 
 def is_video(source: ClipSource) -> bool:
@@ -103,7 +127,7 @@ def resolve_layout(
   return model.resolve_layout(layout)
 
 
-def _search_folder(root, image_size):
+def _search_folder(root):
   """Returns the clips below a folder, sorted by name."""
   sources, names_by_folder = [], collections.defaultdict(list)
   for file in entries.list_files(root):
@@ -112,12 +136,12 @@ def _search_folder(root, image_size):
       names_by_folder[folder].append(name)
     elif os.path.splitext(name)[1].lower() in _SUFFIXES:
       if name not in _NOT_CLIPS:
-        sources.append(ClipSource(file.path, image_size=image_size))
+        sources.append(ClipSource(file.path))
   for folder, names in names_by_folder.items():
     videos = openpose.group_frames(names)
     is_clip = len(videos) == 1
     for video in videos:
-      sources.append(ClipSource(folder, None if is_clip else video, image_size))
+      sources.append(ClipSource(folder, None if is_clip else video))
   if not sources:
     raise UserError(
       f'{root}: expected {", ".join(_SUFFIXES)} or'
@@ -165,7 +189,8 @@ def read_records(
       clip_records = model.build_records(
         parsed.keypoints,
         layout=layout,
-        image_size=parsed.image_size or source.image_size,
+        image_size=parsed.image_size,
+        units=parsed.units,
         confidence=confidence if parsed.is_open else parsed.confidence,
         together=together,
         where=str(source),
@@ -175,8 +200,7 @@ def read_records(
         raise
       on_bad(error)
       continue
-    added = {'clip': n, 'units': parsed.units}
-    records += [record | added for record in clip_records]
+    records += [record | {'clip': n} for record in clip_records]
   if not records:
     raise UserError(
       f'expected a readable clip, got none of {len(sources)} clips'
@@ -245,12 +269,7 @@ def note_other_units(
   """Returns a note if clips and the model's training data differ in units."""
   trained = model.run.units
   others = {record['units'] for record in records} - {'', trained}
-  # `clean` divides 2-D coordinates by the image's size, or by that of the box
-  # around the joints, so their units do not matter.
-  data = model.run.config.data
-  is_2d = data.channels - data.confidence == 2
-  is_scaled = is_2d and data.normalize == 'clean'
-  if not others or not trained or trained == 'as in the files' or is_scaled:
+  if not others or not trained or trained == 'as in the files':
     return None
   return (
     f'clips are in {sorted(others)[0]}, but the model was trained on'

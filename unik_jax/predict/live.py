@@ -21,7 +21,9 @@ def warm_up(model: Predictor, layout: Layout, window: int) -> float:
   data = model.run.config.data
   shape = (window, layout.num_joints, data.channels - bool(data.confidence))
   clip = np.random.default_rng(0).uniform(0.1, 0.9, shape)
-  records = model.build_records(clip, layout=layout, confidence=False)
+  records = model.build_records(
+    clip, layout=layout, confidence=False, image_size=(640, 480)
+  )
   model.predict_records(records, layout=layout)
   return time.perf_counter() - began
 
@@ -53,9 +55,9 @@ def predict_stream(
 
   Yields:
     `frame` (number of frames so far), `frames` (number in the window), `label`,
-    `probability`, `top` and `latency_ms` since the frame's line was read. If
-    nobody is seen in the window, `label` and `probability` are None and `top`
-    is empty.
+    `probability`, `top`, `unfamiliar` and `latency_ms` since the frame's line
+    was read. If nobody is seen in the window, `label`, `probability` and
+    `unfamiliar` are None and `top` is empty.
 
   Raises:
     UserError: from `FrameReader.read`, with the number of the line; or the
@@ -134,11 +136,18 @@ def serve_stream(
     f'ready, compiled in {seconds:.1f} s: a prediction every {every} frames,'
     f' from the last {window}'
   )
-  latencies = []
+  latencies, warned = [], False
   try:
     for prediction in predict_stream(
       model, lines, window=window, every=every, layout=layout, **options
     ):
+      if prediction['unfamiliar'] and not warned:
+        warned = True
+        say(
+          f'warning: frame {prediction["frame"]} and those before it are unlike'
+          ' the training clips, so predictions may be meaningless:'
+          f' {prediction["unfamiliar"]}'
+        )
       latencies.append(prediction['latency_ms'])
       write(json.dumps(prediction))
   except KeyboardInterrupt:  # the usual end of a stream

@@ -13,13 +13,18 @@ if TYPE_CHECKING:  # imports JAX
 
 
 def to_json_fields(prediction: 'Prediction | None') -> dict[str, Any]:
-  """Returns label, probability and top for JSON; None, None, [] for None."""
+  """Returns the fields of JSON: label, probability, top and unfamiliar.
+
+  Args:
+    prediction: None if nobody is seen; then all are None, and top is empty.
+  """
   if prediction is None:
-    return {'label': None, 'probability': None, 'top': []}
+    return {'label': None, 'probability': None, 'top': [], 'unfamiliar': None}
   return {
     'label': prediction.label,
     'probability': round(prediction.probability, 6),
     'top': [[name, round(p, 6)] for name, p in prediction.top],
+    'unfamiliar': prediction.unfamiliar,
   }
 
 

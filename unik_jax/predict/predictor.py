@@ -15,20 +15,21 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import scipy.special
+from absl import logging
 
 from unik_jax import evaluate
 from unik_jax.data import loader
 from unik_jax.data.clips import check_image_size
+from unik_jax.data.familiarity import Familiarity, explain_unfamiliar
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predict.adapter import adapt_clip
+from unik_jax.predict.conversion import Size, convert_clip
 from unik_jax.run import restore
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout
 
 _MAX_BATCH = 64  # clips, so that any machine has the memory
-
-Size = tuple[int, int]
 
 
 class Prediction(NamedTuple):
@@ -42,6 +43,9 @@ class Prediction(NamedTuple):
     logits: (K,) in the same order. Their softmax is `probabilities`.
     clip: index of the clip in the argument of `predict`.
     person: index of the person in the clip; None if all are taken together.
+    unfamiliar: how the clip differs from the training clips, None if it does
+      not, or if an older run did not record them. A prediction for an
+      unfamiliar clip may be meaningless, however probable.
   """
 
   label: str
@@ -51,6 +55,7 @@ class Prediction(NamedTuple):
   logits: np.ndarray
   clip: int
   person: int | None
+  unfamiliar: str | None = None
 
 
 class Predictor:
@@ -92,8 +97,8 @@ class Predictor:
         persons needs the list, [clip]: alone, it may be a stack of clips.
       layout: joint layout of the clips, or its name; None for the layout of the
         model's training clips. Joints of another layout are mapped by name.
-      image_size: (width, height) in pixels, of all clips or of each; None if
-        unknown.
+      image_size: (width, height) in pixels, of all clips or of each; None for
+        that of the training clips, if they have one.
       confidence: whether the last channel is a confidence; None to detect it
         (`adapter.has_confidence`).
       together: one prediction per clip, of the most confident persons if the
@@ -127,7 +132,10 @@ class Predictor:
         where=names[n],
       )
       records += [record | {'clip': n} for record in clip_records]
-    return self.predict_records(records, layout=layout, top_k=top_k)
+    predictions = self.predict_records(records, layout=layout, top_k=top_k)
+    if warning := summarize_unfamiliar(predictions, names):
+      logging.warning('%s', warning)
+    return predictions
 
   def resolve_layout(self, layout: str | Layout | None) -> Layout:
     """Returns a layout after checking that the model's joints follow from it.
@@ -158,6 +166,7 @@ class Predictor:
     *,
     layout: str | Layout | None = None,
     image_size: Size | None = None,
+    units: str = '',
     confidence: bool | None = None,
     together: bool = True,
     where: str = 'keypoints',
@@ -167,7 +176,8 @@ class Predictor:
     Args:
       clip: (T, V, C) or (M, T, V, C).
       layout: as in `predict`.
-      image_size: (width, height) in pixels.
+      image_size: (width, height) in pixels; None if unknown.
+      units: units of the coordinates, as in `ParsedClip`; '' if unknown.
       confidence: as in `predict`.
       together: as in `predict`.
       where: the clip, for errors.
@@ -183,17 +193,23 @@ class Predictor:
       together=together,
       where=where,
     )
-    size = np.int32((0, 0) if image_size is None else image_size)
-    for _, keypoints in adapted:
-      check_image_size(keypoints, size, where)
-    record = {
-      'image_size': size,
-      'label': 0,  # required by the loader, and unused
-      'clip': 0,
-    }
-    return [
-      record | {'keypoints': clip, 'person': person} for person, clip in adapted
-    ]
+    records = []
+    for person, keypoints in adapted:
+      converted = convert_clip(
+        keypoints, self.run, units=units, image_size=image_size, where=where
+      )
+      check_image_size(converted.keypoints, converted.image_size, where)
+      records.append(
+        {
+          'keypoints': converted.keypoints,
+          'image_size': np.int32(converted.image_size),
+          'units': converted.units,
+          'label': 0,  # required by the loader, and unused
+          'clip': 0,
+          'person': person,
+        }
+      )
+    return records
 
   def predict_records(
     self,
@@ -214,10 +230,11 @@ class Predictor:
     """
     if not records:
       return []
+    data = self._data_by_layout[self.resolve_layout(layout)]
     power_of_two = 1 << (len(records) - 1).bit_length()
     batches = loader.eval_batches(
       records,
-      self._data_by_layout[self.resolve_layout(layout)],
+      data,
       batch_size=min(power_of_two, self.run.config.eval_batch_size, _MAX_BATCH),
     )
     params, batch_stats = self._weights
@@ -234,10 +251,32 @@ class Predictor:
         logits=logit,
         clip=record['clip'],
         person=record['person'],
+        unfamiliar=reason,
       )
-      for record, row, logit, best in zip(
-        records, probabilities, logits, order, strict=True
+      for record, row, logit, best, reason in zip(
+        records,
+        probabilities,
+        logits,
+        order,
+        self._explain_unfamiliar(records, data),
+        strict=True,
       )
+    ]
+
+  def _explain_unfamiliar(self, records, data):
+    """Returns how each record differs from the training clips, or None."""
+    if self.run.familiarity is None:
+      return [None] * len(records)
+    known = Familiarity(**self.run.familiarity)
+    transform = Transform(data, train=False)
+    coordinates = data.channels - bool(data.confidence)
+    return [
+      explain_unfamiliar(
+        transform.standardize(record)[..., :coordinates],
+        known,
+        self.run.network_layout,
+      )
+      for record in records
     ]
 
 
@@ -281,3 +320,22 @@ def _select_size(image_size, n, clips):
       f' got {image_size}'
     )
   return sizes if sizes.ndim == 1 else sizes[n]
+
+
+def summarize_unfamiliar(
+  predictions: Sequence[Prediction], names: Sequence[str]
+) -> str | None:
+  """Returns one line on all unfamiliar clips; None if there is none.
+
+  Args:
+    predictions: from `Predictor.predict_records`.
+    names: of the clips.
+  """
+  reasons = {p.clip: p.unfamiliar for p in predictions if p.unfamiliar}
+  if not reasons:
+    return None
+  clip, reason = next(iter(reasons.items()))
+  return (
+    f'{len(reasons)} of {len(names)} clips are unlike the training clips, so'
+    f' their predictions may be meaningless. {names[clip]}: {reason}'
+  )

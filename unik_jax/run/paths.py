@@ -2,7 +2,8 @@
 
 RUN/
   config.json          settings of the experiment
-  data.json            classes, joint layout and units of the data
+  data.json            classes, joint layout, units and image sizes
+  familiarity.npz      typical bodies of the training clips
   started_from.json    the weights that training started from
   checkpoints/STEP     newest training states
   best/STEP            best training state on validation clips
@@ -24,6 +25,7 @@ import pathlib
 
 CONFIG = 'config.json'
 DATA = 'data.json'
+FAMILIARITY = 'familiarity.npz'
 STARTED_FROM = 'started_from.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'

@@ -12,7 +12,11 @@ from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.run.card import write_card
 from unik_jax.run.provenance import describe_devices, git_commit
-from unik_jax.run.restore import write_data_json, write_started_from
+from unik_jax.run.restore import (
+  write_data_json,
+  write_familiarity,
+  write_started_from,
+)
 from unik_jax.run.scores import Scores, write_scores
 from unik_jax.runtime.json_files import write_json_table
 
@@ -40,11 +44,24 @@ class ResultsWriter:
     self._net, self._total_steps = net, total_steps
     self._writes = jax.process_index() == 0
 
-  def write_data(self) -> None:
-    """Writes data.json: the classes, joint layout and units of the data."""
+  def write_data(self, described: Any) -> None:
+    """Writes data.json and familiarity.npz: what a run keeps of its data.
+
+    Args:
+      described: the training clips, a `TrainingClips`.
+    """
     if self._writes:
       clips, joints = self._clips, self._config.data.joints
-      write_data_json(self._workdir, clips.info, clips.class_names, joints)
+      write_data_json(
+        self._workdir,
+        clips.info,
+        clips.class_names,
+        joints,
+        described.image_sizes,
+      )
+      if described.familiarity:
+        statistics = described.familiarity._asdict()
+        write_familiarity(self._workdir, statistics)
 
   def write_started_from(self, source: str) -> None:
     """Writes started_from.json: the checkpoint or file of the first weights."""

@@ -1,5 +1,9 @@
 """COCO's keypoint annotations."""
 
+import json
+import pathlib
+import shutil
+
 import numpy as np
 import pytest
 from helpers.user_clips import (
@@ -7,13 +11,17 @@ from helpers.user_clips import (
   body_at,
   make_clip,
   parse_clip,
+  prepare,
   read_keypoints,
   read_recording,
+  read_splits,
   write_file,
 )
 
+from unik_jax.data.formats.user.keypoints import NobodySeenError
 from unik_jax.errors import UserError
 
+CASES = pathlib.Path(__file__).parents[2] / 'cases'
 POSE = body_at(100, 100, 17)
 
 
@@ -24,6 +32,44 @@ def coco(images, annotations):
     'annotations': annotations,
     'categories': [{'id': 1, 'name': 'person'}],
   }
+
+
+def test_bodies_without_keypoints(tmp_path):
+  images = [image(n) for n in range(3)]
+  bodies = [annotation(0, POSE), annotation(1, POSE, keypoints=[])]
+  bodies += [annotation(2, POSE), annotation(2, POSE, keypoints=None)]
+  path = write_file(tmp_path / 'a.json', coco(images, bodies))
+  assert read_keypoints(path).any((0, 2, 3)).tolist() == [True, False, True]
+  path = write_file(tmp_path / 'b.json', coco(images, bodies[1:2]))
+  with pytest.raises(NobodySeenError, match='any of 3 frames'):
+    read_keypoints(path)
+
+
+def test_a_dataset_with_clips_of_nobody(tmp_path):
+  raw = tmp_path / 'raw'
+  shutil.copytree(CASES / '31-coco-empty-keypoints', raw)
+  (raw / 'b' / '1.json').unlink()  # the same as a/1.json
+  for n in (3, 4):
+    pose = body_at(50, 50, 17, seed=n)
+    images = [image(k, size=(1920, 1080)) for k in range(10)]
+    bodies = [annotation(k, pose) for k in range(10)]
+    write_file(raw / 'b' / f'{n}.json', coco(images, bodies))
+  shutil.copy(raw / 'a' / '1.json', raw / 'a' / '3.json')
+  (raw / 'b' / '2.json').unlink()  # the same as a/2.json
+  with pytest.raises(UserError, match='a/0.json: nobody is seen in any of 10'):
+    prepare(tmp_path)
+  shutil.copy(raw / 'a' / '2.json', raw / 'b' / '2.json')
+  builder = prepare(tmp_path, skip_bad=True)
+  report = json.loads((builder.data_path / 'report.json').read_text())
+  skipped = [
+    pathlib.Path(n['clip']).relative_to(raw) for n in report['skipped']
+  ]
+  # b/2.json is in class a too.
+  assert sorted(map(str, skipped)) == ['a/0.json', 'b/2.json']
+  for split in read_splits(tmp_path).values():
+    for record in split.values():
+      assert record['keypoints'].shape == (1, 10, 17, 3)
+      assert record['keypoints'].any((0, 2, 3)).all()
 
 
 def image(number, name=None, size=(640, 480)):

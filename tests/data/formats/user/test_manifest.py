@@ -330,6 +330,30 @@ def test_names_that_differ_only_by_case(tmp_path, key):
     prepare(tmp_path)
 
 
+@pytest.mark.parametrize(
+  ('one', 'other'),
+  [
+    ('1', '01'),
+    ('2', '2.0'),
+    ('A5', 'A005'),
+    ('sit down', 'sit_down'),
+    ('sit-down', 'sit_down'),
+  ],
+)
+def test_labels_that_may_be_one_class(tmp_path, one, other):
+  rows = [f'a.npy,{one}', f'b.npy,{other}', 'c.npy,7', 'd.npy,7']
+  write_manifest(tmp_path / 'raw', rows)
+  with pytest.raises(UserError, match=f'label .{other}.*{one}|{one}.*{other}'):
+    prepare(tmp_path)
+
+
+def test_labels_with_numbers_that_differ(tmp_path):
+  labels = ['10', '1', '-1', '0', '1.5', '1.05', 'A1', 'A10', 'v 1.1', 'v 1.01']
+  rows = [f'{n}.npy,{labels[n % 10]}' for n in range(20)]
+  write_manifest(tmp_path / 'raw', rows)
+  assert prepare(tmp_path).info.features['label'].num_classes == 10
+
+
 def test_one_class(tmp_path):
   write_manifest(tmp_path / 'raw', ['a.npy,sit', 'b.npy,sit'])
   with pytest.raises(UserError, match="two classes, got only 'sit'"):

@@ -1,5 +1,7 @@
 """OpenPose's output."""
 
+import pathlib
+
 import numpy as np
 import pytest
 from helpers.user_clips import (
@@ -13,6 +15,7 @@ from helpers.user_clips import (
 )
 
 from unik_jax.data.formats.user import recordings
+from unik_jax.data.formats.user.keypoints import NobodySeenError
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
@@ -143,6 +146,24 @@ def test_bad_openpose(tmp_path, case):
   write_file(folder / 'clip_000000000002_keypoints.json', content)
   place = 'clip_000000000002_keypoints.json'
   with pytest.raises(UserError, match=f'(?s){place}.*{message}'):
+    read_keypoints(folder, 'openpose_25')
+
+
+CASES = pathlib.Path(__file__).parents[2] / 'cases'
+
+
+def test_3d_keypoints_alone():
+  with pytest.raises(UserError, match='person 0: .*pose_keypoints_3d only'):
+    read_keypoints(CASES / '09-openpose-only3d', 'openpose_25')
+
+
+def test_a_body_without_keypoints(tmp_path):
+  empty = {'person_id': [-1], 'pose_keypoints_2d': [], 'hand_left': [1, 2, 3]}
+  folder = write_openpose(tmp_path / 'clip', [[BODY], [empty], [empty, BODY]])
+  keypoints = read_keypoints(folder, 'openpose_25')
+  assert keypoints.any((0, 2, 3)).tolist() == [True, False, True]
+  folder = write_openpose(tmp_path / 'nobody', [[empty], [empty]])
+  with pytest.raises(NobodySeenError, match='any of 2 frames'):
     read_keypoints(folder, 'openpose_25')
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from unik_jax.data.formats.user.fields import parse_body
 from unik_jax.data.formats.user.frame_names import place_frames
-from unik_jax.data.formats.user.keypoints import ParsedClip
+from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
@@ -49,16 +49,19 @@ def parse_alphapose(data: list, where: str, persons: int = 2) -> ParsedClip:
 
   Raises:
     UserError: a body has another form, other joints than the first one, or is
-      from another video.
+      from another video; or no body has keypoints.
   """
-  poses, images, ids = [], [], []
+  poses, times, images, ids = [], [], [], []
   for n, body in enumerate(data):
     place = f'{where}, record {n}'
     if not isinstance(body, dict):
       raise UserError(f'{place}: expected an object, as AlphaPose writes')
+    images.append(_parse_image_id(body.get('image_id'), place))
+    if body.get('keypoints') == []:
+      continue
     expected = len(poses[0]) if poses else None
     poses.append(parse_body(body.get('keypoints'), place, expected))
-    images.append(_parse_image_id(body.get('image_id'), place))
+    times.append(n)
     ids.append(str(_unwrap(body.get('idx', body.get('track_id')))))
   if len(set(map(type, images))) > 1:
     raise UserError(
@@ -66,9 +69,11 @@ def parse_alphapose(data: list, where: str, persons: int = 2) -> ParsedClip:
       ' both'
     )
   frames, notes = place_frames(images, where)
+  if not poses:
+    raise NobodySeenError.in_file(where, int(frames.max()) + 1)
   clip = track_persons(
     np.stack(poses),
-    frames,
+    frames[times],
     None if 'None' in ids else ids,
     length=int(frames.max()) + 1,
     persons=persons,

@@ -60,7 +60,7 @@ def parse_coco(data: dict, where: str, persons: int = 2) -> ParsedClip:
   for n, body in enumerate(
     _check_objects(data['annotations'], f'{where}, annotations')
   ):
-    if 'keypoints' not in body:
+    if body.get('keypoints') in (None, []):
       continue
     place = f'{where}, annotation {n}'
     image = body.get('image_id')

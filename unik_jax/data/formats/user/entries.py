@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 import unicodedata
 from collections.abc import Mapping
 
@@ -52,7 +53,10 @@ def list_files(root: pathlib.Path) -> list[raw_files.RawFile]:
 
 
 def check_spelling(places: Mapping[str, str], key: str) -> None:
-  """Raises a UserError if two names differ only by case, space or encoding.
+  """Raises a UserError if two names may be one, written in two ways.
+
+  They may if they differ only by case, by spaces, hyphens and underscores
+  between words, by encoding, by zeros before a number, or as 1 and 1.0 do.
 
   Args:
     places: for each name, a place that has it, for errors.
@@ -61,6 +65,9 @@ def check_spelling(places: Mapping[str, str], key: str) -> None:
   seen = {}
   for name, place in sorted(places.items()):
     plain = ' '.join(unicodedata.normalize('NFC', name).casefold().split())
+    plain = re.sub(r'(?<=[^\W_])[ _-]+(?=[^\W_])', ' ', plain)
+    plain = re.sub(r'(?<![\d.])0+(?=\d)', '', plain)
+    plain = re.sub(r'^(\d+)\.0*$', r'\1', plain)
     other = seen.setdefault(plain, name)
     if other != name:
       raise UserError(

@@ -26,7 +26,12 @@ def parse_body(
     array = np.asarray(values)
   except ValueError:  # nested lists of different lengths
     array = np.zeros(0, object)
-  if array.ndim != 1 or array.dtype.kind not in 'iuf' or array.size % 3:
+  if (
+    array.ndim != 1
+    or array.dtype.kind not in 'iuf'
+    or array.size % 3
+    or not array.size
+  ):
     raise UserError(
       f'{where}: expected a list of numbers: x, y, confidence for each joint.'
       ' Write the file again'

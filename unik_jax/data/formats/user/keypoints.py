@@ -21,7 +21,7 @@ class ParsedClip(NamedTuple):
       and height), 'image widths' or 'metres'; '' if the format does not define
       them.
     image_size: (width, height) in pixels, if the file states it. From
-      `recordings.parse_clip`, in `units`, if known.
+      `recordings.parse_clip`, as `scale.resolve_scale` returns it.
     is_open: whether the format does not define what the channels mean.
     notes: sentences to show to the user.
   """

@@ -68,6 +68,8 @@ def parse_mmpose(data: dict | list, where: str, persons: int = 2) -> ParsedClip:
       )
     for m, body in enumerate(bodies):
       place = f'{where}, record {t}, instance {m}'
+      if isinstance(body, dict) and body.get('keypoints') == []:
+        continue
       pose = _parse_pose(body, place)
       if poses and pose.shape != poses[0].shape:
         joints, channels = poses[0].shape

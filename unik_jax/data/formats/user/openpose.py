@@ -99,7 +99,8 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
 
   Raises:
     UserError: there are no such files, or they belong to several videos; a file
-      or body is malformed; or all persons are absent.
+      or body is malformed; a body has 3-D keypoints only; or all persons are
+      absent.
   """
   where = folder if clip is None else os.path.join(folder, clip)
   videos = group_frames(os.listdir(folder))
@@ -122,6 +123,9 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
       raise UserError(f'{file}: expected a list "people", as OpenPose writes')
     for m, body in enumerate(bodies):
       values = body.get('pose_keypoints_2d') if isinstance(body, dict) else 0
+      if values == []:
+        _refuse_3d(body, f'{file}, person {m}')
+        continue
       expected = len(poses[0]) if poses else None
       poses.append(parse_body(values, f'{file}, person {m}', expected))
       times.append(time)
@@ -138,3 +142,12 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
   )
   layout = _LAYOUTS.get(keypoints.shape[2], '')
   return ParsedClip(keypoints, True, layout, 'pixels', notes=notes)
+
+
+def _refuse_3d(body, where):
+  """Raises a UserError if a body without 2-D keypoints has 3-D ones."""
+  if body.get('pose_keypoints_3d'):
+    raise UserError(
+      f'{where}: expected pose_keypoints_2d, got pose_keypoints_3d only. Write'
+      ' x y z and a confidence as arrays instead'
+    )

@@ -18,7 +18,7 @@ from unik_jax.data.formats.user.keypoints import (
   zero_missing_joints,
 )
 from unik_jax.data.formats.user.layout_inference import advise_on_layout
-from unik_jax.data.formats.user.scale import resolve_scale
+from unik_jax.data.formats.user.scale import FRACTIONS, resolve_scale
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import BUILT_IN, Layout
 
@@ -135,6 +135,8 @@ def read_recording(
   clip = zero_missing_joints(clip, parsed.confidence, layout, str(source))
   clip = select_persons(clip, persons, parsed.confidence)
   size = parsed.image_size if uses_image_size else None
+  if parsed.units not in ('', 'pixels', FRACTIONS):
+    size = None  # would not be in the units of the coordinates
   return Recording(clip, size, parsed.units, parsed.notes)
 
 

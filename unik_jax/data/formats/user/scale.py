@@ -44,7 +44,8 @@ def resolve_scale(
     where: the file, for errors.
 
   Returns:
-    The clip, with the image size in the clip's units, None if unknown.
+    The clip, with the image size in pixels (UNIT_SIZE for fractions), None if
+    unknown.
 
   Raises:
     UserError: coordinates are within [-1, 1], so their origin is unknown.
@@ -57,8 +58,6 @@ def resolve_scale(
   if may_be_fractions and coordinates == 2:
     if has_fractions(clip, confidence, where):
       units = FRACTIONS
-  if units not in ('', 'pixels', FRACTIONS):
-    return parsed._replace(image_size=None)
   if units != FRACTIONS:
     return parsed._replace(image_size=size)
   if size is None:
@@ -71,7 +70,7 @@ def resolve_scale(
   return parsed._replace(
     keypoints=clip,
     units=units,
-    image_size=size if units == 'pixels' else None,
+    image_size=size,
     notes=(*parsed.notes, _NOTE),
   )
 

@@ -190,11 +190,13 @@ def _sort_names(names):
     return sorted(names)
 
 
-def check_duplicates(entries: list[ClipEntry]) -> None:
-  """Raises a UserError if two splits or two classes have the same clip.
+def find_duplicates(entries: list[ClipEntry]) -> dict[str, UserError]:
+  """Returns an error by id, for clips that another split or class has too.
 
   A test on a training clip measures nothing, and of two classes one is wrong.
+  The first of equal clips has no error.
   """
+  errors = {}
   by_size = collections.defaultdict(list)
   group_frames = functools.cache(
     lambda folder: openpose.group_frames(os.listdir(folder))
@@ -214,10 +216,11 @@ def check_duplicates(entries: list[ClipEntry]) -> None:
         value, other = getattr(entry, key), getattr(first, key)
         if value != other:
           name = 'class' if key == 'label' else key
-          raise UserError(
+          errors[entry.id] = UserError(
             f'{entry.source}: the same content as {first.source}, but in {name}'
             f' {value}, not {other}. Remove one of the two'
           )
+  return errors
 
 
 def _file_paths(source, group_frames):
