@@ -107,7 +107,7 @@ class Builder(ClipBuilder):
   def list_clips(self, folder):
     entries, notes = manifest.read_clip_list(folder)
     entries, split_notes = splits.assign_splits(entries)
-    for note in (*notes, *self.builder_config.clip_format.notes, *split_notes):
+    for note in notes + split_notes:
       logging.warning('%s: %s', folder, note)
     duplicates = splits.find_duplicates(entries)
     labels = self.builder_config.labels
