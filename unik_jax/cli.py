@@ -4,8 +4,11 @@ Imports nothing heavy, so that `--help` answers at once.
 """
 
 import contextlib
+import functools
 import sys
+import warnings
 from collections.abc import Iterator
+from logging import getLogger
 
 from absl import logging
 
@@ -21,8 +24,9 @@ def command(
 ) -> Iterator[None]:
   """Runs a command's body and reports expected errors in one line.
 
-  Logs show warnings and errors only. Orbax's are hidden: it logs a failed
-  write many times, and the command reports it once.
+  Logs show warnings and errors only. Those of Orbax and its event loops are
+  hidden: it logs a failed read or write many times, and the command reports it
+  once.
 
   Args:
     interrupted: exit status after Ctrl-C, or a message (exit status 1).
@@ -33,6 +37,10 @@ def command(
   """
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(_is_not_from_orbax)
+  getLogger('asyncio').disabled = True
+  warnings.filterwarnings('ignore', 'coroutine .* was never awaited')
+  hook = functools.partial(_hide_closed_loop, sys.unraisablehook)
+  sys.unraisablehook = hook
   try:
     yield
   except (UserError, OSError, *errors) as error:
@@ -49,3 +57,13 @@ def refuse_arguments(argv: list[str]) -> None:
 
 def _is_not_from_orbax(record):
   return 'orbax' not in record.pathname
+
+
+def _hide_closed_loop(show, unraisable):
+  """Shows an error that nobody can catch, unless a late write raised it.
+
+  When one of Orbax's writes fails, Orbax closes their event loop at once. The
+  other writes then cannot report their end to it.
+  """
+  if str(unraisable.exc_value) != 'Event loop is closed':
+    show(unraisable)

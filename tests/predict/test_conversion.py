@@ -258,3 +258,14 @@ def test_a_model_of_landmarks_with_z_knows_the_size_in_layout_yaml(tmp_path):
   expected = model.predict(clip * [1, 1080 / 1920, 1])[0].logits
   np.testing.assert_allclose(predict_file(model, alone), expected, atol=1e-5)
   np.testing.assert_allclose(predict_file(model, path), expected, atol=1e-5)
+
+
+def test_units_of_length_are_converted(tmp_path):
+  """layout.yaml states those of an array; the model was trained on metres."""
+  model = make_model([UNKNOWN], 'metres', channels=3)
+  clip = np.random.default_rng(0).uniform(0.5, 2, (9, 17, 3))
+  expected = model.predict(clip)[0].logits
+  for units, factor in ('millimetres', 1000), ('centimetres', 100):
+    write_file(tmp_path / units / 'layout.yaml', f'units: {units}')
+    path = write_array(tmp_path / units / 'a.npy', clip * factor)
+    np.testing.assert_allclose(predict_file(model, path), expected, atol=1e-5)

@@ -2,7 +2,7 @@
 
 Pixels, fractions of the image and image widths follow from each other if the
 image's size is known: from the file, the user, or the run if all its training
-clips have one size. Other units do not follow from anything.
+clips have one size. So do metres and millimetres. Other units do not.
 """
 
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from unik_jax.run.restore import Run
 Size = tuple[int, int]
 
 _UNKNOWN = (0, 0)
+_METRES = {'metres': 1.0, 'centimetres': 0.01, 'millimetres': 0.001}
 _MAX_OUTSIDE = 0.1  # of the joints; estimators place few outside of the image
 _REMEDY = 'Give --image_size=WIDTH,HEIGHT (in Python image_size=)'
 
@@ -87,6 +88,10 @@ def convert_clip(
         f'{where}: expected {trained}, as the model was trained on, got {units}'
         f' of an image of unknown size. {_REMEDY}'
       )
+  if units != trained and {units, trained} <= _METRES.keys():
+    factors = np.ones(clip.shape[-1], clip.dtype)
+    factors[:coordinates] = _METRES[units] / _METRES[trained]
+    clip, units = clip * factors, trained
   if coordinates == 2 and is_unknown and real_size and units == 'pixels':
     _check_inside(clip, real_size, where)
   if coordinates == 2:

@@ -1,6 +1,5 @@
 """A run's progress: the terminal, metrics.jsonl, and optionally TensorBoard."""
 
-import json
 import pathlib
 import shutil
 import sys
@@ -11,6 +10,7 @@ import jax
 
 from unik_jax.errors import UserError
 from unik_jax.run import paths
+from unik_jax.run.metrics_file import append_metrics, drop_later_metrics
 
 
 def format_duration(seconds: float) -> str:
@@ -31,7 +31,7 @@ class Progress:
   Args:
     workdir: folder of metrics.jsonl and TensorBoard's files.
     total: steps of the run.
-    start: step to resume from. Later lines of metrics.jsonl are dropped.
+    start: step to resume from, as in `drop_later_metrics`.
     batch_size: clips per step.
     tensorboard: whether to write TensorBoard files.
     record: whether to write files at all.
@@ -56,14 +56,14 @@ class Progress:
     self._is_first = jax.process_index() == 0
     self._total, self._batch_size = total, batch_size
     self._width = 0  # of the training line in place, 0 if there is none
-    self._file = workdir / paths.METRICS if record else None
+    self._workdir = workdir if record else None
     self._first_step = self._last_step = start
     self._first_time = self._last_time = time.monotonic()
     self._idle = 0.0
     self._tensorboard = None
     if self._is_first and record:
       self._tensorboard = _open_tensorboard(workdir) if tensorboard else None
-      _drop_lines_after(workdir / paths.METRICS, start)
+      drop_later_metrics(workdir, start)
 
   def __enter__(self):
     return self
@@ -135,33 +135,18 @@ class Progress:
 
   def record(self, step: int, numbers: dict[str, Any]) -> None:
     """Appends a line to metrics.jsonl, and scalars to TensorBoard."""
-    if not self._is_first or self._file is None:
+    if not self._is_first or self._workdir is None:
       return
     try:
-      with self._file.open('a') as file:
-        file.write(json.dumps({'step': step, **numbers}) + '\n')
+      append_metrics(self._workdir, step, numbers)
     except OSError as error:  # a full disk does not end the run
-      self.print_line(f'{self._file} could not be written: {error}')
+      reason = error.strerror or error
+      file = self._workdir / paths.METRICS
+      self.print_line(f'{file}: step {step} could not be written ({reason})')
     if self._tensorboard:
       for key, value in numbers.items():
         self._tensorboard.add_scalar(key, value, step)
       self._tensorboard.flush()
-
-
-def _drop_lines_after(file: pathlib.Path, step: int) -> None:
-  """Drops the lines of a metrics file that are of later steps."""
-  if file.exists():
-    lines = file.read_text().splitlines(keepends=True)
-    earlier = [line for line in lines if _step_of(line) <= step]
-    if earlier != lines:
-      file.write_text(''.join(earlier))
-
-
-def _step_of(line):
-  try:
-    return json.loads(line)['step']
-  except (ValueError, KeyError):  # cut short when the process was killed
-    return float('inf')
 
 
 def _open_tensorboard(workdir):
