@@ -125,11 +125,12 @@ def summarize_notes(
   for clip, texts in notes:
     for text in texts:
       clips_by_note.setdefault(text, []).append(clip)
-  return [
-    f'{clips[0]}: {text}'
-    + (f' (as in {len(clips) - 1} other clips)' if len(clips) > 1 else '')
-    for text, clips in clips_by_note.items()
-  ]
+  lines = []
+  for text, clips in clips_by_note.items():
+    others = len(clips) - 1
+    more = f' (as in {others} other clip{"s" * (others > 1)})' if others else ''
+    lines.append(f'{clips[0]}: {text}{more}')
+  return lines
 
 
 def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:
