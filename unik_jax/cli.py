@@ -45,6 +45,11 @@ def command(
     yield
   except (UserError, OSError, *errors) as error:
     sys.exit(f'error: {error}')
+  except RuntimeError as error:
+    # JAX has no class of its own for a JAX_PLATFORMS that is not there.
+    if 'Unable to initialize backend' not in str(error):
+      raise
+    sys.exit(f'error: JAX_PLATFORMS: {error}')
   except KeyboardInterrupt:
     sys.exit(interrupted)
 

@@ -131,7 +131,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       f' {net.num_params():,} parameters on {len(mesh.devices.flat)}'
       f' {jax.devices()[0].device_kind} device(s)'
     )
-    if resumed:
+    if resumed and step == total_steps:
+      progress.print_line(
+        f'Already complete: step {step} of {total_steps}. Evaluates it again.'
+      )
+    elif resumed:
       progress.print_line(f'Resuming from step {step} of {total_steps}.')
     elif initial:
       progress.print_line('\n'.join(initial.report))
@@ -175,6 +179,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     start_time, first_step = time.monotonic(), step
     pending, step_metrics = [], None  # pending: since the last logged step
     saved = True
+    if step < total_steps:
+      progress.print_line('Compiling...')
     while step < total_steps:
       wait_start = time.monotonic()
       batch = next(batches)

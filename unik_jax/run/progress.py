@@ -110,8 +110,9 @@ class Progress:
       metrics: means over the steps since the last call.
     """
     now = time.monotonic()
-    line = f'step {step}/{self._total}  epoch {epoch:.1f}'
-    line += ''.join(f'  {k} {v:.4g}' for k, v in metrics.items())
+    head = f'step {step}/{self._total}  epoch {epoch:.1f}'
+    values = ''.join(f'  {k} {v:.4g}' for k, v in metrics.items())
+    speed = ''
     numbers = {'epoch': epoch, **metrics}
     if step > self._last_step:  # false right after compilation
       clips = (step - self._last_step) * self._batch_size
@@ -119,19 +120,22 @@ class Progress:
       numbers['idle'] = self._idle / (now - self._last_time)
       pace = (now - self._first_time) / (step - self._first_step)
       left = format_duration(pace * (self._total - step))
-      line += f'  {numbers["clips_per_s"]:.1f} clips/s'
-      line += f'  idle {100 * numbers["idle"]:.0f}%  {left} left'
+      speed = f'  {numbers["clips_per_s"]:.1f} clips/s'
+      speed += f'  idle {100 * numbers["idle"]:.0f}%  {left} left'
     self._idle = 0.0
     self._last_time, self._last_step = now, step
     self.record(step, numbers)
     if not self._is_first:
       return
     if self._stream.isatty():
-      line = line[: shutil.get_terminal_size().columns - 1]
+      # A narrow terminal cuts the values, not the time left.
+      columns = shutil.get_terminal_size().columns - 1
+      values = values[: max(columns - len(head) - len(speed), 0)]
+      line = f'{head}{values}{speed}'[:columns]
       print(f'\r{line:<{self._width}}', end='', file=self._stream, flush=True)
       self._width = len(line)
     else:
-      self.print_line(line)
+      self.print_line(f'{head}{values}{speed}')
 
   def record(self, step: int, numbers: dict[str, Any]) -> None:
     """Appends a line to metrics.jsonl, and scalars to TensorBoard."""
