@@ -5,7 +5,9 @@ Imports nothing heavy, so that `--help` answers at once.
 
 import contextlib
 import functools
+import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from logging import getLogger
@@ -45,11 +47,14 @@ def command(
     yield
   except (UserError, OSError, *errors) as error:
     sys.exit(f'error: {error}')
-  except RuntimeError as error:
-    # JAX has no class of its own for a JAX_PLATFORMS that is not there.
-    if 'Unable to initialize backend' not in str(error):
+  except (RuntimeError, AssertionError) as error:
+    if not _is_from_start_of_jax(error):
       raise
-    sys.exit(f'error: JAX_PLATFORMS: {error}')
+    sys.exit(
+      f'error: JAX_PLATFORMS={os.environ.get("JAX_PLATFORMS", "")}: no such'
+      f' device can be used ({error or "its plugin is not installed"}). Install'
+      " '.[cuda]' or '.[tpu]', or set JAX_PLATFORMS=cpu"
+    )
   except KeyboardInterrupt:
     sys.exit(interrupted)
 
@@ -58,6 +63,12 @@ def refuse_arguments(argv: list[str]) -> None:
   """Exits if a command that takes flags only got another argument."""
   if len(argv) > 1:
     sys.exit(f'error: unknown argument {argv[1]!r}; options start with --')
+
+
+def _is_from_start_of_jax(error):
+  """Whether JAX found no device; its errors for that are Python's own."""
+  *_, last = traceback.walk_tb(error.__traceback__)
+  return last[0].f_code.co_filename.endswith('xla_bridge.py')
 
 
 def _is_not_from_orbax(record):
