@@ -5,7 +5,7 @@
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
 
-if [[ ${1:-} != --yes ]]; then
+if [[ ${1:-} != --yes && ${DRY_RUN:-} != 1 ]]; then
   read -rp "Delete TPU $TPU_NAME in $TPU_ZONE? [y/N] " answer
   [[ $answer == y ]] || fail 'nothing was deleted'
 fi

@@ -1,5 +1,9 @@
 """How commands end: one line for an expected error, none for Ctrl-C."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from unik_jax import cli
@@ -40,3 +44,22 @@ def test_arguments_are_refused():
   cli.refuse_arguments(['program'])
   with pytest.raises(SystemExit, match="^error: unknown argument 'x'"):
     cli.refuse_arguments(['program', 'x'])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('platform', ['cuda', 'tpu', 'nonsense'])
+def test_a_platform_that_is_not_there(tmp_path, platform):
+  done = subprocess.run(
+    [
+      *(sys.executable, '-m', 'unik_jax.main', f'--workdir={tmp_path}'),
+      '--config=configs/synthetic.py',
+    ],
+    env=os.environ | {'JAX_PLATFORMS': platform},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1
+  *_, line = done.stderr.splitlines()
+  assert line.startswith(f'error: JAX_PLATFORMS={platform}: ')
+  assert 'Traceback' not in done.stderr

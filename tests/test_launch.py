@@ -159,6 +159,14 @@ def test_delete_needs_a_yes(tmp_path):
   assert not (tmp_path / 'calls').exists()
 
 
+def test_a_dry_run_of_delete_asks_nothing(tmp_path):
+  gcloud = fake_gcloud(tmp_path, 'echo "$@" >> calls')
+  code, printed = launch('delete', path=gcloud, DRY_RUN='1')
+  assert code == 0
+  assert 'queued-resources delete' in printed
+  assert not (tmp_path / 'calls').exists()
+
+
 def test_shellcheck():
   folders = f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'
   checker = shutil.which('shellcheck', path=folders)

@@ -4,8 +4,13 @@ Imports nothing heavy, so that `--help` answers at once.
 """
 
 import contextlib
+import functools
+import os
 import sys
+import traceback
+import warnings
 from collections.abc import Iterator
+from logging import getLogger
 
 from absl import logging
 
@@ -21,8 +26,9 @@ def command(
 ) -> Iterator[None]:
   """Runs a command's body and reports expected errors in one line.
 
-  Logs show warnings and errors only. Orbax's are hidden: it logs a failed
-  write many times, and the command reports it once.
+  Logs show warnings and errors only. Those of Orbax and its event loops are
+  hidden: it logs a failed read or write many times, and the command reports it
+  once.
 
   Args:
     interrupted: exit status after Ctrl-C, or a message (exit status 1).
@@ -33,10 +39,22 @@ def command(
   """
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(_is_not_from_orbax)
+  getLogger('asyncio').disabled = True
+  warnings.filterwarnings('ignore', 'coroutine .* was never awaited')
+  hook = functools.partial(_hide_closed_loop, sys.unraisablehook)
+  sys.unraisablehook = hook
   try:
     yield
   except (UserError, OSError, *errors) as error:
     sys.exit(f'error: {error}')
+  except (RuntimeError, AssertionError) as error:
+    if not _is_from_start_of_jax(error):
+      raise
+    sys.exit(
+      f'error: JAX_PLATFORMS={os.environ.get("JAX_PLATFORMS", "")}: no such'
+      f' device can be used ({error or "its plugin is not installed"}). Install'
+      " '.[cuda]' or '.[tpu]', or set JAX_PLATFORMS=cpu"
+    )
   except KeyboardInterrupt:
     sys.exit(interrupted)
 
@@ -47,5 +65,21 @@ def refuse_arguments(argv: list[str]) -> None:
     sys.exit(f'error: unknown argument {argv[1]!r}; options start with --')
 
 
+def _is_from_start_of_jax(error):
+  """Whether JAX found no device; its errors for that are Python's own."""
+  *_, last = traceback.walk_tb(error.__traceback__)
+  return last[0].f_code.co_filename.endswith('xla_bridge.py')
+
+
 def _is_not_from_orbax(record):
   return 'orbax' not in record.pathname
+
+
+def _hide_closed_loop(show, unraisable):
+  """Shows an error that nobody can catch, unless a late write raised it.
+
+  When one of Orbax's writes fails, Orbax closes their event loop at once. The
+  other writes then cannot report their end to it.
+  """
+  if str(unraisable.exc_value) != 'Event loop is closed':
+    show(unraisable)

@@ -7,7 +7,6 @@ The same command resumes a run that was stopped.
 """
 
 import sys
-from logging import getLogger
 
 from absl import app, flags
 from ml_collections import config_flags
@@ -53,8 +52,6 @@ def main(argv):
   from unik_jax import train
   from unik_jax.runtime import compile_cache, distributed, heap
 
-  # asyncio logs a failed checkpoint many times; `Checkpoints` logs it once.
-  getLogger('asyncio').disabled = True
   compile_cache.enable_compile_cache()
   with cli.command():
     try:

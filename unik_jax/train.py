@@ -22,15 +22,18 @@ from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
-from unik_jax.run.progress import Progress, format_duration
-from unik_jax.run.provenance import git_commit
-from unik_jax.run.workdir import (
-  claim_workdir,
-  read_best_accuracy,
+from unik_jax.run.metrics_file import (
+  FINAL_TEST,
+  TEST_OF_BEST,
+  read_validation,
   was_evaluated,
 )
+from unik_jax.run.progress import Progress, format_duration
+from unik_jax.run.provenance import git_commit
+from unik_jax.run.workdir import claim_workdir
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
+from unik_jax.runtime.distributed import holds_on_all
 from unik_jax.runtime.signals import StopSignal
 from unik_jax.step import average_metrics, make_init_state, make_train_step
 
@@ -64,38 +67,40 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   config, net, initial = start.config, start.net, start.initial
   splits.check_transforms(config.data)
 
-  # ---- Data ----
-  foreign = start.with_head and config.eval_only
-  workdir = claim_workdir(workdir, config, foreign=foreign)
-  splits.prepare_once(config.data)
-  clips = {'test': splits.open_split(config.data, 'test')}
-  if start.with_head and start.source:
-    transfer.check_classes(start.source, clips['test'].class_names)
-  if config.eval_only:
-    return evaluate.run(workdir, mesh, clips, start)
-  train_clips = splits.open_split(config.data, 'train')
-  steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
-  total_steps = config.epochs * steps_per_epoch
-  if config.data.val_split:
-    clips['val'] = splits.open_split(config.data, 'val')
-    splits.check_held_out(clips['val'], train_clips)
-  train_batches = MeshBatches(train_clips, config.data, mesh, train=True)
-  predictor = evaluate.SplitPredictor(config, net, mesh, clips)
-
-  # ---- Step ----
-  schedule, optimizer = optim.configure_optimizer(config, steps_per_epoch)
-  init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
-  abstract = jax.eval_shape(init_state, *net.shapes)
-  shardings = sharding.state_shardings(abstract, mesh)
-  options = ('label_smoothing', 'ema', 'tune', 'accumulate', 'seed')
-  train_step = jax.jit(
-    make_train_step(net, optimizer, **{key: config[key] for key in options}),
-    donate_argnums=0,
-    in_shardings=(shardings, sharding.batch_sharding(mesh)),
-    out_shardings=(shardings, sharding.replicated_sharding(mesh)),
-  )
-
   with contextlib.ExitStack() as stack:
+    # ---- Data ----
+    foreign = start.with_head and config.eval_only
+    claim = claim_workdir(workdir, config, foreign=foreign)
+    workdir = stack.enter_context(claim)
+    splits.prepare_once(config.data)
+    clips = {'test': splits.open_split(config.data, 'test')}
+    if start.with_head and start.source:
+      transfer.check_classes(start.source, clips['test'].class_names)
+    if config.eval_only:
+      return evaluate.run(workdir, mesh, clips, start)
+    splits.check_records(clips['test'])
+    train_clips = splits.open_split(config.data, 'train')
+    steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
+    total_steps = config.epochs * steps_per_epoch
+    if config.data.val_split:
+      clips['val'] = splits.open_split(config.data, 'val')
+      splits.check_held_out(clips['val'], train_clips)
+    train_batches = MeshBatches(train_clips, config.data, mesh, train=True)
+    predictor = evaluate.SplitPredictor(config, net, mesh, clips)
+
+    # ---- Step ----
+    schedule, optimizer = optim.configure_optimizer(config, steps_per_epoch)
+    init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
+    abstract = jax.eval_shape(init_state, *net.shapes)
+    shardings = sharding.state_shardings(abstract, mesh)
+    options = ('label_smoothing', 'ema', 'tune', 'accumulate', 'seed')
+    train_step = jax.jit(
+      make_train_step(net, optimizer, **{key: config[key] for key in options}),
+      donate_argnums=0,
+      in_shardings=(shardings, sharding.batch_sharding(mesh)),
+      out_shardings=(shardings, sharding.replicated_sharding(mesh)),
+    )
+
     # ---- State: resumed, or new ----
     writer = ResultsWriter(workdir, config, clips['test'], net, total_steps)
     writer.write_data(describe_clips(train_clips, config.data))
@@ -126,7 +131,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       f' {net.num_params():,} parameters on {len(mesh.devices.flat)}'
       f' {jax.devices()[0].device_kind} device(s)'
     )
-    if resumed:
+    if resumed and step == total_steps:
+      progress.print_line(
+        f'Already complete: step {step} of {total_steps}. Evaluates it again.'
+      )
+    elif resumed:
       progress.print_line(f'Resuming from step {step} of {total_steps}.')
     elif initial:
       progress.print_line('\n'.join(initial.report))
@@ -134,8 +143,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     # ---- Evaluation between epochs ----
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
     # Read after `Progress`, which drops the metrics after the resumed step.
-    best_accuracy = read_best_accuracy(workdir, config.headline)
-    best = BestCheckpoint(workdir / paths.BEST, best_accuracy)
+    validated = read_validation(workdir, config.headline)
+    best = BestCheckpoint(workdir / paths.BEST, validated)
     stack.enter_context(best)
     eval_part = 'val' if 'val' in clips else 'test'
     predictions = {}  # by split, of the newest evaluated state
@@ -148,14 +157,19 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     def evaluate_state(state, step):
       predictions[eval_part] = predictor(state, eval_part)
       result = metrics.compute_metrics(*predictions[eval_part])
-      show(step, eval_part, result)
+      # Saved before its line is written: a run that is killed in between
+      # evaluates this step again.
       if eval_part == 'val':
-        accuracy = result[config.headline]
-        best.save_if_better(step, state, accuracy, wait=step == total_steps)
+        best.save_if_better(step, state, result[config.headline])
+      show(step, eval_part, result)
 
-    # The run may have been stopped between saving and evaluating.
-    if resumed and needs_evaluation(step) and not was_evaluated(workdir, step):
-      evaluate_state(state, step)
+    # The run may have been stopped between saving and evaluating, or before
+    # the best state could be written to a full disk.
+    if resumed and needs_evaluation(step):
+      if not holds_on_all(was_evaluated(workdir, step)):
+        evaluate_state(state, step)
+      elif step in validated:
+        best.save_if_better(step, state, validated[step])
 
     # ---- Loop ----
     stop = stack.enter_context(StopSignal())
@@ -165,6 +179,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     start_time, first_step = time.monotonic(), step
     pending, step_metrics = [], None  # pending: since the last logged step
     saved = True
+    if step < total_steps:
+      progress.print_line('Compiling...')
     while step < total_steps:
       wait_start = time.monotonic()
       batch = next(batches)
@@ -211,7 +227,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       logits, labels = predictions.get(part) or predictor(state, part)
       writer.write_scores(part, clips[part], logits, labels)
       results[part] = evaluate.metrics_with_intervals(logits, labels)
-    show(step, 'final test', results['test'])
+    show(step, FINAL_TEST, results['test'])
     extra: dict[str, Any] = {'params': net.num_params()}
     best_state = None
     if 'val' in clips:
@@ -220,14 +236,20 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       extra['best_step'] = int(best_state.step)
       result = metrics.compute_metrics(*predictor(best_state, 'test'))
       results['test_of_best'] = result
-      show(extra['best_step'], 'test of best', result)
+      show(extra['best_step'], TEST_OF_BEST, result)
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)
     summary = writer.write_summary(paths.SUMMARY, step=step, **extra, **results)
+    results_in = f'The results are in {paths.SUMMARY}.'
     if not saved:
       raise UserError(
-        f'{workdir}: the last checkpoint could not be written. The results are'
-        f' in {paths.SUMMARY}. Make room, and run the same command again.'
+        f'{workdir}: the last checkpoint could not be written. {results_in}'
+        ' Make room, and run the same command again.'
+      )
+    if not best.is_saved:
+      raise UserError(
+        f'{workdir / paths.BEST}: the best state on validation could not be'
+        f' written. {results_in} Make room before the next run.'
       )
     return summary

@@ -32,6 +32,7 @@ class Config(tfds.core.BuilderConfig):
   Attributes:
     clip_format: what all clips have in common.
     labels: class names, in label order.
+    image_size: of the files that do not state it, if known.
     uses_image_size: whether to keep the images' sizes.
   """
 
@@ -40,6 +41,9 @@ class Config(tfds.core.BuilderConfig):
     default=None, repr=False
   )
   labels: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+  image_size: tuple[int, int] | None = dataclasses.field(
+    default=None, repr=False
+  )
   uses_image_size: bool = dataclasses.field(default=True, repr=False)
 
 
@@ -79,13 +83,14 @@ class Builder(ClipBuilder):
       description=f'Clips from {folder.resolve()}.',
       clip_format=clip_format,
       labels=tuple(splits.sort_class_names(entries)),
+      image_size=stated.image_size,
       uses_image_size=stated.uses_image_size,
     )
 
   def _info(self):
     config = self.builder_config
     layouts.register_layout(config.clip_format.layout)
-    return self.clip_info(
+    info = self.clip_info(
       layout=config.clip_format.layout.name,
       persons=config.clip_format.persons,
       channels=config.clip_format.channels,
@@ -94,11 +99,15 @@ class Builder(ClipBuilder):
       description="A user's own recordings.",
       units=config.clip_format.units,
     )
+    if config.image_size:
+      # Records in image widths do not have it.
+      info.metadata['image_size'] = list(config.image_size)
+    return info
 
   def list_clips(self, folder):
     entries, notes = manifest.read_clip_list(folder)
     entries, split_notes = splits.assign_splits(entries)
-    for note in (*notes, *self.builder_config.clip_format.notes, *split_notes):
+    for note in notes + split_notes:
       logging.warning('%s: %s', folder, note)
     duplicates = splits.find_duplicates(entries)
     labels = self.builder_config.labels

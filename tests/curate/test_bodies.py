@@ -171,6 +171,16 @@ def test_alphapose_frames_are_placed_by_their_numbers(tmp_path, simulated):
     write_file(tmp_path / 'a.json', numbered), first_frame=5
   ).poses
   np.testing.assert_array_equal(again, placed)
+  # The camera is no frame.
+  for form in ('{}_cam0.jpg', 'frame{}_1080p.png'):
+    named = [
+      body | {'image_id': form.format(body['image_id'][:-4])}
+      for body in records
+    ]
+    again = read_video(
+      write_file(tmp_path / 'a.json', named), first_frame=5
+    ).poses
+    np.testing.assert_array_equal(again, placed)
   # Only every second frame was processed.
   records = [b for b in records if int(b['image_id'][:-4]) % 2]
   placed = read_video(

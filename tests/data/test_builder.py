@@ -4,6 +4,9 @@ import json
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -15,6 +18,7 @@ from unik_jax.data import registry, shard_writer
 from unik_jax.data.builder import REPORT, ClipBuilder
 from unik_jax.data.clips import ClipFile, Recording, read_clip
 from unik_jax.errors import UserError
+from unik_jax.runtime.locks import hold_lock
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import get_layout
 
@@ -316,3 +320,32 @@ def test_a_split_that_loses_all_its_clips_is_an_error(tmp_path):
   clips = [clip('clip1', 'train'), clip('bad', 'test')]
   with pytest.raises(UserError, match="left in split 'test'.*bad: bad"):
     build(tmp_path, clips, skip_bad=True)
+
+
+_KILLED = """
+import os, signal, sys
+from unik_jax.data import builder, registry
+
+def killed(*_):
+  os.kill(os.getpid(), signal.SIGKILL)
+
+builder.ShardWriter.finish = killed
+registry.prepare_dataset('synthetic_skeletons/unik_17_2d', sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_the_next_preparation_removes_what_a_killed_one_left(own, tmp_path):
+  data_dir = tmp_path / 'data'
+  done = subprocess.run(
+    [sys.executable, '-c', _KILLED, str(data_dir)],
+    cwd=pathlib.Path(__file__).parents[2],
+  )
+  assert done.returncode == -signal.SIGKILL
+  (left,) = data_dir.rglob('.incomplete')
+  # As while another process prepares that dataset.
+  with hold_lock(left.with_name('.lock')):
+    own()
+    assert left.is_dir()
+  own()
+  assert not [*data_dir.rglob('.incomplete')]

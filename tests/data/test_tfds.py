@@ -49,7 +49,8 @@ def test_one_import_registers_all_builders(tmp_path):
 
 @pytest.mark.slow
 def test_tfds_build_leaves_a_dataset_that_can_be_read(tmp_path):
-  pytest.importorskip('tensorflow', reason='the tfds command needs TensorFlow')
+  for module in ('tensorflow', 'apache_beam', 'mlcroissant'):
+    pytest.importorskip(module, reason='needs the extra `tensorflow`')
   subprocess.run(
     [
       *(sys.executable, '-m', 'tensorflow_datasets.scripts.cli.main', 'build'),
@@ -127,7 +128,7 @@ def test_tfrecord_needs_tensorflow(tmp_path):
 
 @pytest.mark.slow
 def test_tensorflow_loads_a_tfrecord_dataset(tmp_path):
-  pytest.importorskip('tensorflow', reason='TFRecord needs TensorFlow')
+  pytest.importorskip('tensorflow', reason='needs the extra `tensorflow`')
   printed = run_python(
     """
     import sys

@@ -25,7 +25,8 @@ def write_run(folder, config, change=0.0):
   Returns:
     The initial parameters.
   """
-  claim_workdir(folder, config)
+  with claim_workdir(folder, config):
+    pass  # writes config.json
   split = PreparedSplit(config.data, config.data.test_split)
   restore.write_data_json(folder, split.info, split.class_names)
   net = network_from_config(config)

@@ -38,6 +38,8 @@ def test_file_round_trip(net, state, tmp_path, ending):
   file = tmp_path / f'weights.{ending}'
   official = to_official(net.abstract, *state)
   write_tensors(file, official)
+  (tmp_path / 'text').write_text('')
+  assert file.stat().st_mode == (tmp_path / 'text').stat().st_mode
   tensors = read_tensors(file)
   assert {k: v.dtype for k, v in tensors.items()} == {
     k: v.dtype for k, v in official.items()

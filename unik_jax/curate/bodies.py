@@ -8,7 +8,6 @@ Shape legend: M bodies, T frames, V joints.
 
 import dataclasses
 import os
-import re
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from unik_jax.data import raw_files
 from unik_jax.data.formats import lcrnet
 from unik_jax.data.formats.user import (
   alphapose,
+  frame_names,
   json_formats,
   recordings,
   scale,
@@ -198,16 +198,13 @@ def _place_frames(clip, data, first_frame, where):
   only every second or third frame was processed. Files of other estimators have
   all frames, and must line up.
   """
-  names = {body['image_id'] for body in data}
-  numbers = [
-    re.findall('[0-9]{1,18}', os.path.splitext(name)[0])
-    if isinstance(name, str)
-    else [int(name)]
-    for name in names
-  ]
-  if not all(numbers):
-    return clip
-  numbers = sorted({int(parts[-1]) for parts in numbers})
+  names = list({body['image_id'] for body in data})
+  numbers = names
+  if isinstance(names[0], str):
+    numbers = frame_names.find_numbers(names, where)
+    if numbers is None:
+      return clip
+  numbers = sorted(map(int, numbers))
   first, last = numbers[0] - first_frame, numbers[-1] - first_frame
   if last >= _MAX_FRAMES:
     return clip

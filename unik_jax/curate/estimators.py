@@ -96,8 +96,7 @@ def _entries(root: str) -> Iterator[recordings.ClipSource]:
     visited.add(real)
     subfolders[:] = [name for name in subfolders if _is_relevant(name)]
     names = [name for name in names if _is_relevant(name)]
-    frames = [name for name in names if name.endswith(openpose.SUFFIX)]
-    videos = set(map(openpose.video_name, frames))
+    videos = openpose.group_frames(names)
     for video in videos:
       yield recordings.ClipSource(folder, None if len(videos) == 1 else video)
     for name in names:

@@ -19,10 +19,17 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
+from absl import logging
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from unik_jax.data import raw_files
-from unik_jax.data.clips import ClipFile, LeftOut, Recording, read_clip
+from unik_jax.data.clips import (
+  ClipFile,
+  LeftOut,
+  Recording,
+  read_clip,
+  summarize_notes,
+)
 from unik_jax.data.one_scale import OneScale
 from unik_jax.data.shard_writer import ShardWriter
 from unik_jax.errors import UserError
@@ -240,7 +247,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
 
     out = pathlib.Path(self.data_path)
     writer = ShardWriter(out, self.info.features, self.info.file_format)
-    written = 0
+    written, notes = 0, []
     channels = self.info.features['keypoints'].shape[-1]
     one_scale = OneScale(
       channels - self.info.metadata['confidence'], self.compares_bodies
@@ -248,6 +255,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     ordered = itertools.chain.from_iterable(groups.values())
     for clip, recording in self._read(ordered, len(clips)):
       one_scale.add(clip.source, recording)
+      notes.append((clip.source, recording.notes))
       writer.write(
         clip.splits,
         {
@@ -262,6 +270,8 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     if not written:
       raise UserError(f'{folder}: no clip to write. {self._explain_empty()}')
     one_scale.finish()
+    for note in summarize_notes(notes):
+      logging.warning('%s', note)
     splits = {
       name: [group for group in groups if name in group] for name in names
     }

@@ -13,7 +13,7 @@ A builder lists `ClipFile`s. Its reader turns each one into a `Recording`, which
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -54,11 +54,13 @@ class Recording(NamedTuple):
     keypoints: (M, T, V, C).
     image_size: (width, height) in pixels, if the file states it.
     units: units of the coordinates, if they may differ between clips.
+    notes: sentences to show to the user.
   """
 
   keypoints: np.ndarray
   image_size: tuple[int, int] | None = None
   units: str = ''
+  notes: tuple[str, ...] = ()
 
 
 class Records(Protocol):
@@ -111,7 +113,27 @@ def read_clip(
   check_image_size(keypoints, size, str(clip.source))
   absent = persons - len(keypoints)
   keypoints = np.pad(keypoints, ((0, absent), (0, 0), (0, 0), (0, 0)))
-  return Recording(keypoints, size, recording.units)
+  return recording._replace(keypoints=keypoints, image_size=size)
+
+
+def summarize_notes(
+  notes: Iterable[tuple[Any, Sequence[str]]],
+) -> list[str]:
+  """Returns each note once, with the first clip and the number of the others.
+
+  Args:
+    notes: pairs of a clip and its notes.
+  """
+  clips_by_note = {}
+  for clip, texts in notes:
+    for text in texts:
+      clips_by_note.setdefault(text, []).append(clip)
+  lines = []
+  for text, clips in clips_by_note.items():
+    others = len(clips) - 1
+    more = f' (as in {others} other clip{"s" * (others > 1)})' if others else ''
+    lines.append(f'{clips[0]}: {text}{more}')
+  return lines
 
 
 def check_clip(keypoints: np.ndarray, layout: Layout, where: str) -> np.ndarray:

@@ -31,8 +31,8 @@ def steps_per_epoch(clips: Records, batch_size: int) -> int:
   if len(clips) < batch_size:
     raise UserError(
       f'config.batch_size: expected at most {len(clips)}, the number of'
-      f' training clips, got {batch_size}. Set a smaller one, such as'
-      ' --config.batch_size=8'
+      f' training clips, got {batch_size}. Set'
+      f' --config.batch_size={len(clips)} or less'
     )
   return len(clips) // batch_size
 

@@ -72,11 +72,12 @@ class OneScale:
         known, unknown = unknown, known
       raise UserError(
         f'{unknown}: expected an image size, as {known} has, got none, so the'
-        ' two would be scaled differently. Write `image_size: [WIDTH, HEIGHT]`'
-        ' into layout.yaml for the clips that do not state it, or `image_size:'
-        ' unknown` to use none of them'
+        ' two would be scaled differently. Give all clips of a dataset an image'
+        ' size (`image_size: [WIDTH, HEIGHT]` in layout.yaml, for files that do'
+        ' not state it), or none (`image_size: unknown`)'
       )
-    if self._compares_bodies:
+    # Fractions of an image of known size have become pixels.
+    if self._compares_bodies and not (self._coordinates == 2 and has_size):
       size = median_body_size(recording.keypoints, self._coordinates)
       if size:
         self._sizes.append((size, str(where)))

@@ -3,6 +3,7 @@
 Between the builder, which wrote them, and the loader, which batches them.
 """
 
+import functools
 from collections.abc import Sequence
 
 import ml_collections
@@ -98,7 +99,17 @@ class PreparedSplit:
     return {**record, 'label': self._labels[record['label']]}
 
   def ids(self) -> list[str]:
-    """Returns the ids of all clips, in their order; reads all records."""
+    """Returns the ids of all clips, in their order.
+
+    The first call reads all records.
+
+    Raises:
+      UserError: a record is damaged.
+    """
+    return list(self._ids)
+
+  @functools.cached_property
+  def _ids(self):
     return [self._read(row)['id'].decode() for row in self.rows]
 
   def _read(self, row):

@@ -5,8 +5,6 @@ builder config. Builders are files in the checkout's `datasets/`. A prepared
 dataset is opened from its folder, without its builder.
 """
 
-import contextlib
-import fcntl
 import os
 import pathlib
 import shutil
@@ -16,9 +14,12 @@ import tensorflow_datasets as tfds
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.errors import UserError
 from unik_jax.runtime.json_files import write_json_table
+from unik_jax.runtime.locks import hold_lock
 from unik_jax.skeletons import layouts
 
 _INFO = 'dataset_info.json'
+_PART = '.incomplete'  # a dataset while it is written
+_LOCK = '.lock'
 
 
 def default_data_dir() -> pathlib.Path:
@@ -98,6 +99,7 @@ def prepare_dataset(
   )
   # Looked up by its path first, since `configure` can take long.
   folder = data_dir / _full_name(cls, name) / str(cls.VERSION)
+  _remove_unfinished(data_dir)
   if not overwrite and (builder := _reopen(cls, folder, manual_dir)):
     return builder
   config = None
@@ -113,7 +115,7 @@ def prepare_dataset(
   # Again, since `configure` may have taken the config's name from the files.
   full_name = f'{base}/{config.name}' if config else base
   folder = data_dir / full_name / str(cls.VERSION)
-  with _lock(folder.parent):
+  with hold_lock(folder.parent / _LOCK):
     # Another process may have prepared it while this one waited.
     if not overwrite and (builder := _reopen(cls, folder, manual_dir)):
       return builder
@@ -143,7 +145,7 @@ def _reopen(cls, folder, manual_dir):
 
 def _write(cls, config, folder, manual_dir, skip_bad, workers):
   """Prepares a dataset beside `folder`, and replaces `folder` at the end."""
-  part = folder.parent / '.incomplete'
+  part = folder.parent / _PART
   if part.exists():
     shutil.rmtree(part)  # of a process that was killed
   builder = cls(data_dir=part, config=config)
@@ -155,12 +157,26 @@ def _write(cls, config, folder, manual_dir, skip_bad, workers):
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir))
     )
-    if folder.exists():
-      shutil.rmtree(folder)
+    if folder.exists():  # renamed, since deleting takes long
+      folder.rename(part / 'replaced')
     pathlib.Path(builder.data_path).rename(folder)
     _note_default_config(cls, folder)
   finally:
     shutil.rmtree(part, ignore_errors=True)
+
+
+def _remove_unfinished(data_dir):
+  """Removes what killed processes have left, of all datasets and configs.
+
+  What a running process writes stays: it holds the lock.
+  """
+  for pattern in (f'*/{_PART}', f'*/*/{_PART}'):
+    for part in data_dir.glob(pattern):
+      lock = part.with_name(_LOCK)
+      if lock.exists():
+        with hold_lock(lock, wait=False) as held:
+          if held:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _note_default_config(cls, folder):
@@ -176,19 +192,6 @@ def _note_default_config(cls, folder):
   note = dataset / '.config' / 'metadata.json'
   note.parent.mkdir(exist_ok=True)
   write_json_table(note, {'default_config_name': default})
-
-
-@contextlib.contextmanager
-def _lock(folder):
-  """Holds a lock, so that one process at a time writes below a folder."""
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = open(folder / '.lock', 'w')  # noqa: SIM115
-  except OSError as error:
-    raise UserError(f'{folder}: cannot be written to ({error})') from error
-  with file:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    yield
 
 
 def open_prepared(

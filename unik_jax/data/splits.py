@@ -73,6 +73,14 @@ def check_transforms(data: ConfigDict) -> None:
     Transform(data, train=train)
 
 
+def check_records(clips: PreparedSplit) -> None:
+  """Raises a UserError if a record is damaged.
+
+  Training reads its clips in the first epoch, but tests only at the end.
+  """
+  clips.ids()
+
+
 def check_held_out(
   val_clips: PreparedSplit, train_clips: PreparedSplit
 ) -> None:

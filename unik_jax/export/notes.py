@@ -49,7 +49,11 @@ def describe_run(run: restore.Run) -> dict[str, Any]:
     },
     'output': {'shape': ['batch', len(run.classes)], 'values': 'logits'},
     'classes': run.classes,
-    'clips': {'layout': _layout_table(run.data_layout), 'units': run.units},
+    'clips': {
+      'layout': _layout_table(run.data_layout),
+      'units': run.units,
+      'image_sizes': run.image_sizes,
+    },
     'network_layout': _layout_table(run.network_layout),
     'stream': data.stream,
     'preprocessing': [

@@ -81,6 +81,7 @@ def _predict_files(paths):
     confidence=_CONFIDENCE.value,
     together=not _EACH_PERSON.value,
     on_bad=(lambda e: _say(f'skipped: {e}')) if _SKIP_BAD.value else None,
+    on_note=lambda note: _say(f'note: {note}'),
   )
   if note := inputs.note_other_units(model, records):
     _say(f'note: {note}')

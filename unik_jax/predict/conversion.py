@@ -2,7 +2,7 @@
 
 Pixels, fractions of the image and image widths follow from each other if the
 image's size is known: from the file, the user, or the run if all its training
-clips have one size. Other units do not follow from anything.
+clips have one size. So do metres and millimetres. Other units do not.
 """
 
 from typing import NamedTuple
@@ -20,6 +20,8 @@ from unik_jax.run.restore import Run
 Size = tuple[int, int]
 
 _UNKNOWN = (0, 0)
+_METRES = {'metres': 1.0, 'centimetres': 0.01, 'millimetres': 0.001}
+_MAX_OUTSIDE = 0.1  # of the joints; estimators place few outside of the image
 _REMEDY = 'Give --image_size=WIDTH,HEIGHT (in Python image_size=)'
 
 
@@ -86,6 +88,12 @@ def convert_clip(
         f'{where}: expected {trained}, as the model was trained on, got {units}'
         f' of an image of unknown size. {_REMEDY}'
       )
+  if units != trained and {units, trained} <= _METRES.keys():
+    factors = np.ones(clip.shape[-1], clip.dtype)
+    factors[:coordinates] = _METRES[units] / _METRES[trained]
+    clip, units = clip * factors, trained
+  if coordinates == 2 and is_unknown and real_size and units == 'pixels':
+    _check_inside(clip, real_size, where)
   if coordinates == 2:
     size = _record_size(run, trained, size, where)
   return ConvertedClip(clip, units, size or _UNKNOWN)
@@ -119,6 +127,17 @@ def _training_units(run, coordinates):
   return 'pixels' if coordinates == 2 and has_sizes else ''
 
 
+def _check_inside(clip, size, where):
+  """Raises a UserError if pixels do not fit the training clips' images."""
+  points = clip[clip[..., :2].any(-1)][:, :2]
+  if len(points) and np.mean((points > size).any(-1)) > _MAX_OUTSIDE:
+    x, y = points.max(0)
+    raise UserError(
+      f'{where}: expected pixels of an image of {size[0]} x {size[1]}, as in'
+      f' training, got x up to {x:g} and y up to {y:g}. {_REMEDY}'
+    )
+
+
 def _record_size(run, trained, size, where):
   """Returns the image size of a clip in the image, as in its training record.
 
@@ -126,8 +145,10 @@ def _record_size(run, trained, size, where):
   """
   if trained == FRACTIONS:
     return UNIT_SIZE
+  if trained == 'image widths':
+    return _UNKNOWN if run.image_sizes else UNIT_SIZE
   if run.image_sizes is None:  # of an older run
-    return UNIT_SIZE if trained == 'image widths' else size
+    return size
   if _UNKNOWN in run.image_sizes:
     return size if len(run.image_sizes) > 1 else _UNKNOWN
   if size is None and run.config.data.normalize == 'clean':

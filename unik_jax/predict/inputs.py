@@ -12,6 +12,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from unik_jax.data.clips import summarize_notes
 from unik_jax.data.formats.user import (
   entries,
   openpose,
@@ -129,15 +130,16 @@ def resolve_layout(
 
 def _search_folder(root):
   """Returns the clips below a folder, sorted by name."""
-  sources, videos_by_folder = [], collections.defaultdict(set)
+  sources, names_by_folder = [], collections.defaultdict(list)
   for file in entries.list_files(root):
     folder, name = os.path.split(file.path)
     if name.endswith(openpose.SUFFIX):
-      videos_by_folder[folder].add(openpose.video_name(name))
+      names_by_folder[folder].append(name)
     elif os.path.splitext(name)[1].lower() in _SUFFIXES:
       if name not in _NOT_CLIPS:
         sources.append(ClipSource(file.path))
-  for folder, videos in videos_by_folder.items():
+  for folder, names in names_by_folder.items():
+    videos = openpose.group_frames(names)
     is_clip = len(videos) == 1
     for video in videos:
       sources.append(ClipSource(folder, None if is_clip else video))
@@ -158,6 +160,7 @@ def read_records(
   confidence: bool | None = None,
   together: bool = True,
   on_bad: Callable[[UserError], None] | None = None,
+  on_note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
   """Reads and checks all clips, for `Predictor.predict_records`.
 
@@ -170,12 +173,13 @@ def read_records(
     together: as in `Predictor.predict`.
     on_bad: called with the error of each bad clip, which is then skipped; None
       to raise the error.
+    on_note: called with each note of the clips' readers; None for no notes.
 
   Raises:
     UserError: a clip cannot be read or does not fit the model, and `on_bad` is
       None; or no clip could be read.
   """
-  records = []
+  records, notes = [], []
   for n, source in enumerate(sources):
     try:
       parsed = read_clip(
@@ -200,10 +204,14 @@ def read_records(
       on_bad(error)
       continue
     records += [record | {'clip': n} for record in clip_records]
+    notes.append((source, parsed.notes))
   if not records:
     raise UserError(
       f'expected a readable clip, got none of {len(sources)} clips'
     )
+  if on_note:
+    for note in summarize_notes(notes):
+      on_note(note)
   return records
 
 

@@ -1,5 +1,8 @@
 """Checkpoints of training states, through Orbax."""
 
+import contextlib
+import errno
+import os
 import pathlib
 import shutil
 from typing import Any
@@ -9,19 +12,29 @@ import orbax.checkpoint as ocp
 from absl import logging
 
 from unik_jax.errors import UserError, first_line
+from unik_jax.run.digests import changed_leaves, digest_leaves
+from unik_jax.runtime.distributed import holds_on_all
+
+# The items of a checkpoint. Version 0.1.0 wrote no notes.
+_STATE, _NOTES = 'state', 'notes'
+_FULL_DISK = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 
 class Checkpoints:
   """A folder of a run's newest checkpoints, written in the background.
 
   A save that fails (a full disk) is logged, and older checkpoints stay intact.
-  A checkpoint that cannot be read is moved aside and the one before it is
+  A checkpoint that cannot be read is renamed, and the one before it is
   restored.
+
+  A checkpoint holds a training state and its notes: numbers, and a digest of
+  each leaf. The digests are compared when the state is restored, since Orbax
+  does not notice a changed value.
 
   Args:
     folder: folder of the checkpoints, created if missing.
     keep: number of newest checkpoints to keep.
-    read_only: never create, move or delete anything, as when another process
+    read_only: never create, rename or delete anything, as when another process
       may be writing to the folder.
   """
 
@@ -51,13 +64,16 @@ class Checkpoints:
     )
     self._manager = ocp.CheckpointManager(self._folder, options=options)
 
-  def save(self, step: int, state: Any, *, wait: bool = False) -> bool:
+  def save(
+    self, step: int, state: Any, *, wait: bool = False, **notes: float
+  ) -> bool:
     """Saves a training state.
 
     Args:
       step: its step, which names the checkpoint.
       state: a pytree of arrays.
       wait: return only when it is on disk.
+      **notes: numbers to keep with the state.
 
     Returns:
       False if the save failed. Without `wait`, a save that fails later still
@@ -66,9 +82,12 @@ class Checkpoints:
     self._finish_writing()  # an earlier failure must not stop this save
     try:
       if step not in self._manager.all_steps():
-        self._manager.save(
-          step, args=ocp.args.Composite(state=ocp.args.StandardSave(state))
-        )
+        digests = digest_leaves({_STATE: state, _NOTES: notes})
+        items = {
+          _STATE: ocp.args.StandardSave(state),
+          _NOTES: ocp.args.JsonSave({**notes, 'digests': digests}),
+        }
+        self._manager.save(step, args=ocp.args.Composite(**items))
     except Exception as error:  # Orbax passes on any error of its storage
       self._log_and_reopen(error)
       return False
@@ -88,9 +107,10 @@ class Checkpoints:
       ' intact. Free some disk space: the next checkpoint will be tried as'
       ' usual.',
       self._folder,
-      first_line(error),
+      _describe(error),
     )
-    self._close()
+    with contextlib.suppress(Exception):  # the same error once more
+      self._manager.close()
     self._open()
 
   def restore_newest(
@@ -119,39 +139,68 @@ class Checkpoints:
     )
     steps = sorted(self._manager.all_steps(), reverse=True)
     steps = [s for s in steps if step in (None, s)]
-    unreadable = []
+    reasons = {}  # why the checkpoint of a step cannot be read
     for step in steps:
       try:
-        restored = self._manager.restore(
-          step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
-        )
+        state = self._restore(step, target)
       except Exception as error:  # Orbax passes on any error of its storage
-        logging.error(
-          'Checkpoint %s cannot be read (%s). Trying the one before it.',
-          self._folder / str(step),
-          first_line(error),
-        )
-        unreadable.append(step)
+        reasons[step] = _describe(error)
       else:
-        # Only now: nothing is moved unless another checkpoint replaces it.
-        if unreadable and not self._read_only:
-          self._move_aside(unreadable)
-        return restored.state
-    if unreadable:
+        # Only now: nothing is renamed unless another checkpoint replaces it.
+        if reasons:
+          self._set_aside(reasons, step)
+        return state
+    if reasons:
+      newest, reason = next(iter(reasons.items()))
+      others = f', and neither can {len(reasons) - 1} older' * (
+        len(reasons) > 1
+      )
       raise UserError(
-        f'{self._folder}: none of its checkpoints {unreadable} can be read.'
-        ' Repair them, or start again in another --workdir.'
+        f'{self._folder / str(newest)}: cannot be read ({reason}){others}.'
+        ' Restore it from a copy, or train again in another --workdir.'
       )
     return None
 
-  def _move_aside(self, steps):
-    """Makes room for new checkpoints of the same steps."""
-    for step in steps if jax.process_index() == 0 else ():
+  def _restore(self, step, target):
+    """Restores a checkpoint and compares its digests."""
+    items = {_STATE: ocp.args.StandardRestore(target)}
+    restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+    state = restored[_STATE]
+    notes, digests = self._read_notes(step)
+    changed = changed_leaves({_STATE: state, _NOTES: notes}, digests)
+    if not holds_on_all(not changed):
+      raise UserError(
+        f'damaged: {len(changed)} of {len(digests)} arrays differ from what was'
+        f' saved, such as {min(changed, default="those of another process")}'
+      )
+    return state
+
+  def _read_notes(self, step):
+    """Returns the numbers and the digests of a checkpoint, or None twice."""
+    if not (self._folder / str(step) / _NOTES).exists():
+      return None, None
+    items = {_NOTES: ocp.args.JsonRestore()}
+    restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+    notes = dict(restored[_NOTES])
+    return notes, notes.pop('digests')
+
+  def _set_aside(self, reasons, used):
+    """Makes room for new checkpoints of the steps that cannot be read."""
+    for step, reason in reasons.items():
+      path = self._folder / str(step)
       aside = self._folder.parent / f'unreadable-{self._folder.name}-{step}'
-      shutil.rmtree(aside, ignore_errors=True)
-      shutil.move(self._folder / str(step), aside)
-      logging.error('Moved checkpoint %d to %s.', step, aside)
-    self._manager.reload()
+      logging.error(
+        'Checkpoint %s cannot be read (%s). Checkpoint %d is used%s.',
+        path,
+        reason,
+        used,
+        '' if self._read_only else f'; {step} is renamed to {aside.name}',
+      )
+      if jax.process_index() == 0 and not self._read_only:
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+    if not self._read_only:
+      self._manager.reload()
 
   def is_preempted(self, step: int) -> bool:
     """Whether the scheduler is about to take the machines.
@@ -161,57 +210,104 @@ class Checkpoints:
     """
     return self._manager.reached_preemption(step)
 
-  def _close(self):
-    try:
-      self._manager.close()
-    except Exception as error:  # reports a failed save once more
-      logging.error('While closing %s: %s', self._folder, first_line(error))
-
   def __enter__(self):
     return self
 
   def __exit__(self, *exc):
-    self._close()
+    try:
+      self._manager.close()
+    except Exception as error:  # reports a failed save once more
+      logging.error('While closing %s: %s', self._folder, _describe(error))
 
 
 class BestCheckpoint(Checkpoints):
   """The checkpoint with the best accuracy on validation clips.
 
+  Its accuracy is a note of the checkpoint itself, so a run that was killed
+  compares later states with the state on disk.
+
   Args:
     folder: folder of the checkpoint, created if missing.
-    accuracy: best accuracy so far; -1 before the first validation.
+    recorded: accuracy by step of the validations so far.
   """
 
-  def __init__(self, folder: pathlib.Path, accuracy: float):
+  def __init__(self, folder: pathlib.Path, recorded: dict[int, float]):
     super().__init__(folder, keep=1)
-    self._accuracy = accuracy
+    self._step = self._manager.latest_step()
+    self._accuracy = self._read_accuracy(recorded)
+    self._highest = max(recorded.values(), default=-1.0)
+    self._unsaved: tuple[int, Any, float] | None = None
 
-  def save_if_better(
-    self, step: int, state: Any, accuracy: float, *, wait: bool = False
-  ) -> None:
-    """Replaces the checkpoint if `accuracy` is higher than before.
+  def _read_accuracy(self, recorded):
+    """Returns the accuracy of the checkpoint on disk; -1 if there is none."""
+    if self._step is None:
+      return -1.0
+    try:
+      notes, digests = self._read_notes(self._step)
+      if notes is None:  # version 0.1.0
+        return recorded.get(self._step, -1.0)
+      return (
+        -1.0 if changed_leaves({_NOTES: notes}, digests) else notes['accuracy']
+      )
+    except Exception:  # Orbax passes on any error of its storage
+      return -1.0
+
+  def save_if_better(self, step: int, state: Any, accuracy: float) -> None:
+    """Replaces the checkpoint if `accuracy` is higher; returns when on disk.
+
+    If the disk is full, the state is kept in memory and saved by a later call.
 
     Args:
       step: step of `state`.
       state: a pytree of arrays.
       accuracy: accuracy of `state` on validation clips.
-      wait: return only when it is on disk.
     """
+    self._highest = max(self._highest, accuracy)
     if accuracy > self._accuracy:
-      self._accuracy = accuracy
-      self.save(step, state, wait=wait)
+      self._step, self._accuracy = step, accuracy
+      self._unsaved = (step, state, accuracy)
+    self._save_unsaved()
+
+  def _save_unsaved(self):
+    if self._unsaved is None:
+      return
+    step, state, accuracy = self._unsaved
+    # Orbax refuses an earlier step, which a run has that was killed and resumed
+    # from before its best state.
+    for later in [s for s in self._manager.all_steps() if s >= step]:
+      self._manager.delete(later)
+    if self.save(step, state, wait=True, accuracy=accuracy):
+      self._unsaved = None
+    else:  # copied: the next training step donates the state's memory
+      self._unsaved = (step, jax.tree.map(jax.numpy.copy, state), accuracy)
+
+  @property
+  def is_saved(self) -> bool:
+    """Whether the best state is on disk."""
+    return self._unsaved is None
 
   def restore_best(self, abstract: Any, shardings: Any) -> Any | None:
-    """Restores the best state; logs an error and returns None if unreadable.
+    """Restores the best state; logs an error and returns None if it is lost.
 
     Args:
       abstract: as in `restore_newest`.
       shardings: as in `restore_newest`.
     """
+    self._save_unsaved()
+    if self._unsaved is not None:
+      return self._unsaved[1]
+    lost = 'The best state on validation is not tested: %s'
+    if not holds_on_all(self._accuracy >= self._highest):
+      logging.error(
+        lost,
+        f'{self._folder} lacks it (best accuracy {self._highest:.4f}), since a'
+        ' full disk or a kill kept it from being written.',
+      )
+      return None
     try:
-      return self.restore_newest(abstract, shardings)
+      return self.restore_newest(abstract, shardings, self._step)
     except UserError as error:
-      logging.error('The best state on validation is not tested: %s', error)
+      logging.error(lost, error)
       return None
 
 
@@ -238,3 +334,12 @@ def restore_checkpoint(
     which = 'checkpoint' if step is None else f'checkpoint {step}'
     raise UserError(f'{folder}: no {which} there yet. Train this run first.')
   return state
+
+
+def _describe(error):
+  """Returns why a checkpoint could not be read or written."""
+  if isinstance(error, UserError):
+    return str(error)
+  if any(reason in str(error) for reason in _FULL_DISK):
+    return 'the disk is full'
+  return first_line(error)

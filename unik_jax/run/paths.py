@@ -8,7 +8,7 @@ RUN/
   checkpoints/STEP     newest training states
   best/STEP            best training state on validation clips
   unreadable-*         broken checkpoints, moved out of checkpoints/ and best/
-  metrics.jsonl        one line per log or evaluation
+  metrics.jsonl        metrics, one line per step and kind
   tensorboard/         the same for TensorBoard, with `config.tensorboard`
   scores/NAME.npz      logits of every clip of a split; NAME is test, val, or
                        evaluation (`--config.eval_only`)
@@ -19,6 +19,7 @@ RUN/
   robustness.json      accuracy on damaged clips
   report.html          from `python -m unik_jax.report`
   pictures/            from `python -m unik_jax.visualize`
+  .lock                held by the training that writes to the folder
 """
 
 import pathlib
@@ -38,6 +39,7 @@ LOG = 'log.txt'
 ROBUSTNESS = 'robustness.json'
 REPORT = 'report.html'
 PICTURES = 'pictures'
+LOCK = '.lock'
 
 
 def scores_path(folder: pathlib.Path, name: str) -> pathlib.Path:

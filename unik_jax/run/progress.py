@@ -1,6 +1,5 @@
 """A run's progress: the terminal, metrics.jsonl, and optionally TensorBoard."""
 
-import json
 import pathlib
 import shutil
 import sys
@@ -11,6 +10,7 @@ import jax
 
 from unik_jax.errors import UserError
 from unik_jax.run import paths
+from unik_jax.run.metrics_file import append_metrics, drop_later_metrics
 
 
 def format_duration(seconds: float) -> str:
@@ -31,7 +31,7 @@ class Progress:
   Args:
     workdir: folder of metrics.jsonl and TensorBoard's files.
     total: steps of the run.
-    start: step to resume from. Later lines of metrics.jsonl are dropped.
+    start: step to resume from, as in `drop_later_metrics`.
     batch_size: clips per step.
     tensorboard: whether to write TensorBoard files.
     record: whether to write files at all.
@@ -56,14 +56,14 @@ class Progress:
     self._is_first = jax.process_index() == 0
     self._total, self._batch_size = total, batch_size
     self._width = 0  # of the training line in place, 0 if there is none
-    self._file = workdir / paths.METRICS if record else None
+    self._workdir = workdir if record else None
     self._first_step = self._last_step = start
     self._first_time = self._last_time = time.monotonic()
     self._idle = 0.0
     self._tensorboard = None
     if self._is_first and record:
       self._tensorboard = _open_tensorboard(workdir) if tensorboard else None
-      _drop_lines_after(workdir / paths.METRICS, start)
+      drop_later_metrics(workdir, start)
 
   def __enter__(self):
     return self
@@ -110,8 +110,9 @@ class Progress:
       metrics: means over the steps since the last call.
     """
     now = time.monotonic()
-    line = f'step {step}/{self._total}  epoch {epoch:.1f}'
-    line += ''.join(f'  {k} {v:.4g}' for k, v in metrics.items())
+    head = f'step {step}/{self._total}  epoch {epoch:.1f}'
+    values = ''.join(f'  {k} {v:.4g}' for k, v in metrics.items())
+    speed = ''
     numbers = {'epoch': epoch, **metrics}
     if step > self._last_step:  # false right after compilation
       clips = (step - self._last_step) * self._batch_size
@@ -119,49 +120,37 @@ class Progress:
       numbers['idle'] = self._idle / (now - self._last_time)
       pace = (now - self._first_time) / (step - self._first_step)
       left = format_duration(pace * (self._total - step))
-      line += f'  {numbers["clips_per_s"]:.1f} clips/s'
-      line += f'  idle {100 * numbers["idle"]:.0f}%  {left} left'
+      speed = f'  {numbers["clips_per_s"]:.1f} clips/s'
+      speed += f'  idle {100 * numbers["idle"]:.0f}%  {left} left'
     self._idle = 0.0
     self._last_time, self._last_step = now, step
     self.record(step, numbers)
     if not self._is_first:
       return
     if self._stream.isatty():
-      line = line[: shutil.get_terminal_size().columns - 1]
+      # A narrow terminal cuts the values, not the time left.
+      columns = shutil.get_terminal_size().columns - 1
+      values = values[: max(columns - len(head) - len(speed), 0)]
+      line = f'{head}{values}{speed}'[:columns]
       print(f'\r{line:<{self._width}}', end='', file=self._stream, flush=True)
       self._width = len(line)
     else:
-      self.print_line(line)
+      self.print_line(f'{head}{values}{speed}')
 
   def record(self, step: int, numbers: dict[str, Any]) -> None:
     """Appends a line to metrics.jsonl, and scalars to TensorBoard."""
-    if not self._is_first or self._file is None:
+    if not self._is_first or self._workdir is None:
       return
     try:
-      with self._file.open('a') as file:
-        file.write(json.dumps({'step': step, **numbers}) + '\n')
+      append_metrics(self._workdir, step, numbers)
     except OSError as error:  # a full disk does not end the run
-      self.print_line(f'{self._file} could not be written: {error}')
+      reason = error.strerror or error
+      file = self._workdir / paths.METRICS
+      self.print_line(f'{file}: step {step} could not be written ({reason})')
     if self._tensorboard:
       for key, value in numbers.items():
         self._tensorboard.add_scalar(key, value, step)
       self._tensorboard.flush()
-
-
-def _drop_lines_after(file: pathlib.Path, step: int) -> None:
-  """Drops the lines of a metrics file that are of later steps."""
-  if file.exists():
-    lines = file.read_text().splitlines(keepends=True)
-    earlier = [line for line in lines if _step_of(line) <= step]
-    if earlier != lines:
-      file.write_text(''.join(earlier))
-
-
-def _step_of(line):
-  try:
-    return json.loads(line)['step']
-  except (ValueError, KeyError):  # cut short when the process was killed
-    return float('inf')
 
 
 def _open_tensorboard(workdir):

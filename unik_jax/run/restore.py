@@ -248,7 +248,9 @@ def write_data_json(
     'units': info.metadata['units'],
   }
   if image_sizes is not None:
-    table['image_sizes'] = [list(size) for size in image_sizes]
+    sizes = [list(size) for size in image_sizes]
+    stated = info.metadata.get('image_size')
+    table['image_sizes'] = [stated] if stated and sizes == [[0, 0]] else sizes
   if joints:
     table['network_layout'] = get_layout(joints).to_dict()
   write_json_table(folder / paths.DATA, table)

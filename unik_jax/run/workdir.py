@@ -1,7 +1,8 @@
 """A run's folder: the experiment that owns it, and its progress."""
 
-import json
+import contextlib
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -11,13 +12,19 @@ from unik_jax.config import check_same_experiment
 from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.runtime.atomic_files import as_sentence
+from unik_jax.runtime.distributed import holds_on_all
 from unik_jax.runtime.json_files import read_json_table, write_json_table
+from unik_jax.runtime.locks import hold_lock, read_holder
 
 
+@contextlib.contextmanager
 def claim_workdir(
   workdir: str | pathlib.Path, config: ConfigDict, *, foreign: bool = False
-) -> pathlib.Path:
-  """Writes config.json to a new run's folder, or compares an old one's.
+) -> Iterator[pathlib.Path]:
+  """Claims a run's folder: writes config.json, or compares an old one's.
+
+  A training holds the folder's lock until the end of the `with` block, on the
+  first process only. An evaluation holds none: it may run beside a training.
 
   Args:
     workdir: the folder, created if missing.
@@ -25,32 +32,59 @@ def claim_workdir(
     foreign: whether weights from elsewhere are evaluated. That belongs to no
       experiment and may use any folder.
 
-  Returns:
+  Yields:
     The folder, with `~` expanded.
 
   Raises:
-    UserError: the folder belongs to another experiment, or cannot be used.
+    UserError: the folder belongs to another experiment, another training is
+      writing to it, or it cannot be used.
   """
   if not str(workdir):
     raise UserError('--workdir: expected a folder for this run, got nothing')
   workdir = pathlib.Path(workdir).expanduser()
+  with contextlib.ExitStack() as stack:
+    try:
+      if foreign:
+        workdir.mkdir(parents=True, exist_ok=True)
+      else:
+        begun = _check_config(workdir, config)
+        if not config.eval_only:
+          stack.enter_context(_lock(workdir))
+          if not begun and jax.process_index() == 0:
+            remedy = 'make room, or name another --workdir'
+            write_json_table(workdir / paths.CONFIG, config.to_dict(), remedy)
+    except OSError as error:
+      raise UserError(f'--workdir={workdir} cannot be used: {error}') from error
+    yield workdir
+
+
+@contextlib.contextmanager
+def _lock(workdir):
+  """Holds a folder's lock, on the first process only."""
+  file = workdir / paths.LOCK
+  with contextlib.ExitStack() as stack:
+    held = jax.process_index() != 0 or stack.enter_context(
+      hold_lock(file, wait=False)
+    )
+    if not holds_on_all(held):
+      raise UserError(
+        f'--workdir={workdir}: another training is writing to it'
+        f' ({read_holder(file)}). Wait for its end, stop it, or name another'
+        ' --workdir.'
+      )
+    yield
+
+
+def _check_config(workdir, config):
+  """Compares a folder's settings; returns whether a run has begun there."""
   file = workdir / paths.CONFIG
-  try:
-    if foreign:
-      workdir.mkdir(parents=True, exist_ok=True)
-      return workdir
-    if file.exists():
-      stored = _read_stored_config(file)
-      if _has_begun(workdir):
-        check_same_experiment(config, stored, str(file))
-        return workdir
-    if not config.eval_only and jax.process_index() == 0:
-      workdir.mkdir(parents=True, exist_ok=True)
-      remedy = 'make room, or name another --workdir'
-      write_json_table(file, config.to_dict(), remedy)
-  except OSError as error:
-    raise UserError(f'--workdir={workdir} cannot be used: {error}') from error
-  return workdir
+  if not file.exists():
+    return False
+  stored = _read_stored_config(file)
+  if _has_begun(workdir):
+    check_same_experiment(config, stored, str(file))
+    return True
+  return False
 
 
 def read_begun_config(workdir: str | pathlib.Path) -> dict[str, Any] | None:
@@ -84,31 +118,6 @@ def _has_begun(workdir):
   return any(
     (workdir / name).exists() for name in (paths.METRICS, paths.CHECKPOINTS)
   )
-
-
-def read_best_accuracy(workdir: pathlib.Path, headline: str) -> float:
-  """Returns the best validation accuracy in metrics.jsonl, or -1.
-
-  Args:
-    workdir: folder of the run.
-    headline: 'top1', 'mean_class' or 'top5'.
-  """
-  key = f'val/{headline}'
-  return max((x[key] for x in _read_metrics(workdir) if key in x), default=-1.0)
-
-
-def was_evaluated(workdir: pathlib.Path, step: int) -> bool:
-  """Whether metrics.jsonl has an evaluation after this step."""
-  return any(
-    line['step'] == step and ('val/loss' in line or 'test/loss' in line)
-    for line in _read_metrics(workdir)
-  )
-
-
-def _read_metrics(workdir):
-  file = workdir / paths.METRICS
-  lines = file.read_text().splitlines() if file.exists() else []
-  return [json.loads(line) for line in lines]
 
 
 def tests_other_clips(

@@ -5,6 +5,8 @@ import sys
 from typing import NoReturn
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 from unik_jax.errors import UserError
 
@@ -31,6 +33,13 @@ def connect_processes() -> None:
       ' (such as 10.0.0.1:8476), JAX_NUM_PROCESSES and JAX_PROCESS_ID for each'
       ' process, or omit --multihost to run on this machine alone.'
     ) from error
+
+
+def holds_on_all(condition: bool) -> bool:
+  """Whether a condition holds on every process, which all must ask at once."""
+  if jax.process_count() == 1:
+    return condition
+  return bool(multihost_utils.process_allgather(np.array(condition)).all())
 
 
 def abandon_run(error: Exception) -> NoReturn:

@@ -2,11 +2,15 @@
 
 import json
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from unik_jax.errors import UserError
 from unik_jax.runtime.atomic_files import ROOM, as_sentence, atomic_write
+
+# Over several lines, which no string of a JSON file is.
+_NUMBERS = re.compile(r'\[\n([\s\d.,eE+-]+)\]')
 
 
 def read_json_table(path: pathlib.Path, remedy: str) -> dict[str, Any]:
@@ -50,4 +54,7 @@ def write_json_table(
     UserError: the file cannot be written.
   """
   with atomic_write(path, remedy) as part:
-    part.write_text(json.dumps(table, indent=1) + '\n', encoding='utf-8')
+    text = json.dumps(table, indent=1)
+    # A list of numbers is a line, such as a row of a confusion matrix.
+    text = _NUMBERS.sub(lambda match: f'[{" ".join(match[1].split())}]', text)
+    part.write_text(text + '\n', encoding='utf-8')

@@ -74,7 +74,13 @@ def _write_pictures():
     )
   # Imported here, so that --help answers at once.
   from unik_jax.run import restore
-  from unik_jax.visualize import analysis, animation, figures
+
+  try:
+    from unik_jax.visualize import analysis, animation, figures
+  except ImportError as error:
+    raise UserError(
+      f'{error}. Pictures need matplotlib: pip install "unik_jax[plot]"'
+    ) from error
 
   if 'clip' in what:
     animation.check_video_format(_VIDEO.value)

@@ -30,3 +30,19 @@ def test_each_person_is_whole(name, persons, frames, limit):
   if 'switch' in name:
     nose = keypoints[:, :, 0, 0]
     np.testing.assert_allclose(np.diff(nose), 3, atol=15)
+
+
+@pytest.mark.parametrize('name', ['cam0.json', 'res1080p.json'])
+def test_frames_are_in_the_order_of_their_numbers(name):
+  """AlphaPose's N_cam0.jpg and frameN_1080p.png; who walks 3 pixels a frame."""
+  keypoints = read_keypoints(CASES / name)
+  assert keypoints.shape[:2] == (1, 12)
+  np.testing.assert_array_equal(np.diff(keypoints[0, :, 0, 0]), 3)
+
+
+def test_an_empty_row_is_a_frame():
+  """Nobody is seen in frames 10 to 19 of 40."""
+  keypoints = read_keypoints(CASES / 'empty_rows.csv')
+  assert keypoints.shape[:2] == (1, 40)
+  seen = keypoints[0].any((1, 2))
+  assert np.flatnonzero(~seen).tolist() == list(range(10, 20))

@@ -228,6 +228,13 @@ def test_near_and_far_bodies_are_of_one_unit(coordinates, largest):
   check.finish()
 
 
+def test_bodies_in_images_of_known_sizes_may_be_near_or_far():
+  check = OneScale(2, compares_bodies=True)
+  for n, size in enumerate((30, 900)):
+    check.add(n, Recording(size * make_clip(1, 3, 17, 2), SIZE))
+  check.finish()
+
+
 def test_the_size_of_a_body():
   clip = np.zeros((2, 3, 17, 3))
   clip[0, :2, :2, :2] = [[10, 10], [13, 14]]  # one person, in two frames

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from helpers.reports import read_report
 from helpers.user_clips import (
+  body_at,
   capture_notices,
+  csv_columns,
   csv_text,
   make_clip,
+  openpose_body,
   prepare,
   read_splits,
   write_array,
@@ -238,6 +241,39 @@ def test_columns_that_are_not_read_are_noted(tmp_path, notices):
     write_file(tmp_path / 'raw' / 'ab'[seed % 2] / f'{seed}.csv', text)
   prepare(tmp_path)
   assert any("column 'time' is skipped" in text for text in notices)
+
+
+def test_sparse_frame_numbers_are_told_of_once(tmp_path, notices):
+  """The first clip has all frames, three others every 30th."""
+  header = csv_columns(extra=['frame'])
+  for seed in range(4):
+    times = np.arange(4) * (30 if seed else 1)
+    rows = np.column_stack(
+      [make_clip(4, 17, 2, seed=seed).reshape(4, -1), times]
+    )
+    path = tmp_path / 'raw' / 'ab'[seed % 2] / f'{seed}.csv'
+    write_file(path, csv_text(rows, header))
+  prepare(tmp_path)
+  (note,) = [text for text in notices if 'steps of' in text]
+  assert '.csv: frames are numbered in steps of 30,' in note
+  assert '2 other clips' in note
+
+
+def test_openpose_folders_with_a_camera_in_the_names_are_clips(tmp_path):
+  for seed, (label, n) in enumerate(itertools.product('ab', '012')):
+    for t in range(12):
+      body = openpose_body(body_at(100 + 2 * t, 100, seed=seed))
+      name = f'frame{t}_cam0_keypoints.json'
+      write_file(tmp_path / 'raw' / label / n / name, {'people': [body]})
+  prepare(tmp_path)
+  splits = read_splits(tmp_path)
+  assert {split: len(clips) for split, clips in splits.items()} == {
+    'train': 4,
+    'test': 2,
+  }
+  for clip in itertools.chain(*(clips.values() for clips in splits.values())):
+    steps = np.diff(clip['keypoints'][0, :, :, 0], axis=0)
+    np.testing.assert_allclose(steps, np.full((11, 25), 2), atol=1e-3)
 
 
 def test_a_third_channel_has_to_be_stated(tmp_path):

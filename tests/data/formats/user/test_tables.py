@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 from helpers.user_clips import (
-  clip_sources,
   csv_columns,
   csv_text,
   make_clip,
   parse_clip,
   read_keypoints,
+  read_recording,
   write_file,
 )
 
-from unik_jax.data.formats.user.dataset_format import detect_format
 from unik_jax.errors import UserError
 
 
@@ -247,9 +246,42 @@ def test_columns_that_are_not_read_are_noted(tmp_path):
   header = csv_columns(extra=['', 'time', 'frame'])
   rows = [[*row[:-1], i] for i, row in enumerate(rows)]
   path = write_file(tmp_path / 'a.csv', csv_text(rows, header))
-  (note,) = parse_clip(path).notes
-  assert "column 'time'" in note and 'a.csv' in note
-  assert detect_format(clip_sources(path)).notes == (note,)
+  (note,) = read_recording(path).notes
+  assert note == "column 'time' is skipped"
+
+
+@pytest.mark.parametrize('header', [True, False])
+@pytest.mark.parametrize('empty', [[0, 1], [4, 5, 6], [8, 9], [0, 9]])
+def test_an_empty_row_is_a_frame(tmp_path, header, empty):
+  """A row beyond the last, all empty, is no frame: Excel may write one."""
+  clip = make_clip(10, 17, 2)
+  rows = clip.reshape(10, -1).tolist()
+  for t in empty:
+    rows[t], clip[t] = [''] * 34, 0
+  rows.append([''] * 34)
+  text = csv_text(rows, csv_columns() if header else None)
+  keypoints = read_keypoints(write_file(tmp_path / 'a.csv', text))
+  np.testing.assert_array_equal(keypoints, clip[None])
+
+
+def test_an_empty_row_of_the_only_person_is_a_frame(tmp_path):
+  clip = make_clip(4, 17, 2)
+  rows = [[*pose, 'Ann'] for pose in clip.reshape(4, -1).tolist()]
+  rows[1], clip[1] = [''] * 35, 0
+  text = csv_text(rows, csv_columns(extra=['person']))
+  keypoints = read_keypoints(write_file(tmp_path / 'a.csv', text))
+  np.testing.assert_array_equal(keypoints, clip[None])
+  # With frame numbers, a row without one has no place.
+  rows = [[*row, t] if row[0] else row + [''] for t, row in enumerate(rows)]
+  text = csv_text(rows, csv_columns(extra=['person', 'frame']))
+  keypoints = read_keypoints(write_file(tmp_path / 'b.csv', text))
+  np.testing.assert_array_equal(keypoints, clip[None])
+
+
+def test_a_table_of_empty_rows_shows_nobody(tmp_path):
+  text = csv_text([[''] * 34] * 6, csv_columns())
+  with pytest.raises(UserError, match='nobody is seen in any of 5 frames'):
+    read_keypoints(write_file(tmp_path / 'a.csv', text))
 
 
 @pytest.mark.parametrize('header', [True, False])

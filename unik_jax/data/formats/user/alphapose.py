@@ -14,11 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from unik_jax.data.formats.user.fields import (
-  check_one_video,
-  frame_indices,
-  parse_body,
-)
+from unik_jax.data.formats.user.fields import parse_body
+from unik_jax.data.formats.user.frame_names import place_frames
 from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
@@ -71,9 +68,7 @@ def parse_alphapose(data: list, where: str, persons: int = 2) -> ParsedClip:
       f'{where}: image_id: expected either text or a number in all bodies, got'
       ' both'
     )
-  if isinstance(images[0], str):
-    check_one_video(images, where)
-  frames = frame_indices(images)
+  frames, notes = place_frames(images, where)
   if not poses:
     raise NobodySeenError.in_file(where, int(frames.max()) + 1)
   clip = track_persons(
@@ -84,7 +79,8 @@ def parse_alphapose(data: list, where: str, persons: int = 2) -> ParsedClip:
     persons=persons,
     confidence=True,
   )
-  return ParsedClip(clip, True, LAYOUTS.get(clip.shape[2], ''), 'pixels')
+  layout = LAYOUTS.get(clip.shape[2], '')
+  return ParsedClip(clip, True, layout, 'pixels', notes=notes)
 
 
 def _unwrap(value):

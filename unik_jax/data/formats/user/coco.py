@@ -9,17 +9,13 @@ A file is one clip, and its images are the frames. v is 0 for a joint without a
 label, 1 for a hidden joint, 2 for a visible one.
 """
 
-import re
 from typing import Any
 
 import numpy as np
 
 from unik_jax.data.formats.user import alphapose
-from unik_jax.data.formats.user.fields import (
-  check_one_video,
-  parse_body,
-  parse_image_size,
-)
+from unik_jax.data.formats.user.fields import parse_body, parse_image_size
+from unik_jax.data.formats.user.frame_names import place_frames
 from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
@@ -33,10 +29,11 @@ def is_coco(data: Any) -> bool:
 def parse_coco(data: dict, where: str, persons: int = 2) -> ParsedClip:
   """Returns the clip of images and annotations.
 
-  Frames are in the order of their file names (numbers in names by value), or
-  of their ids if names are missing. Persons are identified by `track_id`, also
-  within `attributes`, where CVAT writes it, and otherwise linked from frame to
-  frame (`track_persons`). Annotations without keypoints are skipped.
+  Every image is a frame. Frames are in the order of their file names
+  (`place_frames`), or of their ids if names are missing. Persons are identified
+  by `track_id`, also within `attributes`, where CVAT writes it, and otherwise
+  linked from frame to frame (`track_persons`). Annotations without keypoints
+  are skipped.
 
   Args:
     data: the JSON value, integers as floats.
@@ -52,7 +49,7 @@ def parse_coco(data: dict, where: str, persons: int = 2) -> ParsedClip:
   """
   images = _check_objects(data['images'], f'{where}, images')
   _check_one_video(images, where)
-  frame_by_id = _order_images(images, where)
+  frame_by_id, notes = _order_images(images, where)
   sizes = [(image.get('width'), image.get('height')) for image in images]
   if other := [size for size in sizes if size != sizes[0]]:
     raise UserError(
@@ -91,6 +88,7 @@ def parse_coco(data: dict, where: str, persons: int = 2) -> ParsedClip:
     alphapose.LAYOUTS.get(clip.shape[2], ''),
     'pixels',
     parse_image_size(sizes[0], where),
+    notes=notes,
   )
 
 
@@ -107,12 +105,10 @@ def _check_one_video(images, where):
       f'{where}: video_id: expected one video, got {len(videos)}. Write one'
       ' file per video'
     )
-  names = [image.get('file_name') for image in images]
-  check_one_video([n for n in names if isinstance(n, str)], where)
 
 
 def _order_images(images, where):
-  """Returns the frame index of each image by its id."""
+  """Returns the frame index of each image by its id, and notes."""
   ids = [image.get('id') for image in images]
   if len(set(map(str, ids))) < len(ids) or not all(
     isinstance(i, float | str) for i in ids
@@ -121,13 +117,8 @@ def _order_images(images, where):
       f'{where}: id: expected a different number or text for each image'
     )
   names = [image.get('file_name') for image in images]
-  keys = [(isinstance(i, str), i) for i in ids]
-  if all(isinstance(name, str) for name in names):
-    # Numbers by value: 10.jpg comes after 9.jpg.
-    parts = [re.split('([0-9]{1,18})', name) for name in names]
-    keys = [
-      [int(part) if n % 2 else part for n, part in enumerate(each)]
-      for each in parts
-    ]
+  keys, notes = [(isinstance(i, str), i) for i in ids], ()
+  if names and all(isinstance(name, str) for name in names):
+    keys, notes = place_frames(names, where)
   order = sorted(range(len(ids)), key=keys.__getitem__)
-  return {ids[i]: frame for frame, i in enumerate(order)}
+  return {ids[i]: frame for frame, i in enumerate(order)}, notes

@@ -23,7 +23,6 @@ class DatasetFormat:
     confidence: whether the last channel is a confidence.
     persons: M, the maximum number of persons in a clip.
     units: units of the coordinates.
-    notes: sentences to show to the user.
   """
 
   layout: Layout
@@ -31,7 +30,6 @@ class DatasetFormat:
   confidence: bool
   persons: int
   units: str
-  notes: tuple[str, ...] = ()
 
 
 def detect_format(
@@ -79,7 +77,6 @@ def detect_format(
     confidence=first.confidence,
     persons=most,
     units=first.units or 'as in the files',
-    notes=first.notes,
   )
 
 

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from unik_jax.data.formats.user.fields import frame_indices, parse_image_size
+from unik_jax.data.formats.user.fields import parse_image_size
+from unik_jax.data.formats.user.frame_names import FramePlaces, place_frames
 from unik_jax.data.formats.user.keypoints import (
   NobodySeenError,
   ParsedClip,
@@ -83,11 +84,13 @@ def parse_mediapipe(
   frames, numbers = _split_frames(data)
   if numbers is None:
     frames, numbers = _number_frames(frames, where)
-  indices = frame_indices(numbers) if numbers else np.arange(len(frames))
+  places = FramePlaces(np.arange(len(frames)))
+  if numbers:
+    places = place_frames(numbers, where)
   poses, times, first_ids = [], [], None
   axes: tuple[str, ...] = ()
   is_open = False
-  for t, (frame, index) in enumerate(zip(frames, indices, strict=True)):
+  for t, (frame, index) in enumerate(zip(frames, places.indices, strict=True)):
     bodies = _parse_persons(frame)
     if bodies is None:
       raise UserError(
@@ -139,12 +142,20 @@ def parse_mediapipe(
     poses,
     np.array(times),
     None,
-    length=int(max(indices)) + 1,
+    length=int(max(places.indices)) + 1,
     persons=persons,
     confidence=confidence,
   )
   layout = 'mediapipe_33' if clip.shape[2] == 33 else ''
-  return ParsedClip(clip, confidence, layout, units, size, is_open=is_open)
+  return ParsedClip(
+    clip,
+    confidence,
+    layout,
+    units,
+    size,
+    is_open=is_open,
+    notes=places.notes,
+  )
 
 
 def read_image_size(data: Any, where: str) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from unik_jax.data.formats.user import alphapose
-from unik_jax.data.formats.user.fields import frame_indices
+from unik_jax.data.formats.user.frame_names import place_frames
 from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
@@ -83,7 +83,8 @@ def parse_mmpose(data: dict | list, where: str, persons: int = 2) -> ParsedClip:
       ids.append(body.get('track_id'))
   if not poses:
     raise NobodySeenError.in_file(where, len(frames))
-  indices = frame_indices([int(frame['frame_id']) for frame in frames])
+  numbers = [int(frame['frame_id']) for frame in frames]
+  indices, notes = place_frames(numbers, where)
   clip = track_persons(
     np.stack(poses),
     indices[times],
@@ -94,7 +95,8 @@ def parse_mmpose(data: dict | list, where: str, persons: int = 2) -> ParsedClip:
   )
   is_2d = clip.shape[-1] == 3
   layout = alphapose.LAYOUTS.get(clip.shape[2], '') if is_2d else ''
-  return ParsedClip(clip, True, layout, 'pixels' if is_2d else '')
+  units = 'pixels' if is_2d else ''
+  return ParsedClip(clip, True, layout, units, notes=notes)
 
 
 def _frames(data):

@@ -9,34 +9,78 @@ Affinity Fields", TPAMI 2019. `--write_json` writes
 with 25 joints (BODY_25) or 18 (COCO), and zeros for a missing joint.
 """
 
+import collections
+import itertools
 import os
-import re
+from collections.abc import Iterable
 
 import numpy as np
 
 from unik_jax.data import raw_files
-from unik_jax.data.formats.user.fields import frame_indices, parse_body
+from unik_jax.data.formats.user.fields import parse_body
+from unik_jax.data.formats.user.frame_names import place_frames, split_numbers
 from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
 SUFFIX = '_keypoints.json'
+_DIGITS = 12  # of a frame's number, as OpenPose writes it
+# Clips have more frames; a recording has fewer cameras, or fewer persons.
+_FEW = 5
 _LAYOUTS = {25: 'openpose_25', 18: 'openpose_18', 17: 'coco_17'}
 
 
-def video_name(name: str) -> str:
-  """Returns the video's name within a frame's file name, '' if it has none."""
-  match = re.fullmatch(r'(.*?)_?\d*' + SUFFIX, name)
-  return match[1] if match else ''
+def group_frames(names: Iterable[str]) -> dict[str, list[str]]:
+  """Groups the files of a folder by video.
 
+  Names of one video differ in the frame's number. Several numbers may vary in
+  the names of a folder, such as those of clip, camera and frame. The frame's is
+  the last one if OpenPose wrote it, with 12 digits, or if that makes clips of
+  more than a few frames; otherwise the one that makes the fewest clips.
 
-def group_frames(folder: str) -> dict[str, list[str]]:
-  """Returns the sorted file names of each video's frames in a folder."""
-  videos = {}
-  for name in sorted(os.listdir(folder)):
+  Args:
+    names: names of all files in a folder. Other files are ignored.
+
+  Returns:
+    The sorted names of each video's files. A video is named by what its files'
+    names have in common, '' if that is nothing.
+  """
+  by_texts = collections.defaultdict(list)
+  for name in sorted(names):
     if name.endswith(SUFFIX) and not name.startswith('.'):
-      videos.setdefault(video_name(name), []).append(name)
+      texts, numbers = split_numbers(name.removesuffix(SUFFIX))
+      by_texts[texts].append((name, numbers))
+  videos = {}
+  for texts, files in by_texts.items():
+    column = _find_frame_column([numbers for _, numbers in files])
+    for name, numbers in files:
+      videos.setdefault(_video_name(texts, numbers, column), []).append(name)
   return videos
+
+
+def _find_frame_column(rows):
+  """Returns the index of the frame's number in names with the same texts.
+
+  Args:
+    rows: the numbers of each name, at least one name.
+  """
+  last = len(rows[0]) - 1
+  columns = [c for c in range(last + 1) if len({row[c] for row in rows}) > 1]
+  if last < 0 or not columns or len(rows[0][last]) == _DIGITS:
+    return last
+  clips = {c: len({row[:c] + row[c + 1 :] for row in rows}) for c in columns}
+  if len(rows) >= _FEW * clips[columns[-1]]:
+    return columns[-1]
+  return min(reversed(columns), key=clips.__getitem__)
+
+
+def _video_name(texts, numbers, column):
+  """Returns a name without the number of the frame."""
+  if column < 0:
+    return texts[0]
+  parts = [*itertools.chain(*zip(texts, numbers, strict=False)), texts[-1]]
+  before, after = parts[: 2 * column + 1], parts[2 * column + 2 :]
+  return ''.join(before).removesuffix('_') + ''.join(after)
 
 
 def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
@@ -47,7 +91,7 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
 
   Args:
     folder: folder of the files.
-    clip: name of the video (`video_name`); None if the folder has one video.
+    clip: name of the video (`group_frames`); None if the folder has one video.
     persons: maximum number of persons.
 
   Returns:
@@ -59,7 +103,7 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
       absent.
   """
   where = folder if clip is None else os.path.join(folder, clip)
-  videos = group_frames(folder)
+  videos = group_frames(os.listdir(folder))
   selected = [video for video in videos if clip in (None, video)]
   if not selected:
     raise UserError(f"{where}: expected OpenPose's *{SUFFIX} files, got none")
@@ -69,7 +113,7 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
       f' ({selected[0]!r}, {selected[1]!r}, ...). Give each its own folder'
     )
   names = videos[selected[0]]
-  frames = frame_indices([name.removesuffix(SUFFIX) for name in names])
+  frames, notes = place_frames([n.removesuffix(SUFFIX) for n in names], where)
   poses, times, ids = [], [], []
   for name, time in zip(names, frames, strict=True):
     file = raw_files.RawFile(os.path.join(folder, name))
@@ -97,7 +141,7 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
     confidence=True,
   )
   layout = _LAYOUTS.get(keypoints.shape[2], '')
-  return ParsedClip(keypoints, True, layout, 'pixels')
+  return ParsedClip(keypoints, True, layout, 'pixels', notes=notes)
 
 
 def _refuse_3d(body, where):

@@ -137,7 +137,7 @@ def read_recording(
   size = parsed.image_size if uses_image_size else None
   if parsed.units not in ('', 'pixels', FRACTIONS):
     size = None  # would not be in the units of the coordinates
-  return Recording(clip, size, parsed.units)
+  return Recording(clip, size, parsed.units, parsed.notes)
 
 
 def _check_joints(parsed, layout, source):

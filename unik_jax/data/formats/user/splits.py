@@ -198,7 +198,9 @@ def find_duplicates(entries: list[ClipEntry]) -> dict[str, UserError]:
   """
   errors = {}
   by_size = collections.defaultdict(list)
-  group_frames = functools.cache(openpose.group_frames)
+  group_frames = functools.cache(
+    lambda folder: openpose.group_frames(os.listdir(folder))
+  )
   for entry in entries:
     if os.path.exists(entry.source.path):
       paths = _file_paths(entry.source, group_frames)

@@ -6,8 +6,12 @@ import re
 
 import numpy as np
 
-from unik_jax.data.formats.user.fields import frame_indices
-from unik_jax.data.formats.user.keypoints import ParsedClip, check_channels
+from unik_jax.data.formats.user.frame_names import FramePlaces, place_frames
+from unik_jax.data.formats.user.keypoints import (
+  NobodySeenError,
+  ParsedClip,
+  check_channels,
+)
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, Layout
@@ -39,7 +43,8 @@ def parse_csv(
   the separator is an underscore, a point or a space. The columns `frame` (a
   whole number) and `person` (any text) are optional. Other columns are skipped
   with a note. Without a header, a row lists `x y [z] [confidence]` of each
-  joint. An empty cell, or one of _MISSING, is a missing value.
+  joint. An empty cell, or one of _MISSING, is a missing value. A row of empty
+  cells is a frame without a person, unless other columns place rows in time.
 
   Args:
     content: bytes of the file.
@@ -50,7 +55,8 @@ def parse_csv(
       None means that the fourth of four channels is.
 
   Raises:
-    UserError: the table is invalid; names the line and the column.
+    UserError: the table is invalid (names the line and the column), or nobody
+      is seen in it.
   """
   header, lines, rows = _read_rows(content, where)
   if header is None:
@@ -76,19 +82,21 @@ def parse_csv(
     )
   used = {*expected, 'frame', 'person', ''}
   notes = _note_unused(header, used, layout, where)
+  lines, rows = _drop_unplaced(lines, rows, column)
   poses = _parse_floats(
     rows, [column[n] for n in expected], lines, header, where
   )
-  frames, ids = _parse_frames(rows, column, lines, where)
+  places, ids = _parse_frames(rows, column, lines, where)
   confidence = axes[-1] in _CONFIDENCES
   clip = track_persons(
     poses.reshape(len(rows), layout.num_joints, len(axes)),
-    frames,
+    places.indices,
     ids,
-    length=int(frames.max()) + 1,
+    length=int(places.indices.max()) + 1,
     persons=persons,
     confidence=confidence,
   )
+  notes += places.notes
   return ParsedClip(clip, confidence, layout.name, notes=notes)
 
 
@@ -151,9 +159,7 @@ def _note_unused(header, used, layout, where):
         f' {", ".join(_CONFIDENCES)} after the name of a joint of layout'
         f' {layout.name!r}. Rename or remove the column'
       )
-  return tuple(
-    f'column {name!r} is skipped, for example in {where}' for name in others
-  )
+  return tuple(f'column {name!r} is skipped' for name in others)
 
 
 def _parse_without_header(rows, lines, where, layout, confidence):
@@ -183,7 +189,8 @@ def _read_rows(content, where):
   lines, rows = [], []
   try:
     for row in reader:
-      if any(map(str.strip, row)):
+      # A blank line is no row; a row of empty cells is one.
+      if any(map(str.strip, row)) or len(row) > 1:
         lines.append(reader.line_num)
         rows.append([_clean_cell(cell.strip(), mark) for cell in row])
   except csv.Error as error:
@@ -191,22 +198,21 @@ def _read_rows(content, where):
       f'{where}, line {reader.line_num}: expected a table, got {error}. Export'
       ' the file again'
     ) from None
+  if rows and not any(rows[-1]):
+    rows, lines = rows[:-1], lines[:-1]  # Excel may end a table with one
   header = None
-  if rows and not all(cell == '' or _is_number(cell) for cell in rows[0]):
-    header, lines = rows.pop(0), lines[1:]
-  if header is None and rows:
-    # pandas numbers columns without names: 0, 1, ... Its index has no name.
-    numbers = list(filter(None, rows[0]))
-    if len(numbers) > 1 and numbers == [str(n) for n in range(len(numbers))]:
-      raise UserError(
-        f'{where}, line {lines[0]}: expected a frame, got column numbers'
-        f' {numbers[0]}, {numbers[1]}, .... Write the table with header=False'
-      )
+  first = next((n for n, row in enumerate(rows) if any(row)), 0)
+  if rows and not all(cell == '' or _is_number(cell) for cell in rows[first]):
+    header, rows, lines = rows[first], rows[first + 1 :], lines[first + 1 :]
+  elif rows:
+    _refuse_column_numbers(rows[first], lines[first], where)
   if not rows:
     raise UserError(
       f'{where}: expected at least one frame, got no frames. Remove the file,'
       ' or record it again'
     )
+  if not any(map(any, rows)):
+    raise NobodySeenError.in_file(where, len(rows))
   width = len(header or rows[0])
   for line, row in zip(lines, rows, strict=True):
     if len(row) != width:
@@ -215,6 +221,19 @@ def _read_rows(content, where):
         f' got {len(row)}. Check for missing delimiters or a truncated file'
       )
   return header, lines, rows
+
+
+def _refuse_column_numbers(row, line, where):
+  """Raises a UserError if the first row has pandas' names of columns: 0, 1, ...
+
+  The column of its index has no name.
+  """
+  numbers = list(filter(None, row))
+  if len(numbers) > 1 and numbers == [str(n) for n in range(len(numbers))]:
+    raise UserError(
+      f'{where}, line {line}: expected a frame, got column numbers'
+      f' {numbers[0]}, {numbers[1]}, .... Write the table with header=False'
+    )
 
 
 def _clean_cell(text, mark):
@@ -303,8 +322,22 @@ def _describe_nearest(joints):
   return f'. The nearest is {layout.name!r}: the header {" and ".join(parts)}'
 
 
+def _drop_unplaced(lines, rows, column):
+  """Drops empty rows that have no place in time: no frame number or person."""
+  if 'frame' not in column and len(_persons(rows, column)) == 1:
+    return lines, rows
+  kept = [n for n, row in enumerate(rows) if any(row)]
+  return [lines[n] for n in kept], [rows[n] for n in kept]
+
+
+def _persons(rows, column):
+  """Returns the persons that rows name; {''} without such a column."""
+  c = column.get('person')
+  return {row[c] if c is not None else '' for row in rows if any(row)}
+
+
 def _parse_frames(rows, column, lines, where):
-  """Returns the frame index and the person of each row."""
+  """Returns the place and the person of each row."""
   ids = [row[column['person']] if 'person' in column else '' for row in rows]
   if 'frame' in column:
     numbers = []
@@ -316,18 +349,21 @@ def _parse_frames(rows, column, lines, where):
           f' {cell[:40]!r}. Number the frames, or rename a column of times'
         )
       numbers.append(int(float(cell)))
-    frames = frame_indices(numbers)
+    places = place_frames(numbers, where)
   else:
     # Without frame numbers, each person's rows are in temporal order.
+    if len(_persons(rows, column)) == 1:
+      ids = [''] * len(rows)  # in frames without a person, too
     count = {}
     frames = np.zeros(len(rows), int)
     for i, person in enumerate(ids):
       frames[i] = count[person] = count.get(person, -1) + 1
+    places = FramePlaces(frames)
   line_by_key = {}
-  for line, *key in zip(lines, frames.tolist(), ids, strict=True):
+  for line, *key in zip(lines, places.indices.tolist(), ids, strict=True):
     if (first := line_by_key.setdefault(tuple(key), line)) != line:
       raise UserError(
         f'{where}, line {line}: expected another frame or person, got the same'
         f' frame and person as line {first}. Add a column `person`'
       )
-  return frames, ids
+  return places, ids

@@ -39,17 +39,18 @@ def read_clip_tree(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
 def _find_sources(root, level):
   """Returns the sources of all clips, and notes on files of unknown kinds."""
   sources, unknown = [], collections.Counter()
-  videos_by_folder = collections.defaultdict(set)  # of OpenPose
+  names_by_folder = collections.defaultdict(list)  # of OpenPose's files
   for file in entries.list_files(root):
     folder, name = os.path.split(file.path)
     suffix = os.path.splitext(name)[1].lower()
     if name.endswith(openpose.SUFFIX):
-      videos_by_folder[folder].add(openpose.video_name(name))
+      names_by_folder[folder].append(name)
     elif suffix in recordings.SUFFIXES:
       sources.append(recordings.ClipSource(file.path))
     elif file.path != str(root / settings.FILE_NAME):
       unknown[suffix or 'without suffix'] += 1
-  for folder, videos in videos_by_folder.items():
+  for folder, names in names_by_folder.items():
+    videos = openpose.group_frames(names)
     # Frames directly in a class folder may be of several videos. A folder
     # below a class folder is one clip.
     is_deeper = len(pathlib.Path(folder).relative_to(root).parts) > level + 1
