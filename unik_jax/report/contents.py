@@ -162,11 +162,13 @@ def _read_curves(path):
   if not path.exists():
     return []
   lines = []
-  for number, line in enumerate(path.read_text().splitlines(), 1):
+  for number, line in enumerate(
+    path.read_text(errors='replace').splitlines(), 1
+  ):
     try:
       lines.append(json.loads(line))
       lines[-1]['step'] + 0
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
       raise UserError(
         f'{path}, line {number}: expected a JSON object with "step", got'
         f' {line[:40]!r} ({error}). Delete the line, or the file for a report'

@@ -53,7 +53,7 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, Any]]:
     try:
       line = json.loads(text)
       lines.append({**line, 'step': int(line['step'])})
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
       continue
   return lines
 

@@ -1,6 +1,8 @@
 """A run's logits for every clip of a split, as a file."""
 
+import io
 import os
+import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -60,7 +62,9 @@ def read_scores(path: str | os.PathLike) -> Scores:
     UserError: the file is missing or broken.
   """
   try:
-    with np.load(path, allow_pickle=False) as file:
+    # From memory: NumPy leaves a broken file open.
+    content = io.BytesIO(pathlib.Path(path).read_bytes())
+    with np.load(content, allow_pickle=False) as file:
       scores = Scores(*(file[name] for name in Scores._fields[:4]))
       if 'split' in file:  # files of older versions have neither
         scores = scores._replace(

@@ -146,7 +146,8 @@ def parse_skeleton(content: bytes, where: str) -> np.ndarray:
       f'{where}, line {len(lines)}: expected {JOINTS} rows per frame, got'
       f' {len(rows)} rows: cut short, or of other joints. {FETCH_AGAIN}'
     )
-  return np.asarray(rows, np.float32).reshape(-1, JOINTS, 4)
+  with np.errstate(over='ignore'):  # `check_clip` refuses infinite values
+    return np.asarray(rows, np.float32).reshape(-1, JOINTS, 4)
 
 
 def read_used_files(
