@@ -45,6 +45,13 @@ def test_an_interval_of_the_mean_over_classes():
   assert high == pytest.approx(np.mean(rates) + spread, abs=0.02)
 
 
+def test_every_round_of_the_mean_class_interval_has_rare_classes():
+  labels = np.append(np.repeat([0, 1, 2], 10), 3)
+  hits = labels < 3  # the only clip of class 3 is wrong
+  interval = metrics.bootstrap_interval(hits, labels, mean_class=True)
+  assert interval == [0.75, 0.75]
+
+
 def test_intervals_contain_the_metrics():
   logits, labels = make_predictions(60, 9)
   figures = metrics.compute_metrics(logits, labels)

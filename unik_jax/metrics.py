@@ -70,9 +70,12 @@ def bootstrap_interval(
 ) -> list[float]:
   """Returns the bootstrap interval of an accuracy over clips, [low, high].
 
-  Each round draws N clips with replacement. The interval holds the middle
-  `level` of the rounds' accuracies. It measures the spread over other test
-  clips of the same kind, not over training seeds or over people.
+  Each round draws N clips with replacement; for the mean class accuracy, as
+  many of each class as there are, so that every round has all classes. The
+  interval holds the middle `level` of the rounds' accuracies. It measures the
+  spread over other test clips of the same kind, not over training seeds or over
+  people. A class of one clip never varies: with rare classes, the interval of
+  the mean class accuracy is too narrow.
 
   Args:
     hits: (N,) whether each clip's prediction is right.
@@ -83,16 +86,20 @@ def bootstrap_interval(
     seed: seed of the draws.
   """
   rng = np.random.default_rng(seed)
-  accuracies = []
-  for _ in range(rounds):
-    drawn = rng.integers(len(hits), size=len(hits))
-    if not mean_class:
-      accuracies.append(hits[drawn].mean())
-      continue
-    totals = np.bincount(labels[drawn])
-    right = np.bincount(labels[drawn], hits[drawn], minlength=len(totals))
-    # Classes that were not drawn in this round have no accuracy.
-    accuracies.append((right[totals > 0] / totals[totals > 0]).mean())
+  if mean_class:
+    of_class = [hits[labels == label] for label in np.unique(labels)]
+    accuracies = np.mean(
+      [
+        clips[rng.integers(len(clips), size=(rounds, len(clips)))].mean(1)
+        for clips in of_class
+      ],
+      axis=0,
+    )
+  else:
+    accuracies = [
+      hits[rng.integers(len(hits), size=len(hits))].mean()
+      for _ in range(rounds)
+    ]
   low, high = np.quantile(accuracies, [(1 - level) / 2, (1 + level) / 2])
   return [float(low), float(high)]
 
