@@ -2,7 +2,9 @@
 
 import configparser
 import pathlib
+import re
 
+import numpy as np
 import pytest
 from helpers.html_page import Page
 
@@ -87,3 +89,23 @@ def test_templates_are_package_data(package):
   patterns = config['options.package_data'][f'unik_jax.{package}']
   assert 'templates/*' in patterns.replace(' ', '').split(',')
   assert any((ROOT / 'unik_jax' / package / 'templates').iterdir())
+
+
+@pytest.mark.parametrize('size', [3, 14, 15, 40])
+def test_a_confusion_matrix_has_numbers_in_all_cells_or_none(size):
+  counts = np.diag(np.full(size, 1000))
+  counts[0, 1] = 1  # 0.1%
+  counts[2] = 0
+  classes = [f'class {"x" * (i + 1)}' for i in range(size)]
+  page = Page(str(charts.draw_confusion(counts, classes)))
+  texts = [e.text.strip() for e in page.find_all('text')]
+  names = [t for t in texts if t.startswith('class')]
+  assert len(names) == 2 * size
+  # The colour bar has percentages, the axes' labels words.
+  numbers = [t for t in texts if re.fullmatch(r'[<>]?\d+|–', t)]
+  if size > 14:
+    assert not numbers
+    return
+  assert len(numbers) == size * size
+  assert numbers.count('–') == size and numbers.count('<1') == 1
+  assert numbers.count('>99') == 1 and numbers.count('100') == size - 2

@@ -56,7 +56,7 @@ _STYLE = {
   'legend.fontsize': 8.5,
 }
 _SHADES = ('#ffffff', '#cfdeec', '#7fa6c9', BLUE, '#12324f')
-_MAX_NUMBERED = 14  # classes; with more, a cell has no room for its number
+_MAX_NUMBERED = 14  # classes; with more, no cell has room for a number
 MAX_NAMED = 80  # classes; with more, the axes show labels, not names
 
 Series = tuple[str, Sequence[float], Sequence[float]]  # name, x, y
@@ -174,6 +174,9 @@ def draw_reliability(calibration: dict[str, Any], bins: int = 15) -> Markup:
 def draw_confusion(counts: np.ndarray, classes: Sequence[str]) -> Markup:
   """Returns the confusion matrix, each row as shares of the class's clips.
 
+  With at most _MAX_NUMBERED classes, every cell shows its percentage (a dash
+  for a class without clips); with more, none does.
+
   Args:
     counts: (K, K) clips by true class and prediction.
     classes: (K,) names. With more than MAX_NAMED, axes show labels instead.
@@ -204,12 +207,11 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str]) -> Markup:
     else:
       axes.locator_params(integer=True, nbins=12)
     if size <= _MAX_NUMBERED:
-      for row, column in np.argwhere(counts):
-        share = shares[row, column]
+      for (row, column), share in np.ndenumerate(shares):
         axes.text(
           column,
           row,
-          f'{share:.0f}',
+          _format_share(share) if total[row, 0] else '–',
           ha='center',
           va='center',
           fontsize=8,
@@ -219,6 +221,13 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str]) -> Markup:
     bar.ax.yaxis.set_major_formatter('{x:g}%')
     bar.outline.set_visible(False)
     return _svg(figure, 'Confusion matrix', 'confusion')
+
+
+def _format_share(percent):
+  """Rounds a percentage; only exactly none is 0, and only all is 100."""
+  if 0 < percent < 0.5:
+    return '<1'
+  return '>99' if 99.5 <= percent < 100 else f'{percent:.0f}'
 
 
 def _short(name, most=24):
