@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from unik_jax import metrics
 
@@ -76,6 +77,13 @@ def test_calibration():
       )
   assert got['ece'] == pytest.approx(error)
   assert got['clips'] == clips and sum(clips) == 400
+  for accuracy, count, interval in zip(
+    got['accuracy'], got['clips'], got['intervals'], strict=True
+  ):
+    hits = scipy.stats.binomtest(round(accuracy * count), count)
+    assert interval == pytest.approx(
+      hits.proportion_ci(method='wilson'), abs=1e-6
+    )
 
 
 def test_certain_and_right_predictions_are_calibrated():
@@ -86,4 +94,6 @@ def test_certain_and_right_predictions_are_calibrated():
     'confidence': [1.0],
     'accuracy': [1.0],
     'clips': [3],
+    # 3 / (3 + 1.96 ** 2): the lower end of Wilson's interval of 3 of 3.
+    'intervals': [[pytest.approx(0.43850, abs=1e-5), 1.0]],
   }

@@ -132,7 +132,8 @@ def calibration(
     bins: number of bins over [0, 1].
 
   Returns:
-    `ece`, and lists over the non-empty bins: `confidence`, `accuracy`, `clips`.
+    `ece`, and lists over the non-empty bins: `confidence`, `accuracy`, `clips`,
+    and `intervals`, [low, high] of each accuracy from `wilson_interval`.
   """
   probs = scipy.special.softmax(logits.astype(np.float64), axis=1)
   confidences, hits = probs.max(1), probs.argmax(1) == labels
@@ -148,4 +149,22 @@ def calibration(
     'confidence': confidence.tolist(),
     'accuracy': accuracy.tolist(),
     'clips': clips[used].tolist(),
+    'intervals': wilson_interval(accuracy, clips[used]).tolist(),
   }
+
+
+def wilson_interval(share: np.ndarray, count: np.ndarray) -> np.ndarray:
+  """Returns Wilson's 95% interval of a share, which holds for few clips too.
+
+  Args:
+    share: (B,) in [0, 1].
+    count: (B,) of what each share is of; at least 1.
+
+  Returns:
+    (B, 2) low and high, within [0, 1].
+  """
+  z = 1.959964  # of a normal distribution, 95% lies within
+  middle = share + z**2 / (2 * count)
+  half = z * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+  bounds = np.stack([middle - half, middle + half], -1)
+  return np.clip(bounds / (1 + z**2 / count)[:, None], 0, 1)

@@ -145,6 +145,8 @@ def draw_histogram(
 def draw_reliability(calibration: dict[str, Any], bins: int = 15) -> Markup:
   """Returns a reliability diagram: accuracy against predicted probability.
 
+  Each bar has a line from the low to the high end of its interval.
+
   Args:
     calibration: from `metrics.calibration`.
     bins: number of bins of the calibration.
@@ -160,6 +162,8 @@ def draw_reliability(calibration: dict[str, Any], bins: int = 15) -> Markup:
     figure = Figure((3.6, 3.8), layout='constrained')
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(4, 1))
     top.bar(middle, accuracy, width, color=PALE, edgecolor='white', lw=1)
+    low, high = 100 * np.array(calibration['intervals']).T
+    top.vlines(middle, low, high, color=BLUE, lw=1.4)
     top.plot((0, 100), (0, 100), color=INK, ls='--', lw=1)
     top.set(title='Accuracy', ylim=(0, 103))
     top.yaxis.set_major_formatter('{x:g}%')
