@@ -12,6 +12,7 @@ from unik_jax.data import synthetic
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.errors import UserError
 from unik_jax.report import build, contents, mistakes
+from unik_jax.report.page import render_report
 from unik_jax.skeletons.layouts import get_layout
 
 pytestmark = pytest.mark.slow
@@ -181,6 +182,19 @@ def test_the_most_confident_mistakes_are_shown(run, page):
     np.testing.assert_allclose(drawn, scale * raw, atol=1)
   bones = {tuple(bone[:2]) for bone in data['bones']}
   assert bones == set(get_layout('unik_17').bone_indices)
+
+
+@pytest.mark.parametrize('persons', [1, 2])
+def test_how_persons_differ_is_said(run, persons):
+  shown = contents.read_contents(run[0])
+  mistake = mistakes.list_mistakes(shown.scores, 1)
+  skeletons = {
+    'size': 1000,
+    'bones': [(1, 0, 0)],
+    'clips': [{'seconds': 1, 'frames': [[[1, 2, 3, 4]] * persons]}],
+  }
+  text = render_report(shown, mistake, skeletons)
+  assert ('the others hollow' in text) == (persons > 1)
 
 
 def test_names_cannot_break_the_page(run, tmp_path):

@@ -97,6 +97,11 @@ def render_report(
       for mistake in mistakes
     ],
     skeletons=skeletons is not None,
+    several_persons=any(
+      len(clip['frames'][0]) > 1
+      for clip in (skeletons or {}).get('clips', ())
+      if clip['frames']
+    ),
     missing=missing,
     data=data,
   )

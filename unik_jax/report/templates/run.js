@@ -22,6 +22,7 @@ if (matrix) {
 
 // Skeletons: plays each clip on its canvas.
 const COLORS = { '-1': '#2a6191', 0: '#1d2733', 1: '#b8571b' };
+const GROUND = '#f5f7f9'; // of the canvas
 const MARGIN = 0.07;
 
 function draw(canvas, frame) {
@@ -36,24 +37,34 @@ function draw(canvas, frame) {
     const at = (joint) => [points[2 * joint], points[2 * joint + 1]]
       .map((value) => value * scale + size * MARGIN);
     const seen = (joint) => points[2 * joint] >= 0;
-    pen.globalAlpha = person ? 0.45 : 1;
-    pen.lineWidth = size / 85;
+    const stroke = (width, color) => {
+      pen.lineWidth = width * size;
+      for (const [child, parent, side] of data.bones) {
+        if (!seen(child) || !seen(parent)) continue;
+        pen.strokeStyle = color || COLORS[side];
+        pen.beginPath();
+        pen.moveTo(...at(child));
+        pen.lineTo(...at(parent));
+        pen.stroke();
+      }
+    };
+    const dot = (radius, color) => {
+      pen.fillStyle = color;
+      for (let joint = 0; 2 * joint < points.length; joint++) {
+        if (!seen(joint)) continue;
+        pen.beginPath();
+        pen.arc(...at(joint), radius * size, 0, 2 * Math.PI);
+        pen.fill();
+      }
+    };
     pen.lineCap = 'round';
-    for (const [child, parent, side] of data.bones) {
-      if (!seen(child) || !seen(parent)) continue;
-      pen.strokeStyle = COLORS[side];
-      pen.beginPath();
-      pen.moveTo(...at(child));
-      pen.lineTo(...at(parent));
-      pen.stroke();
-    }
-    pen.fillStyle = COLORS[0];
-    for (let joint = 0; 2 * joint < points.length; joint++) {
-      if (!seen(joint)) continue;
-      pen.beginPath();
-      pen.arc(...at(joint), size / 110, 0, 2 * Math.PI);
-      pen.fill();
-    }
+    // The first person's lines are solid, all others' hollow. A pale edge
+    // separates bodies that overlap.
+    if (frame.length > 1) stroke(0.034, GROUND);
+    stroke(person ? 0.024 : 0.012);
+    if (person) stroke(0.011, GROUND);
+    dot(person ? 0.012 : 0.009, COLORS[0]);
+    if (person) dot(0.006, GROUND);
   });
 }
 
