@@ -95,8 +95,9 @@ def test_coordinates_of_any_number_type(tmp_path):
   """Some files have 16-bit integers."""
   x = np.arange(26, dtype=np.uint16).reshape(2, 13) + 300
   (tmp_path / '0001.mat').write_bytes(mat_content(frames=2, x=x))
-  clip, size = penn.read_annotations(RawFile(str(tmp_path / '0001.mat')))
-  assert clip.dtype.kind == 'f' and size == (481, 272)
+  recording = penn.read_annotations(RawFile(str(tmp_path / '0001.mat')))
+  clip = recording.keypoints
+  assert clip.dtype.kind == 'f' and recording.image_size == (481, 272)
   np.testing.assert_array_equal(clip[0, ..., 0], x)
 
 
