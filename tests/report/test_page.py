@@ -106,6 +106,18 @@ def test_figures_are_those_of_the_scores(run, page):
   assert 'Commit' not in values  # unknown
 
 
+def test_tables_scroll_sideways_beside_the_names_of_their_rows(run, tmp_path):
+  folder = write_run(tmp_path / 'run', run[1], tmp_path)
+  summary = json.loads((folder / 'summary.json').read_text())
+  summary['val'] = summary['test']
+  (folder / 'summary.json').write_text(json.dumps(summary))
+  text = build.write_report(folder, tmp_path / 'page.html').path.read_text()
+  scrolling = re.findall(r'<div class="scroll[^>]*tabindex="0"><table', text)
+  assert len(scrolling) == text.count('<table') == 2
+  assert len(Page(text).find_all('th', **{'class': 'name'})) == 2
+  assert len(Page(text).find_all('th', scope='row')) == 20 + 2
+
+
 def test_table_of_classes(run, page):
   _, scores = run
   predictions = scores.logits.argmax(1)

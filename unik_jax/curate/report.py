@@ -134,7 +134,7 @@ def _contact_sheet(plan, splits):
 
 
 def _estimators(summary) -> Table:
-  columns = [Column('Estimator')] + [
+  columns = [Column('Estimator', 'heading')] + [
     Column(name, 'number', 'descending')
     for name in ('Videos', 'Frames with a detection', 'Distance from aggregate')
   ]
@@ -151,7 +151,7 @@ def _estimators(summary) -> Table:
 
 def _joints(summary) -> Table:
   """Returns the share of bodies that lack a joint, the highest first."""
-  columns = [Column('Joint')] + [
+  columns = [Column('Joint', 'heading')] + [
     Column(name, 'number', 'descending')
     for name in ('Estimators', 'Aggregate', 'Filled')
   ]
@@ -169,7 +169,7 @@ def _joints(summary) -> Table:
 
 def _classes(summary) -> Table:
   keys = [key for key in summary['classes'][0] if key != 'class']
-  columns = [Column('Class')] + [
+  columns = [Column('Class', 'heading')] + [
     Column(key.capitalize(), 'number', 'descending') for key in keys
   ]
   return columns, [
@@ -179,7 +179,10 @@ def _classes(summary) -> Table:
 
 
 def _dropped_kinds(summary) -> Table:
-  return [Column('Reason'), Column('Clips', 'number', 'descending')], [
+  return [
+    Column('Reason', 'heading'),
+    Column('Clips', 'number', 'descending'),
+  ], [
     [pages.text_cell(_REASONS.get(kind, kind)), pages.count_cell(count)]
     for kind, count in summary['dropped'].items()
   ]
@@ -189,6 +192,6 @@ def _text_table(names, rows) -> Table | None:
   """Returns a table of text, or None without rows."""
   if not rows:
     return None
-  return [Column(name) for name in names], [
-    [pages.text_cell(text) for text in row] for row in rows
-  ]
+  first, *others = names
+  columns = [Column(first, 'heading'), *map(Column, others)]
+  return columns, [[pages.text_cell(text) for text in row] for row in rows]
