@@ -1,8 +1,7 @@
 """Accuracy from mean poses: python benchmarks/nearest_centroid.py NAME ...
 
-Classifies each clip by its mean pose's nearest class centroid. A dataset that
-this solves needs no model of motion. Missing joints (all zeros) do not count
-in a clip's mean.
+Classifies each clip by its mean pose's nearest class centroid, as reports do
+for their floor. A dataset that this solves needs no model of motion.
 """
 
 import sys
@@ -10,32 +9,25 @@ import sys
 import numpy as np
 
 from unik_jax.data import registry
-from unik_jax.data.normalize import center_first
+from unik_jax.report import floor
 from unik_jax.skeletons.layouts import get_layout
-
-
-def mean_poses(builder, split):
-  """Returns the first person's mean centred pose (N, V, C), and labels (N,)."""
-  layout = get_layout(builder.info.metadata['layout'])
-  poses, labels = [], []
-  for record in builder.as_data_source(split):
-    seen = record['keypoints'][0].any(-1, keepdims=True)
-    clip = center_first(record['keypoints'], layout, record['image_size'])[0]
-    poses.append(clip.sum(0) / np.maximum(seen.sum(0), 1))
-    labels.append(record['label'])
-  return np.stack(poses), np.array(labels)
 
 
 def main(names):
   for name in names:
     builder = registry.prepare_dataset(name)
-    poses, labels = mean_poses(builder, 'train')
-    centroids = np.stack(
-      [poses[labels == k].mean(0) for k in range(max(labels) + 1)]
+    layout = get_layout(builder.info.metadata['layout'])
+    channels = builder.info.features['keypoints'].shape[-1]
+    coordinates = channels - bool(builder.info.metadata['confidence'])
+    centroids = floor.average_classes(
+      builder.as_data_source('train'), layout, coordinates
     )
-    poses, labels = mean_poses(builder, 'test')
-    distances = ((poses[:, None] - centroids) ** 2).sum((2, 3))
-    accuracy = (distances.argmin(1) == labels).mean()
+    test = builder.as_data_source('test')
+    poses = [floor.mean_pose(r['keypoints'], layout, coordinates) for r in test]
+    labels = np.array([record['label'] for record in test])
+    classes = builder.info.features['label'].num_classes
+    logits = floor.classify_poses(np.stack(poses), centroids, classes)
+    accuracy = (logits.argmax(1) == labels).mean()
     print(f'{name}: {100 * accuracy:.1f}% of {len(labels)} test clips')
 
 

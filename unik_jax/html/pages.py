@@ -19,7 +19,7 @@ class Figure(NamedTuple):
   Attributes:
     value: the number, formatted.
     name: what it counts or measures.
-    note: a second line in small print; '' for none.
+    note: lines in small print; '' for none.
   """
 
   value: str

@@ -1,5 +1,6 @@
 """Writes the report of a run."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from unik_jax.errors import UserError
-from unik_jax.report import animation, page, robustness
+from unik_jax.report import animation, floor, page, robustness
 from unik_jax.report.contents import read_contents
 from unik_jax.report.mistakes import list_mistakes
 from unik_jax.run import paths
@@ -65,13 +66,18 @@ def write_report(
   data = contents.config.data
   if data_dir:
     data.data_dir = os.fspath(data_dir)
-  skeletons, missing = None, ''
+  skeletons, missing, floor_metrics = None, '', None
+  if results:
+    with contextlib.suppress(UserError):  # the dataset is not prepared here
+      floor_metrics = floor.measure_floor(data, results.scores)
   if mistakes:
     try:
       skeletons = animation.animate_clips(data, mistakes)
     except UserError as error:
       missing = f'The skeletons of these clips are not shown: {error}'
-  html = page.render_report(contents, mistakes, skeletons, missing)
+  html = page.render_report(
+    contents, mistakes, skeletons, missing, floor_metrics
+  )
   with atomic_write(out) as part:
     part.write_text(html, encoding='utf-8', errors='replace')
   return Report(out, missing)

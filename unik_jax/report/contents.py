@@ -69,7 +69,7 @@ class Contents:
   @property
   def headline(self) -> str:
     """Name of the run's main metric."""
-    return self.summary.get('headline', 'top1')
+    return self.summary.get('headline', self.config.headline)
 
 
 def read_contents(folder: pathlib.Path) -> Contents:

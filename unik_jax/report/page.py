@@ -43,6 +43,7 @@ def render_report(
   mistakes: list[Mistake],
   skeletons: dict[str, Any] | None,
   missing: str = '',
+  floor: dict[str, Any] | None = None,
 ) -> str:
   """Returns the page's HTML.
 
@@ -52,13 +53,16 @@ def render_report(
     skeletons: from `animation.animate_clips`, of the same clips; None to show
       no skeletons.
     missing: why there are no skeletons.
+    floor: metrics from `floor.measure_floor`; None to show none.
   """
   results = contents.results
   return pages.render_page(
     'unik_jax.report',
     'run.html',
     title=f'{contents.dataset}, {contents.config.data.stream} stream',
-    figures=_headline_figures(contents) if results else _progress(contents),
+    figures=(
+      _headline_figures(contents, floor) if results else _progress(contents)
+    ),
     facts=list_facts(contents),
     notes=contents.notes,
     curves=_curves(contents),
@@ -136,18 +140,17 @@ def _progress(contents):
   return figures
 
 
-def _headline_figures(contents):
+def _headline_figures(contents, floor):
   """Returns the headline metric, the other metrics, and the test clips."""
   results, headline = contents.results, contents.headline
   figures = []
   for key in sorted(METRIC_NAMES, key=lambda key: key != headline):
     low, high = results.intervals[key]
+    note = f'95% interval {100 * low:.1f} to {format_percent(high)}'
+    if floor:
+      note += f'\nfloor: nearest mean pose {format_percent(floor[key])}'
     figures.append(
-      Figure(
-        format_percent(results.figures[key]),
-        METRIC_NAMES[key],
-        f'95% interval {100 * low:.1f} to {format_percent(high)}',
-      )
+      Figure(format_percent(results.figures[key]), METRIC_NAMES[key], note)
     )
   clips = f'{results.figures["clips"]:,}'
   return [
