@@ -5,7 +5,7 @@ this solves needs no model of motion. Missing joints (all zeros) do not count
 in a clip's mean.
 """
 
-import sys
+import argparse
 
 import numpy as np
 
@@ -26,8 +26,11 @@ def mean_poses(builder, split):
   return np.stack(poses), np.array(labels)
 
 
-def main(names):
-  for name in names:
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  default = ['synthetic_skeletons/unik_17_2d']
+  parser.add_argument('names', nargs='*', default=default, help='datasets')
+  for name in parser.parse_args().names:
     builder = registry.prepare_dataset(name)
     poses, labels = mean_poses(builder, 'train')
     centroids = np.stack(
@@ -40,4 +43,4 @@ def main(names):
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:] or ['synthetic_skeletons/unik_17_2d'])
+  main()
