@@ -1,6 +1,7 @@
 """Reports with missing or broken files, and python -m unik_jax.report."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -68,13 +69,34 @@ def test_a_later_evaluation_is_noted(run, tmp_path):
   summary['test'] = {'clips': 60, 'loss': loss, 'intervals': intervals}
   (other / 'summary.json').write_text(json.dumps(summary))
   shown = contents.read_contents(other)
-  assert not shown.notes and shown.intervals == intervals
+  assert not shown.notes and shown.results.intervals == intervals
+
+
+def test_an_unfinished_run_shows_its_curves(run, tmp_path):
+  folder = write_run(tmp_path / 'run', run[1], tmp_path)
+  (folder / 'summary.json').unlink()
+  shutil.rmtree(folder / 'scores')
+  lines = CURVES + '{"step": 4, "val/loss": 2.5, "val/top1": 0.425}\n{"st'
+  (folder / 'metrics.jsonl').write_text(lines)  # a line is being written
+  report = build.write_report(folder, tmp_path / 'page.html')
+  page = Page(report.path.read_text())
+  headings = [e.text for e in page.find_all('h2')]
+  assert headings == ['Training'] and not report.missing
+  shown = [e.attributes['aria-label'] for e in page.find_all('svg')]
+  assert shown == ['Loss', 'Top-1 accuracy', 'Learning rate']
+  figures = ' '.join(e.text for e in page.find_all('strong'))
+  assert figures == '2 of 50 42.5% 37.5%'
+  assert any('step 4' in e.text for e in page.find_all('p'))
+  with pytest.raises(UserError, match='--robustness'):
+    build.write_report(folder, tmp_path / 'page.html', measure=True)
+  (folder / 'metrics.jsonl').unlink()
+  with pytest.raises(UserError, match='metrics.jsonl.*unik_jax.main'):
+    build.write_report(folder, tmp_path / 'page.html')
 
 
 @pytest.mark.parametrize(
   'file, text, words',
   [
-    ('summary.json', None, 'no summary.json.*unik_jax.main'),
     ('scores/test.npz', None, 'test.npz: no such file.*The command'),
     ('config.json', None, 'config.json: no such file'),
     ('config.json', '{', 'config.json: not JSON'),
@@ -83,7 +105,6 @@ def test_a_later_evaluation_is_noted(run, tmp_path):
     ('summary.json', '{}', 'summary.json.*"test"'),
     ('data.json', '{', 'data.json: not JSON'),
     ('robustness.json', '{', 'robustness.json: not JSON'),
-    ('metrics.jsonl', CURVES + '{"st', 'metrics.jsonl, line 4'),
     ('scores/test.npz', 'PK', 'test.npz: cannot be read.*The command'),
   ],
 )

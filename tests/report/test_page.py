@@ -199,7 +199,7 @@ def test_the_most_confident_mistakes_are_shown(run, page):
 @pytest.mark.parametrize('persons', [1, 2])
 def test_how_persons_differ_is_said(run, persons):
   shown = contents.read_contents(run[0])
-  mistake = mistakes.list_mistakes(shown.scores, 1)
+  mistake = mistakes.list_mistakes(shown.results.scores, 1)
   skeletons = {
     'size': 1000,
     'bones': [(1, 0, 0)],

@@ -3,11 +3,11 @@
   python -m unik_jax.report --run=DIR [--data_dir=DIR] [--out=FILE]
     [--robustness]
 
-DIR is the --workdir of a finished run. The page shows its accuracy, training
-curves, calibration, classes and confusions. It shows robustness if
-DIR/robustness.json exists; --robustness measures and writes it first. If the
-run's dataset is prepared here, it shows the worst mistakes as animated
-skeletons.
+DIR is the --workdir of a run. The page shows its accuracy, training curves,
+calibration, classes and confusions. While training goes on, it shows the curves
+so far. It shows robustness if DIR/robustness.json exists; --robustness measures
+and writes it first. If the run's dataset is prepared here, it shows the worst
+mistakes as animated skeletons.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ from absl import app, flags
 from unik_jax import cli
 from unik_jax.run import paths
 
-_RUN = flags.DEFINE_string('run', None, 'The --workdir of a finished run.')
+_RUN = flags.DEFINE_string('run', None, 'The --workdir of a run.')
 _DATA_DIR = flags.DEFINE_string(
   'data_dir',
   None,

@@ -10,6 +10,7 @@ from unik_jax.errors import UserError
 from unik_jax.report import animation, page, robustness
 from unik_jax.report.contents import read_contents
 from unik_jax.report.mistakes import list_mistakes
+from unik_jax.run import paths
 from unik_jax.runtime.atomic_files import atomic_write
 
 CLIPS = 12  # mistakes to show
@@ -38,22 +39,29 @@ def write_report(
   """Writes a run's report as one HTML page.
 
   Args:
-    folder: the --workdir of a finished run.
+    folder: the --workdir of a run.
     out: path of the page.
     data_dir: where prepared datasets are (default: as in the run's config).
     measure: measure robustness first, which takes about 25 evaluations.
     log: called with a line for each measured accuracy.
 
   Raises:
-    UserError: the run is missing or unfinished, a file is broken, matplotlib
-      is missing, the page cannot be written, or `measure` finds no dataset.
+    UserError: the run is missing or has not trained yet, a file is broken,
+      matplotlib is missing, the page cannot be written, or `measure` finds no
+      dataset or an unfinished run.
   """
   folder, out = (pathlib.Path(p).expanduser() for p in (folder, out))
   contents = read_contents(folder)
+  results = contents.results
   if measure:
+    if not results:
+      raise UserError(
+        f'{folder}: expected a finished run to measure its robustness, got no'
+        f' {paths.SUMMARY}. Leave out --robustness'
+      )
     measured = robustness.measure_run(folder, data_dir, log=log)
     contents = dataclasses.replace(contents, robustness=measured)
-  mistakes = list_mistakes(contents.scores, CLIPS)
+  mistakes = list_mistakes(results.scores, CLIPS) if results else []
   data = contents.config.data
   if data_dir:
     data.data_dir = os.fspath(data_dir)

@@ -1,7 +1,6 @@
-"""The content of a report, read from the folder of a finished run."""
+"""The content of a report, read from the folder of a run."""
 
 import dataclasses
-import json
 import math
 import pathlib
 from typing import Any
@@ -10,10 +9,36 @@ from ml_collections import ConfigDict
 
 from unik_jax import metrics
 from unik_jax.errors import UserError
-from unik_jax.run import paths, restore, scores
+from unik_jax.run import metrics_file, paths, restore, scores
 from unik_jax.runtime.json_files import read_json_table
 
 _REMEDY = 'restore it, or delete it and run the command that wrote it again'
+_LATER_SCORES = (
+  'The scores are from a later evaluation than summary.json; the figures here'
+  ' are computed from the scores.'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+  """Metrics of the test clips, computed from their scores.
+
+  Attributes:
+    scores: logits of the test clips.
+    figures: `metrics.compute_metrics` of them.
+    intervals: `metrics.bootstrap_intervals` of them.
+    calibration: `metrics.calibration` of them.
+  """
+
+  scores: scores.Scores
+  figures: dict[str, Any]
+  intervals: dict[str, list[float]]
+  calibration: dict[str, Any]
+
+  @property
+  def classes(self) -> list[str]:
+    """Class names in label order."""
+    return [str(name) for name in self.scores.classes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +48,12 @@ class Contents:
   Attributes:
     folder: folder of the run.
     config: its settings.
-    summary: contents of summary.json.
+    summary: contents of summary.json; empty for an unfinished run.
     dataset: name of the dataset, with its version if known.
-    scores: logits of the test clips.
-    figures: `metrics.compute_metrics` of them.
-    intervals: `metrics.bootstrap_intervals` of them.
-    calibration: `metrics.calibration` of them.
+    results: metrics of the test clips; None for an unfinished run.
     curves: lines of metrics.jsonl; empty without the file.
-    robustness: contents of robustness.json; None without the file.
+    robustness: contents of robustness.json; None without the file, and for an
+      unfinished run.
     notes: warnings for the reader of the page.
   """
 
@@ -38,59 +61,53 @@ class Contents:
   config: ConfigDict
   summary: dict[str, Any]
   dataset: str
-  scores: scores.Scores
-  figures: dict[str, Any]
-  intervals: dict[str, list[float]]
-  calibration: dict[str, Any]
+  results: Results | None
   curves: list[dict[str, Any]]
   robustness: dict[str, Any] | None
   notes: tuple[str, ...]
 
   @property
-  def classes(self) -> list[str]:
-    """Class names in label order."""
-    return [str(name) for name in self.scores.classes]
+  def headline(self) -> str:
+    """Name of the run's main metric."""
+    return self.summary.get('headline', 'top1')
 
 
 def read_contents(folder: pathlib.Path) -> Contents:
   """Reads a run's files and computes its metrics from its scores.
 
   Args:
-    folder: the --workdir of a finished run.
+    folder: the --workdir of a run. An unfinished run has curves only.
 
   Raises:
-    UserError: the run is missing or unfinished, or a file is broken.
+    UserError: the run is missing or has not trained yet, or a file is broken.
   """
   config = restore.read_config(folder)
-  summary = _read_summary(folder)
-  test_path = paths.scores_path(folder, 'test')
-  test = scores.read_scores(test_path)
-  if not len(test.ids):
-    raise UserError(f'{test_path}: expected at least one clip, got none')
-  figures = metrics.compute_metrics(test.logits, test.labels)
-  stored, notes = summary['test'], []
-  is_current = stored.get('clips') == figures['clips'] and math.isclose(
-    stored.get('loss', math.nan), figures['loss'], rel_tol=1e-5
-  )
-  if not is_current:
-    notes.append(
-      'The scores are from a later evaluation than summary.json; the figures'
-      ' here are computed from the scores.'
+  curves = metrics_file.read_metrics(folder)
+  results, summary, robustness = None, {}, None
+  if (folder / paths.SUMMARY).exists():
+    summary = _read_summary(folder / paths.SUMMARY)
+    results, notes = _compute_results(folder, summary['test'])
+    robustness = _read_robustness(folder / paths.ROBUSTNESS)
+  elif curves:
+    notes = (
+      f'Training is not finished: it has reached step {curves[-1]["step"]:,}.'
+      ' Test results are shown when it has ended.',
     )
-  intervals = stored.get('intervals') if is_current else None
+  else:
+    raise UserError(
+      f'{folder}: expected {paths.METRICS} or {paths.SUMMARY} of a run, got'
+      ' neither. Resume it with the command that started it: python -m'
+      f' unik_jax.main --config=configs/NAME.py --workdir={folder}'
+    )
   return Contents(
     folder=folder,
     config=config,
     summary=summary,
     dataset=_read_dataset_name(folder) or str(config.data.name),
-    scores=test,
-    figures=figures,
-    intervals=intervals
-    or metrics.bootstrap_intervals(test.logits, test.labels),
-    calibration=metrics.calibration(test.logits, test.labels),
-    curves=_read_curves(folder / paths.METRICS),
-    robustness=_read_robustness(folder / paths.ROBUSTNESS),
-    notes=tuple(notes),
+    results=results,
+    curves=curves,
+    robustness=robustness,
+    notes=notes,
   )
 
 
@@ -105,7 +122,12 @@ def get_series(
     key: the metric, such as 'loss' or 'val/top1'.
   """
   epochs_per_step = next(
-    (line['epoch'] / line['step'] for line in curves if 'epoch' in line), 1
+    (
+      line['epoch'] / line['step']
+      for line in curves
+      if 'epoch' in line and line['step']
+    ),
+    1,
   )
   points = [
     (line.get('epoch', line['step'] * epochs_per_step), line[key])
@@ -115,14 +137,7 @@ def get_series(
   return [x for x, _ in points], [y for _, y in points]
 
 
-def _read_summary(folder):
-  path = folder / paths.SUMMARY
-  if not path.exists():
-    raise UserError(
-      f'{folder}: expected a finished run, got no {path.name}. Resume it with'
-      ' the command that started it: python -m unik_jax.main'
-      f' --config=configs/NAME.py --workdir={folder}'
-    )
+def _read_summary(path):
   summary = read_json_table(path, _REMEDY)
   if not isinstance(summary.get('test'), dict):
     raise UserError(
@@ -130,6 +145,32 @@ def _read_summary(folder):
       ' the command that wrote it again'
     )
   return summary
+
+
+def _compute_results(folder, stored):
+  """Returns the results of the test scores, and notes for the reader.
+
+  Args:
+    folder: folder of the run.
+    stored: the metrics in summary.json.
+  """
+  path = paths.scores_path(folder, 'test')
+  test = scores.read_scores(path)
+  if not len(test.ids):
+    raise UserError(f'{path}: expected at least one clip, got none')
+  figures = metrics.compute_metrics(test.logits, test.labels)
+  is_current = stored.get('clips') == figures['clips'] and math.isclose(
+    stored.get('loss', math.nan), figures['loss'], rel_tol=1e-5
+  )
+  intervals = stored.get('intervals') if is_current else None
+  notes = () if is_current else (_LATER_SCORES,)
+  return Results(
+    scores=test,
+    figures=figures,
+    intervals=intervals
+    or metrics.bootstrap_intervals(test.logits, test.labels),
+    calibration=metrics.calibration(test.logits, test.labels),
+  ), notes
 
 
 def _read_dataset_name(folder):
@@ -156,22 +197,3 @@ def _read_robustness(path):
       f' without it ({error!r}). Delete it and measure again with --robustness'
     ) from None
   return table
-
-
-def _read_curves(path):
-  if not path.exists():
-    return []
-  lines = []
-  for number, line in enumerate(
-    path.read_text(errors='replace').splitlines(), 1
-  ):
-    try:
-      lines.append(json.loads(line))
-      lines[-1]['step'] + 0
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-      raise UserError(
-        f'{path}, line {number}: expected a JSON object with "step", got'
-        f' {line[:40]!r} ({error}). Delete the line, or the file for a report'
-        ' without curves'
-      ) from None
-  return lines

@@ -22,7 +22,7 @@ def list_facts(contents: Contents) -> list[tuple[str, str]]:
   if config.data.joints not in ('', joints):
     joints += f' mapped to {config.data.joints}'
   rows = [
-    ('Dataset', f'{contents.dataset}, {len(contents.classes)} classes'),
+    ('Dataset', f'{contents.dataset}, {config.data.num_classes} classes'),
     ('Protocol', protocol),
     ('Input', f'{words["Stream"]} stream, joints {joints}'),
     ('Pre-processing', words['Pre-processing']),

@@ -53,40 +53,62 @@ def render_report(
       no skeletons.
     missing: why there are no skeletons.
   """
-  confusion = np.array(contents.figures['confusion'])
-  names = contents.classes
-  # The page's script reads the matrix under the pointer, and the skeletons.
-  data = {
-    'classes': names,
-    'confusion': [
-      {int(k): int(row[k]) for k in np.flatnonzero(row)} for row in confusion
-    ],
-    **(skeletons or {}),
-  }
+  results = contents.results
   return pages.render_page(
     'unik_jax.report',
     'run.html',
     title=f'{contents.dataset}, {contents.config.data.stream} stream',
-    figures=_headline_figures(contents),
+    figures=_headline_figures(contents) if results else _progress(contents),
     facts=list_facts(contents),
     notes=contents.notes,
     curves=_curves(contents),
     split_columns=_split_columns(),
     splits=_splits(contents),
-    reliability=charts.draw_reliability(contents.calibration),
-    calibration=_calibration(contents),
-    class_columns=_CLASS_COLUMNS,
-    class_rows=_class_rows(contents, confusion),
-    confusion=charts.draw_confusion(confusion, names),
-    labels_are_numbers=len(names) > charts.MAX_NAMED,
-    confused_pairs=[
+    results=_results(results, mistakes) if results else None,
+    robustness=_robustness(contents),
+    skeletons=skeletons is not None,
+    several_persons=any(
+      len(clip['frames'][0]) > 1
+      for clip in (skeletons or {}).get('clips', ())
+      if clip['frames']
+    ),
+    missing=missing,
+    data=_script_data(results, skeletons),
+  )
+
+
+def _script_data(results, skeletons):
+  """Returns what the page's script reads: the matrix, and the skeletons."""
+  if not results:
+    return {}
+  return {
+    'classes': results.classes,
+    'confusion': [
+      {k: count for k, count in enumerate(row) if count}
+      for row in np.array(results.figures['confusion']).tolist()
+    ],
+    **(skeletons or {}),
+  }
+
+
+def _results(results, mistakes):
+  """Returns what the sections about the test clips show."""
+  confusion = np.array(results.figures['confusion'])
+  names = results.classes
+  return {
+    'reliability': charts.draw_reliability(results.calibration),
+    'calibration': _calibration(results.calibration),
+    'class_columns': _CLASS_COLUMNS,
+    'class_rows': _class_rows(results, confusion),
+    'confusion': charts.draw_confusion(confusion, names),
+    'labels_are_numbers': len(names) > charts.MAX_NAMED,
+    'confused_pairs': [
       (names[truth], names[prediction], clips, total)
       for truth, prediction, clips, total in list_confused_pairs(
         confusion, _PAIRS
       )
     ],
-    robustness=_robustness(contents),
-    mistakes=[
+    'mistakes': [
       {
         'id': mistake.id,
         'truth': names[mistake.label],
@@ -96,31 +118,38 @@ def render_report(
       }
       for mistake in mistakes
     ],
-    skeletons=skeletons is not None,
-    several_persons=any(
-      len(clip['frames'][0]) > 1
-      for clip in (skeletons or {}).get('clips', ())
-      if clip['frames']
-    ),
-    missing=missing,
-    data=data,
-  )
+  }
+
+
+def _progress(contents):
+  """Returns how far an unfinished run is, and its newest evaluation."""
+  epochs = get_series(contents.curves, 'loss')[0] or [0]
+  total = contents.config.epochs
+  figures = [Figure(f'{epochs[-1]:.4g} of {total}', 'epochs trained')]
+  for split, name in (('val', 'validation'), ('test', 'test')):
+    key = f'{split}/{contents.headline}'
+    epochs, values = get_series(contents.curves, key)
+    if values:
+      metric = f'{name} {METRIC_NAMES[contents.headline]}'
+      note = f'after epoch {epochs[-1]:.4g}'
+      figures.append(Figure(format_percent(values[-1]), metric, note))
+  return figures
 
 
 def _headline_figures(contents):
   """Returns the headline metric, the other metrics, and the test clips."""
-  headline = contents.summary.get('headline', 'top1')
+  results, headline = contents.results, contents.headline
   figures = []
   for key in sorted(METRIC_NAMES, key=lambda key: key != headline):
-    low, high = contents.intervals[key]
+    low, high = results.intervals[key]
     figures.append(
       Figure(
-        format_percent(contents.figures[key]),
+        format_percent(results.figures[key]),
         METRIC_NAMES[key],
         f'95% interval {100 * low:.1f} to {format_percent(high)}',
       )
     )
-  clips = f'{contents.figures["clips"]:,}'
+  clips = f'{results.figures["clips"]:,}'
   return [
     *figures,
     Figure(clips, 'test clips', 'intervals by bootstrap over clips'),
@@ -166,9 +195,8 @@ def _split_columns():
   return [name[0].upper() + name[1:] for name in (*names, 'loss', 'clips')]
 
 
-def _calibration(contents):
-  """Returns the figures below the reliability diagram, as (name, value)."""
-  bins = contents.calibration
+def _calibration(bins):
+  """Returns the figures beside the reliability diagram, as (name, value)."""
   confidence, accuracy = (
     float(np.average(bins[key], weights=np.array(bins['clips'])))
     for key in ('confidence', 'accuracy')
@@ -180,11 +208,11 @@ def _calibration(contents):
   ]
 
 
-def _class_rows(contents, counts):
+def _class_rows(results, counts):
   """Returns a row of cells for each class; `counts` is (K, K)."""
-  names = contents.classes
+  names = results.classes
   rows = []
-  for k, accuracy in enumerate(contents.figures['per_class']):
+  for k, accuracy in enumerate(results.figures['per_class']):
     wrong = counts[k].copy()
     wrong[k] = 0
     other, times = int(wrong.argmax()), int(wrong.max())
@@ -206,7 +234,7 @@ def _robustness(contents):
   measured = contents.robustness
   if not measured:
     return None
-  headline = contents.summary.get('headline', 'top1')
+  headline = contents.headline
   drawn = []
   for title, x, names in _DAMAGES:
     series = [
