@@ -13,11 +13,11 @@ They are read from a warm cache. Peak memory is that of the main process and of
 the largest worker. A thousand clips take 1 GB of disk, 2 GB with OpenPose.
 """
 
+import argparse
 import json
 import os
 import pathlib
 import resource
-import sys
 import tempfile
 import time
 
@@ -202,18 +202,21 @@ def print_variants(seeds=5, clips=30):
     )
 
 
-def main(arguments):
-  what, *rest = arguments or ['speed']
-  numbers = [int(x) if x.isdecimal() else x for x in rest]
+def main():
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
   commands = {
     'evidence': print_evidence,
     'variants': print_variants,
     'speed': measure_speed,
   }
-  if what not in commands:
-    sys.exit(f'error: expected one of {", ".join(commands)}; got {what!r}')
-  commands[what](*numbers)
+  parser.add_argument('what', nargs='?', choices=commands, default='speed')
+  parser.add_argument('rest', nargs='*', help='as above')
+  options = parser.parse_args()
+  numbers = [int(x) if x.isdecimal() else x for x in options.rest]
+  commands[options.what](*numbers)
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:])
+  main()

@@ -4,6 +4,7 @@ Three exported artifacts take turns on the same clips: folded, not folded, and
 not folded again as a control. Prints ratios of medians, without compilation.
 """
 
+import argparse
 import pathlib
 import tempfile
 import time
@@ -46,6 +47,7 @@ def make_run(model, data):
 
 
 def main():
+  argparse.ArgumentParser(description=__doc__).parse_args()
   for model, data, batch, rounds in CASES:
     run, calls = make_run(model, data), {}
     with tempfile.TemporaryDirectory() as folder:

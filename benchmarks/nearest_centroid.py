@@ -4,7 +4,7 @@ Classifies each clip by its mean pose's nearest class centroid, as reports do
 for their floor. A dataset that this solves needs no model of motion.
 """
 
-import sys
+import argparse
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from unik_jax.report import floor
 from unik_jax.skeletons.layouts import get_layout
 
 
-def main(names):
-  for name in names:
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  default = ['synthetic_skeletons/unik_17_2d']
+  parser.add_argument('names', nargs='*', default=default, help='datasets')
+  for name in parser.parse_args().names:
     builder = registry.prepare_dataset(name)
     layout = get_layout(builder.info.metadata['layout'])
     channels = builder.info.features['keypoints'].shape[-1]
@@ -32,4 +35,4 @@ def main(names):
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:] or ['synthetic_skeletons/unik_17_2d'])
+  main()

@@ -8,6 +8,7 @@ It stops growing after about a thousand files, when the writer's buffers are
 full. 8 x FILES (default 400) take 1 GB of disk.
 """
 
+import argparse
 import os
 import pathlib
 import resource
@@ -128,7 +129,10 @@ def prepare_in_process(folder, workers):
   return map(float, done.stdout.splitlines()[-1].split())
 
 
-def main(count=400):
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('files', nargs='?', type=int, default=400)
+  count = parser.parse_args().files
   with tempfile.TemporaryDirectory() as folder:
     write_files(pathlib.Path(folder), count)
     files = raw_files.find_files(folder, '.skeleton')
@@ -156,4 +160,4 @@ if __name__ == '__main__':
   if sys.argv[1:2] == ['prepare']:
     prepare(*sys.argv[2:])
   else:
-    main(*map(int, sys.argv[1:]))
+    main()

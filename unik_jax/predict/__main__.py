@@ -68,7 +68,8 @@ def _predict_files(paths):
   from unik_jax.predict import inputs, outputs
 
   size = settings.parse_image_size_flag(_IMAGE_SIZE.value)
-  sources = inputs.find_clips(paths, size)
+  on_bad = (lambda e: _say(f'skipped: {e}')) if _SKIP_BAD.value else None
+  sources = inputs.check_videos(inputs.find_clips(paths, size), on_bad)
   from unik_jax.predict import predictor  # imports JAX
 
   model = predictor.load_predictor(_RUN.value)
@@ -80,7 +81,7 @@ def _predict_files(paths):
     stated=bool(_LAYOUT.value),
     confidence=_CONFIDENCE.value,
     together=not _EACH_PERSON.value,
-    on_bad=(lambda e: _say(f'skipped: {e}')) if _SKIP_BAD.value else None,
+    on_bad=on_bad,
     on_note=lambda note: _say(f'note: {note}'),
   )
   if note := inputs.note_other_units(model, records):

@@ -99,6 +99,42 @@ def is_video(source: ClipSource) -> bool:
   return os.path.splitext(source.path)[1].lower() in decoding.SUFFIXES
 
 
+def check_videos(
+  sources: Sequence[ClipSource],
+  on_bad: Callable[[UserError], None] | None = None,
+) -> list[ClipSource]:
+  """Returns the sources without unreadable videos, before weights are loaded.
+
+  Args:
+    sources: from `find_clips`.
+    on_bad: as in `read_records`.
+
+  Raises:
+    UserError: a video cannot be read or a package for it is missing, and
+      `on_bad` is None; or nothing is left.
+  """
+  kept = []
+  for source in sources:
+    try:
+      if is_video(source):
+        poses.check_video(source.path)
+    except UserError as error:
+      if on_bad is None:
+        raise
+      on_bad(error)
+    else:
+      kept.append(source)
+  _check_some_readable(kept, sources)
+  return kept
+
+
+def _check_some_readable(readable, sources):
+  if not readable:
+    raise UserError(
+      f'expected a readable clip, got none of {len(sources)} clips'
+    )
+
+
 def resolve_layout(
   model: 'Predictor', name: str, sources: Sequence[ClipSource] = ()
 ) -> Layout:
@@ -205,10 +241,7 @@ def read_records(
       continue
     records += [record | {'clip': n} for record in clip_records]
     notes.append((source, parsed.notes))
-  if not records:
-    raise UserError(
-      f'expected a readable clip, got none of {len(sources)} clips'
-    )
+  _check_some_readable(records, sources)
   if on_note:
     for note in summarize_notes(notes):
       on_note(note)

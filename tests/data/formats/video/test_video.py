@@ -57,6 +57,7 @@ def find_square(image):
 @pytest.fixture(autouse=True)
 def fake_estimator(monkeypatch):
   monkeypatch.setattr(estimators, 'load_estimator', lambda: find_square)
+  monkeypatch.setattr(estimators, 'check_installed', lambda: None)
   poses.estimate_poses.cache_clear()
 
 
@@ -192,14 +193,50 @@ def test_nobody_is_seen(monkeypatch, tmp_path):
     poses.estimate_poses(path)
 
 
+def load_nothing():
+  pytest.fail('weights were loaded')
+
+
 @pytest.mark.parametrize('name', ['rtmlib', 'av'])
-def test_a_missing_extra_is_named(monkeypatch, tmp_path, name):
+def test_a_missing_extra_is_named_before_weights(monkeypatch, tmp_path, name):
   path = write_video(tmp_path / 'film.mp4')
   monkeypatch.undo()
-  poses.estimate_poses.cache_clear()
+  monkeypatch.setattr(estimators, 'load_estimator', load_nothing)
   monkeypatch.setitem(sys.modules, name, None)
-  with pytest.raises(UserError, match=r"pip install 'unik_jax\[video\]'"):
-    poses.estimate_poses(path)
+  for refuse in (
+    lambda: poses.estimate_poses(path),
+    lambda: inputs.check_videos(inputs.find_clips([path])),
+  ):
+    with pytest.raises(UserError, match=r"pip install 'unik_jax\[video\]'"):
+      refuse()
+
+
+def test_an_unreadable_video_is_refused_before_weights(monkeypatch, tmp_path):
+  monkeypatch.setattr(estimators, 'load_estimator', load_nothing)
+  bad = tmp_path / 'bad.mp4'
+  bad.write_bytes(b'no video')
+  with pytest.raises(UserError, match='bad.mp4: cannot be read as a video'):
+    poses.estimate_poses(str(bad))
+  sources, errors = inputs.find_clips([str(bad)]), []
+  with pytest.raises(UserError, match='bad.mp4: cannot be read as a video'):
+    inputs.check_videos(sources)
+  with pytest.raises(UserError, match='none of 1 clips'):
+    inputs.check_videos(sources, errors.append)
+  good = inputs.find_clips([write_video(tmp_path / 'good.mp4')])
+  assert inputs.check_videos(sources + good, errors.append) == good
+  assert len(errors) == 2
+
+
+@pytest.mark.slow
+def test_the_command_checks_videos_before_the_run(tmp_path):
+  bad = tmp_path / 'bad.mp4'
+  bad.write_bytes(b'no video')
+  process = subprocess.run(
+    [sys.executable, '-m', 'unik_jax.predict', '--run=missing', str(bad)],
+    capture_output=True,
+    text=True,
+  )
+  assert process.stderr.startswith(f'error: {bad}: cannot be read')
 
 
 def test_help_does_not_need_the_extra():

@@ -7,6 +7,7 @@ in it, (N, V, 3): x, y in pixels from the top left corner, and a confidence in
 """
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -27,10 +28,9 @@ def load_rtmpose() -> Estimator:
   Raises:
     UserError: rtmlib is not installed, or its weights cannot be downloaded.
   """
-  try:
-    from rtmlib import Body
-  except ImportError:
-    raise UserError(f'estimating poses needs rtmlib: {INSTALL}') from None
+  check_installed()
+  from rtmlib import Body
+
   try:
     body = Body(mode='balanced', backend='onnxruntime', device='cpu')
   except Exception as error:  # a failed download may raise anything
@@ -49,6 +49,12 @@ def load_rtmpose() -> Estimator:
     return np.concatenate([points, np.clip(scores, 0, 1)[..., None]], -1)
 
   return estimate
+
+
+def check_installed() -> None:
+  """Raises a UserError if the estimator's package is not installed."""
+  if find_spec('rtmlib') is None:
+    raise UserError(f'estimating poses needs rtmlib: {INSTALL}')
 
 
 def load_estimator() -> Estimator:

@@ -16,7 +16,6 @@ from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.data.formats.video import estimators
 from unik_jax.data.formats.video.decoding import (
   decode_frames,
-  import_av,
   resample_frames,
 )
 from unik_jax.errors import UserError
@@ -58,7 +57,7 @@ def estimate_poses(path: str) -> VideoPoses:
     UserError: the extra is not installed, or there is no video, frame or
       person in the file.
   """
-  import_av()  # before the estimator, whose weights may take a while
+  check_video(path)  # before the estimator, whose weights may take a while
   estimate = estimators.load_estimator()
   stream = decode_frames(path)
   count, rate = next(stream)
@@ -79,8 +78,6 @@ def estimate_poses(path: str) -> VideoPoses:
       raise
     note = str(error)  # the frames before the damage are used
   decoded = len(seconds)
-  if not decoded:
-    raise UserError(f'{path}: no frame in this video. Record it again')
   if not note and decoded < count:
     note = f'{path}: cut short: decoded {decoded} of {count} frames'
   if not sum(map(len, poses)):
@@ -101,6 +98,21 @@ def estimate_poses(path: str) -> VideoPoses:
     1000 * estimating / decoded,
     note,
   )
+
+
+def check_video(path: str) -> None:
+  """Raises a UserError if no pose can be estimated from a video.
+
+  Decodes its first frame only.
+
+  Args:
+    path: path of the file.
+  """
+  stream = decode_frames(path)
+  next(stream)
+  if next(stream, None) is None:
+    raise UserError(f'{path}: no frame in this video. Record it again')
+  estimators.check_installed()
 
 
 def parse_video(path: str) -> ParsedClip:
