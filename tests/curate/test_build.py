@@ -1,5 +1,6 @@
 """Curated datasets: refinement, records, splits, report and command."""
 
+import colorsys
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from unik_jax.curate import (
   accuracy,
   build,
   clip_writer,
+  contact_sheet,
   planning,
   records,
   refinement,
@@ -109,6 +111,23 @@ def test_the_report(curation):
   assert page.count('<figure>') == min(18, report.SHOWN)
   assert 'http' not in page.replace('http-equiv', '')
   assert '18 clips kept, 0 dropped.' in log
+
+
+def test_colours_of_estimators_are_not_those_of_the_sides(curation):
+  def hue_and_saturation(color):
+    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    hue, _, saturation = colorsys.rgb_to_hls(*channels)
+    return hue, saturation
+
+  for color in contact_sheet.ESTIMATOR_COLORS:
+    hue, saturation = hue_and_saturation(color)
+    for side in (-1, 1):
+      other, _ = hue_and_saturation(contact_sheet.SIDE_COLORS[side])
+      distance = min(abs(hue - other), 1 - abs(hue - other))
+      assert distance > 0.07 or saturation < 0.2, color
+  page = (curation[0] / 'out/report.html').read_text()
+  for n in range(len(fixtures.ESTIMATORS)):
+    assert f'stroke="{contact_sheet.ESTIMATOR_COLORS[n]}"' in page
 
 
 def test_resuming_refines_only_new_videos(curation):

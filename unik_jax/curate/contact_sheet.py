@@ -13,10 +13,11 @@ from unik_jax.skeletons.layouts import Layout
 
 MOMENTS = 8  # per clip
 _CELL, _MARGIN = 120, 8  # pixels
-# Colours of the estimators, in order; with more of them they repeat.
-ESTIMATOR_COLORS = ('#3f7f5f', '#b8571b', '#2a6191', '#8a5aa5', '#5b6875')
+# Colours of the estimators, in order; with more of them they repeat. None looks
+# like the colours of the sides, which mean left and right.
+ESTIMATOR_COLORS = ('#3f8f5f', '#c9508f', '#6b3fa0', '#93860f', '#7f8a96')
 # Colours of the refined pose: neither side, left, right.
-_SIDE_COLORS = {0: '#1d2733', -1: '#2a6191', 1: '#b8571b'}
+SIDE_COLORS = {0: '#1d2733', -1: '#2a6191', 1: '#b8571b'}
 
 
 def draw_strip(
@@ -61,7 +62,7 @@ def draw_strip(
     ]
     below = [
       {'path': _path(pose, bones), 'color': color, 'width': 2, 'opacity': 1}
-      for side, color in _SIDE_COLORS.items()
+      for side, color in SIDE_COLORS.items()
       if (
         bones := [b for b in layout.bone_indices if layout.sides[b[0]] == side]
       )
