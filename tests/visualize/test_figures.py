@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from matplotlib import cm, colors
 from PIL import Image
 
 from unik_jax.errors import UserError
@@ -45,21 +46,50 @@ def test_lines_are_the_largest_weights_between_joints():
   assert red > blue and red2 < blue2  # above 0, and below
 
 
-def test_matrices_of_a_row_share_a_scale():
+def test_lines_of_all_skeletons_share_a_scale():
+  strong, weak = np.zeros((2, 17, 17))
+  strong[2, 9], weak[2, 9], strong[3, 3] = 0.8, 0.4, 9  # the diagonal is out
+  figure = drawing.draw_skeletons(
+    [drawing.Row('block 1', [strong]), drawing.Row('block 2', [weak])],
+    ['head 1'],
+    LAYOUT,
+    'title',
+    'subtitle',
+    poses.make_standing_pose(LAYOUT),
+  )
+  one, other, bar = figure.axes
+  (thick,), (thin,) = one.patches, other.patches
+  shown = cm.ScalarMappable(colors.Normalize(-0.8, 0.8), drawing.DIVERGING)
+  assert thick.get_edgecolor() == shown.to_rgba(0.8)
+  assert thin.get_edgecolor() == shown.to_rgba(0.4)
+  assert thick.get_linewidth() > thin.get_linewidth()
+  assert bar.get_ylim() == pytest.approx((0, 0.8))  # no weight is negative
+
+
+def test_all_matrices_share_a_scale():
   one, other = np.random.default_rng(0).normal(size=(2, 17, 17))
   figure = drawing.draw_matrices(
-    [drawing.Row('block 1', [one, None, 3 * other])],
+    [
+      drawing.Row('block 1', [one, None, 3 * other]),
+      drawing.Row('block 2', [one / 10, None, None]),
+    ],
     ['head 1', '', 'head 2'],
     LAYOUT,
     'title',
     'subtitle',
   )
-  left, right, _ = figure.axes
+  left, right, small, bar = figure.axes
   limit = max(np.abs(one).max(), np.abs(3 * other).max())
-  for axis, matrix in ((left, one), (right, 3 * other)):
+  for axis, matrix in ((left, one), (right, 3 * other), (small, one / 10)):
     (image,) = axis.images
     np.testing.assert_array_equal(image.get_array(), matrix)
     assert (image.norm.vmin, image.norm.vmax) == (-limit, limit)
+  # One bar, beside both rows.
+  assert bar.get_ylim() == pytest.approx((-limit, limit))
+  place = bar.get_position()
+  assert place.x0 > right.get_position().x1
+  assert place.y0 == pytest.approx(small.get_position().y0)
+  assert place.y1 == pytest.approx(left.get_position().y1)
   names = [text.get_text() for text in left.get_yticklabels()]
   assert names == [j.replace('_', ' ') for j in LAYOUT.joints]
   assert not any(text.get_text() for text in right.get_yticklabels())

@@ -15,7 +15,7 @@ MOMENTS = 8  # per clip
 _CELL, _MARGIN = 120, 8  # pixels
 # Colours of the estimators, in order; with more of them they repeat. None looks
 # like the colours of the sides, which mean left and right.
-ESTIMATOR_COLORS = ('#3f8f5f', '#c9508f', '#6b3fa0', '#93860f', '#7f8a96')
+ESTIMATOR_COLORS = ('#3f8f5f', '#c9508f', '#93860f', '#8f5fc8', '#7f8a96')
 # Colours of the refined pose: neither side, left, right.
 SIDE_COLORS = {0: '#1d2733', -1: '#2a6191', 1: '#b8571b'}
 

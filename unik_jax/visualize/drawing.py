@@ -34,7 +34,7 @@ DIVERGING = colors.LinearSegmentedColormap.from_list(
 
 
 class Row(NamedTuple):
-  """A row of a picture: the matrices of one block, on one scale.
+  """A row of a picture: the matrices of one block.
 
   Attributes:
     name: text at its left.
@@ -43,13 +43,6 @@ class Row(NamedTuple):
 
   name: str
   matrices: list[np.ndarray | None]
-
-  def max_magnitude(self, *, off_diagonal: bool = False) -> float:
-    """Returns the largest magnitude in the row, or 1 if all are 0."""
-    matrices = [m for m in self.matrices if m is not None]
-    if off_diagonal:
-      matrices = [m * (1 - np.eye(len(m))) for m in matrices]
-    return float(max((np.abs(m).max() for m in matrices), default=0)) or 1.0
 
 
 def draw_matrices(
@@ -60,6 +53,8 @@ def draw_matrices(
   subtitle: str,
 ) -> Figure:
   """Draws matrices with the joints' names at the left and at the bottom.
+
+  All matrices share one scale, with a colour bar at the right.
 
   Args:
     rows: each with one matrix per column.
@@ -74,9 +69,9 @@ def draw_matrices(
   figure, axes = _grid(
     rows, columns, title, subtitle, cell=cell, left=margin, bottom=margin
   )
+  weights = _present_matrices(rows)
+  paint = _make_paint(weights)
   for row, row_axes in zip(rows, axes, strict=True):
-    limit = row.max_magnitude()
-    paint = cm.ScalarMappable(colors.Normalize(-limit, limit), DIVERGING)
     left = next(filter(None, row_axes))
     for axis, matrix in zip(row_axes, row.matrices, strict=True):
       if axis:
@@ -88,7 +83,7 @@ def draw_matrices(
         axis.set_yticks(ticks, names if axis is left else [])
         axis.tick_params(length=0, pad=2, labelsize=5.5, colors=INK)
         axis.spines[:].set_visible(False)
-    _draw_scale(figure, row, row_axes, paint)
+  _draw_scale(figure, weights, axes, paint)
   return figure
 
 
@@ -104,7 +99,8 @@ def draw_skeletons(
 ) -> Figure:
   """Draws the largest weights between different joints as lines on a skeleton.
 
-  The weight sets a line's width and colour, on one scale per row.
+  The weight sets a line's width and colour. All skeletons share one scale, with
+  a colour bar at the right.
 
   Args:
     rows: each with one matrix per column.
@@ -118,16 +114,16 @@ def draw_skeletons(
   figure, axes = _grid(
     rows, columns, title, subtitle, cell=1.5, left=0.05, bottom=0.1
   )
+  weights = [m * (1 - np.eye(len(m))) for m in _present_matrices(rows)]
+  paint = _make_paint(weights)
   for row, row_axes in zip(rows, axes, strict=True):
-    limit = row.max_magnitude(off_diagonal=True)
-    paint = cm.ScalarMappable(colors.Normalize(-limit, limit), DIVERGING)
     for axis, matrix in zip(row_axes, row.matrices, strict=True):
       if axis:
         axis.add_collection(make_bone_lines(pose, layout, 3.0))
         _draw_lines(axis, matrix, pose, paint, strongest)
         axis.scatter(*pose.T, s=5, color=INK, linewidths=0, zorder=4)
         fit_axis(axis, pose)
-    _draw_scale(figure, row, row_axes, paint)
+  _draw_scale(figure, weights, axes, paint)
   return figure
 
 
@@ -204,16 +200,28 @@ def _draw_lines(axis, matrix, pose, paint, strongest):
       )
 
 
-def _draw_scale(figure, row, row_axes, paint):
-  """Draws a colour bar right of a row; its upper half if no weight is < 0."""
-  box = [axis for axis in row_axes if axis][-1].get_position()
+def _present_matrices(rows):
+  return [m for row in rows for m in row.matrices if m is not None]
+
+
+def _make_paint(weights):
+  """Maps weights to colours, up to the largest magnitude of all matrices."""
+  limit = max((float(np.abs(m).max()) for m in weights), default=0) or 1.0
+  return cm.ScalarMappable(colors.Normalize(-limit, limit), DIVERGING)
+
+
+def _draw_scale(figure, weights, axes, paint):
+  """Draws the colour bar, right of all rows; its upper half if none is < 0."""
+  boxes = [axis.get_position() for row in axes for axis in row if axis]
+  right = max(box.x1 for box in boxes)
+  top, bottom = max(box.y1 for box in boxes), min(box.y0 for box in boxes)
   inch = 1 / figure.get_figwidth()
-  place = (box.x1 + 0.1 * inch, box.y0, 0.07 * inch, box.height)
+  place = (right + 0.1 * inch, bottom, 0.07 * inch, top - bottom)
   bar = figure.colorbar(paint, cax=figure.add_axes(place))
   bar.outline.set_visible(False)
-  signed = any(m is not None and m.min() < 0 for m in row.matrices)
   limit = paint.norm.vmax
-  ticks = (-limit, 0, limit) if signed else (0, limit)
+  signed = any(m.min() < 0 for m in weights)
+  ticks = np.linspace(-limit, limit, 5) if signed else np.linspace(0, limit, 3)
   bar.ax.set_ylim(ticks[0], limit)
   bar.set_ticks(ticks, labels=[f'{tick:.2g}' for tick in ticks])
   bar.ax.tick_params(length=0, pad=2, labelsize=6, colors=QUIET)
