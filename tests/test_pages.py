@@ -47,7 +47,7 @@ def test_flags_are_known(command):
   is_folder = (page_code.ROOT / 'unik_jax' / command).is_dir()
   module = f'unik_jax.{command}' + '.__main__' * is_folder
   done = subprocess.run(
-    [sys.executable, '-m', 'helpers.page_code', module],
+    [sys.executable, page_code.__file__, module],
     input=json.dumps([_complete(command, line) for line in lines]),
     capture_output=True,
     text=True,

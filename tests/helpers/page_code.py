@@ -1,6 +1,6 @@
 """Code of the README and the pages of docs/.
 
-  ... | python -m helpers.page_code MODULE
+  ... | python tests/helpers/page_code.py MODULE
 
 parses command lines, a JSON list on standard input, by the flags of MODULE and
 prints {command line: error} of those that it refuses.
