@@ -131,12 +131,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       f' {net.num_params():,} parameters on {len(mesh.devices.flat)}'
       f' {jax.devices()[0].device_kind} device(s)'
     )
-    if resumed and step == total_steps:
-      progress.print_line(
-        f'Already complete: step {step} of {total_steps}. Evaluates it again.'
-      )
-    elif resumed:
-      progress.print_line(f'Resuming from step {step} of {total_steps}.')
+    if resumed:
+      progress.print_line(_describe_resumption(step, total_steps))
     elif initial:
       progress.print_line('\n'.join(initial.report))
 
@@ -144,8 +140,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
     # Read after `Progress`, which drops the metrics after the resumed step.
     validated = read_validation(workdir, config.headline)
-    best = BestCheckpoint(workdir / paths.BEST, validated)
-    stack.enter_context(best)
+    best = stack.enter_context(BestCheckpoint(workdir / paths.BEST, validated))
     eval_part = 'val' if 'val' in clips else 'test'
     predictions = {}  # by split, of the newest evaluated state
 
@@ -229,10 +224,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       results[part] = evaluate.metrics_with_intervals(logits, labels)
     show(step, FINAL_TEST, results['test'])
     extra: dict[str, Any] = {'params': net.num_params()}
-    best_state = None
-    if 'val' in clips:
-      best_state = best.restore_best(abstract, shardings)
-    if best_state is not None:
+    best_state = 'val' in clips and best.restore_best(abstract, shardings)
+    if best_state:
       extra['best_step'] = int(best_state.step)
       result = metrics.compute_metrics(*predictor(best_state, 'test'))
       results['test_of_best'] = result
@@ -241,15 +234,26 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     writer.write_card(step, results)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)
     summary = writer.write_summary(paths.SUMMARY, step=step, **extra, **results)
-    results_in = f'The results are in {paths.SUMMARY}.'
-    if not saved:
-      raise UserError(
-        f'{workdir}: the last checkpoint could not be written. {results_in}'
-        ' Make room, and run the same command again.'
-      )
-    if not best.is_saved:
-      raise UserError(
-        f'{workdir / paths.BEST}: the best state on validation could not be'
-        f' written. {results_in} Make room before the next run.'
-      )
+    _check_written(workdir, saved, best.is_saved)
     return summary
+
+
+def _describe_resumption(step, total_steps):
+  if step == total_steps:
+    return f'Already complete ({total_steps} steps). Evaluates it again.'
+  return f'Resuming from step {step} of {total_steps}.'
+
+
+def _check_written(workdir, is_last_saved, is_best_saved):
+  """Raises a UserError if a full disk kept a state of a finished run out."""
+  results_in = f'The results are in {paths.SUMMARY}.'
+  if not is_last_saved:
+    raise UserError(
+      f'{workdir}: the last checkpoint could not be written. {results_in}'
+      ' Make room, and run the same command again.'
+    )
+  if not is_best_saved:
+    raise UserError(
+      f'{workdir / paths.BEST}: the best state on validation could not be'
+      f' written. {results_in} Make room before the next run.'
+    )
