@@ -69,14 +69,31 @@ def _complete(command, arguments):
 
 @pytest.mark.parametrize('page', page_code.PAGES, ids=lambda page: page.name)
 def test_names_in_the_text_exist(page):
-  for span in page_code.list_inline(page):
-    for name in re.findall(r'(?<!-m )\bunik_jax(?:\.[a-z_]\w*)+', span):
-      parts = name.split('.')
-      value = importlib.import_module(parts[0])
-      for n, part in enumerate(parts[1:], 2):
-        if not hasattr(value, part):
-          importlib.import_module('.'.join(parts[:n]))
-        value = getattr(value, part)
+  names = [
+    name
+    for span in page_code.list_inline(page)
+    for name in re.findall(r'(?<!-m )\bunik_jax(?:\.[a-z_]\w*)+', span)
+  ]
+  assert [name for name in names if not _exists(name)] == []
+
+
+def _exists(name):
+  parts = name.split('.')
+  value = importlib.import_module(parts[0])
+  for n, part in enumerate(parts[1:], 2):
+    if not hasattr(value, part):
+      try:
+        importlib.import_module('.'.join(parts[:n]))
+      except ModuleNotFoundError:
+        return False
+    value = getattr(value, part)
+  return True
+
+
+def test_a_name_that_does_not_exist_is_found():
+  assert _exists('unik_jax.models.network.Network')
+  assert not _exists('unik_jax.models.network.Netwerk')
+  assert not _exists('unik_jax.modles')
 
 
 @pytest.fixture(scope='module')
@@ -130,10 +147,16 @@ def test_snippets_run(page, world, monkeypatch):
   tfds.core.add_data_dir(world / 'prepared')
   shape = (3, 1, 16, 17, 2)
   names = {'keypoints': np.zeros(shape, np.float32), '__name__': page.name}
+  failed = {}
   for n, code in enumerate(page_code.list_snippets(page)):
-    if (page.name, n) not in CANNOT_RUN:
-      code = code.replace('weights.pt', 'weights.safetensors')  # no PyTorch
+    if (page.name, n) in CANNOT_RUN:
+      continue
+    code = code.replace('weights.pt', 'weights.safetensors')  # no PyTorch
+    try:
       exec(compile(code, f'{page.name}, snippet {n}', 'exec'), names)
+    except Exception as error:
+      failed[n] = f'{type(error).__name__}: {error}'
+  assert failed == {}
 
 
 def test_the_exceptions_are_snippets():
