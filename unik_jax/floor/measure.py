@@ -95,7 +95,8 @@ def measure_floor(
     log: called with a line before each fit, and for each row left out.
 
   Raises:
-    UserError: the dataset is not prepared, or a name is unknown.
+    UserError: a name is unknown; the dataset is not prepared or has no such
+      splits; or a file cannot be written.
   """
   names = tuple(NAMES if names is None else names)
   return _find_rows(config, seeds, names, names, log)
@@ -128,11 +129,7 @@ def _find_rows(config, seeds, names, fitted, log):
   rows = []
   for name in names:
     own_seeds = (0,) if name == 'nearest' else tuple(dict.fromkeys(seeds))
-    try:
-      kept = [floor.find(name, seed, name in fitted) for seed in own_seeds]
-    except UserError as error:
-      log(f'floor: {error}')
-      continue
+    kept = [floor.find(name, seed, name in fitted) for seed in own_seeds]
     if all(kept):
       scores, notes = zip(*kept, strict=True)
       seconds = statistics.median(note['seconds'] for note in notes)
