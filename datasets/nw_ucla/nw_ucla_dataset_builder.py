@@ -27,9 +27,9 @@ class Builder(ClipBuilder):
   """Northwestern-UCLA with cross-view splits: train on two views, test on one.
 
   xview tests view 3 (1,020 and 464 clips), as papers do; xview_1 and xview_2
-  test the others. In the copy that papers use, 95 test clips of xview are, number
-  for number, training clips of view 2. xview_clean leaves those out of training
-  (925 clips) and tests the same 464.
+  test the others. In the copy that papers use, 95 test clips of xview are,
+  number for number, training clips of view 2. xview_clean leaves those out of
+  training (925 clips) and tests the same 464.
   """
 
   VERSION = tfds.core.Version('1.0.0')

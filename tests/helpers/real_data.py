@@ -1,4 +1,4 @@
-"""The real recorded sets beside the checkout, which the repository must not hold."""
+"""The real recorded sets in ../shared/data, which no repository may hold."""
 
 import pathlib
 import tarfile

@@ -86,7 +86,8 @@ def parse_clip_path(file: raw_files.RawFile) -> ClipName:
   match = _PATH.fullmatch('/'.join(folder.parts[-3:]))
   if not match:
     raise UserError(
-      f'{file}: expected a path of the form sXXsYY/AA/NNN/{FILE}. {RESTORE_NAME}'
+      f'{file}: expected a path of the form sXXsYY/AA/NNN/{FILE}.'
+      f' {RESTORE_NAME}'
     )
   name = ClipName(folder.parts[-3], int(match[3]), match[4])
   check_ranges(name, {'action': len(LABELS)}, str(file))
