@@ -50,7 +50,7 @@ def test_settings_that_differ_are_listed_shortly():
   config.data.classes = tuple(f'class {n}' for n in range(60))
   with pytest.raises(UserError) as error:
     check_same_experiment(config, before, 'config.json')
-  value = re.search(r"\(\) there, (.*) here", str(error.value))[1]
+  value = re.search(r'\(\) there, (.*) here', str(error.value))[1]
   assert value == repr(config.data.classes)[:57] + '...'
   config.update(seed=1, epochs=1, batch_size=8, ema=0.5)
   config.optim.update(lr=1.0, momentum=0.5)
