@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -102,6 +103,7 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   text = (straight / 'model_card.md').read_text()
   assert f'{100 * summary["test"]["top1"]:.2f}%' in text
   assert 'training is not over' not in text
+  assert re.search(r'Floor, .* nearest mean pose \d+\.\d\d%.*above', text)
 
   # Evaluating the checkpoint gives the same metrics. Evaluating other clips
   # leaves the scores of the test split unchanged.

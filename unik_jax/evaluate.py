@@ -14,10 +14,14 @@ from ml_collections import ConfigDict
 from unik_jax import metrics, optim, transfer
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit
+from unik_jax.errors import UserError
+from unik_jax.floor.comparison import describe_run
+from unik_jax.floor.measure import read_floor
 from unik_jax.models.network import Network
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import restore_checkpoint
 from unik_jax.run.progress import Progress
+from unik_jax.run.scores import Scores
 from unik_jax.run.workdir import tests_other_clips
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
@@ -214,6 +218,7 @@ def run(
   scores_name = 'test' if is_own else 'evaluation'
   writer.write_scores(scores_name, clips['test'], logits, labels)
   print_metrics(progress, config.headline, step, 'test', results)
+  print_floor(progress, config, clips, {'test': (logits, labels)})
   transfer.write_official(config.save_official, net, *state.for_evaluation())
   return writer.write_summary(paths.EVALUATION, step=step, test=results)
 
@@ -256,3 +261,42 @@ def print_metrics(
     + '  '.join(phrases)
     + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips)'
   )
+
+
+def print_floor(
+  progress: Progress,
+  config: ConfigDict,
+  clips: Mapping[str, PreparedSplit],
+  predictions: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> str:
+  """Prints and returns how a run compares with the floor, as far as known.
+
+  Only the nearest mean pose is measured here; `unik_jax.report` and
+  `unik_jax.tables` fit the other classifiers and keep them.
+
+  Args:
+    progress: where it is printed.
+    config: settings of the run.
+    clips: the split 'test'.
+    predictions: logits (N, K) and labels (N,) of the split 'test'.
+
+  Returns:
+    The sentence; '' on processes that do not write.
+  """
+  if jax.process_index():
+    return ''
+  logits, labels = predictions['test']
+  scores = Scores(
+    ids=np.array(clips['test'].ids()),
+    labels=labels,
+    logits=logits,
+    classes=np.array(clips['test'].class_names),
+  )
+  try:
+    rows = read_floor(config.data, (config.seed,))
+    line = describe_run(scores, rows, config.headline) if rows else ''
+  except UserError as error:
+    line = f'floor: not known ({error})'
+  if line:
+    progress.print_line(line)
+  return line

@@ -143,7 +143,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     validated = read_validation(workdir, config.headline)
     best = stack.enter_context(BestCheckpoint(workdir / paths.BEST, validated))
     eval_part = 'val' if 'val' in clips else 'test'
-    predictions = {}  # by split, of the newest evaluated state
+    predictions: dict[str, Any] = {}  # by split, of the newest evaluation
 
     def needs_evaluation(step):
       epoch, step_in_epoch = divmod(step, steps_per_epoch)
@@ -220,10 +220,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     seconds = time.monotonic() - start_time
     results = {}
     for part in clips:
-      logits, labels = predictions.get(part) or predictor(state, part)
-      writer.write_scores(part, clips[part], logits, labels)
-      results[part] = evaluate.metrics_with_intervals(logits, labels)
+      predictions[part] = predictions.get(part) or predictor(state, part)
+      writer.write_scores(part, clips[part], *predictions[part])
+      results[part] = evaluate.metrics_with_intervals(*predictions[part])
     show(step, FINAL_TEST, results['test'])
+    floor = evaluate.print_floor(progress, config, clips, predictions)
     extra: dict[str, Any] = {'params': net.num_params()}
     best_state = 'val' in clips and best.restore_best(abstract, shardings)
     if best_state:
@@ -232,7 +233,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       results['test_of_best'] = result
       show(extra['best_step'], TEST_OF_BEST, result)
     transfer.write_official(config.save_official, net, *state.for_evaluation())
-    writer.write_card(step, results)
+    writer.write_card(step, results, floor)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)
     summary = writer.write_summary(paths.SUMMARY, step=step, **extra, **results)
     _check_written(workdir, saved, best.is_saved)
