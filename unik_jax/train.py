@@ -30,6 +30,7 @@ from unik_jax.run.metrics_file import (
 )
 from unik_jax.run.progress import Progress, format_duration
 from unik_jax.run.provenance import git_commit
+from unik_jax.run.wording import describe_experiment
 from unik_jax.run.workdir import claim_workdir
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
@@ -133,8 +134,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     )
     if resumed:
       progress.print_line(_describe_resumption(step, total_steps))
-    elif initial:
-      progress.print_line('\n'.join(initial.report))
+    else:
+      progress.print_line(_describe_new_run(config, initial))
 
     # ---- Evaluation between epochs ----
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
@@ -237,6 +238,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     summary = writer.write_summary(paths.SUMMARY, step=step, **extra, **results)
     _check_written(workdir, saved, best.is_saved)
     return summary
+
+
+def _describe_new_run(config, initial):
+  """Returns the settings and the initial weights of a run, in lines."""
+  report = initial.report if initial else []
+  return '\n'.join([f'Settings: {describe_experiment(config)}', *report])
 
 
 def _describe_resumption(step, total_steps):
