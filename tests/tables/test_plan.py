@@ -71,10 +71,25 @@ def test_table_3_has_two_streams():
   assert streams == ['joint', 'bone']
 
 
+def test_a_dataset_of_folds_runs_each_fold():
+  plan = make_plan('5', 'sbu', rows=['unik', 'ms_g3d'])
+  first, second = plan.rows['unik']
+  assert len(plan.trainings) == 2 * 2 * 5 * 4  # rows, seeds, folds, streams
+  data = [training.config.data for training in first]
+  assert [(d.train_split, d.test_split, d.stream) for d in data[3:5]] == [
+    ('fold_1_train', 'fold_1_test', 'bone_motion'),
+    ('fold_2_train', 'fold_2_test', 'joint'),
+  ]
+  assert first[-1].folder == pathlib.Path('runs/sbu_fold_5/unik_bone_motion_0')
+  assert {training.config.seed for training in second} == {1}
+  # Half of its published widths, as the other networks have.
+  assert plan.rows['ms_g3d'][0][0].config.model.widths == (48, 96, 192)
+
+
 @pytest.mark.parametrize(
   'options, words',
   [
-    ({'table': '4'}, "TABLE: .*'4'"),
+    ({'table': '6'}, "TABLE: .*'6'"),
     ({'dataset': 'kinetics'}, "--dataset: .*'kinetics'"),
     ({'rows': ['heads_2']}, '--rows: .*heads_2'),
     ({'seeds': 0}, '--seeds: .*0'),
