@@ -86,6 +86,15 @@ def test_a_dataset_of_folds_runs_each_fold():
   assert plan.rows['ms_g3d'][0][0].config.model.widths == (48, 96, 192)
 
 
+def test_the_official_recipe_is_that_of_all_rows():
+  plan = make_plan('4', 'nw_ucla_official', seeds=1, rows=['unik', 'ctr_gcn'])
+  (unik,), (ctr_gcn,) = (runs[0] for runs in plan.rows.values())
+  names = [run.config.model.name for run in (unik, ctr_gcn)]
+  assert names == ['unik', 'ctr_gcn']
+  for run in (unik, ctr_gcn):
+    assert run.config.epochs == 65 and run.config.data.fit_axes
+
+
 @pytest.mark.parametrize(
   'options, words',
   [
