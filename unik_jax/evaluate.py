@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 
 from unik_jax import metrics, optim, transfer
+from unik_jax.data import splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.models.network import Network
@@ -207,25 +208,42 @@ def run(
 
   # ---- Results ----
   logits, labels = SplitPredictor(config, net, mesh, clips)(state, 'test')
-  results = metrics_with_intervals(logits, labels)
+  seen = splits.find_seen(config.data, clips['test'])
+  results = measure_clips('test', logits, labels, seen)
   writer = ResultsWriter(workdir, config, clips['test'], net, step)
   # scores/test.npz stays that of the run's own weights and test clips.
   is_own = not initial and not tests_other_clips(config, start.stored)
   scores_name = 'test' if is_own else 'evaluation'
-  writer.write_scores(scores_name, clips['test'], logits, labels)
-  print_metrics(progress, config.headline, step, 'test', results)
+  writer.write_scores(scores_name, clips['test'], logits, labels, seen)
+  for key, result in results.items():
+    print_metrics(progress, config.headline, step, key, result)
   transfer.write_official(config.save_official, net, *state.for_evaluation())
-  return writer.write_summary(paths.EVALUATION, step=step, test=results)
+  return writer.write_summary(paths.EVALUATION, step=step, **results)
 
 
-def metrics_with_intervals(
-  logits: np.ndarray, labels: np.ndarray
-) -> dict[str, Any]:
-  """Returns a split's metrics, with their 95% intervals as `intervals`."""
-  return {
-    **metrics.compute_metrics(logits, labels),
-    'intervals': metrics.bootstrap_intervals(logits, labels),
-  }
+def measure_clips(
+  name: str,
+  logits: np.ndarray,
+  labels: np.ndarray,
+  seen: np.ndarray | None = None,
+) -> dict[str, dict[str, Any]]:
+  """Returns a split's metrics, with their 95% intervals as `intervals`.
+
+  Args:
+    name: key of the result, such as 'test'.
+    logits: (N, K).
+    labels: (N,) class indices.
+    seen: (N,) whether each clip is also in training, from `splits.find_seen`.
+
+  Returns:
+    The metrics of all clips under `name`; with `seen`, also those of the other
+    clips, with 'unseen' instead of 'test' in the key.
+  """
+  results = {name: metrics.measure(logits, labels)}
+  if seen is not None:
+    unseen = metrics.measure(logits[~seen], labels[~seen])
+    results[name.replace('test', 'unseen')] = unseen
+  return results
 
 
 def print_metrics(
@@ -244,6 +262,9 @@ def print_metrics(
     part: name of the split, such as 'val'.
     results: from `metrics.compute_metrics`, with `intervals` if known.
   """
+  if not results['clips']:
+    progress.print_line(f'{part}, step {step}: no clips')
+    return
   numbers = {k: results[k] for k in ('loss', *metrics.HEADLINES, 'clips')}
   progress.record(step, {f'{part}/{k}': v for k, v in numbers.items()})
   names = [headline, *(k for k in metrics.HEADLINES if k != headline)]
@@ -254,5 +275,6 @@ def print_metrics(
   progress.print_line(
     f'{part}, step {step}: '
     + '  '.join(phrases)
-    + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips)'
+    + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips'
+    + (' that are not in training)' if part.startswith('unseen') else ')')
   )

@@ -23,8 +23,7 @@ from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
 from unik_jax.run.metrics_file import (
-  FINAL_TEST,
-  TEST_OF_BEST,
+  FINAL_KINDS,
   read_validation,
   was_evaluated,
 )
@@ -217,19 +216,25 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # ---- Results ----
     seconds = time.monotonic() - start_time
+    seen = {'test': splits.find_seen(config.data, clips['test'])}
     results = {}
     for part in clips:
-      logits, labels = predictions.get(part) or predictor(state, part)
-      writer.write_scores(part, clips[part], logits, labels)
-      results[part] = evaluate.metrics_with_intervals(logits, labels)
-    show(step, FINAL_TEST, results['test'])
+      outputs = (
+        *(predictions.get(part) or predictor(state, part)),
+        seen.get(part),
+      )
+      writer.write_scores(part, clips[part], *outputs)
+      results |= evaluate.measure_clips(part, *outputs)
     extra: dict[str, Any] = {'params': net.num_params()}
     best_state = 'val' in clips and best.restore_best(abstract, shardings)
     if best_state:
       extra['best_step'] = int(best_state.step)
-      result = metrics.compute_metrics(*predictor(best_state, 'test'))
-      results['test_of_best'] = result
-      show(extra['best_step'], TEST_OF_BEST, result)
+      outputs = *predictor(best_state, 'test'), seen['test']
+      results |= evaluate.measure_clips('test_of_best', *outputs)
+    for key, kind in FINAL_KINDS.items():
+      if key in results:
+        at = extra['best_step'] if key.endswith('best') else step
+        show(at, kind, results[key])
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)

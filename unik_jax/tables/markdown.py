@@ -46,7 +46,8 @@ def format_markdown(
   """
   columns = _choose_columns(table, dataset)
   metric = _METRICS[headline]
-  head = ['', f'{dataset}, {metric}, %', 'seeds']
+  has_unseen = any(outcome.unseen for outcome in outcomes.values())
+  head = ['', f'{dataset}, {metric}, %', *['unseen'] * has_unseen, 'seeds']
   head += [f'paper: {table.columns[column]}' for column in columns]
   head += ['parameters', 'MACs', 'training']
   lines = [f'## Table {name}: {table.title}', '']
@@ -63,8 +64,17 @@ def format_markdown(
     lines.append(_format_line(title))
     for row in rows:
       cells = _row_cells(row, table, columns, outcomes.get(row), costs[row])
+      if has_unseen:
+        outcome = outcomes.get(row)
+        cells.insert(2, _format_accuracies(outcome.unseen if outcome else ()))
       lines.append(_format_line(cells))
   lines += ['', *_format_pairs(pairs)]
+  if has_unseen:
+    lines += [
+      'Unseen: on the test clips that are not in training; the others are there'
+      ' too, number for number.',
+      '',
+    ]
   devices = ', '.join(dict.fromkeys(o.device for o in outcomes.values()))
   commits = ', '.join(dict.fromkeys(o.commit for o in outcomes.values()))
   lines += [
@@ -95,18 +105,21 @@ def format_csv(
   out = io.StringIO()
   writer = csv.writer(out, lineterminator='\n')
   paper_columns = [f'paper_{column}' for column in table.columns]
+  has_unseen = any(outcome.unseen for outcome in outcomes.values())
+  unseen_columns = ['unseen_mean', 'unseen_deviation'] * has_unseen
   writer.writerow(
-    ['row', 'mean', 'deviation', 'by_seed', *paper_columns]
+    ['row', 'mean', 'deviation', 'by_seed', *unseen_columns, *paper_columns]
     + ['parameters', 'macs', 'training_seconds']
   )
   unknown = [None] * len(paper_columns)
   for row, (params, macs) in costs.items():
     published = table.accuracies.get(row, unknown)
-    measured, seconds = ['', '', ''], ''
+    measured, seconds = [''] * (3 + len(unseen_columns)), ''
     if outcome := outcomes.get(row):
-      mean, deviation = _mean_and_deviation(outcome.accuracies)
       by_seed = ' '.join(f'{x:.2f}' for x in outcome.accuracies)
-      measured = [f'{mean:.2f}', deviation and f'{deviation:.2f}', by_seed]
+      measured = [*_csv_cells(outcome.accuracies), by_seed]
+      if has_unseen:
+        measured += _csv_cells(outcome.unseen)
       seconds = f'{outcome.seconds:.1f}'
     published = ['' if x is None else x for x in published]
     writer.writerow([row, *measured, *published, params, macs, seconds])
@@ -123,8 +136,7 @@ def _choose_columns(table, dataset):
 def _row_cells(row, table, columns, outcome, costs):
   accuracy, seeds, seconds = '-', '', ''
   if outcome:
-    mean, deviation = _mean_and_deviation(outcome.accuracies)
-    accuracy = f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else '')
+    accuracy = _format_accuracies(outcome.accuracies)
     seeds = ', '.join(f'{x:.1f}' for x in outcome.accuracies)
     seconds = format_duration(outcome.seconds)
   unknown = (None,) * len(table.columns)
@@ -143,6 +155,21 @@ def _row_cells(row, table, columns, outcome, costs):
     f'{costs.macs / 1e9:.3g} G',
     seconds,
   ]
+
+
+def _format_accuracies(values):
+  if not values:
+    return '-'
+  mean, deviation = _mean_and_deviation(values)
+  return f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else '')
+
+
+def _csv_cells(values):
+  """Mean and deviation of a row's seeds; empty cells without any."""
+  if not values:
+    return ['', '']
+  mean, deviation = _mean_and_deviation(values)
+  return [f'{mean:.2f}', deviation and f'{deviation:.2f}']
 
 
 def _mean_and_deviation(values):

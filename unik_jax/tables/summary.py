@@ -11,7 +11,7 @@ import numpy as np
 from unik_jax import metrics
 from unik_jax.run.paths import CONFIG, METRICS, SUMMARY, scores_path
 from unik_jax.run.score_fusion import fuse_logits, read_finite_scores
-from unik_jax.run.scores import align_scores, read_scores
+from unik_jax.run.scores import align_scores, join_seen, read_scores
 from unik_jax.runtime.json_files import read_json_table
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.plan import Plan
@@ -27,6 +27,8 @@ class Outcome(NamedTuple):
     accuracies: accuracy of each finished seed, in percent.
     hits: (N,) share of the seeds that predict a test clip's class.
     labels: (N,) classes of the test clips.
+    unseen: accuracy of each finished seed on the test clips that are not in
+      training, in percent; empty if all are not.
     seconds: training time of all streams together, without compilation and
       evaluation; median of the seeds. Runs may have shared the machine.
     device: devices of the runs, each once.
@@ -36,6 +38,7 @@ class Outcome(NamedTuple):
   accuracies: tuple[float, ...]
   hits: np.ndarray
   labels: np.ndarray
+  unseen: tuple[float, ...]
   seconds: float
   device: str
   commit: str
@@ -133,13 +136,18 @@ def _read_seed(folders):
   )
   equal = [1 / len(streams)] * len(streams)
   fused = fuse_logits([stream.logits for stream in streams], equal)
-  return streams[0]._replace(logits=fused)
+  return streams[0]._replace(logits=fused, seen=join_seen(streams))
 
 
 def _summarize(seeds, headline):
   """The outcome of a row from (folders, scores) of each seed."""
   hits = [metrics.top_k_hits(s.logits, s.labels, 1) for _, s in seeds]
   summaries = [metrics.compute_metrics(s.logits, s.labels) for _, s in seeds]
+  unseen = [
+    metrics.compute_metrics(s.logits[~s.seen], s.labels[~s.seen])[headline]
+    for _, s in seeds
+    if s.seen is not None and not s.seen.all()
+  ]
   runs = [
     read_json_table(folder / SUMMARY, _REMEDY)
     for folders, _ in seeds
@@ -149,6 +157,7 @@ def _summarize(seeds, headline):
     accuracies=tuple(100 * summary[headline] for summary in summaries),
     hits=np.stack(hits).mean(0),
     labels=seeds[0][1].labels,
+    unseen=tuple(100 * accuracy for accuracy in unseen),
     seconds=statistics.median(
       sum(map(_training_seconds, folders)) for folders, _ in seeds
     ),
