@@ -21,6 +21,9 @@ from unik_jax.skeletons.layouts import get_layout
 # Variants to test of the configs that are not products of GROUPS.
 OTHERS = {
   'msr_action3d': ('official', 'modern', 'tune'),
+  'nw_ucla': ('modern', 'ctr_gcn,xview_clean,bone', 'tune', 'xview_1'),
+  'utd_mhad': ('cross_subject', 'tune,bone_motion'),
+  'sbu': ('fold_1', 'fold_5,joint_motion'),
   'synthetic': ('quick', 'full'),
   'own': ('mine',),
   'transfer': ('pretrain', 'scratch,one_subject', 'finetune', 'probe'),

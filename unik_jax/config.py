@@ -4,6 +4,7 @@ A file in configs/ starts from `default_config` and changes what it needs.
 """
 
 import difflib
+import math
 from collections.abc import Iterable
 
 from ml_collections import ConfigDict
@@ -60,6 +61,10 @@ def default_config() -> ConfigDict:
       'headline': 'top1',
       # In [0, 1).
       'label_smoothing': 0.0,
+      # Augmentation: parameter a of the Beta(a, a) distribution of the weights
+      # with which each clip and its label are mixed with another clip's. 0:
+      # no mixing.
+      'mixup': 0.0,
       # Decay per step, in [0, 1), of an exponential moving average of the
       # weights, which is then evaluated. 0: none.
       'ema': 0.0,
@@ -108,7 +113,8 @@ def default_config() -> ConfigDict:
         'normalize': 'none',
         # Divisor of the coordinates, in their unit.
         'scale': 1.0,
-        # How frames are sampled: 'crop', 'repeat', 'linear' or 'uniform'.
+        # How frames are sampled: 'crop', 'repeat', 'linear', 'uniform' or
+        # 'random'.
         'sampling': 'crop',
         # Frames per clip in training.
         'frames': 64,
@@ -123,8 +129,25 @@ def default_config() -> ConfigDict:
         'random_move': False,
         # Augmentation: largest rotation about the vertical axis, in radians.
         'rotate': 0.0,
+        # The same about the x and z axes.
+        'rotate_x': 0.0,
+        'rotate_z': 0.0,
         # Augmentation: (low, high) factors of the coordinates. (): none.
         'rescale': (),
+        # Augmentation: least share of a clip's frames, in (0, 1], that a random
+        # window keeps. 1: all frames.
+        'window': 1.0,
+        # Augmentation: how much parts of a clip are made faster or slower (the
+        # standard deviation of a logarithm). 0: none.
+        'stretch': 0.0,
+        # Augmentation: probability of mirroring a clip, left and right swapped.
+        'flip': 0.0,
+        # Augmentation: probabilities that a joint, or one arm or leg, is
+        # missing in all frames.
+        'drop_joints': 0.0,
+        'drop_limb': 0.0,
+        # Scale each axis of a clip to [-1, 1], after augmentation.
+        'fit_axes': False,
         # Reader threads, and batches read ahead.
         'threads': 4,
         'prefetch': 4,
@@ -203,9 +226,17 @@ def check_config(config: ConfigDict) -> None:
   for key, minimum in _MINIMUM.items():
     if key in flat and flat[key] < minimum:
       raise _bad_value(key, f'at least {minimum}', flat[key])
-  for key in ('label_smoothing', 'ema'):
-    if not 0 <= config[key] < 1:
-      raise _bad_value(key, 'a number in [0, 1)', config[key])
+  for key in ('label_smoothing', 'ema', 'data.drop_joints'):
+    if not 0 <= flat[key] < 1:
+      raise _bad_value(key, 'a number in [0, 1)', flat[key])
+  for key in ('data.flip', 'data.drop_limb'):
+    if not 0 <= flat[key] <= 1:
+      raise _bad_value(key, 'a number in [0, 1]', flat[key])
+  for key in ('mixup', 'data.stretch'):
+    if not 0 <= flat[key] < math.inf:
+      raise _bad_value(key, 'a number of at least 0', flat[key])
+  if not 0 < config.data.window <= 1:
+    raise _bad_value('data.window', 'a number in (0, 1]', config.data.window)
   if not 0 < config.optim.layer_decay <= 1:
     raise _bad_value(
       'optim.layer_decay', 'a number in (0, 1]', config.optim.layer_decay

@@ -14,6 +14,8 @@ import optax
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network
 
+_MIXING = 2**31 - 1  # tells mixup's random numbers from those of dropout
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass
@@ -86,6 +88,7 @@ def make_train_step(
   optimizer: optax.GradientTransformation,
   *,
   label_smoothing: float = 0.0,
+  mixup: float = 0.0,
   ema: float = 0.0,
   tune: str = 'all',
   accumulate: int = 1,
@@ -97,29 +100,34 @@ def make_train_step(
     net: the network.
     optimizer: optax's transformation, learning rate included.
     label_smoothing: share of the target spread evenly over all classes.
+    mixup: parameter of `mix_clips`; 0 for none.
     ema: decay of the averaged weights; 0 for no average.
     tune: as in `select_tuned`. With 'head', batch norm uses its running
       statistics and does not update them, and nothing is dropped out.
     accumulate: number of parts of the batch, computed one after the other. The
       gradient is the mean over parts, and batch norm sees one part at a time.
-    seed: random seed of dropout.
+    seed: random seed of dropout and mixup.
   """
   trains_all = tune == 'all'
 
   def part_of_step(params, batch_stats, batch, key):
     """Returns the gradient, new batch statistics and metrics of some clips."""
+    x, mix = batch['x'], lambda a: a
+    if mixup:
+      mix = draw_mixing(jax.random.fold_in(key, _MIXING), len(x), mixup)
 
     def loss_fn(tuned):
       logits, new_stats = net.apply(
         {**params, **tuned},
         batch_stats,
-        batch['x'],
+        mix(x),
         train=trains_all,
         key=key if trains_all else None,
       )
       targets = jax.nn.one_hot(
         batch['label'], logits.shape[-1], dtype=logits.dtype
       )
+      targets = mix(targets)
       targets = optax.smooth_labels(targets, label_smoothing)
       loss = optax.softmax_cross_entropy(logits, targets).mean()
       top1 = (logits.argmax(-1) == batch['label']).mean()
@@ -180,6 +188,32 @@ def make_train_step(
     return new_state, metrics
 
   return train_step
+
+
+def draw_mixing(
+  key: jax.Array, clips: int, parameter: float
+) -> Callable[[jax.Array], jax.Array]:
+  """Draws mixup (Zhang et al., ICLR 2018) of a batch.
+
+  Each clip gets a weight of Beta(a, a), and the clip before it in the batch the
+  rest. The clip's own weight is the larger of the two.
+
+  Args:
+    key: random key.
+    clips: N.
+    parameter: a.
+
+  Returns:
+    A function that mixes the rows of an array (N, ...).
+  """
+  weights = jax.random.beta(key, parameter, parameter, (clips,))
+  weights = jnp.maximum(weights, 1 - weights)
+
+  def mix(rows):
+    w = weights.astype(rows.dtype).reshape(-1, *[1] * (rows.ndim - 1))
+    return w * rows + (1 - w) * jnp.roll(rows, 1, axis=0)
+
+  return mix
 
 
 def average_metrics(

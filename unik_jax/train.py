@@ -92,7 +92,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
     abstract = jax.eval_shape(init_state, *net.shapes)
     shardings = sharding.state_shardings(abstract, mesh)
-    options = ('label_smoothing', 'ema', 'tune', 'accumulate', 'seed')
+    options = ('label_smoothing', 'mixup', 'ema', 'tune', 'accumulate', 'seed')
     train_step = jax.jit(
       make_train_step(net, optimizer, **{key: config[key] for key in options}),
       donate_argnums=0,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from unik_jax.data import augment
+from unik_jax.skeletons.layouts import get_layout
 
 SEEDS = range(150)
 
@@ -51,6 +52,76 @@ def test_rotate_keeps_distances():
   out = rotate(make_clip(), np.random.default_rng(0), 3.0)
   moved = out[..., :3].reshape(-1, 3)
   np.testing.assert_allclose(moved @ moved.T, points @ points.T, atol=1e-12)
+
+
+@pytest.mark.parametrize('axis', [0, 1, 2])
+def test_a_rotation_is_the_matrix_of_its_axis(axis):
+  clip, angle = make_clip(), np.float64(0.7)
+  cross = np.cross(np.eye(3)[axis], np.eye(3))  # rows: axis x unit vectors
+  # Rodrigues' formula, for row vectors.
+  matrix = (
+    np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+  )
+  out = augment.rotate_clip(clip, angle, axis)
+  np.testing.assert_allclose(out[..., :3], clip[..., :3] @ matrix, atol=1e-12)
+  np.testing.assert_array_equal(out[..., 3:], clip[..., 3:])
+
+
+MSR = get_layout('msr_20')
+
+
+def make_body(frames=4):
+  return np.random.default_rng(0).standard_normal((2, frames, 20, 3))
+
+
+def test_flip_swaps_sides_and_negates_x():
+  clip = make_body()
+  out = augment.flip_clip(clip, np.float64(1), MSR)
+  for j, name in enumerate(MSR.joints):
+    side, _, rest = name.partition('_')
+    other = {'left': f'right_{rest}', 'right': f'left_{rest}'}.get(side, name)
+    expected = clip[:, :, MSR.index(other)] * [-1, 1, 1]
+    np.testing.assert_array_equal(out[:, :, j], expected)
+  np.testing.assert_array_equal(
+    augment.flip_clip(clip, np.float64(0), MSR), clip
+  )
+  draws = [
+    augment.draw_flip(np.random.default_rng(seed), 0.3) for seed in SEEDS
+  ]
+  assert set(draws) == {0, 1} and 0.15 < np.mean(draws) < 0.45
+
+
+def test_dropped_joints_are_missing_in_all_frames():
+  kept = np.stack(
+    [
+      augment.draw_kept(np.random.default_rng(seed), MSR, 0.25, 0)
+      for seed in SEEDS
+    ]
+  )
+  assert 0.7 < kept.mean() < 0.8 and (kept.min(0) == 0).all()
+  out = augment.drop_clip(make_body(), kept[0])
+  np.testing.assert_array_equal(out.any((0, 1, 3)), kept[0] == 1)
+  shown = kept[0] == 1
+  np.testing.assert_array_equal(out[:, :, shown], make_body()[:, :, shown])
+
+
+def test_a_dropped_limb_is_one_arm_or_leg():
+  dropped = set()
+  for seed in SEEDS:
+    kept = augment.draw_kept(np.random.default_rng(seed), MSR, 0, 0.5)
+    dropped.add(frozenset(MSR.joints[j] for j in np.flatnonzero(kept == 0)))
+  limbs = {
+    frozenset(f'{side}_{joint}' for joint in joints.split())
+    for side in ('left', 'right')
+    for joints in ('shoulder elbow wrist hand', 'hip knee ankle foot')
+  }
+  assert dropped == limbs | {frozenset()}
+
+
+def test_something_is_always_kept():
+  for seed in SEEDS:
+    kept = augment.draw_kept(np.random.default_rng(seed), MSR, 0.99, 1)
+    assert kept.any()
 
 
 def test_rescale_is_one_factor_within_its_bounds():

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from unik_jax.data.normalize import PRESETS, get_preset, normalize_screen
+from unik_jax.data.normalize import (
+  PRESETS,
+  fit_axes,
+  get_preset,
+  normalize_screen,
+)
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 
@@ -326,3 +331,24 @@ def test_clean_of_a_single_point():
 def test_clean_of_other_channels_is_refused(channels):
   with pytest.raises(UserError, match=f'clean.* {channels} channels.*data'):
     clean(np.ones((1, 2, 25, channels), np.float32))
+
+
+def test_fit_axes_is_the_published_scaling():
+  """CTR-GCN's feeder: minimum and maximum of each axis over a clip."""
+  clip = np.random.default_rng(0).normal(size=(1, 7, 20, 3)) * [3, 0.2, 9] + 5
+  points = clip.reshape(-1, 3)
+  low, high = points.min(0), points.max(0)
+  expected = (clip - low) / (high - low) * 2 - 1
+  np.testing.assert_allclose(fit_axes(clip), expected, atol=1e-12)
+
+
+def test_fit_axes_ignores_missing_joints_and_flat_axes():
+  clip = np.random.default_rng(0).normal(size=(2, 5, 4, 3)) + 10
+  clip[1] = clip[0, 2, 1] = 0
+  clip[0, ..., 2] = np.where(clip[0, ..., 0] == 0, 0, 7)
+  fitted = fit_axes(clip)
+  assert not fitted[1].any() and not fitted[0, 2, 1].any()
+  shown = fitted[0][clip[0].any(-1)]
+  np.testing.assert_allclose(shown.min(0), -1)
+  np.testing.assert_allclose(shown.max(0), [1, 1, -1])
+  assert not fit_axes(np.zeros((1, 2, 3, 3), np.float32)).any()

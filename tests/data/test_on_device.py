@@ -14,6 +14,13 @@ CASES = {
   'crop': {'sampling': 'crop', 'stream': 'joint_motion'},
   'random': {**RANDOM, 'stream': 'bone_motion'},
   'linear': {'sampling': 'linear', 'frames': 11, 'stream': 'bone'},
+  'augmented': {
+    **{'sampling': 'linear', 'frames': 11, 'window': 0.5, 'stretch': 0.5},
+    **{'rotate': 0.3, 'rotate_x': 1.0, 'rotate_z': 0.5, 'flip': 0.5},
+    **{'drop_joints': 0.2, 'drop_limb': 0.5, 'fit_axes': True},
+    'stream': 'bone_motion',
+  },
+  'random frames': {'sampling': 'random', 'stretch': 0.3, 'flip': 1.0},
   'confidence': {'channels': 4, 'confidence': True, 'sampling': 'repeat'},
   'views': {'sampling': 'uniform', 'test_clips': 3},
   'crops': {'sampling': 'crop', 'test_crops': 2, 'frames': 4},

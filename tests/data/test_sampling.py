@@ -11,8 +11,10 @@ from unik_jax.data.sampling import (
   check_views,
   crop_window,
   get_sampler,
+  random_window,
   round_length,
   split_times,
+  stretch_times,
   take_frames,
 )
 from unik_jax.errors import UserError
@@ -276,3 +278,38 @@ def test_a_rounded_length_stays(length):
   rounded = round_length(length)
   assert length <= rounded < 2 * length or length == rounded == 1
   assert round_length(rounded) == rounded
+
+
+def test_random_takes_frames_in_order_from_the_whole_clip():
+  """Without random sampling, as numpy's linspace cut to whole frames."""
+  seen = set()
+  for seed in range(40):
+    frames = picked('random', make_clip(9), 6, seed)
+    assert frames == sorted(frames)
+    seen |= set(frames)
+  assert seen == set(range(1, 10))
+  assert picked('random', make_clip(9), 4) == [1, 3, 6, 9]
+  assert picked('random', make_clip(2), 4) == [1, 1, 1, 2]
+
+
+@quick
+@given(st.integers(1, 80), st.floats(0.01, 1), st.integers(0, 99))
+def test_a_random_window_is_inside_and_not_too_short(length, least, seed):
+  first, kept = random_window(length, least, np.random.default_rng(seed))
+  assert 0 <= first and first + kept <= length
+  assert kept >= max(round(length * least) - 1, 1)
+
+
+@quick
+@given(st.integers(1, 80), st.integers(0, 9), st.integers(0, 99))
+def test_stretched_times_keep_order_and_ends(length, first, seed):
+  times = first + np.linspace(0, length - 1, 16)
+  rng = np.random.default_rng(seed)
+  out = stretch_times(times, first, length, 0.5, rng)
+  assert (np.diff(out) >= -1e-9).all()
+  np.testing.assert_allclose(out[[0, -1]], times[[0, -1]], atol=1e-9)
+  if length > 8:
+    assert np.abs(out - times).max() > 1e-3
+  outside = np.array([first - 2.0, first + length + 3.0])
+  still = stretch_times(outside, first, length, 0.5, rng)
+  np.testing.assert_array_equal(still, outside)

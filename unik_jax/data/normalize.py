@@ -7,6 +7,7 @@ interpolates it.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -331,6 +332,27 @@ def _normalize_image(points, present, image_size):
     low, high = bounding_box(points[present])
     middle, half = (low + high) / 2, max(high - low) / 2
   return (points - middle) / (half or 1)
+
+
+def fit_axes(clip: Any) -> Any:
+  """Scales each axis to [-1, 1] by its own least and greatest coordinate.
+
+  It removes a body's size and proportions, and where it is. Not a preset:
+  CTR-GCN's feeder for NW-UCLA does it after the rotations of augmentation.
+
+  Args:
+    clip: (M, T, V, C), numpy's or JAX's.
+
+  Returns:
+    (M, T, V, C), the same kind of array.
+  """
+  xp = clip.__array_namespace__()
+  present = clip.any(-1, keepdims=True)
+  low = xp.where(present, clip, xp.inf).min((0, 1, 2))
+  high = xp.where(present, clip, -xp.inf).max((0, 1, 2))
+  extent = xp.where(high > low, high - low, 1)
+  fitted = (clip - low) / extent * 2 - 1
+  return xp.where(present, fitted, 0).astype(clip.dtype)
 
 
 PRESETS: dict[str, Preset] = {

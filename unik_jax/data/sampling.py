@@ -64,12 +64,71 @@ def uniform(
   return np.minimum(times.astype(int), length - 1)
 
 
+def random(
+  length: int, frames: int, rng: np.random.Generator | None
+) -> np.ndarray:
+  """Takes F random frames in their order; a frame may come several times.
+
+  Without random sampling, the frames are evenly spaced from the first to the
+  last. As CTR-GCN's feeder for NW-UCLA does.
+  """
+  if rng is None:
+    return np.linspace(0, length - 1, frames).astype(int)
+  return np.sort(rng.integers(length, size=frames))
+
+
 SAMPLERS: dict[str, Sampler] = {
   'crop': crop,
   'repeat': repeat,
   'linear': linear,
   'uniform': uniform,
+  'random': random,
 }
+
+
+def random_window(
+  length: int, least: float, rng: np.random.Generator
+) -> tuple[int, int]:
+  """Draws a window of a clip: its first frame, and its number of frames.
+
+  Args:
+    length: length of the clip, in frames.
+    least: least share of the clip's frames, in (0, 1].
+    rng: the random generator.
+  """
+  kept = max(round(length * rng.uniform(least, 1)), 1)
+  return int(rng.integers(length - kept + 1)), kept
+
+
+_STRETCHES = 4  # parts of a clip with a speed of their own
+
+
+def stretch_times(
+  times: np.ndarray, first: int, length: int, size: float, rng
+) -> np.ndarray:
+  """Makes parts of a window faster and others slower.
+
+  The window is cut into four equal parts, whose durations are multiplied by
+  random factors of median 1 and then fill the window again.
+
+  Args:
+    times: (F,) within the window.
+    first: first frame of the window.
+    length: number of frames of the window.
+    size: standard deviation of the factors' logarithms.
+    rng: the random generator.
+
+  Returns:
+    (F,), in the same order. Times outside the window do not change.
+  """
+  factors = np.exp(size * rng.standard_normal(_STRETCHES))
+  ends = np.concatenate([[0], np.cumsum(factors)]) / factors.sum()
+  last = max(length - 1, 1)
+  share = (times - first) / last
+  inside = (share >= 0) & (share <= 1)
+  even = np.linspace(0, 1, _STRETCHES + 1)
+  stretched = first + last * np.interp(share, ends, even)
+  return np.where(inside, np.minimum(stretched, first + length - 1), times)
 
 
 def split_times(

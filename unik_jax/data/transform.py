@@ -11,13 +11,15 @@ import ml_collections
 import numpy as np
 
 from unik_jax.data import augment, gaps, sampling
-from unik_jax.data.normalize import get_preset
+from unik_jax.data.normalize import fit_axes, get_preset
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.data.streams import get_stream
 from unik_jax.errors import UserError
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import get_layout
 
+# Config keys of the largest rotations, to their axes, in their order.
+_ANGLES = {'rotate': 1, 'rotate_x': 0, 'rotate_z': 2}
 WHOLE_CLIP = -1  # value of `test_frames`: each clip keeps its length
 
 
@@ -49,8 +51,10 @@ class Transform:
      both ends (`trim`); repeat each track (`pad`); normalise coordinates
      (`normalize`) and divide them by `scale`.
   2. `choose`: sample frames (`sampling`, `frames`), and in training draw the
-     augmentation (`random_move`, `rotate`, `rescale`).
-  3. `finish`: augment, and derive the stream (`stream`).
+     augmentation (`window`, `stretch`; `random_move`, `rotate`, `rotate_x`,
+     `rotate_z`, `rescale`, `flip`, `drop_joints`, `drop_limb`).
+  3. `finish`: augment, in the order of these keys; scale each axis
+     (`fit_axes`), and derive the stream (`stream`).
 
   A confidence channel is cut, mapped, padded and sampled with the coordinates.
   It is not normalised, augmented or part of a stream.
@@ -82,11 +86,12 @@ class Transform:
     self.interpolates = config.sampling == 'linear'
     self._stream = get_stream(config.stream)
     self._coordinates = config.channels - bool(config.confidence)
-    if config.rotate and self._coordinates != 3:
-      raise UserError(
-        'config.data.rotate: expected 3-D data, got'
-        f' {self._coordinates} coordinates. Set it to 0'
-      )
+    for key in _ANGLES:
+      if config[key] and self._coordinates != 3:
+        raise UserError(
+          f'config.data.{key}: expected 3-D data, got'
+          f' {self._coordinates} coordinates. Set it to 0'
+        )
     self.frames = config.frames if train else frames_to_test(config)
     self._crops = 1 if train else config.test_crops
     self.views = 1 if train else max(config.test_clips, config.test_crops)
@@ -130,20 +135,33 @@ class Transform:
       view: index of the window, if `test_crops` > 1.
 
     Returns:
-      `times` (F,) from a sampler; in training also `ends`, `angle` and
-      `factor` for `augment`, if the config asks for them.
+      `times` (F,) from a sampler; in training also the arguments of the
+      functions of `augment` that the config asks for.
     """
     config = self._config
     start, length = sampling.crop_window(frames, self.frames, view, self._crops)
+    if self._train and config.window < 1:
+      start, length = sampling.random_window(length, config.window, rng)
     times = start + self._sample(length, self.output_length(frames), rng)
+    if not self._train:
+      return {'times': times}
+    if config.stretch:
+      times = sampling.stretch_times(times, start, length, config.stretch, rng)
+      times = times if self.interpolates else np.rint(times)
     choices = {'times': times}
-    if self._train:
-      if config.random_move:
-        choices['ends'] = augment.draw_move(rng)
-      if config.rotate:
-        choices['angle'] = augment.draw_angle(rng, config.rotate)
-      if config.rescale:
-        choices['factor'] = augment.draw_factor(rng, *config.rescale)
+    if config.random_move:
+      choices['ends'] = augment.draw_move(rng)
+    for key in _ANGLES:
+      if config[key]:
+        choices[key] = augment.draw_angle(rng, config[key])
+    if config.rescale:
+      choices['factor'] = augment.draw_factor(rng, *config.rescale)
+    if config.flip:
+      choices['flip'] = augment.draw_flip(rng, config.flip)
+    if config.drop_joints or config.drop_limb:
+      choices['kept'] = augment.draw_kept(
+        rng, self._layout, config.drop_joints, config.drop_limb
+      )
     return choices
 
   def finish(self, clip: Any, choices: dict[str, Any]) -> Any:
@@ -162,10 +180,19 @@ class Transform:
     )
     if 'ends' in choices:
       coordinates = augment.move_clip(coordinates, choices['ends'])
-    if 'angle' in choices:
-      coordinates = augment.rotate_clip(coordinates, choices['angle'])
+    for key, axis in _ANGLES.items():
+      if key in choices:
+        coordinates = augment.rotate_clip(coordinates, choices[key], axis)
     if 'factor' in choices:
       coordinates = augment.rescale_clip(coordinates, choices['factor'])
+    if 'flip' in choices:
+      coordinates = augment.flip_clip(
+        coordinates, choices['flip'], self._layout
+      )
+    if 'kept' in choices:
+      coordinates = augment.drop_clip(coordinates, choices['kept'])
+    if self._config.fit_axes:
+      coordinates = fit_axes(coordinates)
     coordinates = self._stream(coordinates, self._layout)
     xp = clip.__array_namespace__()
     return xp.concatenate([coordinates, confidence], -1)

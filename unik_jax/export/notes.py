@@ -12,7 +12,7 @@ import jax
 
 import unik_jax
 from unik_jax.data import streams
-from unik_jax.data.normalize import PRESETS
+from unik_jax.data.normalize import PRESETS, fit_axes
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.data.sampling import SAMPLERS
 from unik_jax.data.transform import input_frames
@@ -97,6 +97,8 @@ def _explain_step(step, run):
     functions = [PRESETS[step['preset']]]
   elif name == "repeat each person's track":
     functions = [repeat_tracks]
+  elif name == 'scale each axis':
+    functions = [fit_axes]
   elif name == 'sample frames':
     sampling = step['sampling']
     functions = [SAMPLERS[sampling]]

@@ -7,7 +7,19 @@ from ml_collections import ConfigDict
 
 from unik_jax.config import default_config
 
-_AUGMENTATION = ('random_move', 'rotate', 'rescale', 'repeats')
+_AUGMENTATION = (
+  'random_move',
+  'rotate',
+  'rotate_x',
+  'rotate_z',
+  'rescale',
+  'window',
+  'stretch',
+  'flip',
+  'drop_joints',
+  'drop_limb',
+  'repeats',
+)
 
 
 def describe_config(
@@ -105,6 +117,7 @@ def preprocessing_steps(data: ConfigDict) -> list[dict[str, Any]]:
     {'step': 'normalize', 'preset': data.normalize},
     {'step': 'divide', 'scale': data.scale},
     sample,
+    {'step': 'scale each axis', 'on': data.fit_axes},
     {'step': 'make the stream', 'stream': data.stream},
   ]
   # The values with which a step does nothing.
@@ -147,7 +160,9 @@ def _recipe(config):
   }
   keys = [key for key in optim if not has_no_effect.get(key)]
   others = describe_settings(
-    config, default_config(), ('accumulate', 'label_smoothing', 'ema', 'tune')
+    config,
+    default_config(),
+    ('accumulate', 'label_smoothing', 'mixup', 'ema', 'tune'),
   )
   return (
     f'{config.epochs} epoch{"s" * (config.epochs != 1)} in batches of'

@@ -15,6 +15,8 @@ _PART_WORDS = {
   'face': 'eye ear mouth',
 }
 
+LIMBS = ('left_arm', 'right_arm', 'left_leg', 'right_leg')
+
 
 def body_part(joint: str) -> str | None:
   """Returns 'leg', 'arm' or 'face' by the words of a joint's name, or None."""
@@ -30,7 +32,7 @@ def limb_joints(layout: Layout, limb: str) -> list[int]:
 
   Args:
     layout: the joint layout.
-    limb: 'left_arm', 'right_arm', 'left_leg' or 'right_leg'.
+    limb: one of `LIMBS`.
 
   Returns:
     Joint indices; empty if the layout names no joint of the limb.

@@ -29,7 +29,12 @@ _RECIPES: dict[str, list[dict[str, float]]] = {
   ],
   'spine_shoulder': [{'neck': 1}],
   'shoulder_center': [{'spine_shoulder': 1}, {'neck': 1}],
-  'chest': [{'spine_mid': 1}, {'spine': 1}, {'mid_hip': 0.5, 'neck': 0.5}],
+  'chest': [
+    {'spine_mid': 1},
+    {'spine': 1},
+    {'torso': 1},
+    {'mid_hip': 0.5, 'neck': 0.5},
+  ],
   'spine_mid': [{'chest': 1}],
   'spine': [{'chest': 1}],
   'head': [{'left_ear': 0.5, 'right_ear': 0.5}, {'nose': 1}],
@@ -49,11 +54,14 @@ for _side in ('left_', 'right_'):
     _RECIPES[_side + _end] = [
       {_side + _near: 1 + _share, _side + _far: -_share}
     ]
+  # OpenNI has no wrists and ankles; its hands and feet are the ends of limbs.
+  _RECIPES[_side + 'wrist'] = [{_side + 'hand': 1}]
+  _RECIPES[_side + 'ankle'] = [{_side + 'foot': 1}]
 
 # Names of the same place, in the order of preference.
 _SYNONYMS = (
   ('mid_hip', 'spine_base', 'hip_center'),
-  ('chest', 'spine_mid', 'spine'),
+  ('chest', 'spine_mid', 'spine', 'torso'),
   ('spine_shoulder', 'shoulder_center', 'neck'),
 )
 # Joints with the same name at different places: the spine of the 17 joints is

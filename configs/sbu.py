@@ -1,0 +1,51 @@
+"""SBU Kinect Interaction: 8 interactions of two persons, five folds.
+
+  python -m unik_jax.main --config=configs/sbu.py:fold_1 --workdir=runs/sbu_1 \
+    --config.data.manual_dir=FOLDER_WITH_THE_ARCHIVES
+
+All folds, and their test clips together: `python -m unik_jax.tables 4
+--dataset=sbu` (docs/results.md).
+
+Variants, at most one word of each line, as in `configs/sbu.py:fold_2,bone`:
+  fold_1 (default) to fold_5: the fold that is tested
+  joint (default), bone, joint_motion, bone_motion
+
+The recipe is `modern` of configs/nw_ucla.py, which was chosen on other data:
+each clip here is a test clip of some fold. Measured: docs/results.md.
+"""
+
+from unik_jax.config import default_config, parse_variant
+from unik_jax.data.streams import STREAMS
+
+FOLDS = tuple(f'fold_{i}' for i in range(1, 6))
+GROUPS = {'fold': FOLDS, 'stream': STREAMS}
+
+
+def get_config(variant=''):
+  """Returns the config of a variant."""
+  choice = parse_variant(variant, GROUPS)
+  config = default_config()
+  config.epochs = 60
+  config.batch_size = 16
+  config.label_smoothing = 0.1
+  config.model.widths = (32, 32, 32, 32, 64, 64, 64, 128, 128, 128)
+  config.data.update(
+    name='sbu',
+    layout='sbu_15',
+    num_classes=8,
+    persons=2,
+    channels=3,
+    train_split=f'{choice["fold"]}_train',
+    test_split=f'{choice["fold"]}_test',
+    stream=choice['stream'],
+    normalize='center_first',
+    scale=480,  # millimetres, a body's deviation; the same for all folds
+    sampling='linear',
+    frames=32,
+    rotate=0.3,
+    rescale=(0.9, 1.1),
+  )
+  config.optim.update(
+    lr=0.05, weight_decay=5e-4, schedule='cosine', warmup_epochs=2
+  )
+  return config

@@ -1,0 +1,49 @@
+"""UTD-MHAD: 27 actions, one person, odd subjects to even subjects.
+
+  python -m unik_jax.main --config=configs/utd_mhad.py --workdir=runs/utd \
+    --config.data.manual_dir=FOLDER_WITH_SKELETON_ZIP
+
+Variants, at most one word of each line, as in `configs/utd_mhad.py:tune,bone`:
+  cross_subject (default)
+  tune: train on subjects 1, 3 and 5 and test on subject 7
+  joint (default), bone, joint_motion, bone_motion
+
+The recipe is `modern` of configs/nw_ucla.py. Measured: docs/results.md.
+"""
+
+from unik_jax.config import default_config, parse_variant
+from unik_jax.data.streams import STREAMS
+
+GROUPS = {'protocol': ('cross_subject', 'tune'), 'stream': STREAMS}
+
+
+def get_config(variant=''):
+  """Returns the config of a variant."""
+  choice = parse_variant(variant, GROUPS)
+  config = default_config()
+  config.epochs = 60
+  config.batch_size = 16
+  config.label_smoothing = 0.1
+  config.model.widths = (32, 32, 32, 32, 64, 64, 64, 128, 128, 128)
+  config.data.update(
+    name='utd_mhad',
+    layout='utd_20',
+    num_classes=27,
+    persons=1,
+    channels=3,
+    stream=choice['stream'],
+    normalize='center_first',
+    scale=0.3,  # metres: mean deviation of the training clips' coordinates
+    sampling='linear',
+    frames=64,
+    rotate=0.3,
+    rescale=(0.9, 1.1),
+  )
+  config.optim.update(
+    lr=0.05, weight_decay=5e-4, schedule='cosine', warmup_epochs=2
+  )
+  if choice['protocol'] == 'tune':
+    config.data.update(
+      train_subjects=(1, 3, 5), test_split='train', test_subjects=(7,)
+    )
+  return config
