@@ -1,7 +1,7 @@
 """Exact evaluation: a network's logits for a whole split, each clip once."""
 
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.models.network import Network
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import restore_checkpoint
+from unik_jax.run.metrics_file import FINAL_KINDS
 from unik_jax.run.progress import Progress
 from unik_jax.run.workdir import tests_other_clips
 from unik_jax.run.writer import ResultsWriter
@@ -244,6 +245,25 @@ def measure_clips(
     unseen = metrics.measure(logits[~seen], labels[~seen])
     results[name.replace('test', 'unseen')] = unseen
   return results
+
+
+def print_results(
+  show: Callable[[int, str, dict[str, Any]], None],
+  results: Mapping[str, dict[str, Any]],
+  step: int,
+  best_step: int,
+) -> None:
+  """Prints and records the test results of a finished run.
+
+  Args:
+    show: `print_metrics` of the run.
+    results: metrics by key of summary.json.
+    step: step of the run's last state.
+    best_step: step of the best state on validation.
+  """
+  for key, kind in FINAL_KINDS.items():
+    if key in results:
+      show(best_step if key.endswith('best') else step, kind, results[key])
 
 
 def print_metrics(

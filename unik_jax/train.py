@@ -22,11 +22,7 @@ from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
-from unik_jax.run.metrics_file import (
-  FINAL_KINDS,
-  read_validation,
-  was_evaluated,
-)
+from unik_jax.run.metrics_file import read_validation, was_evaluated
 from unik_jax.run.progress import Progress, format_duration
 from unik_jax.run.provenance import git_commit
 from unik_jax.run.workdir import claim_workdir
@@ -219,10 +215,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     seen = {'test': splits.find_seen(config.data, clips['test'])}
     results = {}
     for part in clips:
-      outputs = (
-        *(predictions.get(part) or predictor(state, part)),
-        seen.get(part),
-      )
+      outputs = predictions.get(part) or predictor(state, part)
+      outputs = *outputs, seen.get(part)
       writer.write_scores(part, clips[part], *outputs)
       results |= evaluate.measure_clips(part, *outputs)
     extra: dict[str, Any] = {'params': net.num_params()}
@@ -231,10 +225,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       extra['best_step'] = int(best_state.step)
       outputs = *predictor(best_state, 'test'), seen['test']
       results |= evaluate.measure_clips('test_of_best', *outputs)
-    for key, kind in FINAL_KINDS.items():
-      if key in results:
-        at = extra['best_step'] if key.endswith('best') else step
-        show(at, kind, results[key])
+    evaluate.print_results(show, results, step, extra.get('best_step', step))
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)

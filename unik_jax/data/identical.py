@@ -76,7 +76,7 @@ class IdenticalClips:
         train = f'{protocol}_train' if protocol else 'train'
         shared[split] += part in EVALUATED_PARTS and train in splits
     phrases = []
-    for split, size in sizes.items():
+    for split, size in sorted(sizes.items(), key=lambda s: parse_split(s[0])):
       if shared[split]:
         protocol, part = parse_split(split)
         phrase = f'{shared[split]:,} of {size:,} {part} clips are also in'
