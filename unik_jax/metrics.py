@@ -117,6 +117,47 @@ def bootstrap_interval(
   return [float(low), float(high)]
 
 
+def headline_hits(
+  logits: np.ndarray, labels: np.ndarray, headline: str
+) -> np.ndarray:
+  """Returns (N,) whether each clip counts as right for a headline metric."""
+  return top_k_hits(logits, labels, 5 if headline == 'top5' else 1)
+
+
+def mean_hits(hits: np.ndarray, labels: np.ndarray, mean_class: bool) -> float:
+  """Returns the mean of (N,) hits over clips, or over classes of clips."""
+  if not mean_class:
+    return float(hits.mean())
+  return float(np.mean([hits[labels == k].mean() for k in np.unique(labels)]))
+
+
+def paired_difference(
+  hits: np.ndarray,
+  other_hits: np.ndarray,
+  labels: np.ndarray,
+  *,
+  mean_class: bool = False,
+  rounds: int = 10000,
+) -> tuple[float, tuple[float, float]]:
+  """Returns the difference of two accuracies and its 95% bootstrap interval.
+
+  Paired: both predict the same clips, so that clips that are hard for both
+  widen no interval. Two accuracies are separable if the interval excludes zero.
+
+  Args:
+    hits: (N,) share of the first's seeds that are right.
+    other_hits: the same of the second.
+    labels: (N,) class indices.
+    mean_class: compare the mean accuracy over classes, not over clips.
+    rounds: number of draws.
+  """
+  gaps = hits - np.asarray(other_hits, float)
+  low, high = bootstrap_interval(
+    gaps, labels, mean_class=mean_class, rounds=rounds
+  )
+  return mean_hits(gaps, labels, mean_class), (low, high)
+
+
 def bootstrap_intervals(
   logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, list[float]]:

@@ -8,9 +8,8 @@ NAME is a dataset or dataset/config. Without NAME, lists the datasets.
 import json
 import pathlib
 import sys
-from logging import Formatter
 
-from absl import app, flags, logging
+from absl import app, flags
 
 from unik_jax import cli
 
@@ -45,7 +44,6 @@ def main(argv):
       'usage: python -m unik_jax.prepare NAME [--manual_dir=DIR]'
       f' [--data_dir=DIR]\ndatasets: {", ".join(registry.dataset_names())}'
     )
-  logging.get_absl_handler().setFormatter(Formatter('note: %(message)s'))
   # array_record raises a RuntimeError if the disk is full.
   with cli.command(_STOPPED, errors=(RuntimeError,)):
     before = registry.open_prepared(argv[1], _DATA_DIR.value)

@@ -304,6 +304,14 @@ def test_changed_files_are_noticed(own, tmp_path):
   assert clips_in(own()) == 7
 
 
+def test_a_new_data_dir_is_told_of_once(own, tmp_path, caplog):
+  note = f'{tmp_path / "data"}: created, since this data_dir did not exist'
+  own()
+  assert caplog.messages.count(note) == 1
+  own(overwrite=True)
+  assert caplog.messages.count(note) == 1
+
+
 def test_a_failed_overwrite_keeps_the_old_dataset(own, tmp_path):
   own()
   bad = tmp_path / 'raw' / 'walk' / 'bad.npy'

@@ -2,6 +2,11 @@
 
 import hashlib
 import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,6 +48,9 @@ CLIPS = (
   ('d.npy', 'wave', 3, 'test', 'd'),
   ('e.npy', 'sit', 2, 'train', 'e'),
 )
+
+
+DOCS = pathlib.Path(__file__).parents[2] / 'docs'
 
 
 def write_clips(root, clips=CLIPS):
@@ -218,3 +226,21 @@ def test_the_twins_of_nw_ucla(tmp_path, notices):
     data_config(tmp_path, 'nw_ucla', test_split='xview_test'), 'xview_test'
   )
   assert len(test) - len(twins) == 369
+
+
+@pytest.mark.slow
+def test_the_command_of_the_page(tmp_path):
+  raw = extract('nw_ucla.tar.xz', tmp_path / 'raw')
+  page = (DOCS / 'data.md').read_text()
+  command, printed = re.search(
+    r'```bash\n(python - FOLDER.*?)```\n\n```\n(.*?)```', page, re.DOTALL
+  ).groups()
+  command = command.replace('python', sys.executable, 1)
+  run = subprocess.run(
+    ['bash', '-c', command.replace('FOLDER', f"'{raw}'")],
+    capture_output=True,
+    text=True,
+    check=True,
+    env={**os.environ, 'PYTHONPATH': ''},
+  )
+  assert run.stdout == printed

@@ -7,27 +7,30 @@ import numpy as np
 import pytest
 from helpers.table_plan import make_plan
 
+from unik_jax.floor.measure import FloorRow
 from unik_jax.run.scores import Scores, read_scores, write_scores
 from unik_jax.tables import markdown, summary
 from unik_jax.tables.costs import Costs
 from unik_jax.tables.paper import TABLES
 
 
-def write_run(training, right, classes=4, seconds=6.0):
+def make_scores(right, classes=4):
+  """Returns scores of which `right` (N,) predictions are right."""
+  labels = np.arange(len(right)) % classes
+  predictions = np.where(right, labels, (labels + 1) % classes)
+  return Scores(
+    ids=np.array([f'clip{i}' for i in range(len(right))]),
+    labels=labels,
+    logits=5.0 * np.eye(classes)[predictions],
+    classes=np.array([f'class{i}' for i in range(classes)]),
+  )
+
+
+def write_run(training, right, seconds=6.0):
   """Writes a finished run; `right` (N,) says which predictions are right."""
   folder = training.folder
   (folder / 'scores').mkdir(parents=True)
-  labels = np.arange(len(right)) % classes
-  predictions = np.where(right, labels, (labels + 1) % classes)
-  write_scores(
-    folder / 'scores' / 'test.npz',
-    Scores(
-      ids=np.array([f'clip{i}' for i in range(len(right))]),
-      labels=labels,
-      logits=5.0 * np.eye(classes)[predictions],
-      classes=np.array([f'class{i}' for i in range(classes)]),
-    ),
-  )
+  write_scores(folder / 'scores' / 'test.npz', make_scores(right))
   results = {'device': '1 x chip', 'commit': 'abc'}
   (folder / 'summary.json').write_text(json.dumps(results))
   (folder / 'config.json').write_text(json.dumps(training.config.to_dict()))
@@ -99,7 +102,7 @@ def test_streams_of_a_seed_are_fused(tmp_path):
   assert outcomes['unik'].seconds == pytest.approx(12.0)
 
 
-def format_table(plan, outcomes, pairs, dataset='msr_action3d'):
+def format_table(plan, outcomes, pairs, dataset='msr_action3d', **floor):
   return markdown.format_markdown(
     '1',
     TABLES['1'],
@@ -109,6 +112,7 @@ def format_table(plan, outcomes, pairs, dataset='msr_action3d'):
     {row: Costs(1234, 5_670_000_000) for row in plan.rows},
     headline='top1',
     command='command',
+    **floor,
   )
 
 
@@ -129,6 +133,54 @@ def test_the_table_names_separable_rows(finished):
   assert 'a check of the code' in format_table(
     plan, outcomes, pairs, 'synthetic'
   )
+
+
+@pytest.fixture
+def floor(finished):
+  """Two seeds of MiniRocket, about as good as row 'unik', and poses alone."""
+  _, unik = finished
+  rng = np.random.default_rng(5)
+  others = unik.copy()
+  for before, after in zip(unik, others, strict=True):
+    for kind in (before, ~before):  # as many clips gained as lost
+      after[rng.choice(np.flatnonzero(kind), 8, replace=False)] ^= True
+  return [
+    FloorRow('nearest', (make_scores(rng.random(200) < 0.3),), 0.1, 300, 300),
+    FloorRow('minirocket', tuple(map(make_scores, others)), 4.2, 300, 900),
+  ]
+
+
+def test_rows_are_compared_with_the_floor(finished, floor):
+  plan, unik = finished
+  outcomes = summary.read_outcomes(plan, 'top1', floor)
+  above = summary.compare_with_floors(outcomes, 'top1')
+  assert above.keys() == {'unik', 'agcn', 'fixed'}
+  assert {found.best for found in above.values()} == {'minirocket'}
+  assert above['unik'].verdict == 'not separable'
+  assert above['fixed'].verdict == 'no'
+  mean = np.mean(outcomes['minirocket'].accuracies)
+  assert above['unik'].difference == pytest.approx(100 * unik.mean() - mean)
+  pairs = summary.compare_rows(TABLES['1'], outcomes, 'top1')
+  assert {'nearest', 'minirocket'}.isdisjoint(
+    row for pair in pairs for row in (pair.first, pair.second)
+  )
+  text = format_table(plan, outcomes, pairs, floor=floor, above=above)
+  lines = text.splitlines()
+  head = next(x for x in lines if x.startswith('|  | ')).split(' | ')
+  tables = [x.split(' | ') for x in lines if x.startswith('| ')]
+  assert {len(cells) for cells in tables} == {len(head)}
+  (row,) = [
+    x for x in tables if x[0] == '| MiniRocket, 300 of 900 training clips'
+  ]
+  assert row[1].startswith(f'{mean:.1f} ± ') and row[-1] == '0:04 |'
+  (row,) = [x for x in tables if x[0] == '| FM, the graph fixed']
+  assert row[head.index('above the floor')].startswith('no (-')
+  costs = {row: Costs(1234, 567) for row in plan.rows}
+  csv_text = markdown.format_csv(TABLES['1'], outcomes, costs, floor, above)
+  found = {x['row']: x for x in csv.DictReader(csv_text.splitlines())}
+  assert found['unik']['above_floor'] == 'not separable'
+  assert float(found['minirocket']['mean']) == pytest.approx(mean, abs=0.01)
+  assert found['minirocket']['training_seconds'] == '4.2'
 
 
 def test_the_table_marks_the_opposite_order():

@@ -8,6 +8,7 @@ from unik_jax.html import charts, pages
 from unik_jax.html.pages import Cell, Column, Figure, format_percent
 from unik_jax.report.contents import Contents, get_series
 from unik_jax.report.facts import METRIC_NAMES, list_facts
+from unik_jax.report.floor import Floor
 from unik_jax.report.mistakes import Mistake, list_confused_pairs
 
 _PAIRS = 20  # confused pairs to list
@@ -45,7 +46,8 @@ def render_report(
   mistakes: list[Mistake],
   skeletons: dict[str, Any] | None,
   missing: str = '',
-  floor: dict[str, Any] | None = None,
+  floor: Floor | None = None,
+  no_floor: str = '',
 ) -> str:
   """Returns the page's HTML.
 
@@ -55,7 +57,8 @@ def render_report(
     skeletons: from `animation.animate_clips`, of the same clips; None to show
       no skeletons.
     missing: why there are no skeletons.
-    floor: metrics from `floor.measure_floor`; None to show none.
+    floor: from `floor.measure_run_floor`; None to show none.
+    no_floor: why there is no floor.
   """
   results = contents.results
   return pages.render_page(
@@ -71,6 +74,8 @@ def render_report(
     split_columns=_split_columns(),
     splits=_splits(contents),
     results=_results(results, mistakes) if results else None,
+    floor=_floor(contents, floor) if floor else None,
+    no_floor=no_floor,
     robustness=_robustness(contents),
     skeletons=skeletons is not None,
     several_persons=any(
@@ -127,6 +132,22 @@ def _results(results, mistakes):
   }
 
 
+def _floor(contents, floor):
+  """Returns the lead and rows of the floor's section."""
+  rows = [('This run', contents.results.figures), *floor.figures]
+  return {
+    'lead': 'Cheap classifiers on the same training and test clips. This run is'
+    f' above the floor: {floor.comparison}. In brackets: the difference in'
+    f' points of {METRIC_NAMES[contents.headline]}, and its 95% interval by a'
+    ' paired bootstrap over clips.',
+    'columns': _split_columns()[: len(METRIC_NAMES)],
+    'rows': [
+      (name, [format_percent(figures[key]) for key in METRIC_NAMES])
+      for name, figures in rows
+    ],
+  }
+
+
 def _progress(contents):
   """Returns how far an unfinished run is, and its newest evaluation."""
   epochs = get_series(contents.curves, 'loss')[0] or [0]
@@ -152,7 +173,8 @@ def _headline_figures(contents, floor):
     if results.unseen:
       note += f'\nnot in training: {format_percent(results.unseen[key])}'
     if floor:
-      note += f'\nfloor: nearest mean pose {format_percent(floor[key])}'
+      name, best = max(floor.figures, key=lambda row: row[1][key])
+      note += f'\nfloor: {name} {format_percent(best[key])}'
     figures.append(
       Figure(format_percent(results.figures[key]), METRIC_NAMES[key], note)
     )

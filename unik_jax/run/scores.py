@@ -99,6 +99,22 @@ def read_scores(path: str | os.PathLike) -> Scores:
   return scores
 
 
+def drop_clips(scores: Scores, ids: np.ndarray) -> Scores:
+  """Returns the scores of the other clips.
+
+  Args:
+    scores: the scores.
+    ids: names of the clips to drop.
+  """
+  rows = ~np.isin(scores.ids, ids)
+  return scores._replace(
+    ids=scores.ids[rows],
+    labels=scores.labels[rows],
+    logits=scores.logits[rows],
+    seen=None if scores.seen is None else scores.seen[rows],
+  )
+
+
 def join_seen(runs: Sequence[Scores]) -> np.ndarray | None:
   """Returns (N,) whether some run has each clip in training; None if none has.
 

@@ -106,13 +106,14 @@ class ResultsWriter:
     )
 
   def write_card(
-    self, step: int, results: dict[str, Any] | None = None
+    self, step: int, results: dict[str, Any] | None = None, floor: str = ''
   ) -> None:
     """Writes model_card.md; logs a failed write instead of raising.
 
     Args:
       step: step of the newest checkpoint.
       results: metrics by split; None before the end.
+      floor: sentence on the floor of the test split; '' if not known.
     """
     try:
       write_card(
@@ -124,6 +125,7 @@ class ResultsWriter:
         step=step,
         steps=self._total_steps,
         results=results,
+        floor=floor,
       )
     except UserError as error:
       logging.error('%s', error)

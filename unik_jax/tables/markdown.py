@@ -5,6 +5,8 @@ import io
 import statistics
 from collections.abc import Mapping, Sequence
 
+from unik_jax.floor.comparison import Comparison
+from unik_jax.floor.measure import FloorRow
 from unik_jax.run.progress import format_duration
 from unik_jax.tables.costs import Costs
 from unik_jax.tables.paper import ROWS, Table
@@ -29,6 +31,8 @@ def format_markdown(
   pairs: Sequence[Pair],
   costs: Mapping[str, Costs],
   *,
+  floor: Sequence[FloorRow] = (),
+  above: Mapping[str, Comparison] | None = None,
   headline: str,
   command: str,
 ) -> str:
@@ -41,13 +45,16 @@ def format_markdown(
     outcomes: results by row; a row without one gets a dash.
     pairs: from `summary.compare_rows`.
     costs: costs of each row to print.
+    floor: rows of the floor, which are in `outcomes` too.
+    above: from `summary.compare_with_floors`.
     headline: metric of the accuracies.
     command: the command that makes the table.
   """
   columns = _choose_columns(table, dataset)
   metric = _METRICS[headline]
   has_unseen = any(outcome.unseen for outcome in outcomes.values())
-  head = ['', f'{dataset}, {metric}, %', *['unseen'] * has_unseen, 'seeds']
+  head = ['', f'{dataset}, {metric}, %', *['unseen'] * has_unseen]
+  head += ['seeds', 'above the floor']
   head += [f'paper: {table.columns[column]}' for column in columns]
   head += ['parameters', 'MACs', 'training']
   lines = [f'## Table {name}: {table.title}', '']
@@ -63,11 +70,25 @@ def format_markdown(
     title = [f'*{section.title}*', *[''] * (len(head) - 1)]
     lines.append(_format_line(title))
     for row in rows:
-      cells = _row_cells(row, table, columns, outcomes.get(row), costs[row])
-      if has_unseen:
-        outcome = outcomes.get(row)
-        cells.insert(2, _format_accuracies(outcome.unseen if outcome else ()))
+      comparison = (above or {}).get(row)
+      cells = [
+        ROWS[row].name,
+        *_accuracy_cells(outcomes.get(row), has_unseen),
+        str(comparison) if comparison else '-',
+        *_published_cells(row, table, columns),
+        f'{costs[row].params:,}',
+        f'{costs[row].macs / 1e9:.3g} G',
+        _time_cell(outcomes.get(row)),
+      ]
       lines.append(_format_line(cells))
+  if floor:
+    lines.append(_format_line(['*Floor*', *[''] * (len(head) - 1)]))
+  for row in floor:
+    outcome = outcomes[row.name]
+    blank = [''] * (len(columns) + 3)  # above the floor, paper, costs
+    measured = _accuracy_cells(outcome, has_unseen)
+    cells = [row.label, *measured, *blank, _time_cell(outcome)]
+    lines.append(_format_line(cells))
   lines += ['', *_format_pairs(pairs)]
   if has_unseen:
     lines += [
@@ -75,15 +96,18 @@ def format_markdown(
       ' too, number for number.',
       '',
     ]
-  devices = ', '.join(dict.fromkeys(o.device for o in outcomes.values()))
-  commits = ', '.join(dict.fromkeys(o.commit for o in outcomes.values()))
+  runs = [outcomes[row] for row in costs if row in outcomes]
+  devices = ', '.join(dict.fromkeys(run.device for run in runs))
+  commits = ', '.join(dict.fromkeys(run.commit for run in runs))
   lines += [
     'Accuracy: mean and standard deviation over seeds, after the last epoch;'
     ' nothing is chosen on the test split. Differences: 95% intervals by a'
     ' paired bootstrap over test clips, all seeds together; two rows are not'
     ' separable if the interval contains zero. MACs: multiply-accumulates of a'
     ' forward pass of one clip. Training: median time of the seeds, without'
-    ' compilation and evaluation.',
+    ' compilation and evaluation. Floor: cheap classifiers on the same clips.'
+    ' A row is above the floor if the interval of its difference to the best of'
+    ' them lies above zero.',
     '',
     f'`{command}`, on {devices or "no device yet"}; commit {commits or "-"}.',
   ]
@@ -94,6 +118,8 @@ def format_csv(
   table: Table,
   outcomes: Mapping[str, Outcome],
   costs: Mapping[str, Costs],
+  floor: Sequence[FloorRow] = (),
+  above: Mapping[str, Comparison] | None = None,
 ) -> str:
   """Returns one line for each row: accuracies, the paper's, and costs.
 
@@ -101,6 +127,8 @@ def format_csv(
     table: the paper's table.
     outcomes: results by row; a row without one has empty cells.
     costs: costs of each row to print.
+    floor: as in `format_markdown`.
+    above: as in `format_markdown`.
   """
   out = io.StringIO()
   writer = csv.writer(out, lineterminator='\n')
@@ -108,12 +136,12 @@ def format_csv(
   has_unseen = any(outcome.unseen for outcome in outcomes.values())
   unseen_columns = ['unseen_mean', 'unseen_deviation'] * has_unseen
   writer.writerow(
-    ['row', 'mean', 'deviation', 'by_seed', *unseen_columns, *paper_columns]
-    + ['parameters', 'macs', 'training_seconds']
+    ['row', 'mean', 'deviation', 'by_seed', *unseen_columns, 'above_floor']
+    + [*paper_columns, 'parameters', 'macs', 'training_seconds']
   )
   unknown = [None] * len(paper_columns)
-  for row, (params, macs) in costs.items():
-    published = table.accuracies.get(row, unknown)
+  known = {row: tuple(cost) for row, cost in costs.items()}
+  for row, cost in (known | {row.name: ('', '') for row in floor}).items():
     measured, seconds = [''] * (3 + len(unseen_columns)), ''
     if outcome := outcomes.get(row):
       by_seed = ' '.join(f'{x:.2f}' for x in outcome.accuracies)
@@ -121,8 +149,11 @@ def format_csv(
       if has_unseen:
         measured += _csv_cells(outcome.unseen)
       seconds = f'{outcome.seconds:.1f}'
+    comparison = (above or {}).get(row)
+    published = table.accuracies.get(row, unknown)
     published = ['' if x is None else x for x in published]
-    writer.writerow([row, *measured, *published, params, macs, seconds])
+    verdict = comparison.verdict if comparison else ''
+    writer.writerow([row, *measured, verdict, *published, *cost, seconds])
   return out.getvalue()
 
 
@@ -133,27 +164,14 @@ def _choose_columns(table, dataset):
   return list(table.columns)[:_MOST_COLUMNS]
 
 
-def _row_cells(row, table, columns, outcome, costs):
-  accuracy, seeds, seconds = '-', '', ''
-  if outcome:
-    accuracy = _format_accuracies(outcome.accuracies)
-    seeds = ', '.join(f'{x:.1f}' for x in outcome.accuracies)
-    seconds = format_duration(outcome.seconds)
-  unknown = (None,) * len(table.columns)
-  published = dict(
-    zip(table.columns, table.accuracies.get(row, unknown), strict=True)
-  )
+def _accuracy_cells(outcome, has_unseen):
+  """Means and deviations, and the accuracy of each seed."""
+  accuracies = outcome.accuracies if outcome else ()
+  unseen = outcome.unseen if outcome else ()
   return [
-    ROWS[row].name,
-    accuracy,
-    seeds,
-    *(
-      '-' if published[column] is None else f'{published[column]:.1f}'
-      for column in columns
-    ),
-    f'{costs.params:,}',
-    f'{costs.macs / 1e9:.3g} G',
-    seconds,
+    _format_accuracies(accuracies),
+    *[_format_accuracies(unseen)] * has_unseen,
+    ', '.join(f'{x:.1f}' for x in accuracies),
   ]
 
 
@@ -162,6 +180,22 @@ def _format_accuracies(values):
     return '-'
   mean, deviation = _mean_and_deviation(values)
   return f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else '')
+
+
+def _published_cells(row, table, columns):
+  """The paper's accuracies of a row."""
+  unknown = (None,) * len(table.columns)
+  published = dict(
+    zip(table.columns, table.accuracies.get(row, unknown), strict=True)
+  )
+  return [
+    '-' if published[column] is None else f'{published[column]:.1f}'
+    for column in columns
+  ]
+
+
+def _time_cell(outcome):
+  return format_duration(outcome.seconds) if outcome else ''
 
 
 def _csv_cells(values):

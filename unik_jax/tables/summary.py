@@ -3,12 +3,14 @@
 import itertools
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from unik_jax import metrics
+from unik_jax.floor.comparison import Comparison, compare_with_floor
+from unik_jax.floor.measure import NAMES, FloorRow
 from unik_jax.run.paths import CONFIG, METRICS, SUMMARY, scores_path
 from unik_jax.run.score_fusion import fuse_logits, read_finite_scores
 from unik_jax.run.scores import align_scores, join_seen, read_scores
@@ -21,7 +23,7 @@ _REMEDY = 'remove the folder, and give the same command again'
 
 
 class Outcome(NamedTuple):
-  """Results of a row.
+  """Results of a row, of networks or of the floor.
 
   Attributes:
     accuracies: accuracy of each finished seed, in percent.
@@ -31,8 +33,8 @@ class Outcome(NamedTuple):
       training, in percent; empty if all are not.
     seconds: training time of all streams together, without compilation and
       evaluation; median of the seeds. Runs may have shared the machine.
-    device: devices of the runs, each once.
-    commit: commits of the runs, each once.
+    device: devices of the runs, each once; '' for the floor.
+    commit: commits of the runs, each once; '' for the floor.
   """
 
   accuracies: tuple[float, ...]
@@ -68,12 +70,15 @@ class Pair(NamedTuple):
     return self.interval[0] > 0
 
 
-def read_outcomes(plan: Plan, headline: str) -> dict[str, Outcome]:
-  """Returns the outcome of each row that has a finished seed.
+def read_outcomes(
+  plan: Plan, headline: str, floor: Sequence[FloorRow] = ()
+) -> dict[str, Outcome]:
+  """Returns the outcome of each row that has a finished seed, and of the floor.
 
   Args:
     plan: the runs; some may be unfinished.
     headline: metric of the accuracies, 'top1' or 'mean_class'.
+    floor: the cheap classifiers on the same clips.
 
   Raises:
     UserError: files cannot be read, or runs tested different clips.
@@ -85,12 +90,18 @@ def read_outcomes(plan: Plan, headline: str) -> dict[str, Outcome]:
       if all(map(is_finished, folders)):
         finished.append((folders, _read_seed(folders)))
         row_names.append(row)
+  for row in floor:
+    finished += [((), seed_scores) for seed_scores in row.scores]
+    row_names += [row.name] * len(row.scores)
   if not finished:
     return {}
   # Rows are compared clip by clip, so that all must have the same order.
   aligned = align_scores(
     [seed_scores for _, seed_scores in finished],
-    [str(folders[0]) for folders, _ in finished],
+    [
+      str(folders[0]) if folders else f'floor {row}'
+      for row, (folders, _) in zip(row_names, finished, strict=True)
+    ],
     'run one of them again',
   )
   by_row: dict[str, list] = {}
@@ -98,7 +109,10 @@ def read_outcomes(plan: Plan, headline: str) -> dict[str, Outcome]:
     row_names, finished, aligned, strict=True
   ):
     by_row.setdefault(row, []).append((folders, seed_scores))
-  return {row: _summarize(seeds, headline) for row, seeds in by_row.items()}
+  outcomes = {row: _summarize(seeds, headline) for row, seeds in by_row.items()}
+  for row in floor:
+    outcomes[row.name] = outcomes[row.name]._replace(seconds=row.seconds)
+  return outcomes
 
 
 def compare_rows(
@@ -117,13 +131,32 @@ def compare_rows(
     for pair in itertools.combinations(section.rows, 2)
   )
   for row in outcomes:
-    if (scratch := ROWS[row].pretrained) in outcomes:
+    if row in ROWS and (scratch := ROWS[row].pretrained) in outcomes:
       names[row, scratch] = None
   return [
     _compare(table, outcomes, headline, *pair)
     for pair in names
     if set(pair) <= outcomes.keys()
   ]
+
+
+def compare_with_floors(
+  outcomes: Mapping[str, Outcome], headline: str
+) -> dict[str, Comparison]:
+  """Compares each row of networks with the floor, if it was measured.
+
+  Args:
+    outcomes: results by row, with those of the floor.
+    headline: as in `read_outcomes`.
+  """
+  floor = {row: o.hits for row, o in outcomes.items() if row in NAMES}
+  if not floor:
+    return {}
+  return {
+    row: compare_with_floor(outcome.hits, outcome.labels, floor, headline)
+    for row, outcome in outcomes.items()
+    if row not in floor
+  }
 
 
 def _read_seed(folders):
@@ -141,7 +174,7 @@ def _read_seed(folders):
 
 def _summarize(seeds, headline):
   """The outcome of a row from (folders, scores) of each seed."""
-  hits = [metrics.top_k_hits(s.logits, s.labels, 1) for _, s in seeds]
+  hits = [metrics.headline_hits(s.logits, s.labels, headline) for _, s in seeds]
   summaries = [metrics.compute_metrics(s.logits, s.labels) for _, s in seeds]
   unseen = [
     metrics.compute_metrics(s.logits[~s.seen], s.labels[~s.seen])[headline]
@@ -171,20 +204,18 @@ def _compare(table, outcomes, headline, first, second):
   if means[first] < means[second]:
     first, second = second, first
   better, worse = outcomes[first], outcomes[second]
-  # Paired: both rows predict the same clips, so that clips that are hard for
-  # both widen no interval.
-  low, high = metrics.bootstrap_interval(
-    better.hits - worse.hits,
+  difference, (low, high) = metrics.paired_difference(
+    better.hits,
+    worse.hits,
     better.labels,
     mean_class=headline == 'mean_class',
-    rounds=10000,
   )
   unknown = (None,) * len(table.columns)
   published = (table.accuracies.get(row, unknown) for row in (first, second))
   return Pair(
     first,
     second,
-    float(means[first] - means[second]),
+    100 * difference,
     (100 * low, 100 * high),
     tuple(
       round(a - b, 1)
