@@ -14,9 +14,11 @@ from helpers.user_clips import make_clip, prepare, write_array, write_file
 
 from unik_jax import evaluate, metrics, train
 from unik_jax.config import default_config
+from unik_jax.floor.comparison import describe_run
+from unik_jax.floor.measure import FloorRow
 from unik_jax.fuse import fusion
 from unik_jax.report import build
-from unik_jax.run.scores import read_scores
+from unik_jax.run.scores import pool_scores, read_scores
 
 CLASSES = ('sit', 'wave', 'walk')
 
@@ -110,6 +112,36 @@ def test_a_fusion_has_both(tmp_path, capsys):
     )
   table = fusion.fuse_runs([tmp_path / 'other0', tmp_path / 'other1']).table
   assert 'unseen' not in table['fusion'] and 'unseen' not in table['runs'][0]
+
+
+def test_folds_are_pooled():
+  one, two = (
+    random_scores.make_scores(5, prefix=prefix) for prefix in ('one', 'two')
+  )
+  seen = np.array([False, True, True, False, False])
+  pooled = pool_scores([one, two._replace(seen=seen)])
+  assert list(pooled.ids[pooled.seen]) == ['two 1', 'two 2']
+  assert pool_scores([one, two]).seen is None
+
+
+def test_the_floor_has_both():
+  scores = random_scores.make_scores(60, seed=1)._replace(
+    seen=np.arange(60) < 25
+  )
+  floor = random_scores.make_scores(60, seed=2)
+  rows = [
+    FloorRow('nearest', (random_scores.shuffle_scores(floor),), 1.0, 9, 9)
+  ]
+  text = describe_run(scores, rows, 'top1')
+  every, unseen = text.split('; on those that are not in training: ')
+  for part, some in ((every, slice(None)), (unseen, slice(25, None))):
+    own, cheap = (
+      100 * expected_metrics(s.logits[some], s.labels[some])['top1']
+      for s in (scores, floor)
+    )
+    assert f'nearest mean pose {cheap:.2f}%' in part
+    assert f'({own - cheap:+.1f} [' in part
+  assert 'not in training' not in describe_run(floor, rows, 'top1')
 
 
 @pytest.mark.slow
