@@ -338,9 +338,9 @@ def fit_axes(clip: Any, whole: Any = None) -> Any:
   """Scales each axis to [-1, 1] by its least and greatest coordinate.
 
   They are those of all frames and persons, without missing joints (zeros). It
-  removes a body's size and proportions, and where it is. Not a preset: CTR-GCN's
-  feeder for NW-UCLA does it after the rotations of augmentation, and before
-  frames are sampled.
+  removes a body's size and proportions, and where it is. Not a preset:
+  CTR-GCN's feeder for NW-UCLA does it after the rotations of augmentation, and
+  before frames are sampled.
 
   Args:
     clip: (M, T, V, C), numpy's or JAX's.
