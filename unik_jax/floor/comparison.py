@@ -7,7 +7,7 @@ import numpy as np
 
 from unik_jax import metrics
 from unik_jax.floor.measure import NAMES, FloorRow
-from unik_jax.run.scores import Scores, align_scores
+from unik_jax.run.scores import Scores, align_scores, drop_clips
 
 
 class Comparison(NamedTuple):
@@ -100,6 +100,36 @@ def describe_run(
   Raises:
     UserError: as in `compare_run`.
   """
+  text = f'floor, {headline} on the same clips: '
+  text += _describe_rows(scores, rows, headline)
+  if unseen := keep_unseen(scores, rows):
+    text += '; on those that are not in training: '
+    text += _describe_rows(*unseen, headline)
+  return text
+
+
+def keep_unseen(
+  scores: Scores, rows: Sequence[FloorRow]
+) -> tuple[Scores, list[FloorRow]] | None:
+  """Returns a run and the floor on the test clips that are not in training.
+
+  None if no clip is in training, or all are.
+
+  Args:
+    scores: of the run.
+    rows: the floor.
+  """
+  if scores.seen is None or scores.seen.all():
+    return None
+  seen = scores.ids[scores.seen]
+  return drop_clips(scores, seen), [
+    row._replace(scores=tuple(drop_clips(s, seen) for s in row.scores))
+    for row in rows
+  ]
+
+
+def _describe_rows(scores, rows, headline):
+  """The accuracy of each row, and the comparison with the best."""
   figures = ', '.join(
     f'{row.label} {100 * np.mean(accuracies):.2f}%'
     for row in rows
@@ -110,7 +140,4 @@ def describe_run(
       ]
     ]
   )
-  return (
-    f'floor, {headline} on the same clips: {figures}; above the floor:'
-    f' {compare_run(scores, rows, headline)}'
-  )
+  return f'{figures}; above the floor: {compare_run(scores, rows, headline)}'

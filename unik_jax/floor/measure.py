@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 
 from unik_jax.config import default_config
 from unik_jax.data.prepared_split import PreparedSplit, open_dataset
+from unik_jax.data.splits import find_seen
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError, check_choice
 from unik_jax.floor import nearest, rocket
@@ -43,7 +44,7 @@ NAMES = {
 # small machine, and a fit takes hours.
 MAX_TRAINING_CLIPS = 5000
 
-_VERSION = 1  # raised when the classifiers or their input change
+_VERSION = 2  # raised when the classifiers or their input change
 _TEST_CLIPS = 1000  # classified at a time
 _SETTINGS = (
   'layout',
@@ -166,11 +167,14 @@ def _find_rows(config, seeds, names, fitted, log):
   return rows
 
 
-def floor_config(config):
+def floor_config(config: ConfigDict) -> ConfigDict:
   """Returns the `data` settings of the classifiers' input.
 
   The clips, persons and joints are the network's. The rest is fixed, so that
   all networks on these clips have the same floor.
+
+  Args:
+    config: the `data` part of a network's config.
   """
   data = default_config().data
   data.update({key: config[key] for key in _SETTINGS})
@@ -234,8 +238,8 @@ class _Floor:
     rows = _spread(len(train))
     if name != 'nearest':
       self._log(
-        f'floor: fits {NAMES[name]} to {len(rows):,} of {len(train):,} training'
-        f' clips, seed {seed}'
+        f'floor: fits {NAMES[name]} to {len(rows):,} of {len(train):,} clips'
+        f' of {data.train_split}, seed {seed}'
       )
     start = time.monotonic()
     if name == 'nearest':
@@ -249,6 +253,7 @@ class _Floor:
       classes=np.array(test.class_names),
       split=data.test_split,
       views=1,
+      seen=find_seen(data, test),
     )
     seconds = round(time.monotonic() - start, 1)
     note = {'seconds': seconds, 'fitted': len(rows), 'train': len(train)}
