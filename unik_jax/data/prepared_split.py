@@ -4,12 +4,13 @@ Between the builder, which wrote them, and the loader, which batches them.
 """
 
 import functools
+import pathlib
 from collections.abc import Sequence
 
 import ml_collections
 import tensorflow_datasets as tfds
 
-from unik_jax.data import registry
+from unik_jax.data import raw_files, registry
 from unik_jax.errors import UserError
 
 
@@ -52,6 +53,7 @@ class PreparedSplit:
       )
     _check_features(config, builder, len(self.class_names))
     self.split = split
+    self._folder = pathlib.Path(builder.data_path)
     self._where = f'{builder.data_path}, split {split!r}'
     try:
       self._source = builder.as_data_source(split)
@@ -97,6 +99,11 @@ class PreparedSplit:
   def __getitem__(self, index: int) -> dict:
     record = self._read(self.rows[index])
     return {**record, 'label': self._labels[record['label']]}
+
+  def fingerprint(self) -> str:
+    """Returns a hash of the dataset's files: their names, sizes and times."""
+    files = (path for path in self._folder.iterdir() if path.is_file())
+    return raw_files.fingerprint_files(self._folder, files)
 
   def ids(self) -> list[str]:
     """Returns the ids of all clips, in their order.

@@ -300,8 +300,8 @@ class BestCheckpoint(Checkpoints):
     if not holds_on_all(self._accuracy >= self._highest):
       logging.error(
         lost,
-        f'{self._folder} lacks it (best accuracy {self._highest:.4f}), since a'
-        ' full disk or a kill kept it from being written.',
+        f'{self._folder} lacks it (best accuracy {self._highest:.4f}): it is'
+        ' damaged, or a full disk or a kill kept it from being written.',
       )
       return None
     try:
