@@ -7,30 +7,32 @@ import numpy as np
 import pytest
 from helpers.table_plan import make_plan
 
-from unik_jax.floor.measure import FloorRow
+from unik_jax.floor.measure import FloorRow, pool_floors
 from unik_jax.run.scores import Scores, read_scores, write_scores
 from unik_jax.tables import markdown, summary
 from unik_jax.tables.costs import Costs
 from unik_jax.tables.paper import TABLES
 
 
-def make_scores(right, classes=4):
+def make_scores(right, classes=4, prefix=''):
   """Returns scores of which `right` (N,) predictions are right."""
   labels = np.arange(len(right)) % classes
   predictions = np.where(right, labels, (labels + 1) % classes)
   return Scores(
-    ids=np.array([f'clip{i}' for i in range(len(right))]),
+    ids=np.array([f'{prefix}clip{i}' for i in range(len(right))]),
     labels=labels,
     logits=5.0 * np.eye(classes)[predictions],
     classes=np.array([f'class{i}' for i in range(classes)]),
   )
 
 
-def write_run(training, right, seconds=6.0):
+def write_run(training, right, seconds=6.0, prefix=''):
   """Writes a finished run; `right` (N,) says which predictions are right."""
   folder = training.folder
   (folder / 'scores').mkdir(parents=True)
-  write_scores(folder / 'scores' / 'test.npz', make_scores(right))
+  write_scores(
+    folder / 'scores' / 'test.npz', make_scores(right, prefix=prefix)
+  )
   results = {'device': '1 x chip', 'commit': 'abc'}
   (folder / 'summary.json').write_text(json.dumps(results))
   (folder / 'config.json').write_text(json.dumps(training.config.to_dict()))
@@ -100,6 +102,63 @@ def test_streams_of_a_seed_are_fused(tmp_path):
   outcomes = summary.read_outcomes(plan, 'top1')
   assert outcomes['unik'].accuracies == (100.0,)
   assert outcomes['unik'].seconds == pytest.approx(12.0)
+
+
+def test_test_clips_of_folds_are_pooled(tmp_path):
+  """Folds of 10, 20, ... clips: each clip counts once, whatever its fold."""
+  plan = make_plan('4', 'sbu', rows=['unik'], folder=tmp_path)
+  rng = np.random.default_rng(3)
+  right = [
+    [rng.random(10 * fold) < 0.15 * fold for fold in range(1, 6)]
+    for _ in range(2)
+  ]
+  for trainings, folds in zip(plan.rows['unik'], right, strict=True):
+    for training, hits in zip(trainings, folds, strict=True):
+      write_run(training, hits, prefix=training.config.data.test_split)
+  floor = pool_floors(
+    [
+      [FloorRow('nearest', (make_scores(hits, prefix=name),), 0.5, 40, 40)]
+      for hits, name in zip(
+        right[0], (f'fold_{i}_test' for i in range(1, 6)), strict=True
+      )
+    ]
+  )
+  outcomes = summary.read_outcomes(plan, 'top1', floor)
+  unik = outcomes['unik']
+  pooled = [100 * np.concatenate(folds).mean() for folds in right]
+  by_fold = [100 * np.mean(folds) for folds in zip(*right, strict=True)]
+  assert unik.accuracies == pytest.approx(pooled)
+  assert unik.folds == pytest.approx(by_fold)
+  assert len(unik.hits) == 150 and unik.seconds == pytest.approx(30)
+  assert outcomes['nearest'].accuracies == pytest.approx(pooled[:1])
+  assert outcomes['nearest'].seconds == pytest.approx(2.5)
+  text = markdown.format_markdown(
+    '4',
+    TABLES['4'],
+    'sbu',
+    outcomes,
+    [],
+    {'unik': Costs(1234, 567)},
+    floor=floor,
+    above=summary.compare_with_floors(outcomes, 'top1'),
+    headline='top1',
+    command='command',
+  )
+  assert f'| UNIK | {np.mean(pooled):.1f} ± ' in text
+  values = ', '.join(f'{x:.1f}' for x in by_fold)
+  assert f'- UNIK: {values}; mean {np.mean(by_fold):.1f}\n' in text
+  assert '- nearest mean pose: ' in text
+  assert 'paper' not in text
+
+
+def test_streams_are_fused_within_each_fold(tmp_path):
+  plan = make_plan('5', 'sbu', rows=['unik'], folder=tmp_path, seeds=1)
+  for training in plan.trainings:
+    right = np.full(4, training.config.data.stream != 'bone')
+    write_run(training, right, prefix=training.config.data.test_split)
+  unik = summary.read_outcomes(plan, 'top1')['unik']
+  assert unik.accuracies == (100.0,) and len(unik.hits) == 20
+  assert unik.folds == (100.0,) * 5
 
 
 def format_table(plan, outcomes, pairs, dataset='msr_action3d', **floor):

@@ -24,7 +24,12 @@ from unik_jax.data.prepared_split import PreparedSplit, open_dataset
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError, check_choice
 from unik_jax.floor import nearest, rocket
-from unik_jax.run.scores import Scores, read_scores, write_scores
+from unik_jax.run.scores import (
+  Scores,
+  pool_scores,
+  read_scores,
+  write_scores,
+)
 from unik_jax.runtime.json_files import read_json_table, write_json_table
 from unik_jax.runtime.locks import hold_lock
 from unik_jax.skeletons.layouts import get_layout
@@ -100,6 +105,27 @@ def measure_floor(
   """
   names = tuple(NAMES if names is None else names)
   return _find_rows(config, seeds, names, names, log)
+
+
+def pool_floors(folds: Sequence[Sequence[FloorRow]]) -> list[FloorRow]:
+  """Returns the floor of all folds' test clips together.
+
+  Args:
+    folds: the floor of each fold, with the same rows and seeds.
+  """
+  return [
+    FloorRow(
+      rows[0].name,
+      tuple(
+        pool_scores(seed)
+        for seed in zip(*(row.scores for row in rows), strict=True)
+      ),
+      sum(row.seconds for row in rows),
+      sum(row.fitted for row in rows),
+      sum(row.train for row in rows),
+    )
+    for rows in zip(*folds, strict=True)
+  ]
 
 
 def read_floor(config: ConfigDict, seeds: Sequence[int]) -> list[FloorRow]:

@@ -140,6 +140,24 @@ def align_scores(
   return aligned
 
 
+def pool_scores(parts: Sequence[Scores]) -> Scores:
+  """Returns the scores of several splits as those of one split.
+
+  Args:
+    parts: scores of different clips with the same classes, such as those of the
+      folds of a cross-validation.
+  """
+  if len(parts) == 1:
+    return parts[0]
+  return Scores(
+    ids=np.concatenate([part.ids for part in parts]),
+    labels=np.concatenate([part.labels for part in parts]),
+    logits=np.concatenate([part.logits for part in parts]),
+    classes=parts[0].classes,
+    views=parts[0].views,
+  )
+
+
 def _difference(names, other_names):
   """Says how two lists of names differ."""
   extra, missing = (

@@ -4,13 +4,14 @@
     [--rows=ROW,ROW,...] [--floor=ROW,ROW,...] [--workdir=runs/tables]
     [-- --config.key=value ...]
 
-TABLE is 1 (matrix, heads, window, dilation), 2 (from scratch and pre-trained)
-or 3 (joints and bones fused). NAME is a dataset of configs/tables.py.
-msr_action3d and synthetic take hours on a CPU. The paper's datasets must be
-prepared first (python -m unik_jax.prepare). Finished runs are skipped, and the
-same command resumes after a stop. Below the networks stands the floor: cheap
-classifiers on the same clips, kept with the prepared dataset. Writes
-DIR/NAME/tableTABLE.md and .csv.
+TABLE is 1 (matrix, heads, window, dilation), 2 (from scratch and pre-trained),
+3 (joints and bones fused), or of networks since the paper, 4 (joints) and 5
+(four streams fused). NAME is a dataset of configs/tables.py; sbu stands for its
+five folds, whose test clips are pooled. msr_action3d and synthetic take hours
+on a CPU. The other datasets must be prepared first (unik_jax.prepare). Finished
+runs are skipped, and the same command resumes after a stop. Below the networks
+stands the floor: cheap classifiers on the same clips, kept with the prepared
+dataset. Writes DIR/NAME/tableTABLE.md and .csv.
 """
 
 import os
@@ -58,7 +59,7 @@ def main(argv):
   with cli.command():
     # Imported here, so that --help answers at once.
     from unik_jax.data import registry
-    from unik_jax.floor.measure import measure_floor
+    from unik_jax.floor.measure import measure_floor, pool_floors
     from unik_jax.runtime.atomic_files import atomic_write
     from unik_jax.tables import markdown, plan, runner, summary
     from unik_jax.tables.costs import measure_costs
@@ -83,8 +84,14 @@ def main(argv):
     failed = runner.run_all(planned.trainings, slots, environment=environment)
     headline = next(iter(configs.values())).headline
     # Rows differ in their network and stream, but not in their clips.
-    data = next(iter(configs.values())).data
-    floor = measure_floor(data, range(_SEEDS.value), _FLOOR.value, log=print)
+    (first_runs, *_), *_ = planned.rows.values()
+    folds = {t.config.data.test_split: t.config.data for t in first_runs}
+    floor = pool_floors(
+      [
+        measure_floor(data, range(_SEEDS.value), _FLOOR.value, log=print)
+        for data in folds.values()
+      ]
+    )
     outcomes = summary.read_outcomes(planned, headline, floor)
     above = summary.compare_with_floors(outcomes, headline)
     pairs = summary.compare_rows(TABLES[table], outcomes, headline)

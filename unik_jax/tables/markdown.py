@@ -58,12 +58,12 @@ def format_markdown(
   lines = [f'## Table {name}: {table.title}', '']
   if dataset == 'synthetic':
     lines += [_SYNTHETIC, '']
-  elif dataset not in table.columns:
+  elif table.columns and dataset not in table.columns:
     lines += [_NOT_IN_PAPER, '']
   lines += [_format_line(head), _format_line(['---'] * len(head))]
   for section in table.sections:
     rows = [row for row in section.rows if row in costs]
-    if len(rows) < 2 and len(section.rows) > 1:
+    if len(rows) < 2 and len(section.rows) > 1 and len(table.sections) > 1:
       continue  # nothing is left to compare
     title = [f'*{section.title}*', *[''] * (len(head) - 1)]
     lines.append(_format_line(title))
@@ -86,7 +86,9 @@ def format_markdown(
     blank = [''] * (len(columns) + 3)  # above the floor, paper, costs
     cells = [row.label, *_accuracy_cells(outcome), *blank, _time_cell(outcome)]
     lines.append(_format_line(cells))
-  lines += ['', *_format_pairs(pairs)]
+  names = {row: ROWS[row].name for row in costs}
+  names |= {row.name: row.label for row in floor}
+  lines += ['', *_format_folds(names, outcomes), *_format_pairs(pairs)]
   runs = [outcomes[row] for row in costs if row in outcomes]
   devices = ', '.join(dict.fromkeys(run.device for run in runs))
   commits = ', '.join(dict.fromkeys(run.commit for run in runs))
@@ -185,6 +187,18 @@ def _mean_and_deviation(values):
   return statistics.fmean(values), deviation
 
 
+def _format_folds(names, outcomes):
+  """Lines with the accuracy of each fold, and their mean."""
+  if not any(outcome.folds for outcome in outcomes.values()):
+    return []
+  lines = ["The table has all folds' test clips together. By fold:", '']
+  for row, name in names.items():
+    if folds := row in outcomes and outcomes[row].folds:
+      values = ', '.join(f'{x:.1f}' for x in folds)
+      lines.append(f'- {name}: {values}; mean {statistics.fmean(folds):.1f}')
+  return [*lines, '']
+
+
 def _format_pairs(pairs):
   """Lines that say which rows are separable, beside the paper's order."""
   separable = [pair for pair in pairs if pair.separable]
@@ -193,7 +207,7 @@ def _format_pairs(pairs):
     lines += ['Separable:', '']
     lines += [
       f'- {ROWS[pair.first].name} above {ROWS[pair.second].name} by'
-      f' {_format_difference(pair)}; {_describe_paper(pair)}'
+      f' {_format_difference(pair)}{_describe_paper(pair)}'
       for pair in separable
     ]
     lines.append('')
@@ -215,13 +229,13 @@ def _format_difference(pair):
 
 def _describe_paper(pair):
   if not pair.paper:
-    return 'the paper does not compare them'
+    return ''
   differences = ', '.join(f'{x:+.1f}' for x in pair.paper)
   if min(pair.paper) > 0:
-    return f'same order in the paper ({differences})'
+    return f'; same order in the paper ({differences})'
   if max(pair.paper) <= 0:
-    return f'**opposite order in the paper** ({differences})'
-  return f'the paper has both orders ({differences})'
+    return f'; **opposite order in the paper** ({differences})'
+  return f'; the paper has both orders ({differences})'
 
 
 def _format_line(cells):

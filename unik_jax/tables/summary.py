@@ -13,7 +13,7 @@ from unik_jax.floor.comparison import Comparison, compare_with_floor
 from unik_jax.floor.measure import NAMES, FloorRow
 from unik_jax.run.paths import CONFIG, METRICS, SUMMARY, scores_path
 from unik_jax.run.score_fusion import fuse_logits, read_finite_scores
-from unik_jax.run.scores import align_scores, read_scores
+from unik_jax.run.scores import align_scores, pool_scores, read_scores
 from unik_jax.runtime.json_files import read_json_table
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.plan import Plan
@@ -29,8 +29,11 @@ class Outcome(NamedTuple):
     accuracies: accuracy of each finished seed, in percent.
     hits: (N,) share of the seeds that predict a test clip's class.
     labels: (N,) classes of the test clips.
-    seconds: training time of all streams together, without compilation and
-      evaluation; median of the seeds. Runs may have shared the machine.
+    folds: accuracy of each fold, mean of the seeds, in percent; empty if the
+      dataset has no folds.
+    seconds: training time of all streams and folds together, without
+      compilation and evaluation; median of the seeds. Runs may have shared the
+      machine.
     device: devices of the runs, each once; '' for the floor.
     commit: commits of the runs, each once; '' for the floor.
   """
@@ -38,6 +41,7 @@ class Outcome(NamedTuple):
   accuracies: tuple[float, ...]
   hits: np.ndarray
   labels: np.ndarray
+  folds: tuple[float, ...]
   seconds: float
   device: str
   commit: str
@@ -80,12 +84,15 @@ def read_outcomes(
   Raises:
     UserError: files cannot be read, or runs tested different clips.
   """
-  finished, row_names = [], []
+  finished, row_names, fold_of = [], [], {}
   for row, seeds in plan.rows.items():
     for trainings in seeds:
       folders = [training.folder for training in trainings]
       if all(map(is_finished, folders)):
-        finished.append((folders, _read_seed(folders)))
+        folds = _read_seed(trainings)
+        for split, fold_scores in folds.items():
+          fold_of.update(dict.fromkeys(fold_scores.ids, split))
+        finished.append((folders, pool_scores(list(folds.values()))))
         row_names.append(row)
   for row in floor:
     finished += [((), seed_scores) for seed_scores in row.scores]
@@ -101,12 +108,15 @@ def read_outcomes(
     ],
     'run one of them again',
   )
+  folds = np.array([fold_of.get(clip, '') for clip in aligned[0].ids])
   by_row: dict[str, list] = {}
   for row, (folders, _), seed_scores in zip(
     row_names, finished, aligned, strict=True
   ):
     by_row.setdefault(row, []).append((folders, seed_scores))
-  outcomes = {row: _summarize(seeds, headline) for row, seeds in by_row.items()}
+  outcomes = {
+    row: _summarize(seeds, folds, headline) for row, seeds in by_row.items()
+  }
   for row in floor:
     outcomes[row.name] = outcomes[row.name]._replace(seconds=row.seconds)
   return outcomes
@@ -156,8 +166,19 @@ def compare_with_floors(
   }
 
 
-def _read_seed(folders):
-  """Test predictions of a seed; softmax scores of streams are averaged."""
+def _read_seed(trainings):
+  """Test predictions of a seed by test split: one, or that of each fold."""
+  folders_by_split = {}
+  for training in trainings:
+    folders = folders_by_split.setdefault(training.config.data.test_split, [])
+    folders.append(training.folder)
+  return {
+    split: _fuse_streams(folders) for split, folders in folders_by_split.items()
+  }
+
+
+def _fuse_streams(folders):
+  """Test predictions of streams; their softmax scores are averaged."""
   if len(folders) == 1:
     return read_scores(scores_path(folders[0], 'test'))
   streams = align_scores(
@@ -169,8 +190,11 @@ def _read_seed(folders):
   return streams[0]._replace(logits=fused)
 
 
-def _summarize(seeds, headline):
-  """The outcome of a row from (folders, scores) of each seed."""
+def _summarize(seeds, folds, headline):
+  """The outcome of a row from (folders, scores) of each seed.
+
+  `folds` (N,) names the fold of each clip.
+  """
   hits = [metrics.headline_hits(s.logits, s.labels, headline) for _, s in seeds]
   summaries = [metrics.compute_metrics(s.logits, s.labels) for _, s in seeds]
   runs = [
@@ -178,10 +202,17 @@ def _summarize(seeds, headline):
     for folders, _ in seeds
     for folder in folders
   ]
+  mean_hits, labels = np.stack(hits).mean(0), seeds[0][1].labels
+  masks = [folds == fold for fold in np.unique(folds)]
   return Outcome(
     accuracies=tuple(100 * summary[headline] for summary in summaries),
-    hits=np.stack(hits).mean(0),
-    labels=seeds[0][1].labels,
+    hits=mean_hits,
+    labels=labels,
+    folds=tuple(
+      100 * metrics.mean_hits(mean_hits[m], labels[m], headline == 'mean_class')
+      for m in masks
+      if len(masks) > 1
+    ),
     seconds=statistics.median(
       sum(map(_training_seconds, folders)) for folders, _ in seeds
     ),
