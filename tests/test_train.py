@@ -291,7 +291,7 @@ def test_a_damaged_best_state_is_an_error(config, tmp_path):
   (best,) = (tmp_path / 'best').iterdir()
   intact = tmp_path / 'copy'
   shutil.copytree(best, intact)
-  damage(best)
+  damage(best)  # of equal accuracy, the first is the best
   words = f'best: .*damaged.* of the last state, step {expected["step"]}'
   with pytest.raises(UserError, match=words):
     train.run(config, tmp_path)
