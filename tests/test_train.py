@@ -99,7 +99,7 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert saved_metrics['top1'] == summary['test']['top1']
   assert len(set(saved.ids)) == 21
   assert saved.classes.tolist() == [*synthetic.LABELS]
-  assert saved[4:] == ('test[:21]', 1)
+  assert saved[4:] == ('test[:21]', 1, None)
   assert len(scores.read_scores(straight / 'scores' / 'val.npz').ids) == 11
   text = (straight / 'model_card.md').read_text()
   assert f'{100 * summary["test"]["top1"]:.2f}%' in text

@@ -23,7 +23,8 @@ def compute_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     A dict of `clips` (N), the mean cross-entropy `loss`, the fractions `top1`,
     `top5`, `mean_class` (mean accuracy over the classes present) and
     `per_class` (accuracy of each class; None if the class is absent), and
-    `confusion` (true class, predicted class) as nested lists.
+    `confusion` (true class, predicted class) as nested lists. Without clips,
+    means are None.
   """
   confusion = confusion_matrix(logits, labels)
   totals = confusion.sum(1)
@@ -34,12 +35,24 @@ def compute_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
   log_probs = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
   return {
     'clips': len(labels),
-    'loss': float(-log_probs[np.arange(len(labels)), labels].mean()),
-    'top1': float(top_k_hits(logits, labels, 1).mean()),
-    'top5': float(top_k_hits(logits, labels, 5).mean()),
-    'mean_class': float(np.mean([a for a in per_class if a is not None])),
+    'loss': _mean(-log_probs[np.arange(len(labels)), labels]),
+    'top1': _mean(top_k_hits(logits, labels, 1)),
+    'top5': _mean(top_k_hits(logits, labels, 5)),
+    'mean_class': _mean([a for a in per_class if a is not None]),
     'per_class': per_class,
     'confusion': confusion.tolist(),
+  }
+
+
+def _mean(values):
+  return float(np.mean(values)) if len(values) else None
+
+
+def measure(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+  """Returns `compute_metrics`, with `bootstrap_intervals` as `intervals`."""
+  return {
+    **compute_metrics(logits, labels),
+    'intervals': bootstrap_intervals(logits, labels),
   }
 
 
@@ -148,7 +161,12 @@ def paired_difference(
 def bootstrap_intervals(
   logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, list[float]]:
-  """Returns the `bootstrap_interval` of each metric in HEADLINES."""
+  """Returns the `bootstrap_interval` of each metric in HEADLINES.
+
+  Without clips, there are none.
+  """
+  if not len(labels):
+    return {}
   top1, top5 = (top_k_hits(logits, labels, k) for k in (1, 5))
   return {
     'top1': bootstrap_interval(top1, labels),

@@ -63,14 +63,14 @@ def main(argv):
 
 def _print_summary(dataset):
   """Prints the size of each split, and the number of clips not written."""
-  from unik_jax.data import builder
+  from unik_jax.data.identical import REPORT
 
   splits = ', '.join(
     f'{name} {split.num_examples:,}'
     for name, split in dataset.info.splits.items()
   )
   print(f'{dataset.info.full_name} is in {dataset.data_path}: {splits} clips')
-  report = pathlib.Path(dataset.data_path) / builder.REPORT
+  report = pathlib.Path(dataset.data_path) / REPORT
   if not report.exists():
     return
   notes = json.loads(report.read_text())
@@ -80,6 +80,8 @@ def _print_summary(dataset):
     print(
       f'{len(skipped):,} bad clip(s) skipped. The first: {skipped[0]["reason"]}'
     )
+  if groups := notes['identical']:
+    print(f'{sum(map(len, groups)):,} clip(s) are identical to another clip.')
   print(f'They are listed in {report}')
 
 

@@ -22,12 +22,7 @@ from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
-from unik_jax.run.metrics_file import (
-  FINAL_TEST,
-  TEST_OF_BEST,
-  read_validation,
-  was_evaluated,
-)
+from unik_jax.run.metrics_file import read_validation, was_evaluated
 from unik_jax.run.progress import Progress, format_duration
 from unik_jax.run.provenance import git_commit
 from unik_jax.run.wording import describe_experiment
@@ -215,20 +210,20 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # ---- Results ----
     seconds = time.monotonic() - start_time
-    results = {}
+    seen = {'test': splits.find_seen(config.data, clips['test'])}
+    outputs, results = {}, {}
     for part in clips:
-      predictions[part] = predictions.get(part) or predictor(state, part)
-      writer.write_scores(part, clips[part], *predictions[part])
-      results[part] = evaluate.metrics_with_intervals(*predictions[part])
-    show(step, FINAL_TEST, results['test'])
-    floor = evaluate.print_floor(progress, config, clips, predictions)
+      found = predictions.get(part) or predictor(state, part)
+      outputs[part] = *found, seen.get(part)
+      writer.write_scores(part, clips[part], *outputs[part])
+      results |= evaluate.measure_clips(part, *outputs[part])
     extra: dict[str, Any] = {'params': net.num_params()}
-    best_state = 'val' in clips and best.restore_best(abstract, shardings)
-    if best_state:
-      extra['best_step'] = int(best_state.step)
-      result = metrics.compute_metrics(*predictor(best_state, 'test'))
-      results['test_of_best'] = result
-      show(extra['best_step'], TEST_OF_BEST, result)
+    if 'val' in clips and (at_best := best.restore_best(abstract, shardings)):
+      extra['best_step'] = int(at_best.step)
+      found = *predictor(at_best, 'test'), seen['test']
+      results |= evaluate.measure_clips('test_of_best', *found)
+    evaluate.print_results(show, results, step, extra.get('best_step', step))
+    floor = evaluate.print_floor(progress, config, clips, outputs)
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results, floor)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)

@@ -15,8 +15,9 @@ import tensorflow_datasets as tfds
 from helpers.fake_reader import keypoints, read_recording
 
 from unik_jax.data import registry, shard_writer
-from unik_jax.data.builder import REPORT, ClipBuilder
+from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile, Recording, read_clip
+from unik_jax.data.identical import REPORT
 from unik_jax.errors import UserError
 from unik_jax.runtime.locks import hold_lock
 from unik_jax.skeletons import layouts

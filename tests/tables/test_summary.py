@@ -265,3 +265,39 @@ def test_a_row_without_runs_has_a_dash(tmp_path):
   plan = make_plan(rows=['fixed', 'unik'], folder=tmp_path)
   assert summary.read_outcomes(plan, 'top1') == {}
   assert '| UNIK | - |' in format_table(plan, {}, [])
+
+
+def test_accuracies_on_unseen_clips(finished):
+  """A column of their own, if some test clips are also in training."""
+  plan, unik = finished
+  outcomes = summary.read_outcomes(plan, 'top1')
+  assert outcomes['unik'].unseen == ()
+  costs = {row: Costs(1, 2) for row in plan.rows}
+  options = dict(headline='top1', command='c')
+
+  def write(outcomes):
+    args = TABLES['1'], 'msr_action3d', outcomes, [], costs
+    text = markdown.format_markdown('1', *args, **options)
+    (head,) = [line for line in text.splitlines() if 'parameters' in line]
+    (row,) = [x for x in text.splitlines() if x.startswith('| UNIK')]
+    table = csv.DictReader(
+      markdown.format_csv(TABLES['1'], outcomes, costs).splitlines()
+    )
+    columns = dict(zip(head.split('|'), row.split('|'), strict=True))
+    return columns, {line['row']: line for line in table}['unik']
+
+  columns, line = write(outcomes)
+  assert ' unseen ' not in columns and 'unseen_mean' not in line
+
+  seen = np.random.default_rng(5).random(200) < 0.2
+  for (training,) in plan.rows['unik']:
+    path = training.folder / 'scores' / 'test.npz'
+    write_scores(path, read_scores(path)._replace(seen=seen))
+  outcomes = summary.read_outcomes(plan, 'top1')
+  expected = 100 * unik[:, ~seen].mean(1)
+  np.testing.assert_allclose(outcomes['unik'].unseen, expected, rtol=1e-9)
+  assert outcomes['fixed'].unseen == ()
+  columns, line = write(outcomes)
+  mean, deviation = expected.mean(), expected.std(ddof=1)
+  assert columns[' unseen '].strip() == f'{mean:.1f} ± {deviation:.1f}'
+  assert line['unseen_mean'] == f'{mean:.2f}'

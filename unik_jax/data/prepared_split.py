@@ -11,6 +11,7 @@ import ml_collections
 import tensorflow_datasets as tfds
 
 from unik_jax.data import raw_files, registry
+from unik_jax.data.identical import read_groups
 from unik_jax.errors import UserError
 
 
@@ -54,7 +55,7 @@ class PreparedSplit:
     _check_features(config, builder, len(self.class_names))
     self.split = split
     self._folder = pathlib.Path(builder.data_path)
-    self._where = f'{builder.data_path}, split {split!r}'
+    self._where = f'{self._folder}, split {split!r}'
     try:
       self._source = builder.as_data_source(split)
     except (ValueError, KeyError) as error:
@@ -114,6 +115,14 @@ class PreparedSplit:
       UserError: a record is damaged.
     """
     return list(self._ids)
+
+  def groups(self) -> list[list[str]]:
+    """Returns the ids of each group of identical clips, of the whole dataset.
+
+    Raises:
+      UserError: the dataset's report is broken.
+    """
+    return read_groups(self._folder)
 
   @functools.cached_property
   def _ids(self):

@@ -7,7 +7,7 @@ import numpy as np
 
 from unik_jax import metrics
 from unik_jax.floor.measure import NAMES, FloorRow
-from unik_jax.run.scores import Scores, align_scores
+from unik_jax.run.scores import Scores, align_scores, drop_clips
 
 
 class Comparison(NamedTuple):
@@ -100,6 +100,21 @@ def describe_run(
   Raises:
     UserError: as in `compare_run`.
   """
+  text = f'floor, {headline} on the same clips: '
+  text += _describe_rows(scores, rows, headline)
+  if scores.seen is None or scores.seen.all():
+    return text
+  seen = scores.ids[scores.seen]
+  rows = [
+    row._replace(scores=tuple(drop_clips(s, seen) for s in row.scores))
+    for row in rows
+  ]
+  unseen = _describe_rows(drop_clips(scores, seen), rows, headline)
+  return f'{text}; on those that are not in training: {unseen}'
+
+
+def _describe_rows(scores, rows, headline):
+  """The accuracy of each row, and the comparison with the best."""
   figures = ', '.join(
     f'{row.label} {100 * np.mean(accuracies):.2f}%'
     for row in rows
@@ -110,7 +125,4 @@ def describe_run(
       ]
     ]
   )
-  return (
-    f'floor, {headline} on the same clips: {figures}; above the floor:'
-    f' {compare_run(scores, rows, headline)}'
-  )
+  return f'{figures}; above the floor: {compare_run(scores, rows, headline)}'

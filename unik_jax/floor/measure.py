@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 
 from unik_jax.config import default_config
 from unik_jax.data.prepared_split import PreparedSplit, open_dataset
+from unik_jax.data.splits import find_seen
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError, check_choice
 from unik_jax.floor import nearest, rocket
@@ -43,7 +44,7 @@ NAMES = {
 # small machine, and a fit takes hours.
 MAX_TRAINING_CLIPS = 5000
 
-_VERSION = 1  # raised when the classifiers or their input change
+_VERSION = 2  # raised when the classifiers or their input change
 _TEST_CLIPS = 1000  # classified at a time
 _SETTINGS = (
   'layout',
@@ -249,6 +250,7 @@ class _Floor:
       classes=np.array(test.class_names),
       split=data.test_split,
       views=1,
+      seen=find_seen(data, test),
     )
     seconds = round(time.monotonic() - start, 1)
     note = {'seconds': seconds, 'fitted': len(rows), 'train': len(train)}

@@ -15,7 +15,9 @@ _PAIRS = 20  # confused pairs to list
 
 _SPLITS = {
   'test': 'Test, last epoch',
+  'unseen': 'Test clips that are not in training',
   'test_of_best': 'Test, best epoch on validation',
+  'unseen_of_best': 'Best epoch, test clips that are not in training',
   'val': 'Validation, last epoch',
 }
 _CLASS_COLUMNS = (
@@ -168,6 +170,8 @@ def _headline_figures(contents, floor):
   for key in sorted(METRIC_NAMES, key=lambda key: key != headline):
     low, high = results.intervals[key]
     note = f'95% interval {100 * low:.1f} to {format_percent(high)}'
+    if results.unseen:
+      note += f'\nnot in training: {format_percent(results.unseen[key])}'
     if floor:
       name, best = max(floor.figures, key=lambda row: row[1][key])
       note += f'\nfloor: {name} {format_percent(best[key])}'
@@ -175,10 +179,10 @@ def _headline_figures(contents, floor):
       Figure(format_percent(results.figures[key]), METRIC_NAMES[key], note)
     )
   clips = f'{results.figures["clips"]:,}'
-  return [
-    *figures,
-    Figure(clips, 'test clips', 'intervals by bootstrap over clips'),
-  ]
+  note = 'intervals by bootstrap over clips'
+  if results.unseen:
+    note = f'{results.unseen["clips"]:,} not in training\n{note}'
+  return [*figures, Figure(clips, 'test clips', note)]
 
 
 def _curves(contents):
@@ -210,7 +214,8 @@ def _splits(contents):
     if key in contents.summary:
       figures = contents.summary[key]
       shown = [format_percent(figures.get(metric)) for metric in METRIC_NAMES]
-      shown += [f'{figures["loss"]:.3f}', f'{figures["clips"]:,}']
+      shown.append(f'{figures["loss"]:.3f}' if figures['clips'] else '–')
+      shown.append(f'{figures["clips"]:,}')
       rows.append((name, shown))
   return rows if len(rows) > 1 else []
 

@@ -136,7 +136,7 @@ def _results(config, results, floor):
   for split, result in results.items():
     cells = [split.replace('_', ' '), f'{result["clips"]:,}']
     for name in ('top1', 'mean_class', 'top5'):
-      cell = f'{100 * result[name]:.2f}%'
+      cell = f'{100 * result[name]:.2f}%' if result['clips'] else '-'
       if interval := result.get('intervals', {}).get(name):
         low, high = (100 * value for value in interval)
         cell += f' ({low:.1f} to {high:.1f})'
@@ -146,10 +146,17 @@ def _results(config, results, floor):
     lines.append(f'| {" | ".join(cells)} |')
   if floor:
     lines += ['', f'{floor[0].upper()}{floor[1:]}.']
-  return '\n'.join(lines) + (
+  text = '\n'.join(lines) + (
     '\n\nIn brackets: 95% intervals, by bootstrap over clips. They hold for'
     ' clips of the same people and cameras.'
   )
+  if 'unseen' in results:
+    seen = results['test']['clips'] - results['unseen']['clips']
+    text += (
+      f' Unseen: without the {seen:,} test clips that are also in training,'
+      ' number for number.'
+    )
+  return text
 
 
 def _escape(name):

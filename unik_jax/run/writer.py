@@ -86,7 +86,12 @@ class ResultsWriter:
       write_started_from(self._workdir, source)
 
   def write_scores(
-    self, name: str, clips: Any, logits: np.ndarray, labels: np.ndarray
+    self,
+    name: str,
+    clips: Any,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    seen: np.ndarray | None = None,
   ) -> None:
     """Writes scores/NAME.npz: the logits of every clip of a split.
 
@@ -95,6 +100,7 @@ class ResultsWriter:
       clips: `PreparedSplit` of the split.
       logits: (N, K).
       labels: (N,) true classes.
+      seen: as in `Scores`.
 
     Raises:
       UserError: the file cannot be written.
@@ -111,6 +117,7 @@ class ResultsWriter:
         classes=np.array(clips.class_names),
         split=clips.split,
         views=max(data.test_clips, data.test_crops),
+        seen=seen,
       ),
       remedy='make room, and run the same command again',
     )

@@ -52,7 +52,9 @@ def format_markdown(
   """
   columns = _choose_columns(table, dataset)
   metric = _METRICS[headline]
-  head = ['', f'{dataset}, {metric}, %', 'seeds', 'above the floor']
+  has_unseen = any(outcome.unseen for outcome in outcomes.values())
+  head = ['', f'{dataset}, {metric}, %', *['unseen'] * has_unseen]
+  head += ['seeds', 'above the floor']
   head += [f'paper: {table.columns[column]}' for column in columns]
   head += ['parameters', 'MACs', 'training']
   lines = [f'## Table {name}: {table.title}', '']
@@ -71,7 +73,7 @@ def format_markdown(
       comparison = (above or {}).get(row)
       cells = [
         ROWS[row].name,
-        *_accuracy_cells(outcomes.get(row)),
+        *_accuracy_cells(outcomes.get(row), has_unseen),
         str(comparison) if comparison else '-',
         *_published_cells(row, table, columns),
         f'{costs[row].params:,}',
@@ -84,11 +86,18 @@ def format_markdown(
   for row in floor:
     outcome = outcomes[row.name]
     blank = [''] * (len(columns) + 3)  # above the floor, paper, costs
-    cells = [row.label, *_accuracy_cells(outcome), *blank, _time_cell(outcome)]
+    measured = _accuracy_cells(outcome, has_unseen)
+    cells = [row.label, *measured, *blank, _time_cell(outcome)]
     lines.append(_format_line(cells))
   names = {row: ROWS[row].name for row in costs}
   names |= {row.name: row.label for row in floor}
   lines += ['', *_format_folds(names, outcomes), *_format_pairs(pairs)]
+  if has_unseen:
+    lines += [
+      'Unseen: on the test clips that are not in training; the others are there'
+      ' too, number for number.',
+      '',
+    ]
   runs = [outcomes[row] for row in costs if row in outcomes]
   devices = ', '.join(dict.fromkeys(run.device for run in runs))
   commits = ', '.join(dict.fromkeys(run.commit for run in runs))
@@ -126,18 +135,21 @@ def format_csv(
   out = io.StringIO()
   writer = csv.writer(out, lineterminator='\n')
   paper_columns = [f'paper_{column}' for column in table.columns]
+  has_unseen = any(outcome.unseen for outcome in outcomes.values())
+  unseen_columns = ['unseen_mean', 'unseen_deviation'] * has_unseen
   writer.writerow(
-    ['row', 'mean', 'deviation', 'by_seed', 'above_floor', *paper_columns]
-    + ['parameters', 'macs', 'training_seconds']
+    ['row', 'mean', 'deviation', 'by_seed', *unseen_columns, 'above_floor']
+    + [*paper_columns, 'parameters', 'macs', 'training_seconds']
   )
   unknown = [None] * len(paper_columns)
   known = {row: tuple(cost) for row, cost in costs.items()}
   for row, cost in (known | {row.name: ('', '') for row in floor}).items():
-    measured, seconds = ['', '', ''], ''
+    measured, seconds = [''] * (3 + len(unseen_columns)), ''
     if outcome := outcomes.get(row):
-      mean, deviation = _mean_and_deviation(outcome.accuracies)
       by_seed = ' '.join(f'{x:.2f}' for x in outcome.accuracies)
-      measured = [f'{mean:.2f}', deviation and f'{deviation:.2f}', by_seed]
+      measured = [*_csv_cells(outcome.accuracies), by_seed]
+      if has_unseen:
+        measured += _csv_cells(outcome.unseen)
       seconds = f'{outcome.seconds:.1f}'
     comparison = (above or {}).get(row)
     published = table.accuracies.get(row, unknown)
@@ -154,15 +166,22 @@ def _choose_columns(table, dataset):
   return list(table.columns)[:_MOST_COLUMNS]
 
 
-def _accuracy_cells(outcome):
-  """Mean and deviation, and the accuracy of each seed."""
-  if not outcome:
-    return ['-', '']
-  mean, deviation = _mean_and_deviation(outcome.accuracies)
+def _accuracy_cells(outcome, has_unseen):
+  """Means and deviations, and the accuracy of each seed."""
+  accuracies = outcome.accuracies if outcome else ()
+  unseen = outcome.unseen if outcome else ()
   return [
-    f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else ''),
-    ', '.join(f'{x:.1f}' for x in outcome.accuracies),
+    _format_accuracies(accuracies),
+    *[_format_accuracies(unseen)] * has_unseen,
+    ', '.join(f'{x:.1f}' for x in accuracies),
   ]
+
+
+def _format_accuracies(values):
+  if not values:
+    return '-'
+  mean, deviation = _mean_and_deviation(values)
+  return f'{mean:.1f}' + (f' ± {deviation:.1f}' if deviation else '')
 
 
 def _published_cells(row, table, columns):
@@ -179,6 +198,14 @@ def _published_cells(row, table, columns):
 
 def _time_cell(outcome):
   return format_duration(outcome.seconds) if outcome else ''
+
+
+def _csv_cells(values):
+  """Mean and deviation of a row's seeds; empty cells without any."""
+  if not values:
+    return ['', '']
+  mean, deviation = _mean_and_deviation(values)
+  return [f'{mean:.2f}', deviation and f'{deviation:.2f}']
 
 
 def _mean_and_deviation(values):

@@ -13,7 +13,12 @@ from unik_jax.floor.comparison import Comparison, compare_with_floor
 from unik_jax.floor.measure import NAMES, FloorRow
 from unik_jax.run.paths import CONFIG, METRICS, SUMMARY, scores_path
 from unik_jax.run.score_fusion import fuse_logits, read_finite_scores
-from unik_jax.run.scores import align_scores, pool_scores, read_scores
+from unik_jax.run.scores import (
+  align_scores,
+  join_seen,
+  pool_scores,
+  read_scores,
+)
 from unik_jax.runtime.json_files import read_json_table
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.plan import Plan
@@ -29,6 +34,8 @@ class Outcome(NamedTuple):
     accuracies: accuracy of each finished seed, in percent.
     hits: (N,) share of the seeds that predict a test clip's class.
     labels: (N,) classes of the test clips.
+    unseen: accuracy of each finished seed on the test clips that are not in
+      training, in percent; empty if all are not.
     folds: accuracy of each fold, mean of the seeds, in percent; empty if the
       dataset has no folds.
     seconds: training time of all streams and folds together, without
@@ -41,6 +48,7 @@ class Outcome(NamedTuple):
   accuracies: tuple[float, ...]
   hits: np.ndarray
   labels: np.ndarray
+  unseen: tuple[float, ...]
   folds: tuple[float, ...]
   seconds: float
   device: str
@@ -187,7 +195,7 @@ def _fuse_streams(folders):
   )
   equal = [1 / len(streams)] * len(streams)
   fused = fuse_logits([stream.logits for stream in streams], equal)
-  return streams[0]._replace(logits=fused)
+  return streams[0]._replace(logits=fused, seen=join_seen(streams))
 
 
 def _summarize(seeds, folds, headline):
@@ -197,6 +205,11 @@ def _summarize(seeds, folds, headline):
   """
   hits = [metrics.headline_hits(s.logits, s.labels, headline) for _, s in seeds]
   summaries = [metrics.compute_metrics(s.logits, s.labels) for _, s in seeds]
+  unseen = [
+    metrics.compute_metrics(s.logits[~s.seen], s.labels[~s.seen])[headline]
+    for _, s in seeds
+    if s.seen is not None and not s.seen.all()
+  ]
   runs = [
     read_json_table(folder / SUMMARY, _REMEDY)
     for folders, _ in seeds
@@ -213,6 +226,7 @@ def _summarize(seeds, folds, headline):
       for m in masks
       if len(masks) > 1
     ),
+    unseen=tuple(100 * accuracy for accuracy in unseen),
     seconds=statistics.median(
       sum(map(_training_seconds, folders)) for folders, _ in seeds
     ),
