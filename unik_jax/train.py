@@ -228,7 +228,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     writer.write_card(step, results, floor)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)
     summary = writer.write_summary(paths.SUMMARY, step=step, **extra, **results)
-    has_best = best_state is not None
+    has_best = 'val' not in clips or 'best_step' in extra
     _check_written(workdir, step, saved, best.is_saved, has_best)
     return summary
 
