@@ -1,8 +1,12 @@
-"""Rows of the paper's Tables 1 to 3, one experiment each.
+"""Rows of the paper's Tables 1 to 3 and of newer networks, an experiment each.
 
 All rows of a table, with three seeds:
 
   python -m unik_jax.tables 1 --dataset=msr_action3d --seeds=3
+
+Newer networks, all of SBU's folds together:
+
+  python -m unik_jax.tables 4 --dataset=sbu
 
 One row:
 
@@ -11,13 +15,15 @@ One row:
 
 Variants, at most one word of each group:
   dataset: msr_action3d (default) and synthetic have narrow networks that train
-    on a CPU; smarthome_cs, smarthome_cv1, smarthome_cv2, penn, posetics,
-    posetics_3d, ntu60_xsub, ntu60_17_xsub, ntu60_17_xview, ntu120_17_xsub and
-    ntu120_17_xset have the paper's network and recipe (17: the joints of
-    Table 2)
+    on a CPU; nw_ucla, nw_ucla_clean, utd_mhad and sbu_fold_1 to sbu_fold_5 have
+    the recipe and half width of their configs; nw_ucla_official has CTR-GCN's
+    recipe and full width; smarthome_cs, smarthome_cv1, smarthome_cv2, penn,
+    posetics, posetics_3d, ntu60_xsub, ntu60_17_xsub, ntu60_17_xview,
+    ntu120_17_xsub and ntu120_17_xset have the paper's network and recipe (17:
+    the joints of Table 2)
   row: a key of ROWS in unik_jax/tables/paper.py (default unik); pre-trained
     rows also need --config.init_from
-  stream: joint (default), bone
+  stream: joint (default), bone, joint_motion, bone_motion
 
 Measured on msr_action3d, row unik, seeds 0 to 2, last epoch: 72.8 ± 1.7% of 273
 test clips, two minutes of training a run on one core of an AMD EPYC. All rows,
@@ -28,6 +34,7 @@ import pathlib
 import runpy
 
 from unik_jax.config import default_config, parse_variant
+from unik_jax.data.streams import STREAMS
 from unik_jax.tables.paper import ROWS, model_changes
 
 # Dataset to its config ('' for a narrow network), and to the dataset that
@@ -35,6 +42,11 @@ from unik_jax.tables.paper import ROWS, model_changes
 DATASETS = {
   'msr_action3d': ('', 'synthetic'),
   'synthetic': ('', 'msr_action3d'),
+  'nw_ucla': ('nw_ucla:', ''),
+  'nw_ucla_clean': ('nw_ucla:xview_clean', ''),
+  'nw_ucla_official': ('nw_ucla:ctr_gcn', ''),
+  'utd_mhad': ('utd_mhad:', ''),
+  **{f'sbu_fold_{i}': (f'sbu:fold_{i}', '') for i in range(1, 6)},
   'smarthome_cs': ('smarthome:cs', 'posetics'),
   'smarthome_cv1': ('smarthome:cv1', 'posetics'),
   'smarthome_cv2': ('smarthome:cv2', 'posetics'),
@@ -48,7 +60,9 @@ DATASETS = {
   'ntu120_17_xset': ('ntu120:17_joints,xset', 'posetics_3d'),
 }
 SOURCES = {name: source for name, (_, source) in DATASETS.items()}
-GROUPS = {'dataset': DATASETS, 'row': ROWS, 'stream': ('joint', 'bone')}
+# Datasets whose test clips are those of several others together.
+FOLDS = {'sbu': tuple(f'sbu_fold_{i}' for i in range(1, 6))}
+GROUPS = {'dataset': DATASETS, 'row': ROWS, 'stream': STREAMS}
 
 
 def get_config(variant=''):
@@ -58,12 +72,14 @@ def get_config(variant=''):
   published, _ = DATASETS[name]
   if published:
     config = _load_config(published)
-    config.model.num_heads = 3
+    config.model.update(name='unik', num_heads=3)
   else:
     config = _make_narrow_config(name)
   config.model.update(model_changes(row, config.model))
-  if not published and config.model.name == 'ms_g3d':
-    config.model.update(widths=(24, 48, 96), strides=())
+  if config.model.name == 'ms_g3d' and (widths := config.model.widths):
+    # Three blocks, 1.5 times as wide as others of the same stage.
+    widths = tuple(3 * width // 2 for width in sorted(set(widths)))
+    config.model.update(widths=widths, strides=())
   config.data.stream = words['stream']
   return config
 

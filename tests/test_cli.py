@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from absl import logging
 
 from unik_jax import cli
 from unik_jax.errors import UserError
@@ -38,6 +39,15 @@ def test_a_command_may_expect_other_errors():
 def test_ctrl_c():
   assert exit_code(KeyboardInterrupt()) == 130
   assert exit_code(KeyboardInterrupt(), 'Stopped.') == 'Stopped.'
+
+
+def test_warnings_are_notes(caplog):
+  with cli.command():
+    logging.warning('%s: created', 'DIR')
+    logging.error('a broken disk')
+  note, error = map(logging.get_absl_handler().format, caplog.records)
+  assert note == 'note: DIR: created'
+  assert error.startswith('E') and error.endswith('] a broken disk')
 
 
 def test_arguments_are_refused():

@@ -43,12 +43,13 @@ LAYERS = {
   'data': BASE,
   'datasets': set(),
   'run': BASE,
+  'floor': BASE | {'data', 'metrics', 'run'},
   'transfer': TRAINING,
-  'evaluate': TRAINING | ROOT_MODULES,
-  'train': TRAINING | ROOT_MODULES | {'evaluate'},
+  'evaluate': TRAINING | ROOT_MODULES | {'floor'},
+  'train': TRAINING | ROOT_MODULES | {'evaluate', 'floor'},
   'main': {'cli', 'runtime', 'train', 'evaluate'},
   **dict.fromkeys(
-    COMMANDS, TRAINING | ROOT_MODULES | {'evaluate', 'html', 'train'}
+    COMMANDS, TRAINING | ROOT_MODULES | {'evaluate', 'floor', 'html', 'train'}
   ),
 }
 # Modules with a wider rule than their package.

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -79,7 +80,9 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
     x['val/clips'] for x in read_metrics(straight) if 'val/clips' in x
   ]
   assert val_clips == [11, 11]
-  assert 'clips/s' in capsys.readouterr().out
+  out = capsys.readouterr().out
+  assert 'clips/s' in out
+  assert out.count('Settings: model unik, dataset synthetic_skeletons/') == 1
 
   # The best state on validation is saved and tested.
   val_top1 = {
@@ -95,11 +98,12 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert saved_metrics['top1'] == summary['test']['top1']
   assert len(set(saved.ids)) == 21
   assert saved.classes.tolist() == [*synthetic.LABELS]
-  assert saved[4:] == ('test[:21]', 1)
+  assert saved[4:] == ('test[:21]', 1, None)
   assert len(scores.read_scores(straight / 'scores' / 'val.npz').ids) == 11
   text = (straight / 'model_card.md').read_text()
   assert f'{100 * summary["test"]["top1"]:.2f}%' in text
   assert 'training is not over' not in text
+  assert re.search(r'Floor, .* nearest mean pose \d+\.\d\d%.*above', text)
 
   # Evaluating the checkpoint gives the same metrics. Evaluating other clips
   # leaves the scores of the test split unchanged.
@@ -128,7 +132,9 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   # A killed process may leave a line of a later step, and half a line.
   with (interrupted / 'metrics.jsonl').open('a') as file:
     file.write('{"step": 11, "loss": 0}\n{"st')
+  capsys.readouterr()
   resumed = train.run(config, interrupted)
+  assert 'Settings: ' not in capsys.readouterr().out
   assert resumed['test'] == summary['test']
   jax.tree.map(
     np.testing.assert_array_equal,

@@ -1,14 +1,17 @@
 """Settings of a training: defaults from the dataset, refused values."""
 
 import json
+import re
 
 import pytest
 from helpers import synthetic_run
 
 from unik_jax import train
+from unik_jax.config import check_same_experiment, default_config
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
 from unik_jax.run import scores
+from unik_jax.run.wording import describe_experiment
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +42,38 @@ def test_settings_may_change_until_training_begins(config, tmp_path):
   config.batch_size = 16
   with pytest.raises(UserError, match='another experiment'):
     train.run(config, tmp_path)
+
+
+def test_settings_that_differ_are_listed_shortly():
+  """Eight of them, each value in at most 60 characters."""
+  before, config = default_config().to_dict(), default_config()
+  config.data.classes = tuple(f'class {n}' for n in range(60))
+  with pytest.raises(UserError) as error:
+    check_same_experiment(config, before, 'config.json')
+  value = re.search(r'\(\) there, (.*) here', str(error.value))[1]
+  assert value == repr(config.data.classes)[:57] + '...'
+  config.update(seed=1, epochs=1, batch_size=8, ema=0.5)
+  config.optim.update(lr=1.0, momentum=0.5)
+  config.data.update(frames=16, stream='bone', persons=1, scale=2.0)
+  with pytest.raises(UserError) as error:
+    check_same_experiment(config, before, 'config.json')
+  lines = str(error.value).splitlines()
+  assert len(lines) == 11 and lines[9] == '  and 3 more'
+  assert lines[1] == '  batch_size: 64 there, 8 here'
+
+
+def test_an_experiment_is_described_in_a_line():
+  config = default_config()
+  config.data.name = 'penn_action'
+  start = 'model unik, dataset penn_action, stream '
+  assert describe_experiment(config) == start + 'joint; default settings'
+  config.data.update(stream='bone', rescale=(0.9, 1.1), frames=32)
+  config.optim.lr = 0.05
+  config.mesh = [-1, 1]  # as read from a file
+  words = describe_experiment(config).removeprefix(start + 'bone; ').split(' ')
+  assert words == [
+    *('data.frames=32', 'data.rescale=(0.9,', '1.1)', 'optim.lr=0.05')
+  ]
 
 
 def test_scores_name_the_number_of_views(config, tmp_path):

@@ -10,7 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
-from logging import getLogger
+from logging import WARNING, getLogger
 
 from absl import logging
 
@@ -26,9 +26,9 @@ def command(
 ) -> Iterator[None]:
   """Runs a command's body and reports expected errors in one line.
 
-  Logs show warnings and errors only. Those of Orbax and its event loops are
-  hidden: it logs a failed read or write many times, and the command reports it
-  once.
+  Logs show warnings, as 'note: ...', and errors only. Those of Orbax and its
+  event loops are hidden: it logs a failed read or write many times, and the
+  command reports it once.
 
   Args:
     interrupted: exit status after Ctrl-C, or a message (exit status 1).
@@ -39,6 +39,7 @@ def command(
   """
   logging.set_verbosity(logging.WARNING)
   logging.get_absl_handler().addFilter(_is_not_from_orbax)
+  logging.get_absl_handler().setFormatter(_NoteFormatter())
   getLogger('asyncio').disabled = True
   warnings.filterwarnings('ignore', 'coroutine .* was never awaited')
   hook = functools.partial(_hide_closed_loop, sys.unraisablehook)
@@ -69,6 +70,15 @@ def _is_from_start_of_jax(error):
   """Whether JAX found no device; its errors for that are Python's own."""
   *_, last = traceback.walk_tb(error.__traceback__)
   return last[0].f_code.co_filename.endswith('xla_bridge.py')
+
+
+class _NoteFormatter(logging.PythonFormatter):
+  """Formats a warning as a note to the user, and the rest as absl does."""
+
+  def format(self, record):
+    if record.levelno == WARNING:
+      return f'note: {record.getMessage()}'
+    return super().format(record)
 
 
 def _is_not_from_orbax(record):

@@ -308,6 +308,8 @@ def parse_variant(
   return {key: chosen.get(key, words[0]) for key, words in words_of.items()}
 
 
+_MAX_SHOWN = 8  # settings that differ, in an error
+
 # Settings that may change when a run resumes: they affect no weight.
 _MAY_CHANGE = (
   'eval_only',
@@ -333,6 +335,23 @@ _MAY_CHANGE = (
 )
 
 
+def changed_settings(config: ConfigDict) -> dict[str, str]:
+  """Returns the settings that differ from the defaults, as 'a.b' to value.
+
+  Args:
+    config: settings of an experiment.
+
+  Returns:
+    Values as Python writes them, in at most 60 characters.
+  """
+  defaults = _flatten(default_config().to_dict())
+  return {
+    key: _shorten(value)
+    for key, value in _flatten(config.to_dict()).items()
+    if _tuple_to_list(value) != _tuple_to_list(defaults.get(key))
+  }
+
+
 def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
   """Raises a UserError if `config` would not resume the run of `before`.
 
@@ -345,15 +364,18 @@ def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
   defaults = _flatten(default_config().to_dict())
   new, old = defaults | _flatten(config.to_dict()), defaults | _flatten(before)
   different = [
-    f'  {key}: {old.get(key)!r} there, {new.get(key)!r} here'
+    f'  {key}: {_shorten(old.get(key))} there, {_shorten(new.get(key))} here'
     for key in sorted(new.keys() | old.keys())
     if key not in _MAY_CHANGE
     and _tuple_to_list(new.get(key)) != _tuple_to_list(old.get(key))
   ]
   if different:
+    shown = different[:_MAX_SHOWN]
+    if hidden := len(different) - len(shown):
+      shown.append(f'  and {hidden} more')
     raise UserError(
       f'{where}: the workdir belongs to another experiment:\n'
-      + '\n'.join(different)
+      + '\n'.join(shown)
       + '\nUse another --workdir, or the same settings to resume.'
     )
 
@@ -365,6 +387,12 @@ def _flatten(tree, prefix=''):
     nested = isinstance(value, dict)
     flat |= _flatten(value, f'{key}.') if nested else {prefix + key: value}
   return flat
+
+
+def _shorten(value):
+  """Returns a value as Python writes it, in at most 60 characters."""
+  text = repr(value)
+  return text if len(text) <= 60 else f'{text[:57]}...'
 
 
 def _tuple_to_list(value):

@@ -1,7 +1,7 @@
 """Exact evaluation: a network's logits for a whole split, each clip once."""
 
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -12,12 +12,18 @@ from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 
 from unik_jax import metrics, optim, transfer
+from unik_jax.data import splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit
+from unik_jax.errors import UserError
+from unik_jax.floor.comparison import describe_run
+from unik_jax.floor.measure import read_floor
 from unik_jax.models.network import Network
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import restore_checkpoint
+from unik_jax.run.metrics_file import FINAL_KINDS
 from unik_jax.run.progress import Progress
+from unik_jax.run.scores import Scores
 from unik_jax.run.workdir import tests_other_clips
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
@@ -207,25 +213,62 @@ def run(
 
   # ---- Results ----
   logits, labels = SplitPredictor(config, net, mesh, clips)(state, 'test')
-  results = metrics_with_intervals(logits, labels)
+  seen = splits.find_seen(config.data, clips['test'])
+  results = measure_clips('test', logits, labels, seen)
   writer = ResultsWriter(workdir, config, clips['test'], net, step)
   # scores/test.npz stays that of the run's own weights and test clips.
   is_own = not initial and not tests_other_clips(config, start.stored)
   scores_name = 'test' if is_own else 'evaluation'
-  writer.write_scores(scores_name, clips['test'], logits, labels)
-  print_metrics(progress, config.headline, step, 'test', results)
+  writer.write_scores(scores_name, clips['test'], logits, labels, seen)
+  for key, result in results.items():
+    print_metrics(progress, config.headline, step, key, result)
+  print_floor(progress, config, clips, {'test': (logits, labels, seen)})
   transfer.write_official(config.save_official, net, *state.for_evaluation())
-  return writer.write_summary(paths.EVALUATION, step=step, test=results)
+  return writer.write_summary(paths.EVALUATION, step=step, **results)
 
 
-def metrics_with_intervals(
-  logits: np.ndarray, labels: np.ndarray
-) -> dict[str, Any]:
-  """Returns a split's metrics, with their 95% intervals as `intervals`."""
-  return {
-    **metrics.compute_metrics(logits, labels),
-    'intervals': metrics.bootstrap_intervals(logits, labels),
-  }
+def measure_clips(
+  name: str,
+  logits: np.ndarray,
+  labels: np.ndarray,
+  seen: np.ndarray | None = None,
+) -> dict[str, dict[str, Any]]:
+  """Returns a split's metrics, with their 95% intervals as `intervals`.
+
+  Args:
+    name: key of the result, such as 'test'.
+    logits: (N, K).
+    labels: (N,) class indices.
+    seen: (N,) whether each clip is also in training, from `splits.find_seen`.
+
+  Returns:
+    The metrics of all clips under `name`; with `seen`, also those of the other
+    clips, with 'unseen' instead of 'test' in the key.
+  """
+  results = {name: metrics.measure(logits, labels)}
+  if seen is not None:
+    unseen = metrics.measure(logits[~seen], labels[~seen])
+    results[name.replace('test', 'unseen')] = unseen
+  return results
+
+
+def print_results(
+  show: Callable[[int, str, dict[str, Any]], None],
+  results: Mapping[str, dict[str, Any]],
+  step: int,
+  best_step: int,
+) -> None:
+  """Prints and records the test results of a finished run.
+
+  Args:
+    show: `print_metrics` of the run.
+    results: metrics by key of summary.json.
+    step: step of the run's last state.
+    best_step: step of the best state on validation.
+  """
+  for key, kind in FINAL_KINDS.items():
+    if key in results:
+      show(best_step if key.endswith('best') else step, kind, results[key])
 
 
 def print_metrics(
@@ -244,6 +287,9 @@ def print_metrics(
     part: name of the split, such as 'val'.
     results: from `metrics.compute_metrics`, with `intervals` if known.
   """
+  if not results['clips']:
+    progress.print_line(f'{part}, step {step}: no clips')
+    return
   numbers = {k: results[k] for k in ('loss', *metrics.HEADLINES, 'clips')}
   progress.record(step, {f'{part}/{k}': v for k, v in numbers.items()})
   names = [headline, *(k for k in metrics.HEADLINES if k != headline)]
@@ -254,5 +300,46 @@ def print_metrics(
   progress.print_line(
     f'{part}, step {step}: '
     + '  '.join(phrases)
-    + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips)'
+    + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips'
+    + (' that are not in training)' if part.startswith('unseen') else ')')
   )
+
+
+def print_floor(
+  progress: Progress,
+  config: ConfigDict,
+  clips: Mapping[str, PreparedSplit],
+  outputs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]],
+) -> str:
+  """Prints and returns how a run compares with the floor, as far as known.
+
+  Only the nearest mean pose is measured here; `unik_jax.report` and
+  `unik_jax.tables` fit the other classifiers and keep them.
+
+  Args:
+    progress: where it is printed.
+    config: settings of the run.
+    clips: the split 'test'.
+    outputs: logits, labels and seen of the split 'test', as in `measure_clips`.
+
+  Returns:
+    The sentence; '' on processes that do not write.
+  """
+  if jax.process_index():
+    return ''
+  logits, labels, seen = outputs['test']
+  scores = Scores(
+    ids=np.array(clips['test'].ids()),
+    labels=labels,
+    logits=logits,
+    classes=np.array(clips['test'].class_names),
+    seen=seen,
+  )
+  try:
+    rows = read_floor(config.data, (config.seed,))
+    line = describe_run(scores, rows, config.headline) if rows else ''
+  except UserError as error:
+    line = f'floor: not known ({error})'
+  if line:
+    progress.print_line(line)
+  return line

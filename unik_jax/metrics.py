@@ -23,7 +23,8 @@ def compute_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     A dict of `clips` (N), the mean cross-entropy `loss`, the fractions `top1`,
     `top5`, `mean_class` (mean accuracy over the classes present) and
     `per_class` (accuracy of each class; None if the class is absent), and
-    `confusion` (true class, predicted class) as nested lists.
+    `confusion` (true class, predicted class) as nested lists. Without clips,
+    means are None.
   """
   confusion = confusion_matrix(logits, labels)
   totals = confusion.sum(1)
@@ -34,12 +35,24 @@ def compute_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
   log_probs = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
   return {
     'clips': len(labels),
-    'loss': float(-log_probs[np.arange(len(labels)), labels].mean()),
-    'top1': float(top_k_hits(logits, labels, 1).mean()),
-    'top5': float(top_k_hits(logits, labels, 5).mean()),
-    'mean_class': float(np.mean([a for a in per_class if a is not None])),
+    'loss': _mean(-log_probs[np.arange(len(labels)), labels]),
+    'top1': _mean(top_k_hits(logits, labels, 1)),
+    'top5': _mean(top_k_hits(logits, labels, 5)),
+    'mean_class': _mean([a for a in per_class if a is not None]),
     'per_class': per_class,
     'confusion': confusion.tolist(),
+  }
+
+
+def _mean(values):
+  return float(np.mean(values)) if len(values) else None
+
+
+def measure(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+  """Returns `compute_metrics`, with `bootstrap_intervals` as `intervals`."""
+  return {
+    **compute_metrics(logits, labels),
+    'intervals': bootstrap_intervals(logits, labels),
   }
 
 
@@ -104,10 +117,56 @@ def bootstrap_interval(
   return [float(low), float(high)]
 
 
+def headline_hits(
+  logits: np.ndarray, labels: np.ndarray, headline: str
+) -> np.ndarray:
+  """Returns (N,) whether each clip counts as right for a headline metric."""
+  return top_k_hits(logits, labels, 5 if headline == 'top5' else 1)
+
+
+def mean_hits(hits: np.ndarray, labels: np.ndarray, mean_class: bool) -> float:
+  """Returns the mean of (N,) hits over clips, or over classes of clips."""
+  if not mean_class:
+    return float(hits.mean())
+  return float(np.mean([hits[labels == k].mean() for k in np.unique(labels)]))
+
+
+def paired_difference(
+  hits: np.ndarray,
+  other_hits: np.ndarray,
+  labels: np.ndarray,
+  *,
+  mean_class: bool = False,
+  rounds: int = 10000,
+) -> tuple[float, tuple[float, float]]:
+  """Returns the difference of two accuracies and its 95% bootstrap interval.
+
+  Paired: both predict the same clips, so that clips that are hard for both
+  widen no interval. Two accuracies are separable if the interval excludes zero.
+
+  Args:
+    hits: (N,) share of the first's seeds that are right.
+    other_hits: the same of the second.
+    labels: (N,) class indices.
+    mean_class: compare the mean accuracy over classes, not over clips.
+    rounds: number of draws.
+  """
+  gaps = hits - np.asarray(other_hits, float)
+  low, high = bootstrap_interval(
+    gaps, labels, mean_class=mean_class, rounds=rounds
+  )
+  return mean_hits(gaps, labels, mean_class), (low, high)
+
+
 def bootstrap_intervals(
   logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, list[float]]:
-  """Returns the `bootstrap_interval` of each metric in HEADLINES."""
+  """Returns the `bootstrap_interval` of each metric in HEADLINES.
+
+  Without clips, there are none.
+  """
+  if not len(labels):
+    return {}
   top1, top5 = (top_k_hits(logits, labels, k) for k in (1, 5))
   return {
     'top1': bootstrap_interval(top1, labels),

@@ -8,9 +8,8 @@ NAME is a dataset or dataset/config. Without NAME, lists the datasets.
 import json
 import pathlib
 import sys
-from logging import Formatter
 
-from absl import app, flags, logging
+from absl import app, flags
 
 from unik_jax import cli
 
@@ -45,7 +44,6 @@ def main(argv):
       'usage: python -m unik_jax.prepare NAME [--manual_dir=DIR]'
       f' [--data_dir=DIR]\ndatasets: {", ".join(registry.dataset_names())}'
     )
-  logging.get_absl_handler().setFormatter(Formatter('note: %(message)s'))
   # array_record raises a RuntimeError if the disk is full.
   with cli.command(_STOPPED, errors=(RuntimeError,)):
     before = registry.open_prepared(argv[1], _DATA_DIR.value)
@@ -65,14 +63,14 @@ def main(argv):
 
 def _print_summary(dataset):
   """Prints the size of each split, and the number of clips not written."""
-  from unik_jax.data import builder
+  from unik_jax.data.identical import REPORT
 
   splits = ', '.join(
     f'{name} {split.num_examples:,}'
     for name, split in dataset.info.splits.items()
   )
   print(f'{dataset.info.full_name} is in {dataset.data_path}: {splits} clips')
-  report = pathlib.Path(dataset.data_path) / builder.REPORT
+  report = pathlib.Path(dataset.data_path) / REPORT
   if not report.exists():
     return
   notes = json.loads(report.read_text())
@@ -82,6 +80,8 @@ def _print_summary(dataset):
     print(
       f'{len(skipped):,} bad clip(s) skipped. The first: {skipped[0]["reason"]}'
     )
+  if groups := notes['identical']:
+    print(f'{sum(map(len, groups)):,} clip(s) are identical to another clip.')
   print(f'They are listed in {report}')
 
 

@@ -22,14 +22,10 @@ from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
-from unik_jax.run.metrics_file import (
-  FINAL_TEST,
-  TEST_OF_BEST,
-  read_validation,
-  was_evaluated,
-)
+from unik_jax.run.metrics_file import read_validation, was_evaluated
 from unik_jax.run.progress import Progress, format_duration
 from unik_jax.run.provenance import git_commit
+from unik_jax.run.wording import describe_experiment
 from unik_jax.run.workdir import claim_workdir
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
@@ -133,8 +129,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     )
     if resumed:
       progress.print_line(_describe_resumption(step, total_steps))
-    elif initial:
-      progress.print_line('\n'.join(initial.report))
+    else:
+      progress.print_line(_describe_new_run(config, initial))
 
     # ---- Evaluation between epochs ----
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
@@ -142,7 +138,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     validated = read_validation(workdir, config.headline)
     best = stack.enter_context(BestCheckpoint(workdir / paths.BEST, validated))
     eval_part = 'val' if 'val' in clips else 'test'
-    predictions = {}  # by split, of the newest evaluated state
+    predictions: dict[str, Any] = {}  # by split, of the newest evaluation
 
     def needs_evaluation(step):
       epoch, step_in_epoch = divmod(step, steps_per_epoch)
@@ -217,25 +213,32 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # ---- Results ----
     seconds = time.monotonic() - start_time
-    results = {}
+    seen = {'test': splits.find_seen(config.data, clips['test'])}
+    outputs, results = {}, {}
     for part in clips:
-      logits, labels = predictions.get(part) or predictor(state, part)
-      writer.write_scores(part, clips[part], logits, labels)
-      results[part] = evaluate.metrics_with_intervals(logits, labels)
-    show(step, FINAL_TEST, results['test'])
+      found = predictions.get(part) or predictor(state, part)
+      outputs[part] = *found, seen.get(part)
+      writer.write_scores(part, clips[part], *outputs[part])
+      results |= evaluate.measure_clips(part, *outputs[part])
     extra: dict[str, Any] = {'params': net.num_params()}
-    best_state = 'val' in clips and best.restore_best(abstract, shardings)
-    if best_state:
-      extra['best_step'] = int(best_state.step)
-      result = metrics.compute_metrics(*predictor(best_state, 'test'))
-      results['test_of_best'] = result
-      show(extra['best_step'], TEST_OF_BEST, result)
+    if 'val' in clips and (at_best := best.restore_best(abstract, shardings)):
+      extra['best_step'] = int(at_best.step)
+      found = *predictor(at_best, 'test'), seen['test']
+      results |= evaluate.measure_clips('test_of_best', *found)
+    evaluate.print_results(show, results, step, extra.get('best_step', step))
+    floor = evaluate.print_floor(progress, config, clips, outputs)
     transfer.write_official(config.save_official, net, *state.for_evaluation())
-    writer.write_card(step, results)
+    writer.write_card(step, results, floor)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)
     summary = writer.write_summary(paths.SUMMARY, step=step, **extra, **results)
     _check_written(workdir, saved, best.is_saved)
     return summary
+
+
+def _describe_new_run(config, initial):
+  """Returns the settings and the initial weights of a run, in lines."""
+  report = initial.report if initial else []
+  return '\n'.join([f'Settings: {describe_experiment(config)}', *report])
 
 
 def _describe_resumption(step, total_steps):

@@ -15,8 +15,9 @@ import tensorflow_datasets as tfds
 from helpers.fake_reader import keypoints, read_recording
 
 from unik_jax.data import registry, shard_writer
-from unik_jax.data.builder import REPORT, ClipBuilder
+from unik_jax.data.builder import ClipBuilder
 from unik_jax.data.clips import ClipFile, Recording, read_clip
+from unik_jax.data.identical import REPORT
 from unik_jax.errors import UserError
 from unik_jax.runtime.locks import hold_lock
 from unik_jax.skeletons import layouts
@@ -301,6 +302,14 @@ def test_changed_files_are_noticed(own, tmp_path):
   assert clips_in(own(overwrite=True)) == clips_in(own()) == 7
   shutil.rmtree(tmp_path / 'raw')  # no longer needed
   assert clips_in(own()) == 7
+
+
+def test_a_new_data_dir_is_told_of_once(own, tmp_path, caplog):
+  note = f'{tmp_path / "data"}: created, since this data_dir did not exist'
+  own()
+  assert caplog.messages.count(note) == 1
+  own(overwrite=True)
+  assert caplog.messages.count(note) == 1
 
 
 def test_a_failed_overwrite_keeps_the_old_dataset(own, tmp_path):

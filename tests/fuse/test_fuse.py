@@ -144,7 +144,7 @@ def test_views_are_kept_and_compared(tmp_path):
   three = write_run(tmp_path / 'three', test, val)
   ten = write_run(tmp_path / 'ten', test._replace(views=10), val)
   same = write_run(tmp_path / 'same', test, val._replace(views=3))
-  assert read_run_scores(three)[4:] == ('xsub_test', 3)
+  assert read_run_scores(three)[4:] == ('xsub_test', 3, None)
   fused = fusion.fuse_runs([three, ten])
   assert [run['views'] for run in fused.table['runs']] == [3, 10]
   assert fused.table['split'] == 'xsub_test' and fused.scores.views == 0
@@ -160,7 +160,7 @@ def test_old_files_of_scores_have_neither_split_nor_views(tmp_path):
   with np.load(tmp_path / 'old.npz') as file:
     arrays = {name: file[name] for name in list(file)[:4]}
   np.savez(tmp_path / 'old.npz', **arrays)
-  assert read_scores(tmp_path / 'old.npz')[4:] == ('', 0)
+  assert read_scores(tmp_path / 'old.npz')[4:] == ('', 0, None)
 
 
 @pytest.mark.slow

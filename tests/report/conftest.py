@@ -4,7 +4,16 @@ import pytest
 from helpers import finished_run
 from helpers.html_page import Page
 
+from unik_jax.floor import rocket
 from unik_jax.report import build
+
+
+@pytest.fixture(scope='package', autouse=True)
+def no_rocket():
+  """Without MiniRocket and MultiRocket, whose fits take minutes here."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(rocket, 'installed_version', lambda: '')
+    yield
 
 
 @pytest.fixture(scope='module')

@@ -1,4 +1,4 @@
-"""The accuracy of the nearest mean pose, against a loop over the clips."""
+"""The floor in a report, against a loop over the clips."""
 
 import re
 
@@ -7,52 +7,12 @@ import pytest
 from helpers import finished_run
 
 from unik_jax.data.prepared_split import PreparedSplit
-from unik_jax.errors import UserError
-from unik_jax.report import build, floor
+from unik_jax.report import build
 from unik_jax.skeletons.layouts import get_layout
 
 
-def make_clip(arm, channels=3):
-  """A person who holds an arm at one height, its centre moving."""
-  clip = np.zeros((2, 5, 17, channels), np.float32)
-  layout = get_layout('unik_17')
-  clip[1] = 1  # the first person is absent
-  clip[1, :, layout.index(layout.center), :2] = [7, 9]
-  clip[1, :, layout.index('left_wrist'), 1] = arm
-  clip[1, 2, layout.index('left_wrist')] = 0  # missing in one frame
-  return clip
-
-
-def test_mean_pose_ignores_the_absent_the_missing_and_confidence():
-  layout = get_layout('unik_17')
-  pose = floor.mean_pose(make_clip(4), layout, 2)
-  expected = np.broadcast_to([1 - 7, 1 - 9], (17, 2)).copy()
-  expected[layout.index(layout.center)] = 0
-  expected[layout.index('left_wrist')] = [1 - 7, 4 - 9]
-  np.testing.assert_allclose(pose, expected)
-  assert not floor.mean_pose(np.zeros((2, 5, 17, 3)), layout, 2).any()
-
-
-def test_classes_without_training_clips_are_never_predicted():
-  layout = get_layout('unik_17')
-  records = [
-    {'keypoints': make_clip(arm), 'label': label}
-    for arm, label in ((2, 3), (4, 3), (20, 1))
-  ]
-  centroids = floor.average_classes(records, layout, 2)
-  assert sorted(centroids) == [1, 3]
-  poses = np.stack(
-    [floor.mean_pose(make_clip(arm), layout, 2) for arm in (3, 11, 12)]
-  )
-  logits = floor.classify_poses(poses, centroids, 5)
-  assert logits.argmax(1).tolist() == [3, 3, 1]
-  assert logits[0, 3] == 0 and logits[0, 1] == -(17**2)
-  assert (logits[:, [0, 2, 4]] < logits[:, [1, 3]].min()).all()
-
-
 @pytest.mark.slow
-def test_a_report_shows_it_beside_the_result(run, page, synthetic_dir):
-  _, scores = run
+def test_a_report_shows_it_beside_the_result(page, synthetic_dir):
   config = finished_run.make_config(synthetic_dir).data
   hip = get_layout('unik_17').index(get_layout('unik_17').center)
 
@@ -87,13 +47,29 @@ def test_a_report_shows_it_beside_the_result(run, page, synthetic_dir):
     (text,) = (t for t in texts if name in t and len(t) < 200)
     (shown,) = re.findall(r'floor: nearest mean pose ([\d.]+)%', text)
     assert float(shown) == round(100 * value, 1)
-  # Clips are matched by id, and a dataset of other clips has no floor.
-  config.test_split = 'test[30:90]'
-  with pytest.raises(UserError, match='not in the prepared dataset'):
-    floor.measure_floor(config, scores)
+  texts = [element.text for element in page.find_all('section')]
+  assert any('This run is above the floor: ' in text for text in texts)
 
 
 @pytest.mark.slow
-def test_without_the_dataset_there_is_none(run, tmp_path):
+def test_without_the_dataset_the_page_says_so(run, tmp_path):
   report = build.write_report(run[0], tmp_path / 'page.html', tmp_path)
-  assert 'nearest mean pose' not in report.path.read_text()
+  text = report.path.read_text()
+  assert 'nearest mean pose' not in text
+  assert 'The floor is not shown: ' in text
+
+
+@pytest.mark.slow
+def test_other_clips_than_the_scores_have_no_floor(
+  run, synthetic_dir, tmp_path
+):
+  folder = finished_run.write_run(
+    tmp_path / 'run', run[1], synthetic_dir, test_split='test[30:90]'
+  )
+  report = build.write_report(folder, tmp_path / 'page.html')
+  assert re.search('The floor is not shown: .*clips', report.path.read_text())
+
+
+def test_its_rows_are_chosen(run, tmp_path):
+  report = build.write_report(run[0], tmp_path / 'page.html', floor=())
+  assert '>Floor<' not in report.path.read_text()

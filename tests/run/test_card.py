@@ -139,3 +139,14 @@ def test_a_failed_write_leaves_the_old_card(tmp_path):
   with pytest.raises(UserError, match='model_card.md'):
     write(tmp_path, step=40)
   assert (tmp_path / paths.MODEL_CARD).read_text() == old
+
+
+def test_the_floor_stands_below_the_results():
+  result = {'clips': 9, 'top1': 0.5, 'mean_class': 0.5, 'top5': 1.0}
+  line = 'floor, top1 on the same clips: nearest mean pose 58.24%'
+  _, text = render(make_config(), results={'test': result}, floor=line)
+  assert '| test | 9 | **50.00%** |' in text
+  assert (
+    '\n\nFloor, top1 on the same clips: nearest mean pose 58.24%.\n' in text
+  )
+  assert 'loor' not in render(make_config(), results={'test': result})[1]

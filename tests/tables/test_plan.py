@@ -71,10 +71,34 @@ def test_table_3_has_two_streams():
   assert streams == ['joint', 'bone']
 
 
+def test_a_dataset_of_folds_runs_each_fold():
+  plan = make_plan('5', 'sbu', rows=['unik', 'ms_g3d'])
+  first, second = plan.rows['unik']
+  assert len(plan.trainings) == 2 * 2 * 5 * 4  # rows, seeds, folds, streams
+  data = [training.config.data for training in first]
+  assert [(d.train_split, d.test_split, d.stream) for d in data[3:5]] == [
+    ('fold_1_train', 'fold_1_test', 'bone_motion'),
+    ('fold_2_train', 'fold_2_test', 'joint'),
+  ]
+  assert first[-1].folder == pathlib.Path('runs/sbu_fold_5/unik_bone_motion_0')
+  assert {training.config.seed for training in second} == {1}
+  # Half of its published widths, as the other networks have.
+  assert plan.rows['ms_g3d'][0][0].config.model.widths == (48, 96, 192)
+
+
+def test_the_official_recipe_is_that_of_all_rows():
+  plan = make_plan('4', 'nw_ucla_official', seeds=1, rows=['unik', 'ctr_gcn'])
+  (unik,), (ctr_gcn,) = (runs[0] for runs in plan.rows.values())
+  names = [run.config.model.name for run in (unik, ctr_gcn)]
+  assert names == ['unik', 'ctr_gcn']
+  for run in (unik, ctr_gcn):
+    assert run.config.epochs == 65 and run.config.data.fit_axes
+
+
 @pytest.mark.parametrize(
   'options, words',
   [
-    ({'table': '4'}, "TABLE: .*'4'"),
+    ({'table': '6'}, "TABLE: .*'6'"),
     ({'dataset': 'kinetics'}, "--dataset: .*'kinetics'"),
     ({'rows': ['heads_2']}, '--rows: .*heads_2'),
     ({'seeds': 0}, '--seeds: .*0'),

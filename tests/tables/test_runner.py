@@ -59,6 +59,7 @@ def command(folder, data_dir):
     '--seeds=1',
     f'--workdir={folder}',
     '--jobs=2',
+    '--floor=nearest',
     '--',
     '--config.epochs=2',
     '--config.model.widths=(8,8)',
@@ -99,4 +100,5 @@ def test_interrupted_runs_resume_and_finished_runs_are_skipped(
   assert [path.stat().st_mtime_ns for path in summaries] == times
   table = (runs / 'table2.md').read_text()
   assert 'a check of the code' in table and '| UNIK | ' in table
+  assert '| nearest mean pose | ' in table and ' to nearest mean pose)' in table
   assert table.strip() in once_more.stdout

@@ -27,9 +27,11 @@ from unik_jax.data.clips import (
   ClipFile,
   LeftOut,
   Recording,
+  parse_split,
   read_clip,
   summarize_notes,
 )
+from unik_jax.data.identical import REPORT, IdenticalClips
 from unik_jax.data.one_scale import OneScale
 from unik_jax.data.shard_writer import ShardWriter
 from unik_jax.errors import UserError
@@ -37,9 +39,6 @@ from unik_jax.runtime.json_files import write_json_table
 from unik_jax.runtime.pool import ordered_map
 from unik_jax.skeletons.layouts import BUILT_IN, get_layout
 
-REPORT = 'report.json'
-# The parts of a protocol; a clip is in one of them.
-_PARTS = ('train', 'val', 'validation', 'test')
 # Fewer clips are read before worker processes have started.
 _MIN_POOL_CLIPS = 201
 
@@ -247,7 +246,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
 
     out = pathlib.Path(self.data_path)
     writer = ShardWriter(out, self.info.features, self.info.file_format)
-    written, notes = 0, []
+    written, notes, identical = 0, [], IdenticalClips()
     channels = self.info.features['keypoints'].shape[-1]
     one_scale = OneScale(
       channels - self.info.metadata['confidence'], self.compares_bodies
@@ -256,6 +255,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     for clip, recording in self._read(ordered, len(clips)):
       one_scale.add(clip.source, recording)
       notes.append((clip.source, recording.notes))
+      identical.add(clip, recording.keypoints)
       writer.write(
         clip.splits,
         {
@@ -285,13 +285,17 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
         f' {self._explain_empty()}'
       )
     self.info.set_splits(tfds.core.SplitDict(infos))
-    if self._skipped or self._left_out:
-      report = {
-        'written': written,
-        'left_out': self._left_out,
-        'skipped': self._skipped,
-      }
-      write_json_table(out / REPORT, report)
+    config = self.builder_config
+    name = f'{self.name}/{config.name}' if config else self.name
+    for note in identical.describe({i.name: i.num_examples for i in infos}):
+      logging.warning('%s: %s', name, note)
+    report = {
+      'left_out': self._left_out,
+      'skipped': self._skipped,
+      'identical': identical.list_groups(self.info.features['label'].names),
+    }
+    if any(report.values()):
+      write_json_table(out / REPORT, {'written': written, **report})
 
   def _explain_empty(self):
     reasons = [note['reason'] for note in self._skipped + self._left_out]
@@ -366,8 +370,8 @@ def _check_splits(clip):
   # xsub_train and xsub_test are parts of one protocol, as are train and test.
   protocols = collections.defaultdict(list)
   for split in clip.splits:
-    protocol, _, part = split.rpartition('_')
-    if part in _PARTS:
+    protocol, part = parse_split(split)
+    if part:
       protocols[protocol].append(split)
   for parts in protocols.values():
     if len(parts) > 1:

@@ -23,6 +23,9 @@ from unik_jax.skeletons.layouts import Layout
 
 # Of a coordinate. In millimetres it is a kilometre.
 MAX_VALUE = 1e6
+# The parts of a protocol; a clip is in one of them.
+EVALUATED_PARTS = ('val', 'validation', 'test')
+PARTS = ('train', *EVALUATED_PARTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +48,16 @@ class ClipFile:
   label: int
   subject: int = -1
   image_size: tuple[int, int] = (0, 0)
+
+
+def parse_split(split: str) -> tuple[str, str]:
+  """Returns the protocol and the part of a split's name.
+
+  'xsub_test' is the part 'test' of the protocol 'xsub', and 'test' that of the
+  protocol ''. Other names have the part ''.
+  """
+  protocol, _, part = split.rpartition('_')
+  return (protocol, part) if part in PARTS else (split, '')
 
 
 class Recording(NamedTuple):

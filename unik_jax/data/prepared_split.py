@@ -4,12 +4,14 @@ Between the builder, which wrote them, and the loader, which batches them.
 """
 
 import functools
+import pathlib
 from collections.abc import Sequence
 
 import ml_collections
 import tensorflow_datasets as tfds
 
 from unik_jax.data import registry
+from unik_jax.data.identical import read_groups
 from unik_jax.errors import UserError
 
 
@@ -52,7 +54,8 @@ class PreparedSplit:
       )
     _check_features(config, builder, len(self.class_names))
     self.split = split
-    self._where = f'{builder.data_path}, split {split!r}'
+    self._folder = pathlib.Path(builder.data_path)
+    self._where = f'{self._folder}, split {split!r}'
     try:
       self._source = builder.as_data_source(split)
     except (ValueError, KeyError) as error:
@@ -107,6 +110,14 @@ class PreparedSplit:
       UserError: a record is damaged.
     """
     return list(self._ids)
+
+  def groups(self) -> list[list[str]]:
+    """Returns the ids of each group of identical clips, of the whole dataset.
+
+    Raises:
+      UserError: the dataset's report is broken.
+    """
+    return read_groups(self._folder)
 
   @functools.cached_property
   def _ids(self):

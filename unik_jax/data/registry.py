@@ -10,6 +10,7 @@ import pathlib
 import shutil
 
 import tensorflow_datasets as tfds
+from absl import logging
 
 from unik_jax.data.builder import ClipBuilder
 from unik_jax.errors import UserError
@@ -115,6 +116,8 @@ def prepare_dataset(
   # Again, since `configure` may have taken the config's name from the files.
   full_name = f'{base}/{config.name}' if config else base
   folder = data_dir / full_name / str(cls.VERSION)
+  if not data_dir.exists():
+    logging.warning('%s: created, since this data_dir did not exist', data_dir)
   with hold_lock(folder.parent / _LOCK):
     # Another process may have prepared it while this one waited.
     if not overwrite and (builder := _reopen(cls, folder, manual_dir)):

@@ -1,6 +1,9 @@
 """The splits of a run: prepared once, opened, and checked."""
 
+import os
+
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
@@ -79,6 +82,40 @@ def check_records(clips: PreparedSplit) -> None:
   Training reads its clips in the first epoch, but tests only at the end.
   """
   clips.ids()
+
+
+def find_seen(data: ConfigDict, tested: PreparedSplit) -> np.ndarray | None:
+  """Returns (N,) whether each test clip is also in training; None if none is.
+
+  A test clip is if it, or a clip that is identical to it, is a training clip of
+  this config. Also None if the dataset has no such training clips. The training
+  clips are read only where one may be a test clip.
+
+  Args:
+    data: the `data` part of a config.
+    tested: the test clips.
+
+  Raises:
+    UserError: a record or the dataset's report is damaged.
+  """
+  test_ids, groups = tested.ids(), tested.groups()
+  splits = tested.info.splits
+  try:
+    files, train_files = (
+      {os.path.realpath(f.filename) for f in splits[split].file_instructions}
+      for split in (tested.split, data.train_split)
+    )
+  except (KeyError, ValueError):  # evaluates other data than it was trained on
+    return None
+  grouped = {clip for group in groups for clip in group}
+  if grouped.isdisjoint(test_ids) and files.isdisjoint(train_files):
+    return None
+  trained = set(open_split(data, 'train').ids())
+  for group in groups:
+    if not trained.isdisjoint(group):
+      trained.update(group)
+  seen = np.array([clip in trained for clip in test_ids])
+  return seen if seen.any() else None
 
 
 def check_held_out(

@@ -87,15 +87,16 @@ def _parse_weights():
 
 def print_table(table):
   """Prints the metrics of each run and of the fusion."""
-  rows = [('', 'stream', 'weight', 'top-1', 'mean class', 'top-5')]
-  for run in table['runs']:
-    weight = f'{run["weight"]:.2f}'
-    rows.append((run['run'], run['stream'] or '-', weight, *_cells(run)))
-  name = f'fusion, {table["method"]}'
-  rows.append((name, '', '', *_cells(table['fusion'])))
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  head = ('', 'stream', 'weight', 'top-1', 'mean class', 'top-5')
+  rows = [head, *_rows(table, lambda result: result)]
+  unseen = table['fusion'].get('unseen')
+  if unseen and unseen['clips']:
+    title = f'{unseen["clips"]} clips that are not in training:'
+    rows += [(title,), *_rows(table, lambda result: result['unseen'])]
+  whole = [row for row in rows if len(row) == len(head)]
+  widths = [max(map(len, column)) for column in zip(*whole, strict=True)]
   for row in rows:
-    cells = (f'{x:{width}}' for x, width in zip(row, widths, strict=True))
+    cells = (f'{x:{width}}' for x, width in zip(row, widths, strict=False))
     print('  '.join(cells).rstrip())
   split = table['split'] and f' of {table["split"]}'
   print(
@@ -107,6 +108,15 @@ def print_table(table):
       f'Weights tuned on {val["clips"]} validation clips by'
       f' {table["headline"]}: {100 * val[table["headline"]]:.1f}% there'
     )
+
+
+def _rows(table, select):
+  """Yields a row of cells for each run and the fusion, of selected clips."""
+  for run in table['runs']:
+    weight = f'{run["weight"]:.2f}'
+    yield run['run'], run['stream'] or '-', weight, *_cells(select(run))
+  name = f'fusion, {table["method"]}'
+  yield name, '', '', *_cells(select(table['fusion']))
 
 
 def _cells(run):

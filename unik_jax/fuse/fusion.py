@@ -28,7 +28,7 @@ from unik_jax.fuse.members import (
 )
 from unik_jax.fuse.weights import normalize_weights, tune_weights
 from unik_jax.run.score_fusion import fuse_logits
-from unik_jax.run.scores import Scores, align_scores
+from unik_jax.run.scores import Scores, align_scores, join_seen
 from unik_jax.runtime.json_files import write_json_table
 
 METHODS = ('softmax', 'logits', 'tuned')
@@ -43,7 +43,9 @@ class Fusion(NamedTuple):
       number), `split`, `runs` (for each run its name `run`, `stream`,
       `weight`, `views`, metrics and their `intervals`), `fusion` (metrics and
       `intervals` of the fusion), and with tuned weights `chosen_on` (metrics
-      and `intervals` of the fusion on the validation clips).
+      and `intervals` of the fusion on the validation clips). If test clips are
+      also in training, each run and the fusion have `unseen`: the same of the
+      clips that no run has in training.
     notes: differences between the runs that a reader should know.
   """
 
@@ -80,7 +82,7 @@ def fuse_runs(
   members = [read_member(name, needs_val=method == 'tuned') for name in names]
   headline = headline or members[0].headline or 'top1'
   tests = align_scores([member.test for member in members], names)
-  labels = tests[0].labels
+  labels, seen = tests[0].labels, join_seen(tests)
   logits = [test.logits for test in tests]
   chosen_on = {}
   if method == 'tuned':
@@ -93,7 +95,7 @@ def fuse_runs(
     val_logits = [val.logits for val in vals]
     weights = tune_weights(val_logits, vals[0].labels, headline)
     fused_val = fuse_logits(val_logits, weights)
-    chosen_on = {'chosen_on': _measure(fused_val, vals[0].labels)}
+    chosen_on = {'chosen_on': _headlines(fused_val, vals[0].labels)}
   elif not len(weights):
     equal = 1.0 if method == 'logits' else 1 / len(members)
     weights = [equal] * len(members)
@@ -109,21 +111,19 @@ def fuse_runs(
         'stream': member.stream,
         'weight': weight,
         'views': member.test.views,
-        **_measure(run_logits, labels),
+        **_measure(run_logits, labels, seen, _headlines),
       }
       for member, weight, run_logits in zip(
         members, weights, logits, strict=True
       )
     ],
-    'fusion': {
-      **metrics.compute_metrics(fused, labels),
-      'intervals': metrics.bootstrap_intervals(fused, labels),
-    },
+    'fusion': _measure(fused, labels, seen, metrics.measure),
     **chosen_on,
   }
   views = {member.test.views for member in members}
   fused_scores = tests[0]._replace(
     logits=fused,
+    seen=seen,
     views=views.pop() if len(views) == 1 else 0,  # 0: not known
   )
   return Fusion(fused_scores, table, describe_views(members))
@@ -153,11 +153,16 @@ def _check_names(names):
       raise UserError(f'runs: expected different runs, got {names[i]} twice')
 
 
-def _measure(logits, labels):
+def _measure(logits, labels, seen, measure):
+  """Metrics of all clips and, as `unseen`, of those not in training."""
+  results = measure(logits, labels)
+  if seen is not None:
+    results['unseen'] = measure(logits[~seen], labels[~seen])
+  return results
+
+
+def _headlines(logits, labels):
   """Metrics with intervals, without those of each class."""
-  summary = metrics.compute_metrics(logits, labels)
-  keys = ('clips', 'loss', *metrics.HEADLINES)
-  return {
-    **{key: summary[key] for key in keys},
-    'intervals': metrics.bootstrap_intervals(logits, labels),
-  }
+  summary = metrics.measure(logits, labels)
+  keys = ('clips', 'loss', *metrics.HEADLINES, 'intervals')
+  return {key: summary[key] for key in keys}

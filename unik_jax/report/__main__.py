@@ -1,13 +1,14 @@
 """Writes the report of a run: one HTML page that opens without a network.
 
   python -m unik_jax.report --run=DIR [--data_dir=DIR] [--out=FILE]
-    [--robustness]
+    [--floor=ROW,ROW,...] [--robustness]
 
 DIR is the --workdir of a run. The page shows its accuracy, training curves,
 calibration, classes and confusions. While training goes on, it shows the curves
 so far. It shows robustness if DIR/robustness.json exists; --robustness measures
-and writes it first. If the run's dataset is prepared here, it shows the worst
-mistakes as animated skeletons.
+and writes it first. If the run's dataset is prepared here, it shows the floor,
+which is cheap classifiers on the same clips, and the worst mistakes as animated
+skeletons.
 """
 
 import pathlib
@@ -31,6 +32,12 @@ _ROBUSTNESS = flags.DEFINE_boolean(
   False,
   'Measure robustness first, which takes about 25 evaluations.',
 )
+_FLOOR = flags.DEFINE_list(
+  'floor',
+  None,
+  'Rows of the floor: nearest, minirocket, multirocket (default: all; empty for'
+  ' none). The last two need unik_jax[baseline].',
+)
 flags.mark_flag_as_required('run')
 
 
@@ -46,6 +53,7 @@ def main(argv):
       _OUT.value or folder / paths.REPORT,
       _DATA_DIR.value,
       measure=_ROBUSTNESS.value,
+      floor=_FLOOR.value,
       log=print,
     )
   if report.missing:

@@ -28,12 +28,15 @@ class Results:
     figures: `metrics.compute_metrics` of them.
     intervals: `metrics.bootstrap_intervals` of them.
     calibration: `metrics.calibration` of them.
+    unseen: `metrics.compute_metrics` of those that are not in training; None if
+      all are not.
   """
 
   scores: scores.Scores
   figures: dict[str, Any]
   intervals: dict[str, list[float]]
   calibration: dict[str, Any]
+  unseen: dict[str, Any] | None = None
 
   @property
   def classes(self) -> list[str]:
@@ -164,12 +167,16 @@ def _compute_results(folder, stored):
   )
   intervals = stored.get('intervals') if is_current else None
   notes = () if is_current else (_LATER_SCORES,)
+  rows = None if test.seen is None else ~test.seen
   return Results(
     scores=test,
     figures=figures,
     intervals=intervals
     or metrics.bootstrap_intervals(test.logits, test.labels),
     calibration=metrics.calibration(test.logits, test.labels),
+    unseen=None
+    if rows is None
+    else metrics.compute_metrics(test.logits[rows], test.labels[rows]),
   ), notes
 
 

@@ -8,13 +8,16 @@ from unik_jax.html import charts, pages
 from unik_jax.html.pages import Cell, Column, Figure, format_percent
 from unik_jax.report.contents import Contents, get_series
 from unik_jax.report.facts import METRIC_NAMES, list_facts
+from unik_jax.report.floor import Floor
 from unik_jax.report.mistakes import Mistake, list_confused_pairs
 
 _PAIRS = 20  # confused pairs to list
 
 _SPLITS = {
   'test': 'Test, last epoch',
+  'unseen': 'Test clips that are not in training',
   'test_of_best': 'Test, best epoch on validation',
+  'unseen_of_best': 'Best epoch, test clips that are not in training',
   'val': 'Validation, last epoch',
 }
 _CLASS_COLUMNS = (
@@ -43,7 +46,8 @@ def render_report(
   mistakes: list[Mistake],
   skeletons: dict[str, Any] | None,
   missing: str = '',
-  floor: dict[str, Any] | None = None,
+  floor: Floor | None = None,
+  no_floor: str = '',
 ) -> str:
   """Returns the page's HTML.
 
@@ -53,7 +57,8 @@ def render_report(
     skeletons: from `animation.animate_clips`, of the same clips; None to show
       no skeletons.
     missing: why there are no skeletons.
-    floor: metrics from `floor.measure_floor`; None to show none.
+    floor: from `floor.measure_run_floor`; None to show none.
+    no_floor: why there is no floor.
   """
   results = contents.results
   return pages.render_page(
@@ -69,6 +74,8 @@ def render_report(
     split_columns=_split_columns(),
     splits=_splits(contents),
     results=_results(results, mistakes) if results else None,
+    floor=_floor(contents, floor) if floor else None,
+    no_floor=no_floor,
     robustness=_robustness(contents),
     skeletons=skeletons is not None,
     several_persons=any(
@@ -125,6 +132,22 @@ def _results(results, mistakes):
   }
 
 
+def _floor(contents, floor):
+  """Returns the lead and rows of the floor's section."""
+  rows = [('This run', contents.results.figures), *floor.figures]
+  return {
+    'lead': 'Cheap classifiers on the same training and test clips. This run is'
+    f' above the floor: {floor.comparison}. In brackets: the difference in'
+    f' points of {METRIC_NAMES[contents.headline]}, and its 95% interval by a'
+    ' paired bootstrap over clips.',
+    'columns': _split_columns()[: len(METRIC_NAMES)],
+    'rows': [
+      (name, [format_percent(figures[key]) for key in METRIC_NAMES])
+      for name, figures in rows
+    ],
+  }
+
+
 def _progress(contents):
   """Returns how far an unfinished run is, and its newest evaluation."""
   epochs = get_series(contents.curves, 'loss')[0] or [0]
@@ -147,16 +170,19 @@ def _headline_figures(contents, floor):
   for key in sorted(METRIC_NAMES, key=lambda key: key != headline):
     low, high = results.intervals[key]
     note = f'95% interval {100 * low:.1f} to {format_percent(high)}'
+    if results.unseen:
+      note += f'\nnot in training: {format_percent(results.unseen[key])}'
     if floor:
-      note += f'\nfloor: nearest mean pose {format_percent(floor[key])}'
+      name, best = max(floor.figures, key=lambda row: row[1][key])
+      note += f'\nfloor: {name} {format_percent(best[key])}'
     figures.append(
       Figure(format_percent(results.figures[key]), METRIC_NAMES[key], note)
     )
   clips = f'{results.figures["clips"]:,}'
-  return [
-    *figures,
-    Figure(clips, 'test clips', 'intervals by bootstrap over clips'),
-  ]
+  note = 'intervals by bootstrap over clips'
+  if results.unseen:
+    note = f'{results.unseen["clips"]:,} not in training\n{note}'
+  return [*figures, Figure(clips, 'test clips', note)]
 
 
 def _curves(contents):
@@ -188,7 +214,8 @@ def _splits(contents):
     if key in contents.summary:
       figures = contents.summary[key]
       shown = [format_percent(figures.get(metric)) for metric in METRIC_NAMES]
-      shown += [f'{figures["loss"]:.3f}', f'{figures["clips"]:,}']
+      shown.append(f'{figures["loss"]:.3f}' if figures['clips'] else '–')
+      shown.append(f'{figures["clips"]:,}')
       rows.append((name, shown))
   return rows if len(rows) > 1 else []
 

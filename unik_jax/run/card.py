@@ -26,7 +26,7 @@ def write_card(workdir: pathlib.Path, config: ConfigDict, **facts: Any) -> None:
   Args:
     workdir: folder of the run.
     config: settings of the run.
-    **facts: dataset, classes, params, step, steps and results, as in
+    **facts: dataset, classes, params, step, steps, results and floor, as in
       `render_card`.
 
   Raises:
@@ -54,6 +54,7 @@ def render_card(
   command: str,
   written: str,
   results: dict[str, Any] | None = None,
+  floor: str = '',
 ) -> str:
   """Returns the text of a card, as Markdown.
 
@@ -69,6 +70,7 @@ def render_card(
     written: date and time of the card.
     results: metrics by split, as `metrics.compute_metrics` returns them, with
       `intervals` where known; None before the first evaluation.
+    floor: sentence on cheap classifiers on the test clips; '' if not known.
   """
   words = describe_config(config, params, code=_code)
   seed = words.pop('Seed')
@@ -104,7 +106,7 @@ Classifies skeleton sequences into {len(classes)} actions.
 
 ## Results
 
-{_results(config, results)}
+{_results(config, results, floor)}
 
 ## Reproduce
 
@@ -124,7 +126,7 @@ Classes: {', '.join(map(_escape, classes))}.
 """
 
 
-def _results(config, results):
+def _results(config, results, floor):
   if not results:
     return 'Not evaluated yet.'
   lines = [
@@ -134,7 +136,7 @@ def _results(config, results):
   for split, result in results.items():
     cells = [split.replace('_', ' '), f'{result["clips"]:,}']
     for name in ('top1', 'mean_class', 'top5'):
-      cell = f'{100 * result[name]:.2f}%'
+      cell = f'{100 * result[name]:.2f}%' if result['clips'] else '-'
       if interval := result.get('intervals', {}).get(name):
         low, high = (100 * value for value in interval)
         cell += f' ({low:.1f} to {high:.1f})'
@@ -142,10 +144,19 @@ def _results(config, results):
         cell = f'**{cell}**'
       cells.append(cell)
     lines.append(f'| {" | ".join(cells)} |')
-  return '\n'.join(lines) + (
+  if floor:
+    lines += ['', f'{floor[0].upper()}{floor[1:]}.']
+  text = '\n'.join(lines) + (
     '\n\nIn brackets: 95% intervals, by bootstrap over clips. They hold for'
     ' clips of the same people and cameras.'
   )
+  if 'unseen' in results:
+    seen = results['test']['clips'] - results['unseen']['clips']
+    text += (
+      f' Unseen: without the {seen:,} test clips that are also in training,'
+      ' number for number.'
+    )
+  return text
 
 
 def _escape(name):

@@ -11,8 +11,14 @@ from typing import Any
 from unik_jax.run import paths
 from unik_jax.runtime.atomic_files import atomic_write
 
-# Kinds of the results of a finished run, which it computes again if repeated.
-FINAL_TEST, TEST_OF_BEST = 'final test', 'test of best'
+# The results of a finished run, which it computes again if repeated: maps their
+# keys in summary.json to the kinds of their lines.
+FINAL_KINDS = {
+  'test': 'final test',
+  'unseen': 'unseen',
+  'test_of_best': 'test of best',
+  'unseen_of_best': 'unseen of best',
+}
 
 
 def append_metrics(
@@ -74,7 +80,7 @@ def drop_later_metrics(folder: pathlib.Path, step: int) -> None:
   lines = {
     (line['step'], _kind(line)): line
     for line in read_metrics(folder)
-    if line['step'] <= step and _kind(line) not in (FINAL_TEST, TEST_OF_BEST)
+    if line['step'] <= step and _kind(line) not in FINAL_KINDS.values()
   }
   file = folder / paths.METRICS
   text = ''.join(f'{json.dumps(line)}\n' for line in lines.values())

@@ -28,6 +28,8 @@ class Scores(NamedTuple):
     split: the split of the clips; '' if not known.
     views: samplings of each clip whose probabilities were averaged; 0 if not
       known.
+    seen: (N,) whether each clip is also in training, itself or as an identical
+      clip; None if none is, or if not known.
   """
 
   ids: np.ndarray
@@ -36,6 +38,7 @@ class Scores(NamedTuple):
   classes: np.ndarray
   split: str = ''
   views: int = 0
+  seen: np.ndarray | None = None
 
 
 def write_scores(
@@ -51,8 +54,9 @@ def write_scores(
   Raises:
     UserError: the file cannot be written.
   """
+  arrays = {k: v for k, v in scores._asdict().items() if v is not None}
   with atomic_write(path, remedy) as part, part.open('wb') as file:
-    np.savez(file, **scores._asdict())
+    np.savez(file, **arrays)
 
 
 def read_scores(path: str | os.PathLike) -> Scores:
@@ -70,6 +74,8 @@ def read_scores(path: str | os.PathLike) -> Scores:
         scores = scores._replace(
           split=str(file['split']), views=int(file['views'])
         )
+      if 'seen' in file:
+        scores = scores._replace(seen=file['seen'].astype(bool))
   except FileNotFoundError:
     raise UserError(
       f'{path}: no such file. A run writes it when it has finished. {_AGAIN}'
@@ -85,7 +91,38 @@ def read_scores(path: str | os.PathLike) -> Scores:
       f' got {scores.logits.shape} and {len(scores.labels)}. Remove it.'
       f' {_AGAIN}'
     )
+  if scores.seen is not None and scores.seen.shape != (clips,):
+    raise UserError(
+      f'{path}: expected `seen` of shape {(clips,)}, got {scores.seen.shape}.'
+      f' Remove it. {_AGAIN}'
+    )
   return scores
+
+
+def drop_clips(scores: Scores, ids: np.ndarray) -> Scores:
+  """Returns the scores of the other clips.
+
+  Args:
+    scores: the scores.
+    ids: names of the clips to drop.
+  """
+  rows = ~np.isin(scores.ids, ids)
+  return scores._replace(
+    ids=scores.ids[rows],
+    labels=scores.labels[rows],
+    logits=scores.logits[rows],
+    seen=None if scores.seen is None else scores.seen[rows],
+  )
+
+
+def join_seen(runs: Sequence[Scores]) -> np.ndarray | None:
+  """Returns (N,) whether some run has each clip in training; None if none has.
+
+  Args:
+    runs: scores of the same clips in the same order, from `align_scores`.
+  """
+  known = [scores.seen for scores in runs if scores.seen is not None]
+  return np.any(known, axis=0) if known else None
 
 
 def align_scores(
@@ -136,8 +173,32 @@ def align_scores(
         f' {first.classes[labels[clip]]!s} in one and'
         f' {first.classes[first.labels[clip]]!s} in the other.'
       )
-    aligned.append(first._replace(logits=other.logits[order]))
+    seen = None if other.seen is None else other.seen[order]
+    aligned.append(first._replace(logits=other.logits[order], seen=seen))
   return aligned
+
+
+def pool_scores(parts: Sequence[Scores]) -> Scores:
+  """Returns the scores of several splits as those of one split.
+
+  Args:
+    parts: scores of different clips with the same classes, such as those of the
+      folds of a cross-validation.
+  """
+  if len(parts) == 1:
+    return parts[0]
+  seen = [
+    np.zeros(len(part.ids), bool) if part.seen is None else part.seen
+    for part in parts
+  ]
+  return Scores(
+    ids=np.concatenate([part.ids for part in parts]),
+    labels=np.concatenate([part.labels for part in parts]),
+    logits=np.concatenate([part.logits for part in parts]),
+    classes=parts[0].classes,
+    views=parts[0].views,
+    seen=np.concatenate(seen) if np.any(np.concatenate(seen)) else None,
+  )
 
 
 def _difference(names, other_names):

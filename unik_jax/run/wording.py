@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from unik_jax.config import default_config
+from unik_jax.config import changed_settings, default_config
 
 _AUGMENTATION = (
   'random_move',
@@ -58,6 +58,28 @@ def describe_config(
     'Started from': _origin(config, code),
     'Seed': str(config.seed),
   }
+
+
+def describe_experiment(config: ConfigDict) -> str:
+  """Describes an experiment in a line: its main settings and all changed ones.
+
+  Args:
+    config: settings of the run.
+
+  Returns:
+    'model NAME, dataset NAME, stream NAME; KEY=VALUE ...', with the keys of
+    --config.KEY.
+  """
+  named = ('model.name', 'data.name', 'data.stream')
+  changed = [
+    f'{key}={value}'
+    for key, value in changed_settings(config).items()
+    if key not in named
+  ]
+  return (
+    f'model {config.model.name}, dataset {config.data.name}, stream'
+    f' {config.data.stream}; ' + (' '.join(changed) or 'default settings')
+  )
 
 
 def describe_settings(

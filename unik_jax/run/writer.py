@@ -69,7 +69,12 @@ class ResultsWriter:
       write_started_from(self._workdir, source)
 
   def write_scores(
-    self, name: str, clips: Any, logits: np.ndarray, labels: np.ndarray
+    self,
+    name: str,
+    clips: Any,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    seen: np.ndarray | None = None,
   ) -> None:
     """Writes scores/NAME.npz: the logits of every clip of a split.
 
@@ -78,6 +83,7 @@ class ResultsWriter:
       clips: `PreparedSplit` of the split.
       logits: (N, K).
       labels: (N,) true classes.
+      seen: as in `Scores`.
 
     Raises:
       UserError: the file cannot be written.
@@ -94,18 +100,20 @@ class ResultsWriter:
         classes=np.array(clips.class_names),
         split=clips.split,
         views=max(data.test_clips, data.test_crops),
+        seen=seen,
       ),
       remedy='make room, and run the same command again',
     )
 
   def write_card(
-    self, step: int, results: dict[str, Any] | None = None
+    self, step: int, results: dict[str, Any] | None = None, floor: str = ''
   ) -> None:
     """Writes model_card.md; logs a failed write instead of raising.
 
     Args:
       step: step of the newest checkpoint.
       results: metrics by split; None before the end.
+      floor: sentence on the floor of the test split; '' if not known.
     """
     try:
       write_card(
@@ -117,6 +125,7 @@ class ResultsWriter:
         step=step,
         steps=self._total_steps,
         results=results,
+        floor=floor,
       )
     except UserError as error:
       logging.error('%s', error)

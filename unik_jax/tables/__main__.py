@@ -1,13 +1,17 @@
 """Runs the paper's tables, and writes the results beside the paper's.
 
   python -m unik_jax.tables TABLE --dataset=NAME [--seeds=3] [--jobs=N]
-    [--rows=ROW,ROW,...] [--workdir=runs/tables] [-- --config.key=value ...]
+    [--rows=ROW,ROW,...] [--floor=ROW,ROW,...] [--workdir=runs/tables]
+    [-- --config.key=value ...]
 
-TABLE is 1 (matrix, heads, window, dilation), 2 (from scratch and pre-trained)
-or 3 (joints and bones fused). NAME is a dataset of configs/tables.py.
-msr_action3d and synthetic take hours on a CPU. The paper's datasets must be
-prepared first (python -m unik_jax.prepare). Finished runs are skipped, and the
-same command resumes after a stop. Writes DIR/NAME/tableTABLE.md and .csv.
+TABLE is 1 (matrix, heads, window, dilation), 2 (from scratch and pre-trained),
+3 (joints and bones fused), or of networks since the paper, 4 (joints) and 5
+(four streams fused). NAME is a dataset of configs/tables.py; sbu stands for its
+five folds, whose test clips are pooled. msr_action3d and synthetic take hours
+on a CPU. The other datasets must be prepared first (unik_jax.prepare). Finished
+runs are skipped, and the same command resumes after a stop. Below the networks
+stands the floor: cheap classifiers on the same clips, kept with the prepared
+dataset. Writes DIR/NAME/tableTABLE.md and .csv.
 """
 
 import os
@@ -37,6 +41,12 @@ _WORKDIR = flags.DEFINE_string(
 _CONFIGS = flags.DEFINE_string(
   'configs', 'configs/tables.py', 'Config file of the datasets and rows.'
 )
+_FLOOR = flags.DEFINE_list(
+  'floor',
+  None,
+  'Rows of the floor: nearest, minirocket, multirocket (default: all; empty for'
+  ' none). The last two need unik_jax[baseline].',
+)
 flags.mark_flag_as_required('dataset')
 
 
@@ -49,6 +59,7 @@ def main(argv):
   with cli.command():
     # Imported here, so that --help answers at once.
     from unik_jax.data import registry
+    from unik_jax.floor.measure import measure_floor, pool_floors
     from unik_jax.runtime.atomic_files import atomic_write
     from unik_jax.tables import markdown, plan, runner, summary
     from unik_jax.tables.costs import measure_costs
@@ -72,7 +83,17 @@ def main(argv):
         registry.prepare_dataset(name, data_dir)
     failed = runner.run_all(planned.trainings, slots, environment=environment)
     headline = next(iter(configs.values())).headline
-    outcomes = summary.read_outcomes(planned, headline)
+    # Rows differ in their network and stream, but not in their clips.
+    (first_runs, *_), *_ = planned.rows.values()
+    folds = {t.config.data.test_split: t.config.data for t in first_runs}
+    floor = pool_floors(
+      [
+        measure_floor(data, range(_SEEDS.value), _FLOOR.value, log=print)
+        for data in folds.values()
+      ]
+    )
+    outcomes = summary.read_outcomes(planned, headline, floor)
+    above = summary.compare_with_floors(outcomes, headline)
     pairs = summary.compare_rows(TABLES[table], outcomes, headline)
     text = markdown.format_markdown(
       table,
@@ -81,6 +102,8 @@ def main(argv):
       outcomes,
       pairs,
       costs,
+      floor=floor,
+      above=above,
       headline=headline,
       command=shlex.join(['python', '-m', 'unik_jax.tables', *sys.argv[1:]]),
     )
@@ -88,7 +111,9 @@ def main(argv):
     with atomic_write(path) as part:
       part.write_text(text, encoding='utf-8')
     with atomic_write(path.with_suffix('.csv')) as part:
-      part.write_text(markdown.format_csv(TABLES[table], outcomes, costs))
+      part.write_text(
+        markdown.format_csv(TABLES[table], outcomes, costs, floor, above)
+      )
     print(f'\n{text}\nWrote {path} and {path.with_suffix(".csv")}')
   if failed:
     sys.exit(f'error: {len(failed)} runs failed; see above')

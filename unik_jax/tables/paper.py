@@ -1,4 +1,4 @@
-"""Tables 1 to 3 of the paper: rows as model settings, published accuracies.
+"""Tables 1 to 3 of the paper, and networks since: rows, published accuracies.
 
 Yang et al., "UNIK: A Unified Framework for Real-world Skeleton-based Action
 Recognition", BMVC 2021. To add a row, add a line to `ROWS` and its key to a
@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
+
+from unik_jax.data.streams import STREAMS
 
 
 class Row(NamedTuple):
@@ -116,6 +118,10 @@ _SMARTHOME = {
   'smarthome_cv2': 'Smarthome CV2',
 }
 
+_NETWORKS = Section(
+  'From scratch', ('unik', 'agcn', 'ms_g3d', 'ctr_gcn', 'st_gcn_pp')
+)
+
 TABLES = {
   '1': Table(
     title='the matrix, heads, window and dilation',
@@ -209,6 +215,20 @@ TABLES = {
       'unik': (47.6, 63.1, 22.9, 61.2, 94.0),
       'unik_pretrained': (None, 64.3, 36.1, 65.0, 97.9),
     },
+  ),
+  '4': Table(
+    title='networks, joints',
+    streams={'': ('joint',)},
+    sections=(_NETWORKS,),
+    columns={},
+    accuracies={},
+  ),
+  '5': Table(
+    title='networks, all four streams together',
+    streams={'': tuple(STREAMS)},
+    sections=(_NETWORKS,),
+    columns={},
+    accuracies={},
   ),
 }
 

@@ -35,7 +35,8 @@ class Plan(NamedTuple):
   """All runs of a table.
 
   Attributes:
-    rows: row to its runs, one list of streams for each seed.
+    rows: row to its runs, one list for each seed: the streams, of each fold if
+      the dataset has folds.
     trainings: all runs, each once; a run comes after the run that it needs.
   """
 
@@ -59,7 +60,8 @@ def make_plan(
     table: a key of TABLES.
     dataset: one of the config file's datasets.
     seeds: number of seeds, which count from 0.
-    folder: parent of the runs' folders, DATASET/ROW_STREAM_SEED.
+    folder: parent of the runs' folders, DATASET/ROW_STREAM_SEED. A fold is a
+      dataset of its own.
     rows: rows to run; empty for all rows of the table.
     configs: the config file.
     extra: arguments added to each run, such as --config.epochs=2.
@@ -73,9 +75,10 @@ def make_plan(
   streams = streams.get(dataset, streams[''])
   module = _load_config_file(configs)
   sources = module.SOURCES
-  if dataset not in sources:
+  datasets = {**{name: (name,) for name in sources}, **module.FOLDS}
+  if dataset not in datasets:
     raise UserError(
-      f'--dataset: expected a dataset of {configs} ({", ".join(sources)}), got'
+      f'--dataset: expected a dataset of {configs} ({", ".join(datasets)}), got'
       f' {dataset!r}'
     )
   planned: dict[pathlib.Path, Training] = {}
@@ -108,7 +111,11 @@ def make_plan(
 
   by_row = {
     row: [
-      [plan_training(dataset, row, stream, seed) for stream in streams]
+      [
+        plan_training(fold, row, stream, seed)
+        for fold in datasets[dataset]
+        for stream in streams
+      ]
       for seed in range(seeds)
     ]
     for row in rows or _rows_of(table)

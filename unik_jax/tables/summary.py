@@ -3,15 +3,22 @@
 import itertools
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from unik_jax import metrics
+from unik_jax.floor.comparison import Comparison, compare_with_floor
+from unik_jax.floor.measure import NAMES, FloorRow
 from unik_jax.run.paths import CONFIG, METRICS, SUMMARY, scores_path
 from unik_jax.run.score_fusion import fuse_logits, read_finite_scores
-from unik_jax.run.scores import align_scores, read_scores
+from unik_jax.run.scores import (
+  align_scores,
+  join_seen,
+  pool_scores,
+  read_scores,
+)
 from unik_jax.runtime.json_files import read_json_table
 from unik_jax.tables.paper import ROWS, Table
 from unik_jax.tables.plan import Plan
@@ -21,21 +28,28 @@ _REMEDY = 'remove the folder, and give the same command again'
 
 
 class Outcome(NamedTuple):
-  """Results of a row.
+  """Results of a row, of networks or of the floor.
 
   Attributes:
     accuracies: accuracy of each finished seed, in percent.
     hits: (N,) share of the seeds that predict a test clip's class.
     labels: (N,) classes of the test clips.
-    seconds: training time of all streams together, without compilation and
-      evaluation; median of the seeds. Runs may have shared the machine.
-    device: devices of the runs, each once.
-    commit: commits of the runs, each once.
+    unseen: accuracy of each finished seed on the test clips that are not in
+      training, in percent; empty if all are not.
+    folds: accuracy of each fold, mean of the seeds, in percent; empty if the
+      dataset has no folds.
+    seconds: training time of all streams and folds together, without
+      compilation and evaluation; median of the seeds. Runs may have shared the
+      machine.
+    device: devices of the runs, each once; '' for the floor.
+    commit: commits of the runs, each once; '' for the floor.
   """
 
   accuracies: tuple[float, ...]
   hits: np.ndarray
   labels: np.ndarray
+  unseen: tuple[float, ...]
+  folds: tuple[float, ...]
   seconds: float
   device: str
   commit: str
@@ -65,37 +79,55 @@ class Pair(NamedTuple):
     return self.interval[0] > 0
 
 
-def read_outcomes(plan: Plan, headline: str) -> dict[str, Outcome]:
-  """Returns the outcome of each row that has a finished seed.
+def read_outcomes(
+  plan: Plan, headline: str, floor: Sequence[FloorRow] = ()
+) -> dict[str, Outcome]:
+  """Returns the outcome of each row that has a finished seed, and of the floor.
 
   Args:
     plan: the runs; some may be unfinished.
     headline: metric of the accuracies, 'top1' or 'mean_class'.
+    floor: the cheap classifiers on the same clips.
 
   Raises:
     UserError: files cannot be read, or runs tested different clips.
   """
-  finished, row_names = [], []
+  finished, row_names, fold_of = [], [], {}
   for row, seeds in plan.rows.items():
     for trainings in seeds:
       folders = [training.folder for training in trainings]
       if all(map(is_finished, folders)):
-        finished.append((folders, _read_seed(folders)))
+        folds = _read_seed(trainings)
+        for split, fold_scores in folds.items():
+          fold_of.update(dict.fromkeys(fold_scores.ids, split))
+        finished.append((folders, pool_scores(list(folds.values()))))
         row_names.append(row)
+  for row in floor:
+    finished += [((), seed_scores) for seed_scores in row.scores]
+    row_names += [row.name] * len(row.scores)
   if not finished:
     return {}
   # Rows are compared clip by clip, so that all must have the same order.
   aligned = align_scores(
     [seed_scores for _, seed_scores in finished],
-    [str(folders[0]) for folders, _ in finished],
+    [
+      str(folders[0]) if folders else f'floor {row}'
+      for row, (folders, _) in zip(row_names, finished, strict=True)
+    ],
     'run one of them again',
   )
+  folds = np.array([fold_of.get(clip, '') for clip in aligned[0].ids])
   by_row: dict[str, list] = {}
   for row, (folders, _), seed_scores in zip(
     row_names, finished, aligned, strict=True
   ):
     by_row.setdefault(row, []).append((folders, seed_scores))
-  return {row: _summarize(seeds, headline) for row, seeds in by_row.items()}
+  outcomes = {
+    row: _summarize(seeds, folds, headline) for row, seeds in by_row.items()
+  }
+  for row in floor:
+    outcomes[row.name] = outcomes[row.name]._replace(seconds=row.seconds)
+  return outcomes
 
 
 def compare_rows(
@@ -114,7 +146,7 @@ def compare_rows(
     for pair in itertools.combinations(section.rows, 2)
   )
   for row in outcomes:
-    if (scratch := ROWS[row].pretrained) in outcomes:
+    if row in ROWS and (scratch := ROWS[row].pretrained) in outcomes:
       names[row, scratch] = None
   return [
     _compare(table, outcomes, headline, *pair)
@@ -123,8 +155,38 @@ def compare_rows(
   ]
 
 
-def _read_seed(folders):
-  """Test predictions of a seed; softmax scores of streams are averaged."""
+def compare_with_floors(
+  outcomes: Mapping[str, Outcome], headline: str
+) -> dict[str, Comparison]:
+  """Compares each row of networks with the floor, if it was measured.
+
+  Args:
+    outcomes: results by row, with those of the floor.
+    headline: as in `read_outcomes`.
+  """
+  floor = {row: o.hits for row, o in outcomes.items() if row in NAMES}
+  if not floor:
+    return {}
+  return {
+    row: compare_with_floor(outcome.hits, outcome.labels, floor, headline)
+    for row, outcome in outcomes.items()
+    if row not in floor
+  }
+
+
+def _read_seed(trainings):
+  """Test predictions of a seed by test split: one, or that of each fold."""
+  folders_by_split = {}
+  for training in trainings:
+    folders = folders_by_split.setdefault(training.config.data.test_split, [])
+    folders.append(training.folder)
+  return {
+    split: _fuse_streams(folders) for split, folders in folders_by_split.items()
+  }
+
+
+def _fuse_streams(folders):
+  """Test predictions of streams; their softmax scores are averaged."""
   if len(folders) == 1:
     return read_scores(scores_path(folders[0], 'test'))
   streams = align_scores(
@@ -133,22 +195,38 @@ def _read_seed(folders):
   )
   equal = [1 / len(streams)] * len(streams)
   fused = fuse_logits([stream.logits for stream in streams], equal)
-  return streams[0]._replace(logits=fused)
+  return streams[0]._replace(logits=fused, seen=join_seen(streams))
 
 
-def _summarize(seeds, headline):
-  """The outcome of a row from (folders, scores) of each seed."""
-  hits = [metrics.top_k_hits(s.logits, s.labels, 1) for _, s in seeds]
+def _summarize(seeds, folds, headline):
+  """The outcome of a row from (folders, scores) of each seed.
+
+  `folds` (N,) names the fold of each clip.
+  """
+  hits = [metrics.headline_hits(s.logits, s.labels, headline) for _, s in seeds]
   summaries = [metrics.compute_metrics(s.logits, s.labels) for _, s in seeds]
+  unseen = [
+    metrics.compute_metrics(s.logits[~s.seen], s.labels[~s.seen])[headline]
+    for _, s in seeds
+    if s.seen is not None and not s.seen.all()
+  ]
   runs = [
     read_json_table(folder / SUMMARY, _REMEDY)
     for folders, _ in seeds
     for folder in folders
   ]
+  mean_hits, labels = np.stack(hits).mean(0), seeds[0][1].labels
+  masks = [folds == fold for fold in np.unique(folds)]
   return Outcome(
     accuracies=tuple(100 * summary[headline] for summary in summaries),
-    hits=np.stack(hits).mean(0),
-    labels=seeds[0][1].labels,
+    hits=mean_hits,
+    labels=labels,
+    folds=tuple(
+      100 * metrics.mean_hits(mean_hits[m], labels[m], headline == 'mean_class')
+      for m in masks
+      if len(masks) > 1
+    ),
+    unseen=tuple(100 * accuracy for accuracy in unseen),
     seconds=statistics.median(
       sum(map(_training_seconds, folders)) for folders, _ in seeds
     ),
@@ -162,20 +240,18 @@ def _compare(table, outcomes, headline, first, second):
   if means[first] < means[second]:
     first, second = second, first
   better, worse = outcomes[first], outcomes[second]
-  # Paired: both rows predict the same clips, so that clips that are hard for
-  # both widen no interval.
-  low, high = metrics.bootstrap_interval(
-    better.hits - worse.hits,
+  difference, (low, high) = metrics.paired_difference(
+    better.hits,
+    worse.hits,
     better.labels,
     mean_class=headline == 'mean_class',
-    rounds=10000,
   )
   unknown = (None,) * len(table.columns)
   published = (table.accuracies.get(row, unknown) for row in (first, second))
   return Pair(
     first,
     second,
-    float(means[first] - means[second]),
+    100 * difference,
     (100 * low, 100 * high),
     tuple(
       round(a - b, 1)

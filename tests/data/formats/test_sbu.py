@@ -63,13 +63,16 @@ def test_folds_and_keypoints(tmp_path):
     )
 
 
-def test_zip_archives(tmp_path):
+@pytest.mark.parametrize('root', ['.', 'PAIR'])
+def test_zip_archives(tmp_path, root):
+  """Archives of a pair, which start at its folder or below it."""
   rows = write_clips(tmp_path / 'files')
   (tmp_path / 'raw').mkdir()
   for pair in PAIRS:
     with zipfile.ZipFile(tmp_path / 'raw' / f'{pair}.zip', 'w') as archive:
       for path in (tmp_path / 'files' / pair).rglob(sbu.FILE):
-        archive.write(path, path.relative_to(tmp_path / 'files'))
+        start = tmp_path / 'files' / root.replace('PAIR', pair)
+        archive.write(path, path.relative_to(start))
   builder = prepare(tmp_path)
   (record,) = builder.as_data_source('fold_1_test')
   assert record['id'].decode() in rows

@@ -1,6 +1,7 @@
 """UTD-MHAD: .mat files, cross-subject splits, bad files."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -103,9 +104,13 @@ def test_bad_names_are_skipped_and_listed(tmp_path):
 
 @pytest.mark.slow
 def test_the_real_files(tmp_path):
-  extract('utd_mhad.tar.xz', tmp_path / 'raw')
+  raw = extract('utd_mhad.tar.xz', tmp_path / 'raw')
   builder = prepare(tmp_path)
   layout = get_layout('utd_20')
+  # The authors' list has a line `5. left_shoulder;` for each joint.
+  (file,) = raw.rglob('Skeleton_joint_order.txt')
+  names = re.findall(r'^\d+\. (\w+);', file.read_text(), re.MULTILINE)
+  assert list(layout.joints) == names
   records = {
     split: list(builder.as_data_source(split)) for split in ('train', 'test')
   }

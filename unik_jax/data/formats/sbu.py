@@ -80,9 +80,10 @@ def parse_clip_path(file: raw_files.RawFile) -> ClipName:
     UserError: the folders have other names, or a pair or action that the
       dataset does not have.
   """
-  folder = pathlib.PurePosixPath(
-    file.member or pathlib.Path(file.path).as_posix()
-  ).parent
+  path = pathlib.Path(file.path)
+  if file.member:  # an archive that starts below its pair has the pair's name
+    path = path.with_suffix('') / file.member
+  folder = path.parent
   match = _PATH.fullmatch('/'.join(folder.parts[-3:]))
   if not match:
     raise UserError(

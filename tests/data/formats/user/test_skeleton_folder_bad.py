@@ -45,17 +45,6 @@ def both_kinds(root):
   write_tree(root, ('train', 'test'), layout='')
 
 
-def copied(root):
-  for path in sorted(root.glob('*/*.npy')):
-    target = root / ('test' if path.stem == '0' else 'train') / path.parent.name
-    target.mkdir(parents=True, exist_ok=True)
-    path.rename(target / path.name)
-  for label in ('sit', 'wave'):
-    (root / label).rmdir()
-  content = (root / 'train' / 'sit' / '1.npy').read_bytes()
-  (root / 'test' / 'sit' / 'copy.npy').write_bytes(content)
-
-
 BAD_TREES = {
   'beside': (
     lambda r: write_clip(r / 'lost.npy'),
@@ -90,10 +79,6 @@ BAD_TREES = {
   'one clip': (
     lambda r: write_clip(r / 'run' / '0.npy', 99),
     "class 'run': .*got one",
-  ),
-  'copied': (
-    copied,
-    'same content as .*test/sit/copy.npy.*in split train, not test',
   ),
   'truncated': (
     lambda r: write_file(r / 'sit/1.npy', b'\x93NUM'),

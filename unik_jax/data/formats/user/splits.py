@@ -191,10 +191,10 @@ def _sort_names(names):
 
 
 def find_duplicates(entries: list[ClipEntry]) -> dict[str, UserError]:
-  """Returns an error by id, for clips that another split or class has too.
+  """Returns an error by id, for clips that another class has too.
 
-  A test on a training clip measures nothing, and of two classes one is wrong.
-  The first of equal clips has no error.
+  Of two classes one is wrong. The first of equal clips has no error. Equal
+  clips of one class stay, also in several splits: the builder reports them.
   """
   errors = {}
   by_size = collections.defaultdict(list)
@@ -207,19 +207,16 @@ def find_duplicates(entries: list[ClipEntry]) -> dict[str, UserError]:
       by_size[sum(map(os.path.getsize, paths))].append((entry, paths))
   for group in by_size.values():
     # Files are hashed only if their sizes leave a conflict possible.
-    if len({(entry.split, entry.label) for entry, _ in group}) == 1:
+    if len({entry.label for entry, _ in group}) == 1:
       continue
     first_by_digest = {}
     for entry, paths in group:
       first = first_by_digest.setdefault(_digest(paths), entry)
-      for key in ('split', 'label'):
-        value, other = getattr(entry, key), getattr(first, key)
-        if value != other:
-          name = 'class' if key == 'label' else key
-          errors[entry.id] = UserError(
-            f'{entry.source}: the same content as {first.source}, but in {name}'
-            f' {value}, not {other}. Remove one of the two'
-          )
+      if entry.label != first.label:
+        errors[entry.id] = UserError(
+          f'{entry.source}: the same content as {first.source}, but in class'
+          f' {entry.label}, not {first.label}. Remove one of the two'
+        )
   return errors
 
 

@@ -1,0 +1,1 @@
+"""Floors: cheap classifiers on the same clips as the networks."""

@@ -1,0 +1,128 @@
+"""Whether a network's accuracy is above the floor."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from unik_jax import metrics
+from unik_jax.floor.measure import NAMES, FloorRow
+from unik_jax.run.scores import Scores, align_scores, drop_clips
+
+
+class Comparison(NamedTuple):
+  """A network beside the best row of the floor.
+
+  Attributes:
+    best: key of the row with the highest accuracy, which is compared.
+    difference: network minus floor, in percent.
+    interval: 95% interval of the difference, from `metrics.paired_difference`.
+  """
+
+  best: str
+  difference: float
+  interval: tuple[float, float]
+
+  @property
+  def verdict(self) -> str:
+    """Whether the network is above the floor."""
+    low, high = self.interval
+    return 'yes' if low > 0 else 'no' if high < 0 else 'not separable'
+
+  def __str__(self):
+    low, high = self.interval
+    return (
+      f'{self.verdict} ({self.difference:+.1f} [{low:.1f}, {high:.1f}] to'
+      f' {NAMES[self.best]})'
+    )
+
+
+def compare_with_floor(
+  hits: np.ndarray,
+  labels: np.ndarray,
+  floor_hits: Mapping[str, np.ndarray],
+  headline: str,
+) -> Comparison:
+  """Compares a network with the best row of the floor, clip by clip.
+
+  Args:
+    hits: (N,) share of the network's seeds that are right.
+    labels: (N,) class indices.
+    floor_hits: the same shares of each row of the floor; at least one row.
+    headline: metric of the accuracies, from `metrics.HEADLINES`.
+  """
+  mean_class = headline == 'mean_class'
+  best = max(
+    floor_hits,
+    key=lambda name: metrics.mean_hits(floor_hits[name], labels, mean_class),
+  )
+  difference, interval = metrics.paired_difference(
+    hits, floor_hits[best], labels, mean_class=mean_class
+  )
+  low, high = interval
+  return Comparison(best, 100 * difference, (100 * low, 100 * high))
+
+
+def compare_run(
+  scores: Scores, rows: Sequence[FloorRow], headline: str
+) -> Comparison:
+  """Compares one run's test scores with the floor.
+
+  Args:
+    scores: of the run.
+    rows: the floor; at least one row.
+    headline: as in `compare_with_floor`.
+
+  Raises:
+    UserError: the floor has other clips or classes than the run.
+  """
+  floor_hits = {}
+  for row in rows:
+    names = ['scores', *[f'floor {row.name}'] * len(row.scores)]
+    _, *aligned = align_scores([scores, *row.scores], names)
+    floor_hits[row.name] = np.mean(
+      [metrics.headline_hits(s.logits, s.labels, headline) for s in aligned], 0
+    )
+  hits = metrics.headline_hits(scores.logits, scores.labels, headline)
+  return compare_with_floor(hits, scores.labels, floor_hits, headline)
+
+
+def describe_run(
+  scores: Scores, rows: Sequence[FloorRow], headline: str
+) -> str:
+  """Returns a sentence on the floor, and whether a run is above it.
+
+  Args:
+    scores: of the run.
+    rows: the floor; at least one row.
+    headline: as in `compare_with_floor`.
+
+  Raises:
+    UserError: as in `compare_run`.
+  """
+  text = f'floor, {headline} on the same clips: '
+  text += _describe_rows(scores, rows, headline)
+  if scores.seen is None or scores.seen.all():
+    return text
+  seen = scores.ids[scores.seen]
+  rows = [
+    row._replace(scores=tuple(drop_clips(s, seen) for s in row.scores))
+    for row in rows
+  ]
+  unseen = _describe_rows(drop_clips(scores, seen), rows, headline)
+  return f'{text}; on those that are not in training: {unseen}'
+
+
+def _describe_rows(scores, rows, headline):
+  """The accuracy of each row, and the comparison with the best."""
+  figures = ', '.join(
+    f'{row.label} {100 * np.mean(accuracies):.2f}%'
+    for row in rows
+    for accuracies in [
+      [
+        metrics.compute_metrics(s.logits, s.labels)[headline]
+        for s in row.scores
+      ]
+    ]
+  )
+  return f'{figures}; above the floor: {compare_run(scores, rows, headline)}'
