@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from helpers import finished_run
+from helpers.html_page import Page
 
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.report import build
@@ -73,3 +74,29 @@ def test_other_clips_than_the_scores_have_no_floor(
 def test_its_rows_are_chosen(run, tmp_path):
   report = build.write_report(run[0], tmp_path / 'page.html', floor=())
   assert '>Floor<' not in report.path.read_text()
+
+
+@pytest.mark.slow
+def test_unseen_clips_have_figures_of_their_own(run, synthetic_dir, tmp_path):
+  """All clips but two that are predicted right are said to be in training."""
+  _, scores = run
+  right = scores.logits.argmax(1) == scores.labels
+  seen = right & (np.cumsum(right) <= right.sum() - 2)
+  folder = finished_run.write_run(
+    tmp_path / 'run',
+    scores._replace(seen=seen),
+    synthetic_dir,
+    test_split='test[:60]',
+  )
+  report = build.write_report(folder, tmp_path / 'page.html')
+  page = Page(report.path.read_text())
+  (section,) = [
+    e.text
+    for e in page.find_all('section')
+    if 'This run is above the floor' in e.text
+  ]
+  assert 'on clips that are not in training: ' in section
+  row = section.split('This run')[-1].split('nearest mean pose')[0]
+  shares = [float(share) for share in re.findall(r'([\d.]+)%', row)]
+  assert shares[0] == round(100 * right.mean(), 1)
+  assert shares[3] == round(100 * 2 / np.sum(~seen), 1)

@@ -102,15 +102,30 @@ def describe_run(
   """
   text = f'floor, {headline} on the same clips: '
   text += _describe_rows(scores, rows, headline)
+  if unseen := keep_unseen(scores, rows):
+    text += '; on those that are not in training: '
+    text += _describe_rows(*unseen, headline)
+  return text
+
+
+def keep_unseen(
+  scores: Scores, rows: Sequence[FloorRow]
+) -> tuple[Scores, list[FloorRow]] | None:
+  """Returns a run and the floor on the test clips that are not in training.
+
+  None if no clip is in training, or all are.
+
+  Args:
+    scores: of the run.
+    rows: the floor.
+  """
   if scores.seen is None or scores.seen.all():
-    return text
+    return None
   seen = scores.ids[scores.seen]
-  rows = [
+  return drop_clips(scores, seen), [
     row._replace(scores=tuple(drop_clips(s, seen) for s in row.scores))
     for row in rows
   ]
-  unseen = _describe_rows(drop_clips(scores, seen), rows, headline)
-  return f'{text}; on those that are not in training: {unseen}'
 
 
 def _describe_rows(scores, rows, headline):

@@ -167,11 +167,14 @@ def _find_rows(config, seeds, names, fitted, log):
   return rows
 
 
-def floor_config(config):
+def floor_config(config: ConfigDict) -> ConfigDict:
   """Returns the `data` settings of the classifiers' input.
 
   The clips, persons and joints are the network's. The rest is fixed, so that
   all networks on these clips have the same floor.
+
+  Args:
+    config: the `data` part of a network's config.
   """
   data = default_config().data
   data.update({key: config[key] for key in _SETTINGS})
@@ -235,8 +238,8 @@ class _Floor:
     rows = _spread(len(train))
     if name != 'nearest':
       self._log(
-        f'floor: fits {NAMES[name]} to {len(rows):,} of {len(train):,} training'
-        f' clips, seed {seed}'
+        f'floor: fits {NAMES[name]} to {len(rows):,} of {len(train):,} clips'
+        f' of {data.train_split}, seed {seed}'
       )
     start = time.monotonic()
     if name == 'nearest':

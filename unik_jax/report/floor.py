@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from unik_jax import metrics
-from unik_jax.floor.comparison import Comparison, compare_run
+from unik_jax.floor.comparison import Comparison, compare_run, keep_unseen
 from unik_jax.floor.measure import measure_floor
 from unik_jax.run.scores import Scores
 
@@ -17,10 +17,13 @@ class Floor(NamedTuple):
   Attributes:
     figures: (classifier, `metrics.compute_metrics`) of each row.
     comparison: of the run with the best row.
+    unseen: the same on the test clips that are not in training; None if no clip
+      is in training, or all are.
   """
 
   figures: tuple[tuple[str, dict[str, Any]], ...]
   comparison: Comparison
+  unseen: 'Floor | None' = None
 
 
 def measure_run_floor(
@@ -45,6 +48,13 @@ def measure_run_floor(
   rows = measure_floor(config.data, (config.seed,), names, log=log)
   if not rows:
     return None
+  floor = _compare(scores, rows, headline)
+  if unseen := keep_unseen(scores, rows):
+    floor = floor._replace(unseen=_compare(*unseen, headline))
+  return floor
+
+
+def _compare(scores, rows, headline):
   figures = tuple(
     (row.label, metrics.compute_metrics(s.logits, s.labels))
     for row in rows

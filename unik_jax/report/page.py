@@ -134,16 +134,30 @@ def _results(results, mistakes):
 
 def _floor(contents, floor):
   """Returns the lead and rows of the floor's section."""
-  rows = [('This run', contents.results.figures), *floor.figures]
+  results = contents.results
+  lead = 'Cheap classifiers on the same training and test clips. This run is'
+  lead += f' above the floor: {floor.comparison}'
+  columns = _split_columns()[: len(METRIC_NAMES)]
+  parts = [[('This run', results.figures), *floor.figures]]
+  if floor.unseen:
+    lead += f'; on clips that are not in training: {floor.unseen.comparison}'
+    columns += [f'{name}, not in training' for name in columns]
+    parts.append([('', results.unseen), *floor.unseen.figures])
   return {
-    'lead': 'Cheap classifiers on the same training and test clips. This run is'
-    f' above the floor: {floor.comparison}. In brackets: the difference in'
-    f' points of {METRIC_NAMES[contents.headline]}, and its 95% interval by a'
-    ' paired bootstrap over clips.',
-    'columns': _split_columns()[: len(METRIC_NAMES)],
+    'lead': f'{lead}. In brackets: the difference in points of'
+    f' {METRIC_NAMES[contents.headline]}, and its 95% interval by a paired'
+    ' bootstrap over clips.',
+    'columns': columns,
     'rows': [
-      (name, [format_percent(figures[key]) for key in METRIC_NAMES])
-      for name, figures in rows
+      (
+        row[0][0],
+        [
+          format_percent(figures[key])
+          for _, figures in row
+          for key in METRIC_NAMES
+        ],
+      )
+      for row in zip(*parts, strict=True)
     ],
   }
 

@@ -14,6 +14,7 @@ stands the floor: cheap classifiers on the same clips, kept with the prepared
 dataset. Writes DIR/NAME/tableTABLE.md and .csv.
 """
 
+import functools
 import os
 import pathlib
 import shlex
@@ -85,10 +86,11 @@ def main(argv):
     headline = next(iter(configs.values())).headline
     # Rows differ in their network and stream, but not in their clips.
     (first_runs, *_), *_ = planned.rows.values()
+    log = functools.cache(print)  # says what all folds lack once
     folds = {t.config.data.test_split: t.config.data for t in first_runs}
     floor = pool_floors(
       [
-        measure_floor(data, range(_SEEDS.value), _FLOOR.value, log=print)
+        measure_floor(data, range(_SEEDS.value), _FLOOR.value, log=log)
         for data in folds.values()
       ]
     )
