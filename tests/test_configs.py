@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.configs import FOLDER, load_config, load_config_file
 
-from unik_jax import metrics, train, transfer
+from unik_jax import metrics, optim, train, transfer
 from unik_jax.config import default_config, parse_variant
 from unik_jax.data import registry
 from unik_jax.data.transform import Transform
@@ -187,6 +187,23 @@ def test_official_recipes(case):
   assert (config.optim.momentum, config.optim.nesterov) == (0.9, True)
   assert (config.optim.schedule, config.optim.warmup_epochs) == ('step', 0)
   assert config.model.first_block_heads == 3
+
+
+def test_ctr_gcn_recipe_of_nw_ucla():
+  """config/ucla/default.yaml of CTR-GCN; its data: tests/data/."""
+  config = load_config('nw_ucla:ctr_gcn')
+  schedule, _ = optim.configure_optimizer(config, steps_per_epoch=318)
+  rates = [float(schedule(318 * e + 317)) for e in (0, 1, 2, 3, 4, 49)]
+  np.testing.assert_allclose(rates, [0.02, 0.04, 0.06, 0.08, 0.1, 0.1])
+  np.testing.assert_allclose(float(schedule(318 * 50)), 0.01, rtol=1e-6)
+  assert (config.epochs, config.batch_size) == (65, 16)
+  assert set(config.data.repeats) == {5} and len(config.data.repeats) == 10
+  options = config.optim
+  assert (options.name, options.momentum) == ('sgd', 0.9)
+  assert options.nesterov and options.weight_decay == 1e-4
+  # The published network for 20 joints and 10 classes (ctrgcn_ucla.json of
+  # the golden cases).
+  assert network_from_config(config).num_params() == 1_426_892
 
 
 @pytest.mark.parametrize(

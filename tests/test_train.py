@@ -64,7 +64,8 @@ def kill_at(monkeypatch, step, number=signal.SIGTERM):
 
 def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   """One long test, since each run compiles again."""
-  config.ema = 0.9
+  config.ema, config.mixup = 0.9, 0.4
+  config.data.update(window=0.8, stretch=0.2, flip=0.5, drop_joints=0.1)
   config.data.val_split = 'validation[:11]'
   straight, interrupted = tmp_path / 'straight', tmp_path / 'interrupted'
 

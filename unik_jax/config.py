@@ -146,7 +146,8 @@ def default_config() -> ConfigDict:
         # missing in all frames.
         'drop_joints': 0.0,
         'drop_limb': 0.0,
-        # Scale each axis of a clip to [-1, 1], after augmentation.
+        # Scale each axis of a clip to [-1, 1] by all its frames, after
+        # augmentation.
         'fit_axes': False,
         # Reader threads, and batches read ahead.
         'threads': 4,
@@ -232,7 +233,8 @@ def check_config(config: ConfigDict) -> None:
   for key in ('data.flip', 'data.drop_limb'):
     if not 0 <= flat[key] <= 1:
       raise _bad_value(key, 'a number in [0, 1]', flat[key])
-  for key in ('mixup', 'data.stretch'):
+  rotations = ('data.rotate', 'data.rotate_x', 'data.rotate_z')
+  for key in ('mixup', 'data.stretch', *rotations):
     if not 0 <= flat[key] < math.inf:
       raise _bad_value(key, 'a number of at least 0', flat[key])
   if not 0 < config.data.window <= 1:
@@ -260,8 +262,10 @@ def check_config(config: ConfigDict) -> None:
     )
   if not config.data.scale > 0:
     raise _bad_value('data.scale', 'a number above 0', config.data.scale)
-  if len(config.data.rescale) not in (0, 2):
-    raise _bad_value('data.rescale', '(low, high) or ()', config.data.rescale)
+  rescale = tuple(config.data.rescale)
+  is_range = len(rescale) == 2 and 0 < rescale[0] <= rescale[1] < math.inf
+  if rescale and not is_range:
+    raise _bad_value('data.rescale', '(low, high) above 0, or ()', rescale)
 
 
 def _bad_value(key, expected, value):

@@ -100,7 +100,7 @@ def make_train_step(
     net: the network.
     optimizer: optax's transformation, learning rate included.
     label_smoothing: share of the target spread evenly over all classes.
-    mixup: parameter of `mix_clips`; 0 for none.
+    mixup: parameter of `draw_mixing`; 0 for none.
     ema: decay of the averaged weights; 0 for no average.
     tune: as in `select_tuned`. With 'head', batch norm uses its running
       statistics and does not update them, and nothing is dropped out.

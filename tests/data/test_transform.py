@@ -4,9 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers.configs import load_config
 from helpers.random_clips import make_config, make_records
+from scipy.spatial.transform import Rotation
 
 from unik_jax.data import loader
+from unik_jax.data.streams import STREAMS
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
@@ -153,6 +156,51 @@ def test_streams_are_derived_from_the_sampled_frames():
     np.testing.assert_allclose(out, x, atol=1e-5)
 
 
+# CTR-GCN's feeder for NW-UCLA: (child, parent), from 1.
+UCLA_BONES = (
+  *((1, 2), (2, 3), (3, 3), (4, 3), (5, 3), (6, 5), (7, 6), (8, 7), (9, 3)),
+  *((10, 9), (11, 10), (12, 11), (13, 1), (14, 13), (15, 14), (16, 15)),
+  *((17, 1), (18, 17), (19, 18), (20, 19)),
+)
+
+
+@pytest.mark.parametrize('frames', [9, 120])
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('stream', STREAMS)
+def test_ctr_gcn_recipe_of_nw_ucla(stream, training, frames):
+  """The steps of its feeder, in their order, with rotations of scipy."""
+  record = make_records(1, frames=(frames, frames + 1), channels=3)[0]
+  record['keypoints'] += np.float32([0.3, -1, 3])
+  config = load_config(f'nw_ucla:ctr_gcn,{stream}').data
+  transform = Transform(config, train=training)
+  out = transform(record, np.random.default_rng(5) if training else None)['x']
+
+  clip = np.float64(record['keypoints'][0])
+  clip -= clip[0, 2 - 1]
+  if training:
+    choices = transform.choose(frames, np.random.default_rng(5))
+    angles = [choices['rotate'], choices['rotate_x']]
+    assert (np.abs(np.rad2deg(angles)) < 60.001).all()
+    assert 0.5 <= choices['factor'] <= 1.5
+    # About y, then about x.
+    turn = Rotation.from_euler('yx', angles).as_matrix()
+    clip = choices['factor'] * clip @ turn.T
+    index = choices['times'].astype(int)
+    assert (np.diff(index) >= 0).all() and set(index) <= set(range(frames))
+  else:
+    index = np.linspace(0, frames - 1, 52).astype(int)
+  low, high = clip.min((0, 1)), clip.max((0, 1))
+  x = ((clip - low) / (high - low) * 2 - 1)[index]
+  if 'bone' in stream:
+    child, parent = np.array(UCLA_BONES).T - 1
+    joints, x = x, np.zeros_like(x)
+    x[:, child] = joints[:, child] - joints[:, parent]
+  if 'motion' in stream:
+    x = np.concatenate([x[1:] - x[:-1], np.zeros_like(x[:1])])
+  assert out.shape == (1, 52, 20, 3)
+  np.testing.assert_allclose(out[0], x, atol=2e-5)
+
+
 def test_test_frames():
   (record,) = make_records(1)
   settings = {'frames': 6, 'test_frames': 10}
@@ -168,6 +216,7 @@ def test_test_frames():
     ({'stream': 'bones'}, 'data.stream'),
     ({'layout': 'msr_21'}, 'layout'),
     ({'rotate': 0.3, 'channels': 2}, 'data.rotate'),
+    ({'fit_axes': True, 'random_move': True}, 'data.fit_axes.*random_move'),
     ({'sampling': 'uniform', 'test_crops': 2}, 'data.test_crops.*uniform'),
     ({'test_clips': 2, 'test_crops': 2}, 'data.test_crops'),
   ],

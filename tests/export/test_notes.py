@@ -64,6 +64,7 @@ def test_metrics_are_those_of_the_exported_step(run, tmp_path):
     'test': {'top1': 0.5, 'clips': 4, 'confusion': [[4]]},
     'best_step': 3,
     'test_of_best': {'top1': 0.75, 'clips': 4},
+    'unseen_of_best': {'top1': 0.25, 'clips': 2},
   }
   (tmp_path / 'summary.json').write_text(json.dumps(results))
   for step, metrics in (
@@ -71,7 +72,11 @@ def test_metrics_are_those_of_the_exported_step(run, tmp_path):
     (6, {}),
     (9, {'top1': 0.5, 'clips': 4}),
   ):
-    assert describe_run(run._replace(step=step))['test'] == metrics
+    notes = describe_run(run._replace(step=step))
+    assert notes['test'] == metrics
+    assert notes.get('unseen') == (
+      {'top1': 0.25, 'clips': 2} if step == 3 else None
+    )
   (tmp_path / 'summary.json').write_text('{')
   with pytest.raises(UserError, match='summary.json: not JSON'):
     describe_run(run)

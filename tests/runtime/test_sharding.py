@@ -30,7 +30,7 @@ def make_network():
   )
 
 
-def train_on_mesh(shape, steps=4):
+def train_on_mesh(shape, steps=4, **options):
   """Returns the losses of a few steps on a mesh, and the state after them."""
   devices = jax.devices()[: shape[0] * shape[1]]
   mesh = sharding.make_mesh(shape, devices)
@@ -44,7 +44,7 @@ def train_on_mesh(shape, steps=4):
   shardings = sharding.state_shardings(jax.eval_shape(lambda: state), mesh)
   state = jax.device_put(state, shardings)
   step = jax.jit(
-    step_lib.make_train_step(net, optimizer),
+    step_lib.make_train_step(net, optimizer, **options),
     in_shardings=(shardings, sharding.batch_sharding(mesh)),
     out_shardings=(shardings, sharding.replicated_sharding(mesh)),
   )
@@ -75,6 +75,14 @@ def test_a_mesh_gives_the_losses_of_one_device(shape, one_device_losses):
     assert columns == array.shape[-1] // shape[1]
   matrix = state.params['blocks'][1]['spatial']['dependency']
   assert matrix.sharding.is_fully_replicated
+
+
+def test_mixup_on_a_mesh_is_that_of_one_device():
+  one, eight = (
+    train_on_mesh(shape, steps=2, mixup=0.5, accumulate=2)[0]
+    for shape in ((1, 1), (4, 2))
+  )
+  np.testing.assert_allclose(eight, one, rtol=1e-5)
 
 
 def list_collectives(text):

@@ -75,10 +75,12 @@ def train_batches(
     .shuffle()
     .random_map(make_row or Transform(config, train=True))
   )
-  # Cut to whole batches before rows are split over processes, so that all
-  # processes agree on where an epoch ends.
-  rows = rows[: steps * batch_size][index::count]
-  batches = rows.batch(batch_size // count, drop_remainder=True)
+  # Each process takes a contiguous block of every batch, so that a row's place
+  # in the global batch, which mixup and dropout depend on, does not depend on
+  # the number of processes. Cut to whole batches before, so that all processes
+  # agree on where an epoch ends.
+  blocks = rows[: steps * batch_size].batch(batch_size // count)
+  batches = blocks[index::count]
   return iter(batches.repeat()[start:].to_iter_dataset(_read_options(config)))
 
 

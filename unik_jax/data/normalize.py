@@ -334,25 +334,29 @@ def _normalize_image(points, present, image_size):
   return (points - middle) / (half or 1)
 
 
-def fit_axes(clip: Any) -> Any:
-  """Scales each axis to [-1, 1] by its own least and greatest coordinate.
+def fit_axes(clip: Any, whole: Any = None) -> Any:
+  """Scales each axis to [-1, 1] by its least and greatest coordinate.
 
-  It removes a body's size and proportions, and where it is. Not a preset:
-  CTR-GCN's feeder for NW-UCLA does it after the rotations of augmentation.
+  They are those of all frames and persons, without missing joints (zeros). It
+  removes a body's size and proportions, and where it is. Not a preset:
+  CTR-GCN's feeder for NW-UCLA does it after the rotations of augmentation, and
+  before frames are sampled.
 
   Args:
     clip: (M, T, V, C), numpy's or JAX's.
+    whole: (M, T', V, C), all frames of the clip, if `clip` has only some.
 
   Returns:
     (M, T, V, C), the same kind of array.
   """
   xp = clip.__array_namespace__()
-  present = clip.any(-1, keepdims=True)
-  low = xp.where(present, clip, xp.inf).min((0, 1, 2))
-  high = xp.where(present, clip, -xp.inf).max((0, 1, 2))
+  whole = clip if whole is None else whole
+  present = whole.any(-1, keepdims=True)
+  low = xp.where(present, whole, xp.inf).min((0, 1, 2))
+  high = xp.where(present, whole, -xp.inf).max((0, 1, 2))
   extent = xp.where(high > low, high - low, 1)
   fitted = (clip - low) / extent * 2 - 1
-  return xp.where(present, fitted, 0).astype(clip.dtype)
+  return xp.where(clip.any(-1, keepdims=True), fitted, 0).astype(clip.dtype)
 
 
 PRESETS: dict[str, Preset] = {

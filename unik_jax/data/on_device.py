@@ -90,7 +90,9 @@ class DeviceSplit:
     Returns:
       `label`; `index` (F,) uint32, the frames' places in device memory; the
       random choices of `Transform.choose`. If frames are interpolated, also
-      `after` (F,), the next frames, and `part` (F,), their weights.
+      `after` (F,), the next frames, and `part` (F,), their weights. If all
+      frames are needed, also `whole`, their places, as many as the longest
+      clip has.
     """
     length = int(self.lengths[clip])
     choices = self._transform.choose(length, rng, view)
@@ -104,6 +106,10 @@ class DeviceSplit:
     if self._transform.interpolates:
       choices['after'] = (start + after).astype('u4')
       choices['part'] = np.float32(part)
+    if self._transform.needs_whole:
+      frame = np.arange(self.lengths.max())
+      whole = np.where(frame < length, start + frame, _NO_FRAME)
+      choices['whole'] = whole.astype('u4')
     return {**choices, 'label': self._labels[clip]}
 
   def make_batch(self, choices: dict[str, np.ndarray]) -> dict[str, jax.Array]:
@@ -136,7 +142,10 @@ class DeviceSplit:
       part = choices.pop('part')[:, :, None, None, None]
       after = self._gather(frames, scales, choices.pop('after'))
       clips = sampling.mix_frames(clips, after, part)
-    x = jax.vmap(self._transform.finish)(clips.swapaxes(1, 2), choices)
+    whole = None
+    if 'whole' in choices:
+      whole = self._gather(frames, scales, choices.pop('whole')).swapaxes(1, 2)
+    x = jax.vmap(self._transform.finish)(clips.swapaxes(1, 2), choices, whole)
     return {**passed, 'x': x.reshape(n, *views, *x.shape[1:])}
 
   def _gather(self, frames, scales, index):

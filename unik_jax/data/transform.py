@@ -49,12 +49,14 @@ class Transform:
   1. `standardize`: cut channels (`channels`); cut or zero-pad persons
      (`persons`); map joints to another layout (`joints`); drop empty frames at
      both ends (`trim`); repeat each track (`pad`); normalise coordinates
-     (`normalize`) and divide them by `scale`.
+     (`normalize`) and divide them by `scale`; outside training, scale each axis
+     (`fit_axes`).
   2. `choose`: sample frames (`sampling`, `frames`), and in training draw the
      augmentation (`window`, `stretch`; `random_move`, `rotate`, `rotate_x`,
      `rotate_z`, `rescale`, `flip`, `drop_joints`, `drop_limb`).
-  3. `finish`: augment, in the order of these keys; scale each axis
-     (`fit_axes`), and derive the stream (`stream`).
+  3. `finish`: augment, in the order of these keys; scale each axis by the
+     augmented clip's frames, sampled or not (`fit_axes`); derive the stream
+     (`stream`).
 
   A confidence channel is cut, mapped, padded and sampled with the coordinates.
   It is not normalised, augmented or part of a stream.
@@ -68,6 +70,7 @@ class Transform:
     views: number of views per clip: 1 in training, else `test_clips` or
       `test_crops`.
     interpolates: whether sampled times can lie between two frames.
+    needs_whole: whether `finish` needs all frames of a clip.
 
   Raises:
     UserError: a name is unknown, settings exclude each other, or one layout
@@ -92,6 +95,12 @@ class Transform:
           f'config.data.{key}: expected 3-D data, got'
           f' {self._coordinates} coordinates. Set it to 0'
         )
+    if config.fit_axes and config.random_move:
+      raise UserError(
+        'config.data.fit_axes: expected random_move to be off, since it moves'
+        ' sampled frames and not the clip, got both. Leave one of them off'
+      )
+    self.needs_whole = train and config.fit_axes
     self.frames = config.frames if train else frames_to_test(config)
     self._crops = 1 if train else config.test_crops
     self.views = 1 if train else max(config.test_clips, config.test_crops)
@@ -116,7 +125,10 @@ class Transform:
     # presets look for the first person in frame 0.
     clip, confidence = np.split(clip, [self._coordinates], -1)
     clip = self._normalize(clip, self._layout, record['image_size'])
-    return np.concatenate([clip / np.float32(config.scale), confidence], -1)
+    clip = clip / np.float32(config.scale)
+    if config.fit_axes and not self._train:
+      clip = fit_axes(clip)
+    return np.concatenate([clip, confidence], -1)
 
   def output_length(self, frames: int) -> int:
     """Returns the frames after sampling of a clip with that many frames."""
@@ -164,20 +176,30 @@ class Transform:
       )
     return choices
 
-  def finish(self, clip: Any, choices: dict[str, Any]) -> Any:
+  def finish(
+    self, clip: Any, choices: dict[str, Any], whole: Any = None
+  ) -> Any:
     """Augments a clip's sampled frames and derives the stream.
 
     Args:
       clip: (M, F, V, C), numpy's or JAX's.
       choices: from `choose`.
+      whole: (M, T, V, C), all frames of the clip, if `needs_whole`. Frames of
+        zeros may follow.
 
     Returns:
       (M, F, V, C), the network's input; the same kind of array as `clip`.
     """
-    coordinates, confidence = (
-      clip[..., : self._coordinates],
-      clip[..., self._coordinates :],
-    )
+    coordinates = self._augment(clip[..., : self._coordinates], choices)
+    if self.needs_whole:
+      whole = self._augment(whole[..., : self._coordinates], choices)
+      coordinates = fit_axes(coordinates, whole)
+    coordinates = self._stream(coordinates, self._layout)
+    xp = clip.__array_namespace__()
+    return xp.concatenate([coordinates, clip[..., self._coordinates :]], -1)
+
+  def _augment(self, coordinates, choices):
+    """Applies the augmentation that was drawn."""
     if 'ends' in choices:
       coordinates = augment.move_clip(coordinates, choices['ends'])
     for key, axis in _ANGLES.items():
@@ -191,11 +213,7 @@ class Transform:
       )
     if 'kept' in choices:
       coordinates = augment.drop_clip(coordinates, choices['kept'])
-    if self._config.fit_axes:
-      coordinates = fit_axes(coordinates)
-    coordinates = self._stream(coordinates, self._layout)
-    xp = clip.__array_namespace__()
-    return xp.concatenate([coordinates, confidence], -1)
+    return coordinates
 
   def __call__(
     self, record: dict, rng: np.random.Generator | None = None, view: int = 0
@@ -212,5 +230,7 @@ class Transform:
     """
     clip = self.standardize(record)
     choices = self.choose(clip.shape[1], rng, view)
-    x = self.finish(sampling.take_frames(clip, choices['times']), choices)
+    x = self.finish(
+      sampling.take_frames(clip, choices['times']), choices, whole=clip
+    )
     return {'x': np.float32(x), 'label': np.int32(record['label'])}

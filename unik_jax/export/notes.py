@@ -62,23 +62,27 @@ def describe_run(run: restore.Run) -> dict[str, Any]:
     'dataset': data.name,
     'step': run.step,
     'seed': run.config.seed,
-    'test': _test_metrics(run),
+    **_test_metrics(run),
     'versions': {'unik_jax': unik_jax.__version__, 'jax': jax.__version__},
   }
 
 
 def _test_metrics(run):
-  """The metrics of summary.json for the run's step; {} if it has none."""
+  """`test` of summary.json for the run's step, and `unseen` if it has it."""
   path = run.folder / SUMMARY
   if not path.exists():
-    return {}
+    return {'test': {}}
   summary = read_json_table(path, 'restore it, or move it away')
-  by_step = {
-    summary.get('best_step'): summary.get('test_of_best', {}),
-    summary.get('step'): summary.get('test', {}),
-  }
-  test = by_step.get(run.step, {})
-  return {name: test[name] for name in _METRICS if name in test}
+  found = {'test': {}}
+  suffixes = {summary.get('best_step'): '_of_best', summary.get('step'): ''}
+  for part in ('test', 'unseen') if run.step in suffixes else ():
+    key = part + suffixes[run.step]
+    if key in summary:
+      metrics = summary[key]
+      found[part] = {
+        name: metrics[name] for name in _METRICS if name in metrics
+      }
+  return found
 
 
 def _layout_table(layout: Layout) -> dict[str, Any]:

@@ -138,8 +138,8 @@ def preprocessing_steps(data: ConfigDict) -> list[dict[str, Any]]:
     {'step': "repeat each person's track", 'frames': data.pad},
     {'step': 'normalize', 'preset': data.normalize},
     {'step': 'divide', 'scale': data.scale},
-    sample,
     {'step': 'scale each axis', 'on': data.fit_axes},
+    sample,
     {'step': 'make the stream', 'stream': data.stream},
   ]
   # The values with which a step does nothing.
