@@ -33,15 +33,24 @@ FOLDER = pathlib.Path(os.environ.get('UNIK_GOLDEN_DIR', _HERE / 'golden'))
 # The official code's names of models and graphs, and ours.
 FAMILIES = {'msg3d': 'ms_g3d'}
 GRAPHS = {
+  'coco': 'coco_17',
+  'ucla': 'kinect_20',
   'ntu_rgb_d': 'ntu_25',
   'ntu-rgb+d': 'ntu_25',
+  'nturgb+d': 'ntu_25',
   'kinetics': 'openpose_18',
   'openpose': 'openpose_18',
 }
 CASES = sorted(FOLDER.glob('*.json'))
 # Cases of an architecture that another case has with another graph: the CPU
 # form has nothing to add.
-OTHER_GRAPHS = {'agcn_kinetics', 'msg3d_kinetics', 'st_gcn_openpose'}
+OTHER_GRAPHS = {
+  'agcn_kinetics',
+  'ctrgcn_ucla',
+  'msg3d_kinetics',
+  'st_gcn_openpose',
+  'stgcnpp_coco',
+}
 
 
 def convolve_by_taps(x_bvtc, kernel_kcd, *, stride=1, dilation=1):

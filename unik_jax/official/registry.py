@@ -13,8 +13,16 @@ from unik_jax.models.ms_g3d import MSG3D
 from unik_jax.models.recognizer import Recognizer
 from unik_jax.models.registry import get_model
 from unik_jax.models.st_gcn import STGCN
+from unik_jax.models.st_gcn_pp import STGCNPP
 from unik_jax.models.unik import UNIK
-from unik_jax.official import ctr_gcn, ms_g3d, st_gcn, state_dict, unik
+from unik_jax.official import (
+  ctr_gcn,
+  ms_g3d,
+  st_gcn,
+  st_gcn_pp,
+  state_dict,
+  unik,
+)
 
 
 class Format(NamedTuple):
@@ -30,8 +38,7 @@ class Format(NamedTuple):
   shape: Callable[..., dict[str, int] | None]
 
 
-# AAGCN and ST-GCN++ are missing, because no official file was available for
-# comparison.
+# AAGCN is missing, because no official file was available for comparison.
 FORMATS: dict[type[Recognizer], Format] = {
   UNIK: Format(unik.tensors, unik.shape),
   AGCN: Format(
@@ -40,6 +47,7 @@ FORMATS: dict[type[Recognizer], Format] = {
   STGCN: Format(st_gcn.tensors, st_gcn.shape),
   MSG3D: Format(ms_g3d.tensors, ms_g3d.shape),
   CTRGCN: Format(ctr_gcn.tensors, ctr_gcn.shape),
+  STGCNPP: Format(st_gcn_pp.tensors, st_gcn_pp.shape),
 }
 
 

@@ -19,8 +19,8 @@ class Tensor(NamedTuple):
       that only the official model has.
     layout: a key of `convert.LAYOUTS`.
     head: index into our array's first axis, which stacks heads.
-    part: index into our array's last axis, which joins `parts` equal parts.
-    parts: number of equal parts.
+    part: index into our array's last axis, which joins `parts`.
+    parts: number of equal parts, or where parts end, without the last one.
     unused_shape: shape of a tensor that the official model never uses.
     constant: value of a tensor that the official model reads but never trains.
   """
@@ -30,7 +30,7 @@ class Tensor(NamedTuple):
   layout: str = 'same'
   head: int | None = None
   part: int | None = None
-  parts: int = 1
+  parts: int | tuple[int, ...] = 1
   unused_shape: tuple[int, ...] = ()
   constant: np.ndarray | None = None
 
