@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).parents[1] / 'unik_jax'
 BASE = {'skeletons', 'runtime', 'config'}
 COMMANDS = (
   'curate',
+  'enroll',
   'export',
   'fuse',
   'predict',
@@ -45,11 +46,15 @@ LAYERS = {
   'run': BASE,
   'floor': BASE | {'data', 'metrics', 'run'},
   'transfer': TRAINING,
+  'predictor': TRAINING | {'evaluate'},
   'evaluate': TRAINING | ROOT_MODULES | {'floor'},
   'train': TRAINING | ROOT_MODULES | {'evaluate', 'floor'},
   'main': {'cli', 'runtime', 'train', 'evaluate'},
   **dict.fromkeys(
-    COMMANDS, TRAINING | ROOT_MODULES | {'evaluate', 'floor', 'html', 'train'}
+    COMMANDS,
+    TRAINING
+    | ROOT_MODULES
+    | {'evaluate', 'floor', 'html', 'predictor', 'train'},
   ),
 }
 # Modules with a wider rule than their package.
@@ -59,7 +64,7 @@ EXCEPTIONS = {
   # Finds the builders, which import it.
   'unik_jax.data.registry': BASE | {'datasets'},
   # `unik_jax.load` imports it when called.
-  'unik_jax': {'predict'},
+  'unik_jax': {'predictor'},
 }
 
 

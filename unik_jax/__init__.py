@@ -4,7 +4,7 @@ import os
 import typing
 
 if typing.TYPE_CHECKING:
-  from unik_jax.predict.predictor import Predictor
+  from unik_jax.predictor.predictor import Predictor
 
 __version__ = '0.1.0'
 
@@ -20,12 +20,12 @@ def load(path: str | os.PathLike) -> 'Predictor':
       the best on validation clips; or one of its `checkpoints/STEP`.
 
   Returns:
-    A `unik_jax.predict.predictor.Predictor`.
+    A `unik_jax.predictor.predictor.Predictor`.
 
   Raises:
     UserError: there is no run, or its files cannot be read.
   """
   # Imported here, so that `import unik_jax` stays fast.
-  from unik_jax.predict.predictor import load_predictor
+  from unik_jax.predictor.predictor import load_predictor
 
   return load_predictor(path)

@@ -76,20 +76,25 @@ class Evaluator:
       find: as in `Network.apply_present`.
 
     Returns:
-      `label` and `clip` of the batch; `logits` (N, K); and, with `absent`,
-      `features`. With several samplings, the logits are those of the mean of
-      their probabilities.
+      `label` and `clip` of the batch; `logits` (N, K); `features` (N, D), which
+      the classifier gets; and `by_person`, the features (N * S, M, D) of each
+      person. With several samplings, the logits are those of the mean of their
+      probabilities, and the features are their mean.
     """
     x = batch['x']
     rows, *samplings = x.shape[:-4]
     x = x.reshape(-1, *x.shape[-4:])
     outputs = {'label': batch['label'], 'clip': batch['clip']}
     if absent is None:
-      logits, _ = self._net.apply(params, batch_stats, x, train=False)
+      logits, by_person = self._net.apply_features(params, batch_stats, x)
     else:
-      logits, outputs['features'] = self._net.apply_present(
+      logits, by_person = self._net.apply_present(
         params, batch_stats, x, absent, find
       )
+    outputs['by_person'] = by_person
+    outputs['features'] = by_person.reshape(rows, -1, by_person.shape[-1]).mean(
+      1
+    )
     if samplings:
       log_probs = jax.nn.log_softmax(logits).reshape(rows, *samplings, -1)
       # The log of the mean probability: its softmax is the mean probability.
@@ -107,20 +112,36 @@ class Evaluator:
       batches: from `MeshBatches.eval_batches`. Rows whose `clip` is -1 pad a
         batch and are dropped.
     """
+    logits, labels = self.compute(
+      params, batch_stats, batches, ('logits', 'label')
+    )
+    return logits, labels
+
+  def compute(
+    self,
+    params: Any,
+    batch_stats: Any,
+    batches: Iterable[Any],
+    keys: tuple[str, ...],
+  ) -> list[np.ndarray]:
+    """Computes outputs of `step` for all clips, in the order of the clips.
+
+    Args:
+      params: as in a call.
+      batch_stats: as in a call.
+      batches: as in a call.
+      keys: the outputs, such as 'logits' and 'features'.
+    """
     weights = (params, batch_stats)
     outputs = []
     for batch in batches:
       output = self._step(
         *weights, batch, *self._absent_features(weights, batch)
       )
-      output.pop('features', None)
-      outputs.append(jax.device_get(output))
-    clips, logits, labels = (
-      np.concatenate([output[key] for output in outputs])
-      for key in ('clip', 'logits', 'label')
-    )
+      outputs.append(jax.device_get([output[key] for key in ('clip', *keys)]))
+    clips, *arrays = map(np.concatenate, zip(*outputs, strict=True))
     order = np.argsort(clips)[np.sum(clips < 0) :]
-    return logits[order], labels[order]
+    return [array[order] for array in arrays]
 
   def _absent_features(self, weights, batch):
     """Returns further arguments of `step`: absent persons' features."""
@@ -133,7 +154,7 @@ class Evaluator:
     if (frames := batch['x'].shape[-3]) not in self._absent:
       unknown = np.zeros((self._net.persons, self._net.features), np.float32)
       # `find` is an argument of the same program, so nothing else is compiled.
-      features = self._step(*weights, batch, unknown, True)['features']
+      features = self._step(*weights, batch, unknown, True)['by_person']
       self._absent[frames] = jax.device_get(features)[0]
     return self._absent[frames], False
 

@@ -15,7 +15,7 @@ from helpers.user_clips import make_walker
 from unik_jax.data.transform import input_frames
 from unik_jax.errors import UserError
 from unik_jax.predict import live
-from unik_jax.predict.predictor import Predictor
+from unik_jax.predictor.predictor import Predictor
 from unik_jax.skeletons.layouts import get_layout
 
 pytestmark = pytest.mark.slow

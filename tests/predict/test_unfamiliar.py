@@ -15,7 +15,7 @@ from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
 from unik_jax.predict import live, outputs
-from unik_jax.predict.predictor import Predictor, summarize_unfamiliar
+from unik_jax.predictor.predictor import Predictor, summarize_unfamiliar
 from unik_jax.run import paths
 from unik_jax.run.writer import ResultsWriter
 

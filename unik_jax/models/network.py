@@ -118,6 +118,13 @@ class Network:
     logits = model(x_nmtvc, train=train, key=key)
     return logits, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
 
+  def apply_features(
+    self, params: Any, batch_stats: Any, x_nmtvc: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
+    """`Recognizer.with_features`, evaluated."""
+    model = nnx.merge(self._graphdef, params, batch_stats)
+    return model.with_features(x_nmtvc, train=False)
+
   def apply_present(
     self,
     params: Any,

@@ -101,11 +101,21 @@ class Recognizer(nnx.Module):
     self, x_nmtvc: jax.Array, *, train: bool, key: jax.Array | None = None
   ) -> jax.Array:
     """Returns logits (N, K); without a `key` nothing is dropped."""
+    return self.with_features(x_nmtvc, train=train, key=key)[0]
+
+  def with_features(
+    self, x_nmtvc: jax.Array, *, train: bool, key: jax.Array | None = None
+  ) -> tuple[jax.Array, jax.Array]:
+    """Returns logits (N, K), and features (N, M, D) of each person.
+
+    The classifier gets the mean of the persons' features.
+    """
     if train and self.norm_present:
       self._mask_absent_persons(x_nmtvc)
     x_bvtc = self.split_persons(x_nmtvc, train=train)
     features = self._features(x_bvtc, train=train, key=key)
-    return self.head(features.reshape(*x_nmtvc.shape[:2], -1).mean(1))
+    features = features.reshape(*x_nmtvc.shape[:2], -1)
+    return self.head(features.mean(1)), features
 
   def present_only(
     self, x_nmtvc: jax.Array, absent: jax.Array, find: jax.Array

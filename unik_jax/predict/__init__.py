@@ -1,1 +1,1 @@
-"""Predictions of a trained model for a user's own arrays, files and streams."""
+"""Command `python -m unik_jax.predict`: predictions for files and streams."""

@@ -16,27 +16,14 @@ from absl import app, flags
 
 from unik_jax import cli
 from unik_jax.errors import UserError
+from unik_jax.predictor import clip_flags
 
-_RUN = flags.DEFINE_string('run', None, "The run's --workdir.", required=True)
-_LAYOUT = flags.DEFINE_string(
-  'layout', '', 'Joint layout: a name, or a layout.yaml (default: as trained).'
-)
 _TOP_K = flags.DEFINE_integer(
   'top_k', None, 'Top-k classes to print (default 3; with --json 5).', 1
 )
 _JSON = flags.DEFINE_boolean('json', False, 'Print each prediction as JSON.')
 _EACH_PERSON = flags.DEFINE_boolean(
   'each_person', False, 'Predict for each person instead of each clip.'
-)
-_SKIP_BAD = flags.DEFINE_boolean('skip_bad', False, 'Skip unreadable files.')
-_CONFIDENCE = flags.DEFINE_boolean(
-  'confidence', None, 'Treat the last channel as confidence (default: detect).'
-)
-_IMAGE_SIZE = flags.DEFINE_list(
-  'image_size', [], 'WIDTH,HEIGHT in pixels, if the files do not state it.'
-)
-_UNITS = flags.DEFINE_string(
-  'units', '', 'Units of the coordinates, if the files do not define them.'
 )
 _DRAW = flags.DEFINE_string('draw', '', 'Output folder for drawn videos.')
 _SAVE = flags.DEFINE_string(
@@ -67,31 +54,12 @@ def main(argv):
 
 
 def _predict_files(paths):
-  from unik_jax.data.formats.user import settings
-  from unik_jax.predict import inputs, outputs
-
-  size = settings.parse_image_size_flag(_IMAGE_SIZE.value)
-  on_bad = (lambda e: _say(f'skipped: {e}')) if _SKIP_BAD.value else None
-  sources = inputs.find_clips(paths, size, _UNITS.value)
-  sources = inputs.check_videos(sources, on_bad)
-  from unik_jax.predict import conversion, predictor  # imports JAX
-
-  model = predictor.load_predictor(_RUN.value)
-  conversion.check_stated_units(_UNITS.value, model.run, '--units')
-  layout = inputs.resolve_layout(model, _LAYOUT.value, sources)
-  records = inputs.read_records(
-    model,
-    sources,
-    layout=layout,
-    stated=bool(_LAYOUT.value),
-    confidence=_CONFIDENCE.value,
-    together=not _EACH_PERSON.value,
-    on_bad=on_bad,
-    on_note=lambda note: _say(f'note: {note}'),
+  model, sources, layout, records = clip_flags.read_clips(
+    paths, _say, together=not _EACH_PERSON.value
   )
-  units = [record['units'] for record in records]
-  if note := conversion.explain_other_units(units, model.run):
-    _say(f'note: {note}')
+  from unik_jax.predict import outputs
+  from unik_jax.predictor import predictor
+
   top_k = _TOP_K.value or (5 if _JSON.value else 3)
   predictions = model.predict_records(records, layout=layout, top_k=top_k)
   names = list(map(str, sources))
@@ -103,16 +71,17 @@ def _predict_files(paths):
 
 
 def _predict_stream(paths):
-  if paths or _EACH_PERSON.value or _SKIP_BAD.value:
+  if paths or _EACH_PERSON.value or clip_flags.SKIP_BAD.value:
     raise UserError(
       '--stream reads standard input and predicts for all persons together.'
       ' Leave out files, --each_person and --skip_bad'
     )
   from unik_jax.data.formats.user import settings
-  from unik_jax.predict import conversion, inputs, live, predictor
+  from unik_jax.predict import live
+  from unik_jax.predictor import conversion, inputs, predictor
 
-  model = predictor.load_predictor(_RUN.value)
-  conversion.check_stated_units(_UNITS.value, model.run, '--units')
+  model = predictor.load_predictor(clip_flags.RUN.value)
+  conversion.check_stated_units(clip_flags.UNITS.value, model.run, '--units')
   live.serve_stream(
     model,
     sys.stdin.buffer,
@@ -120,10 +89,10 @@ def _predict_stream(paths):
     say=_say,
     window=_WINDOW.value,
     every=_EVERY.value,
-    layout=inputs.resolve_layout(model, _LAYOUT.value),
-    confidence=_CONFIDENCE.value,
-    image_size=settings.parse_image_size_flag(_IMAGE_SIZE.value),
-    units=_UNITS.value,
+    layout=inputs.resolve_layout(model, clip_flags.LAYOUT.value),
+    confidence=clip_flags.CONFIDENCE.value,
+    image_size=settings.parse_image_size_flag(clip_flags.IMAGE_SIZE.value),
+    units=clip_flags.UNITS.value,
     top_k=_TOP_K.value or 5,
   )
 

@@ -22,7 +22,7 @@ from unik_jax.data.formats.user.keypoints import (
 )
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
-from unik_jax.predict.adapter import check_joints, has_confidence
+from unik_jax.predictor.adapter import check_joints, has_confidence
 from unik_jax.skeletons.layouts import Layout
 
 FRAME_FORMAT = '{"keypoints": [[x, y], ...]} or {"persons": [...]}'

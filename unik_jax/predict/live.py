@@ -9,10 +9,10 @@ import numpy as np
 
 from unik_jax.data.transform import input_frames
 from unik_jax.errors import UserError
-from unik_jax.predict.conversion import explain_other_units
 from unik_jax.predict.frames import FRAME_FORMAT, FrameReader, FrameWindow
 from unik_jax.predict.outputs import to_json_fields
-from unik_jax.predict.predictor import Predictor
+from unik_jax.predictor.conversion import explain_other_units
+from unik_jax.predictor.predictor import Predictor
 from unik_jax.skeletons.layouts import Layout
 
 

@@ -6,25 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.data.formats.video import overlay, poses
-from unik_jax.predict.inputs import is_video
+from unik_jax.predictor.inputs import is_video
 
 if TYPE_CHECKING:  # imports JAX
-  from unik_jax.predict.predictor import Prediction
+  from unik_jax.predictor.predictor import Prediction
 
 
 def to_json_fields(prediction: 'Prediction | None') -> dict[str, Any]:
-  """Returns the fields of JSON: label, probability, top and unfamiliar.
+  """Returns the fields of JSON.
+
+  They are label, probability, top, unfamiliar and enrolled of a `Prediction`.
 
   Args:
     prediction: None if nobody is seen; then all are None, and top is empty.
   """
   if prediction is None:
-    return {'label': None, 'probability': None, 'top': [], 'unfamiliar': None}
+    empty = ('label', 'probability', 'unfamiliar', 'enrolled')
+    return {'top': [], **dict.fromkeys(empty)}
+  probability, match = prediction.probability, prediction.enrolled
   return {
     'label': prediction.label,
-    'probability': round(prediction.probability, 6),
+    'probability': None if probability is None else round(probability, 6),
     'top': [[name, round(p, 6)] for name, p in prediction.top],
     'unfamiliar': prediction.unfamiliar,
+    'enrolled': match
+    and {'distance': round(match.distance, 6), 'limit': round(match.limit, 6)},
   }
 
 
@@ -57,14 +63,14 @@ def format_table(
   """
   rows = [('file', 'person', 'answer', 'probability', 'next best')]
   for prediction in predictions:
-    others = ', '.join(f'{label} {p:.1%}' for label, p in prediction.top[1:])
+    others = prediction.top[prediction.enrolled is None :]
     rows.append(
       (
         str(sources[prediction.clip]),
         str(prediction.person),
         prediction.label,
-        f'{prediction.probability:.1%}',
-        others,
+        _certainty(prediction, '.1%'),
+        ', '.join(f'{label} {p:.1%}' for label, p in others),
       )
     )
   together = all(prediction.person is None for prediction in predictions)
@@ -78,6 +84,13 @@ def format_table(
   for row in zip(*columns, strict=True):
     cells = (c.ljust(w) for c, w in zip(row, widths, strict=True))
     yield '  '.join(cells).rstrip()
+
+
+def _certainty(prediction, form):
+  """Returns the probability, or that the action is an enrolled one."""
+  if prediction.probability is None:
+    return 'enrolled'
+  return format(prediction.probability, form)
 
 
 def write_videos(
@@ -115,7 +128,7 @@ def write_videos(
     if draw:
       lines = [
         ('' if one.person is None else f'person {one.person}: ')
-        + f'{one.label} {one.probability:.0%}'
+        + f'{one.label} {_certainty(one, ".0%")}'
         for one in predictions
         if one.clip == n
       ]

@@ -5,6 +5,7 @@ RUN/
   data.json            classes, joint layout, units and image sizes, and a hash
                        of the prepared files
   familiarity.npz      typical bodies of the training clips
+  enrolled.npz         actions enrolled from a few clips
   started_from.json    the weights that training started from
   checkpoints/STEP     newest training states
   best/STEP            best training state on validation clips
@@ -28,6 +29,7 @@ import pathlib
 CONFIG = 'config.json'
 DATA = 'data.json'
 FAMILIARITY = 'familiarity.npz'
+ENROLLED = 'enrolled.npz'
 STARTED_FROM = 'started_from.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'

@@ -113,6 +113,20 @@ def _locate(path):
   return path, paths.CHECKPOINTS, None
 
 
+def locate_run(path: str | os.PathLike) -> pathlib.Path:
+  """Returns the folder of a run.
+
+  Args:
+    path: as in `load_run`.
+
+  Raises:
+    UserError: there is no run.
+  """
+  folder, *_ = _locate(path)
+  read_config(folder)
+  return folder
+
+
 def find_checkpoint(path: str | os.PathLike) -> str:
   """Returns the path of the checkpoint that `load_run` would open.
 

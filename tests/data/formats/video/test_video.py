@@ -16,8 +16,9 @@ from helpers import synthetic_run
 from unik_jax.data.formats.user.keypoints import NobodySeenError
 from unik_jax.data.formats.video import decoding, estimators, overlay, poses
 from unik_jax.errors import UserError
-from unik_jax.predict import inputs, outputs
-from unik_jax.predict.predictor import Predictor
+from unik_jax.predict import outputs
+from unik_jax.predictor import inputs
+from unik_jax.predictor.predictor import Predictor
 from unik_jax.skeletons.layouts import get_layout
 
 av = pytest.importorskip(

@@ -19,7 +19,7 @@ from helpers.user_clips import (
 from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.data.formats.user.settings import parse_image_size_flag
 from unik_jax.errors import UserError
-from unik_jax.predict import inputs
+from unik_jax.predictor import inputs
 from unik_jax.skeletons.layouts import get_layout
 
 UNIK = get_layout('unik_17')

@@ -6,7 +6,7 @@ from helpers import synthetic_run
 from helpers.user_clips import make_walker
 
 from unik_jax.errors import UserError
-from unik_jax.predict.adapter import adapt_clip
+from unik_jax.predictor.adapter import adapt_clip
 from unik_jax.skeletons.layouts import get_layout
 
 UNIK = get_layout('unik_17')

@@ -14,7 +14,7 @@ import unik_jax
 from unik_jax import train
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.predict.predictor import Predictor
+from unik_jax.predictor.predictor import Predictor
 from unik_jax.run import scores
 from unik_jax.skeletons import joint_maps
 from unik_jax.skeletons.layouts import get_layout
@@ -78,13 +78,13 @@ def test_prediction_is_the_softmax_of_the_logits(model, clips):
 def test_any_number_and_length_takes_few_compilations(model, monkeypatch):
   model = Predictor(model.run)
   traced = []
-  apply = model.run.net.apply
+  apply = model.run.net.apply_features
 
-  def spy(params, stats, x, *, train):
+  def spy(params, stats, x):
     traced.append(len(x))
-    return apply(params, stats, x, train=train)
+    return apply(params, stats, x)
 
-  monkeypatch.setattr(model.run.net, 'apply', spy)
+  monkeypatch.setattr(model.run.net, 'apply_features', spy)
   clips = [make_walker(5 + 7 * n, seed=n) for n in range(19)]
   expected = [model.predict(clip)[0].logits for clip in clips]
   for count in (3, 5, 6, 7, 19):

@@ -23,11 +23,11 @@ from unik_jax.data.formats.user.keypoints import ParsedClip
 from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.data.formats.video import decoding, estimators, poses
 from unik_jax.errors import UserError
-from unik_jax.predict.adapter import check_joints
+from unik_jax.predictor.adapter import check_joints
 from unik_jax.skeletons.layouts import BUILT_IN, Layout
 
 if TYPE_CHECKING:  # a wrong file name is reported before JAX is imported
-  from unik_jax.predict.predictor import Predictor
+  from unik_jax.predictor.predictor import Predictor
 
 # Limits the persons of an estimator that often loses people: each fragment of a
 # track becomes a person.

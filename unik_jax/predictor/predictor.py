@@ -23,14 +23,16 @@ from unik_jax.data.clips import check_image_size
 from unik_jax.data.familiarity import Familiarity, explain_unfamiliar
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.predict.adapter import adapt_clip
-from unik_jax.predict.conversion import (
+from unik_jax.predictor.adapter import adapt_clip
+from unik_jax.predictor.conversion import (
   Size,
   check_stated_units,
   convert_clip,
   explain_other_units,
 )
-from unik_jax.run import restore
+from unik_jax.predictor.nearest_mean import Match, fit_means
+from unik_jax.run import paths, restore
+from unik_jax.run.enrolled_file import Enrolled, digest_weights, read_enrolled
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout
 
@@ -41,9 +43,11 @@ class Prediction(NamedTuple):
   """The prediction for one clip, or for one person of it.
 
   Attributes:
-    label: name of the most probable class.
-    probability: probability of that class.
-    top: (name, probability) of the `top_k` most probable classes.
+    label: name of the enrolled action that the clip is near enough to;
+      otherwise of the most probable class.
+    probability: probability of that class; None for an enrolled action.
+    top: (name, probability) of the `top_k` most probable classes. Enrolled
+      actions are not among them.
     probabilities: (K,) of all classes, in the order of the model's `classes`.
     logits: (K,) in the same order. Their softmax is `probabilities`.
     clip: index of the clip in the argument of `predict`.
@@ -51,16 +55,21 @@ class Prediction(NamedTuple):
     unfamiliar: how the clip differs from the training clips, None if it does
       not, or if an older run did not record them. A prediction for an
       unfamiliar clip may be meaningless, however probable.
+    enrolled: the enrolled action, with its distance and limit; None if the
+      clip is near enough to none.
+    features: (D,) what the network's classifier gets.
   """
 
   label: str
-  probability: float
+  probability: float | None
   top: list[tuple[str, float]]
   probabilities: np.ndarray
   logits: np.ndarray
   clip: int
   person: int | None
-  unfamiliar: str | None = None
+  unfamiliar: str | None
+  enrolled: Match | None
+  features: np.ndarray
 
 
 class Predictor:
@@ -68,15 +77,28 @@ class Predictor:
 
   Args:
     run: from `restore.load_run`.
+    enrolled: actions enrolled in the run, from `enrolled_file.read_enrolled`.
+      Those of other weights are not used.
 
   Attributes:
     run: the run.
     classes: names, in label order.
+    weights: digest of the weights.
   """
 
-  def __init__(self, run: restore.Run):
+  def __init__(self, run: restore.Run, enrolled: Enrolled | None = None):
     self.run = run
     self.classes = run.classes
+    self.weights = digest_weights(run.params, run.batch_stats)
+    self._enrolled = None
+    if enrolled and enrolled.weights == self.weights:
+      self._enrolled = fit_means(enrolled.labels, enrolled.features)
+    elif enrolled:
+      logging.warning(
+        '%s: its actions were enrolled with other weights of this run, so they'
+        ' are not used. Enroll them again to use these weights',
+        run.folder / paths.ENROLLED,
+      )
     self._weights = jax.device_put((run.params, run.batch_stats))
     self._evaluate = evaluate.Evaluator(run.net)
     self._data_by_layout = {}  # the config's `data` for clips of each layout
@@ -249,30 +271,33 @@ class Predictor:
       batch_size=min(power_of_two, self.run.config.eval_batch_size, _MAX_BATCH),
     )
     params, batch_stats = self._weights
-    logits, _ = self._evaluate(params, batch_stats, batches)
+    logits, features = self._evaluate.compute(
+      params, batch_stats, batches, ('logits', 'features')
+    )
     # In float64, so that the probabilities of many classes sum to 1.
     probabilities = scipy.special.softmax(logits.astype(np.float64), axis=-1)
     order = np.argsort(-probabilities, axis=-1, kind='stable')[:, :top_k]
-    return [
-      Prediction(
-        label=self.classes[best[0]],
-        probability=float(row[best[0]]),
-        top=[(self.classes[k], float(row[k])) for k in best],
-        probabilities=row,
-        logits=logit,
-        clip=record['clip'],
-        person=record['person'],
-        unfamiliar=reason,
+    reasons = self._explain_unfamiliar(records, data)
+    predictions = []
+    for n, record in enumerate(records):
+      top = [(self.classes[k], float(probabilities[n, k])) for k in order[n]]
+      match = self._enrolled.find(features[n]) if self._enrolled else None
+      label, probability = (match.label, None) if match else top[0]
+      predictions.append(
+        Prediction(
+          label=label,
+          probability=probability,
+          top=top,
+          probabilities=probabilities[n],
+          logits=logits[n],
+          clip=record['clip'],
+          person=record['person'],
+          unfamiliar=reasons[n],
+          enrolled=match,
+          features=features[n],
+        )
       )
-      for record, row, logit, best, reason in zip(
-        records,
-        probabilities,
-        logits,
-        order,
-        self._explain_unfamiliar(records, data),
-        strict=True,
-      )
-    ]
+    return predictions
 
   def _explain_unfamiliar(self, records, data):
     """Returns how each record differs from the training clips, or None."""
@@ -301,7 +326,8 @@ def load_predictor(path: str | os.PathLike) -> Predictor:
   Raises:
     UserError: there is no run, or its files cannot be read.
   """
-  return Predictor(restore.load_run(path))
+  run = restore.load_run(path)
+  return Predictor(run, read_enrolled(run.folder))
 
 
 def _refuse_stacked_clips(array):

@@ -11,13 +11,14 @@ from helpers.user_clips import body_at, prepare, write_array, write_file
 from unik_jax.data import splits
 from unik_jax.data.training_clips import describe_clips, sample_records
 from unik_jax.errors import UserError
-from unik_jax.predict import inputs, live
-from unik_jax.predict.conversion import (
+from unik_jax.predict import live
+from unik_jax.predictor import inputs
+from unik_jax.predictor.conversion import (
   check_stated_units,
   convert_clip,
   explain_other_units,
 )
-from unik_jax.predict.predictor import Predictor
+from unik_jax.predictor.predictor import Predictor
 from unik_jax.run.restore import load_run
 from unik_jax.run.writer import ResultsWriter
 

@@ -1,0 +1,1 @@
+"""Command `python -m unik_jax.enroll`: new actions from a few clips."""

@@ -1,0 +1,1 @@
+"""A trained model and the clips of a user that it takes."""

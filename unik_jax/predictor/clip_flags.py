@@ -1,0 +1,92 @@
+"""Flags of the commands that give clips to a model, and what follows from them.
+
+Imports nothing heavy, so that `--help` answers at once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from absl import flags
+
+from unik_jax.errors import UserError
+
+if TYPE_CHECKING:  # imports JAX
+  from unik_jax.data.formats.user.recordings import ClipSource
+  from unik_jax.predictor.predictor import Predictor
+  from unik_jax.skeletons.layouts import Layout
+
+RUN = flags.DEFINE_string('run', None, "The run's --workdir.", required=True)
+LAYOUT = flags.DEFINE_string(
+  'layout', '', 'Joint layout: a name, or a layout.yaml (default: as trained).'
+)
+SKIP_BAD = flags.DEFINE_boolean('skip_bad', False, 'Skip unreadable files.')
+CONFIDENCE = flags.DEFINE_boolean(
+  'confidence', None, 'Treat the last channel as confidence (default: detect).'
+)
+IMAGE_SIZE = flags.DEFINE_list(
+  'image_size', [], 'WIDTH,HEIGHT in pixels, if the files do not state it.'
+)
+UNITS = flags.DEFINE_string(
+  'units', '', 'Units of the coordinates, if the files do not define them.'
+)
+
+
+class Clips(NamedTuple):
+  """The clips of a command, and the model that they are for.
+
+  Attributes:
+    model: the model.
+    sources: the files, including skipped ones.
+    layout: joint layout of the clips.
+    records: for `Predictor.predict_records`.
+  """
+
+  model: 'Predictor'
+  sources: 'list[ClipSource]'
+  layout: 'Layout'
+  records: list[dict[str, Any]]
+
+
+def read_clips(
+  paths: Sequence[str], say: Callable[[str], None], *, together: bool = True
+) -> Clips:
+  """Opens the model, and reads and checks all clips, as the flags say.
+
+  Args:
+    paths: files and folders.
+    say: is called with each message for the user.
+    together: as in `Predictor.predict`.
+
+  Raises:
+    UserError: the run or a clip cannot be read, or a clip does not fit the
+      model, without --skip_bad; or no clip could be read.
+  """
+  from unik_jax.data.formats.user import settings
+  from unik_jax.predictor import inputs
+
+  def skip(error: UserError) -> None:
+    say(f'skipped: {error}')
+
+  size = settings.parse_image_size_flag(IMAGE_SIZE.value)
+  on_bad = skip if SKIP_BAD.value else None
+  sources = inputs.find_clips(paths, size, UNITS.value)
+  sources = inputs.check_videos(sources, on_bad)
+  from unik_jax.predictor import conversion, predictor  # imports JAX
+
+  model = predictor.load_predictor(RUN.value)
+  conversion.check_stated_units(UNITS.value, model.run, '--units')
+  layout = inputs.resolve_layout(model, LAYOUT.value, sources)
+  records = inputs.read_records(
+    model,
+    sources,
+    layout=layout,
+    stated=bool(LAYOUT.value),
+    confidence=CONFIDENCE.value,
+    together=together,
+    on_bad=on_bad,
+    on_note=lambda note: say(f'note: {note}'),
+  )
+  units = [record['units'] for record in records]
+  if note := conversion.explain_other_units(units, model.run):
+    say(f'note: {note}')
+  return Clips(model, sources, layout, records)
