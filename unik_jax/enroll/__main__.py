@@ -20,6 +20,7 @@ from unik_jax import cli
 from unik_jax.errors import UserError
 from unik_jax.predictor import clip_flags
 
+_CLIPS = clip_flags.define_flags()
 _LIST = flags.DEFINE_boolean('list', False, 'List the enrolled actions.')
 _REMOVE = flags.DEFINE_string('remove', '', 'Enrolled action to remove.')
 
@@ -47,7 +48,7 @@ def _enroll(label, paths):
     raise UserError(
       f'LABEL: expected the name of the action first, got the file {label}'
     )
-  clips = clip_flags.read_clips(paths, _say)
+  clips = clip_flags.read_clips(_CLIPS, paths, _say)
   from unik_jax.enroll import actions
   from unik_jax.predictor.predictor import summarize_unfamiliar
 
@@ -62,14 +63,14 @@ def _change():
   from unik_jax.enroll import actions
 
   if _REMOVE.value:
-    actions.remove(clip_flags.RUN.value, _REMOVE.value)
+    actions.remove(_CLIPS.run.value, _REMOVE.value)
   _show()
 
 
 def _show():
   from unik_jax.enroll import actions
 
-  print(*actions.describe(clip_flags.RUN.value), sep='\n')
+  print(*actions.describe(_CLIPS.run.value), sep='\n')
 
 
 if __name__ == '__main__':

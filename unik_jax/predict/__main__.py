@@ -18,6 +18,7 @@ from unik_jax import cli
 from unik_jax.errors import UserError
 from unik_jax.predictor import clip_flags
 
+_CLIPS = clip_flags.define_flags()
 _TOP_K = flags.DEFINE_integer(
   'top_k', None, 'Top-k classes to print (default 3; with --json 5).', 1
 )
@@ -55,7 +56,7 @@ def main(argv):
 
 def _predict_files(paths):
   model, sources, layout, records = clip_flags.read_clips(
-    paths, _say, together=not _EACH_PERSON.value
+    _CLIPS, paths, _say, together=not _EACH_PERSON.value
   )
   from unik_jax.predict import outputs
   from unik_jax.predictor import predictor
@@ -71,7 +72,7 @@ def _predict_files(paths):
 
 
 def _predict_stream(paths):
-  if paths or _EACH_PERSON.value or clip_flags.SKIP_BAD.value:
+  if paths or _EACH_PERSON.value or _CLIPS.skip_bad.value:
     raise UserError(
       '--stream reads standard input and predicts for all persons together.'
       ' Leave out files, --each_person and --skip_bad'
@@ -80,8 +81,8 @@ def _predict_stream(paths):
   from unik_jax.predict import live
   from unik_jax.predictor import conversion, inputs, predictor
 
-  model = predictor.load_predictor(clip_flags.RUN.value)
-  conversion.check_stated_units(clip_flags.UNITS.value, model.run, '--units')
+  model = predictor.load_predictor(_CLIPS.run.value)
+  conversion.check_stated_units(_CLIPS.units.value, model.run, '--units')
   live.serve_stream(
     model,
     sys.stdin.buffer,
@@ -89,10 +90,10 @@ def _predict_stream(paths):
     say=_say,
     window=_WINDOW.value,
     every=_EVERY.value,
-    layout=inputs.resolve_layout(model, clip_flags.LAYOUT.value),
-    confidence=clip_flags.CONFIDENCE.value,
-    image_size=settings.parse_image_size_flag(clip_flags.IMAGE_SIZE.value),
-    units=clip_flags.UNITS.value,
+    layout=inputs.resolve_layout(model, _CLIPS.layout.value),
+    confidence=_CLIPS.confidence.value,
+    image_size=settings.parse_image_size_flag(_CLIPS.image_size.value),
+    units=_CLIPS.units.value,
     top_k=_TOP_K.value or 5,
   )
 

@@ -15,20 +15,40 @@ if TYPE_CHECKING:  # imports JAX
   from unik_jax.predictor.predictor import Predictor
   from unik_jax.skeletons.layouts import Layout
 
-RUN = flags.DEFINE_string('run', None, "The run's --workdir.", required=True)
-LAYOUT = flags.DEFINE_string(
-  'layout', '', 'Joint layout: a name, or a layout.yaml (default: as trained).'
-)
-SKIP_BAD = flags.DEFINE_boolean('skip_bad', False, 'Skip unreadable files.')
-CONFIDENCE = flags.DEFINE_boolean(
-  'confidence', None, 'Treat the last channel as confidence (default: detect).'
-)
-IMAGE_SIZE = flags.DEFINE_list(
-  'image_size', [], 'WIDTH,HEIGHT in pixels, if the files do not state it.'
-)
-UNITS = flags.DEFINE_string(
-  'units', '', 'Units of the coordinates, if the files do not define them.'
-)
+
+class ClipFlags(NamedTuple):
+  """The flags, as `define_flags` defines them."""
+
+  run: flags.FlagHolder
+  layout: flags.FlagHolder
+  skip_bad: flags.FlagHolder
+  confidence: flags.FlagHolder
+  image_size: flags.FlagHolder
+  units: flags.FlagHolder
+
+
+def define_flags() -> ClipFlags:
+  """Defines the flags; a command calls it once."""
+  return ClipFlags(
+    run=flags.DEFINE_string('run', None, "The run's --workdir.", required=True),
+    layout=flags.DEFINE_string(
+      'layout',
+      '',
+      'Joint layout: a name, or a layout.yaml (default: as trained).',
+    ),
+    skip_bad=flags.DEFINE_boolean('skip_bad', False, 'Skip unreadable files.'),
+    confidence=flags.DEFINE_boolean(
+      'confidence',
+      None,
+      'Treat the last channel as confidence (default: detect).',
+    ),
+    image_size=flags.DEFINE_list(
+      'image_size', [], 'WIDTH,HEIGHT in pixels, if the files do not state it.'
+    ),
+    units=flags.DEFINE_string(
+      'units', '', 'Units of the coordinates, if the files do not define them.'
+    ),
+  )
 
 
 class Clips(NamedTuple):
@@ -48,11 +68,16 @@ class Clips(NamedTuple):
 
 
 def read_clips(
-  paths: Sequence[str], say: Callable[[str], None], *, together: bool = True
+  options: ClipFlags,
+  paths: Sequence[str],
+  say: Callable[[str], None],
+  *,
+  together: bool = True,
 ) -> Clips:
   """Opens the model, and reads and checks all clips, as the flags say.
 
   Args:
+    options: the flags.
     paths: files and folders.
     say: is called with each message for the user.
     together: as in `Predictor.predict`.
@@ -67,21 +92,21 @@ def read_clips(
   def skip(error: UserError) -> None:
     say(f'skipped: {error}')
 
-  size = settings.parse_image_size_flag(IMAGE_SIZE.value)
-  on_bad = skip if SKIP_BAD.value else None
-  sources = inputs.find_clips(paths, size, UNITS.value)
+  size = settings.parse_image_size_flag(options.image_size.value)
+  on_bad = skip if options.skip_bad.value else None
+  sources = inputs.find_clips(paths, size, options.units.value)
   sources = inputs.check_videos(sources, on_bad)
   from unik_jax.predictor import conversion, predictor  # imports JAX
 
-  model = predictor.load_predictor(RUN.value)
-  conversion.check_stated_units(UNITS.value, model.run, '--units')
-  layout = inputs.resolve_layout(model, LAYOUT.value, sources)
+  model = predictor.load_predictor(options.run.value)
+  conversion.check_stated_units(options.units.value, model.run, '--units')
+  layout = inputs.resolve_layout(model, options.layout.value, sources)
   records = inputs.read_records(
     model,
     sources,
     layout=layout,
-    stated=bool(LAYOUT.value),
-    confidence=CONFIDENCE.value,
+    stated=bool(options.layout.value),
+    confidence=options.confidence.value,
     together=together,
     on_bad=on_bad,
     on_note=lambda note: say(f'note: {note}'),
