@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # imports JAX
   from unik_jax.skeletons.layouts import Layout
 
 
+# The flags belong to the command that calls `define_flags`, and to its --help.
+flags.disclaim_key_flags()
+
+
 class ClipFlags(NamedTuple):
   """The flags, as `define_flags` defines them."""
 
