@@ -22,12 +22,15 @@ from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
 
 SIZES = {'widths': (8, 8), 'strides': (1, 2)}
-MS_G3D_SIZES = {'widths': (6,), 'strides': (2,)}
+OTHER_SIZES = {
+  'ms_g3d': {'widths': (6,), 'strides': (2,)},
+  'res_gcn': {'widths': (8, 4, 8, 8), 'strides': (1, 1, 2, 2)},
+}
 
 
 def make_config(name, *, layout='unik_17', persons=2, channels=2, **model):
   config = default_config()
-  config.model.update(MS_G3D_SIZES if name == 'ms_g3d' else SIZES)
+  config.model.update(OTHER_SIZES.get(name, SIZES))
   config.model.update(name=name, **model)
   config.data.update(
     layout=layout, num_classes=5, persons=persons, channels=channels, frames=8

@@ -93,6 +93,8 @@ def draw_tensor(name, shape):
     z = 0.1 * z
   elif len(shape) <= 1:
     z = 0.1 * z + (last == 'weight')
+  elif last == 'edge':
+    z = 1 + 0.1 * z
   elif last in ('DepM', 'PA', 'A_res') or 'edge_importance' in name:
     z = 0.2 * z / np.sqrt(shape[-1])
   else:
@@ -115,6 +117,8 @@ def build_network(case, implementation='einsum'):
   options = dict(case['model'])
   family = options.pop('family')
   options.pop('strategy', None)  # of ST-GCN: always spatial
+  if family == 'res_gcn':
+    options.update(_res_gcn_options(options.pop('kind')))
   graph = options.pop('graph', None) or options.pop('layout', None)
   if graph:
     (options['layout'],) = {v for k, v in GRAPHS.items() if k in graph}
@@ -124,6 +128,14 @@ def build_network(case, implementation='einsum'):
     implementation=implementation,
     **options,
   )
+
+
+def _res_gcn_options(kind):
+  """Reads a name of the official code, such as pa-resgcn-n51-r4."""
+  attention, _, rest = kind.rpartition('resgcn-')
+  kind, _, reduction = rest.partition('-r')
+  options = {'kind': kind, 'part_attention': attention == 'pa-'}
+  return options | ({'reduction': int(reduction)} if reduction else {})
 
 
 def relative_error(result, reference):
