@@ -1,7 +1,8 @@
 """What each CPU form of an operation gains on its own.
 
   python benchmarks/forms.py [--batch=8 --frames=150 --joints=17 --persons=2 \
-    --channels=2 --classes=320] [--rounds=10] [--json]
+    --channels=2 --classes=320] [--rounds=10] [--json] \
+    [--record]
 
 Times UNIK's training step and evaluation with all forms of `ops_cpu`, with
 those of `ops` (einsum), and with `ops_cpu` except one operation, which comes
@@ -13,6 +14,7 @@ there show the noise of the machine.
 
 import types
 
+import figures
 import jax
 import numpy as np
 import step
@@ -43,6 +45,7 @@ def without(operation: str) -> types.ModuleType:
 
 def main():
   parser = step.make_parser(__doc__)
+  figures.add_record_flag(parser)
   options = parser.parse_args()
   heap.keep_freed_memory()
   x, label = step.random_batch(options)
@@ -56,18 +59,26 @@ def main():
   seconds = timing.time_calls(calls, options.rounds)
   machine = timing.describe_machine()
   print(f'{machine}; {options.rounds} interleaved rounds, medians')
-  rows, figures = [], {}
+  rows, medians, recorded = [], {}, {}
   for name in dict.fromkeys(name for name, _ in calls):
     cells = []
+    operation = name.removeprefix('without ')
+    row = 'all of them' if name == 'einsum' else f'`{operation}`'
+    recorded[row] = {}
     for mode in ('train', 'eval'):
       ratios = seconds[name, mode] / seconds['cpu', mode]
       low, ratio, high = np.percentile(ratios, (25, 50, 75))
-      figures[f'{name} {mode}'] = round(float(ratio), 3)
+      medians[f'{name} {mode}'] = round(float(ratio), 3)
+      column = {'train': 'training step', 'eval': 'evaluation'}[mode]
+      recorded[row][column] = [ratio, low, high]
       cells.append(f'{ratio:.2f} ({low:.2f} to {high:.2f})')
     rows.append((name, *cells))
   timing.print_table(('time of cpu = 1', 'training', 'evaluation'), rows)
   if options.json:
-    timing.print_json(figures)
+    timing.print_json(medians)
+  if options.record:
+    del recorded['`cpu`']
+    figures.record('forms', 'times', 'operation taken from `ops.py`', recorded)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,6 @@
-"""Start-up time of the commands: python benchmarks/startup.py [--json]
+"""Start-up time of the commands.
+
+  python benchmarks/startup.py [--json] [--record]
 
 Each command runs in fresh processes that take turns; prints medians. `--help`
 of the main command should take less than 2 s.
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import figures
 import numpy as np
 import timing
 
@@ -32,6 +35,7 @@ def main():
   parser.add_argument(
     '--json', action='store_true', help='print JSON as the last line'
   )
+  figures.add_record_flag(parser)
   options = parser.parse_args()
   lines = {'import jax': ['-c', 'import jax']}
   lines |= {'import unik_jax': ['-c', 'import unik_jax']}
@@ -59,6 +63,12 @@ def main():
   )
   if options.json:
     timing.print_json({n: float(np.median(v)) for n, v in seconds.items()})
+  if options.record:
+    rows = {
+      f'`{name}`': {'time': list(np.percentile(values, (50, 25, 75)))}
+      for name, values in seconds.items()
+    }
+    figures.record('startup', 's', 'start of', rows)
 
 
 if __name__ == '__main__':

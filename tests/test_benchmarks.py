@@ -1,6 +1,9 @@
 """FLOPs and bytes of the benchmarks, against counts by hand."""
 
+import json
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +16,14 @@ from flax import nnx
 from unik_jax.models.unik import UNIK
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'benchmarks'
+
+
+@pytest.fixture
+def figures(monkeypatch):
+  monkeypatch.syspath_prepend(FOLDER)
+  import figures
+
+  return figures
 
 
 @pytest.fixture
@@ -83,3 +94,47 @@ def test_commands_print_help(file):
     check=True,
   )
   assert done.stdout.startswith(f'usage: {file.name} ')
+
+
+def read_cells(page):
+  """Returns the numbers of each row between the marks of a page, by table."""
+  tables = {}
+  for name, text in re.findall(r'<!-- figures: (.*?) -->(.*?)<!--', page, re.S):
+    cells = [line.strip('|').split(' | ') for line in text.splitlines()]
+    cells = [[cell.strip() for cell in row] for row in cells if len(row) > 1]
+    tables[name] = {
+      row: [[float(x) for x in re.findall(r'\d[\d.]*', c)] for c in rest]
+      for row, *rest in cells[2:]
+    }
+  return tables
+
+
+def test_the_tables_of_the_page_are_those_of_the_file(figures):
+  page = (figures.DOCS / 'performance.md').read_text()
+  tables = json.loads((figures.DOCS / 'figures.json').read_text())
+  assert read_cells(page) == {
+    name: {row: [*cells.values()] for row, cells in table['figures'].items()}
+    for name, table in tables.items()
+  }
+  again = 'Run python benchmarks/figures.py'
+  assert figures.fill_tables(page, tables) == page, again
+
+
+def test_a_benchmark_replaces_its_figures(figures, tmp_path, monkeypatch):
+  for name in 'performance.md', 'figures.json':
+    shutil.copy(figures.DOCS / name, tmp_path)
+  words = ['benchmarks/startup.py', '--rounds=2', '--record']
+  monkeypatch.setattr(sys, 'argv', words)
+  rows = {'`main --help`': {'time': [0.5012, 0.25, 1.0]}}
+  figures.record('startup', 's', 'command', rows, tmp_path)
+  tables = json.loads((tmp_path / 'figures.json').read_text())
+  old = json.loads((figures.DOCS / 'figures.json').read_text())
+  assert tables['forms'] == old['forms']
+  new = tables['startup']
+  assert new['figures'] == {'`main --help`': {'time': [0.5, 0.25, 1.0]}}
+  assert 'jax' in new['hardware']
+  assert new['command'] == 'python benchmarks/startup.py --rounds=2'
+  assert new['commit'] and new['date']
+  page = (tmp_path / 'performance.md').read_text()
+  assert '| `main --help` | 0.50 s (0.25 to 1.0) |' in page
+  assert f'`{new["command"]}`' in page

@@ -19,6 +19,7 @@ from helpers.random_values import random_values
 
 from unik_jax import metrics, train
 from unik_jax.data import synthetic
+from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
 from unik_jax.official import tensor_files
@@ -282,6 +283,60 @@ def test_a_kill_between_the_best_state_and_its_line(config, tmp_path):
     assert len(keys) == len(set(keys))
     lines = [x for x in read_metrics(tmp_path / 'straight') if 'lr' not in x]
     assert [x for x in read_metrics(run) if 'lr' not in x] == lines
+
+
+def test_a_damaged_best_state_is_an_error(config, tmp_path):
+  """The results of the last state are written, and none for another best."""
+  config.data.val_split = 'validation[:40]'
+  expected = train.run(config, tmp_path)
+  (best,) = (tmp_path / 'best').iterdir()
+  intact = tmp_path / 'copy'
+  shutil.copytree(best, intact)
+  damage(best)  # of equal accuracy, the first is the best
+  words = f'best: .*damaged.* of the last state, step {expected["step"]}'
+  with pytest.raises(UserError, match=words):
+    train.run(config, tmp_path)
+  summary = json.loads((tmp_path / 'summary.json').read_text())
+  assert summary['test'] == expected['test']
+  assert not {'best_step', 'test_of_best'} & summary.keys()
+
+  shutil.rmtree(best)
+  intact.rename(best)
+  assert train.run(config, tmp_path)['test_of_best'] == expected['test_of_best']
+
+
+def test_bodies_are_described_once_while_the_data_stay(
+  config, synthetic_dir, tmp_path, monkeypatch
+):
+  config.data.data_dir = str(shutil.copytree(synthetic_dir, tmp_path / 'data'))
+  config.epochs = 1
+  described = []
+
+  def describe(*arguments):
+    described.append(arguments)
+    return describe_clips(*arguments)
+
+  monkeypatch.setattr(train, 'describe_clips', describe)
+  run = tmp_path / 'run'
+  file = run / 'familiarity.npz'
+
+  def starts():
+    """Starts the run; returns whether it described its clips."""
+    described.clear()
+    train.run(config, run)
+    return bool(described)
+
+  assert starts() and not starts()
+  content = file.read_bytes()
+  file.write_bytes(content[:-100])
+  assert starts() and file.read_bytes() == content
+  file.unlink()
+  assert starts() and file.read_bytes() == content
+  (run / 'data.json').write_text('{}')
+  assert starts() and not starts()
+  (shard,) = (tmp_path / 'data').rglob('*-train.array_record*')
+  os.utime(shard, (1, 1))  # as if it was prepared again
+  assert starts() and not starts()
 
 
 def test_a_second_training_in_the_same_folder_is_refused(config, tmp_path):

@@ -1,5 +1,8 @@
 """Initial weights from a run, an official file, or another joint layout."""
 
+import json
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -183,7 +186,8 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   config.tune = 'head'  # keeps batch norm's statistics too
   train.run(config, tmp_path / 'next')
   step = f'{run}/checkpoints/{restore.load_run(run).step}'
-  assert f'Started from {step}' in capsys.readouterr().out
+  said = capsys.readouterr().out
+  assert f'Started from {step}' in said and 'note: ' not in said
   assert restore.read_started_from(tmp_path / 'next') == step
   old, new = restore.load_run(run), restore.load_run(tmp_path / 'next')
   assert new.classes == ['drink', 'sit_down', 'lunge']
@@ -218,6 +222,26 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   config.update(init_from=str(tmp_path / 'next'), init_head='load')
   with pytest.raises(UserError, match='init_head=new'):
     train.run(config, tmp_path / 'other')
+
+
+def test_another_scale_of_the_data_is_noted(
+  run, synthetic_dir, tmp_path, capsys
+):
+  """Once, at the start of a training, and by an evaluation."""
+  source = shutil.copytree(run, tmp_path / 'source')
+  table = json.loads((source / 'data.json').read_text())
+  units = table['units']
+  table['units'] = 'millimetres'
+  (source / 'data.json').write_text(json.dumps(table))
+  config = make_config(data_dir=str(synthetic_dir))
+  config.init_from = str(source)
+  note = f'note: {source}/checkpoints/2: the data are in {units}, its'
+  for times in (1, 0):  # not when it resumes
+    train.run(config, tmp_path / 'next')
+    assert capsys.readouterr().out.count(note) == times
+  config.eval_only = True
+  train.run(config, tmp_path / 'evaluated')
+  assert capsys.readouterr().out.count(note) == 1
 
 
 def test_linear_probe_changes_only_the_classifier(run, synthetic_dir, tmp_path):

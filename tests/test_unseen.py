@@ -254,7 +254,7 @@ def test_prepare_says_it_and_lists_it(config, tmp_path):
   )
   assert (
     'note: skeleton_folder/again: 6 of 12 test clips are also in training;'
-    ' accuracy is reported with and without them'
+    ' test accuracy is reported with and without them'
   ) in run.stderr
   assert '12 clip(s) are identical to another clip.' in run.stdout
   assert 'report.json' in run.stdout

@@ -209,7 +209,8 @@ def run(
     workdir, total=step, batch_size=config.eval_batch_size, record=False
   )
   if initial:
-    progress.print_line('\n'.join(initial.report))
+    units = clips['test'].info.metadata['units']
+    progress.print_line('\n'.join(transfer.describe_start(start, units)))
 
   # ---- Results ----
   logits, labels = SplitPredictor(config, net, mesh, clips)(state, 'test')

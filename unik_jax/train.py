@@ -99,11 +99,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # ---- State: resumed, or new ----
     writer = ResultsWriter(workdir, config, clips['test'], net, total_steps)
-    writer.write_data(describe_clips(train_clips, config.data))
     folder = workdir / paths.CHECKPOINTS
     checkpoints = stack.enter_context(Checkpoints(folder, config.keep))
     state = checkpoints.restore_newest(abstract, shardings)
     resumed = state is not None
+    describe = functools.partial(describe_clips, train_clips, config.data)
+    data = writer.write_data(describe, resumed)
     if not resumed:
       if initial and start.source:
         writer.write_started_from(start.source.where)
@@ -121,16 +122,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         tensorboard=config.tensorboard,
       )
     )
-    progress.print_line(
-      f'{config.data.name}: {len(train_clips)} clips to train,'
-      f' {len(clips["test"])} to test; {config.model.name} of'
-      f' {net.num_params():,} parameters on {len(mesh.devices.flat)}'
-      f' {jax.devices()[0].device_kind} device(s)'
-    )
+    sizes = len(train_clips), len(clips['test'])
+    progress.print_line(_describe_size(config, *sizes, net, mesh))
     if resumed:
       progress.print_line(_describe_resumption(step, total_steps))
     else:
-      progress.print_line(_describe_new_run(config, initial))
+      progress.print_line(_describe_new_run(start, data))
 
     # ---- Evaluation between epochs ----
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
@@ -231,14 +228,26 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     writer.write_card(step, results, floor)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)
     summary = writer.write_summary(paths.SUMMARY, step=step, **extra, **results)
-    _check_written(workdir, saved, best.is_saved)
+    has_best = 'val' not in clips or 'best_step' in extra
+    _check_written(workdir, step, saved, best.is_saved, has_best)
     return summary
 
 
-def _describe_new_run(config, initial):
+def _describe_size(config, train_clips, test_clips, net, mesh):
+  """Returns how much is trained on what, and where, in a line."""
+  return (
+    f'{config.data.name}: {train_clips} clips to train, {test_clips} to test;'
+    f' {config.model.name} of {net.num_params():,} parameters on'
+    f' {len(mesh.devices.flat)} {jax.devices()[0].device_kind} device(s)'
+  )
+
+
+def _describe_new_run(start, data):
   """Returns the settings and the initial weights of a run, in lines."""
-  report = initial.report if initial else []
-  return '\n'.join([f'Settings: {describe_experiment(config)}', *report])
+  lines = [f'Settings: {describe_experiment(start.config)}']
+  if data:  # on the first process, which prints
+    lines += transfer.describe_start(start, data.units, data.image_sizes)
+  return '\n'.join(lines)
 
 
 def _describe_resumption(step, total_steps):
@@ -247,8 +256,8 @@ def _describe_resumption(step, total_steps):
   return f'Resuming from step {step} of {total_steps}.'
 
 
-def _check_written(workdir, is_last_saved, is_best_saved):
-  """Raises a UserError if a full disk kept a state of a finished run out."""
+def _check_written(workdir, step, is_last_saved, is_best_saved, has_best):
+  """Raises a UserError if a finished run lacks its last or its best state."""
   results_in = f'The results are in {paths.SUMMARY}.'
   if not is_last_saved:
     raise UserError(
@@ -259,4 +268,11 @@ def _check_written(workdir, is_last_saved, is_best_saved):
     raise UserError(
       f'{workdir / paths.BEST}: the best state on validation could not be'
       f' written. {results_in} Make room before the next run.'
+    )
+  if not has_best:
+    raise UserError(
+      f'{workdir / paths.BEST}: the best state on validation is damaged or'
+      f' lost, and was not tested. {results_in} They are those of the last'
+      f' state, step {step}. Restore {paths.BEST}/ from a copy and run the same'
+      ' command again, or train in another --workdir.'
     )

@@ -20,6 +20,7 @@ from unik_jax.models.remap import DataShape, Remap
 from unik_jax.official import registry
 from unik_jax.official.convert import from_official, to_official
 from unik_jax.official.tensor_files import read_tensors, write_tensors
+from unik_jax.run.data_scale import DataScale, Sizes, explain_other_scale
 from unik_jax.run.restore import find_checkpoint, load_run
 from unik_jax.run.workdir import has_checkpoint, read_begun_config
 from unik_jax.skeletons.layouts import BUILT_IN, LAYOUTS, Layout, get_layout
@@ -36,6 +37,7 @@ class Weights(NamedTuple):
     persons: number of persons, M.
     channels: names of the channels.
     classes: class names in label order; None if not known.
+    scale: scale of the training clips; None if not known.
   """
 
   where: str
@@ -45,6 +47,7 @@ class Weights(NamedTuple):
   persons: int
   channels: tuple[str, ...]
   classes: list[str] | None = None
+  scale: DataScale | None = None
 
 
 class InitialWeights(NamedTuple):
@@ -203,6 +206,25 @@ def adapt_weights(
   return InitialWeights(**unflatten_dict(values), report=report)
 
 
+def describe_start(
+  start: Start, units: str, image_sizes: Sizes | None = None
+) -> list[str]:
+  """Returns lines on the initial weights, with a note on another scale.
+
+  Args:
+    start: from `resolve`; without initial weights there are no lines.
+    units: units of the data.
+    image_sizes: the different sizes of the data's images, if known.
+  """
+  if not start.initial or not start.source:
+    return []
+  lines = list(start.initial.report)
+  here = DataScale(start.config.data, units, image_sizes)
+  if note := explain_other_scale(here, start.source.scale):
+    lines.append(f'note: {start.source.where}: {note}')
+  return lines
+
+
 def check_classes(source: Weights, classes: list[str]) -> None:
   """Raises a UserError if a loaded classifier has other classes than the data.
 
@@ -263,6 +285,7 @@ def _read_run(path, config):
     persons=data.persons,
     channels=_channel_names(data.channels, data.confidence),
     classes=run.classes,
+    scale=DataScale(data, run.units, run.image_sizes),
   )
 
 

@@ -189,8 +189,8 @@ def test_protocols_and_classes_in_the_notes():
   }
   assert clips.describe(sizes) == [
     '3 of 1,700 test clips are also in training (protocol cam), 3 of 8 test'
-    ' clips are also in training (protocol xsub); accuracy is reported with and'
-    ' without them',
+    ' clips are also in training (protocol xsub); test accuracy is reported'
+    ' with and without them',
     '2 clips are identical to one of another class, such as 20 and 21',
   ]
 

@@ -6,7 +6,7 @@ from helpers import synthetic_run
 from unik_jax import optim
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.models.network import network_from_config
-from unik_jax.run import restore
+from unik_jax.run import data_file
 from unik_jax.run.checkpoints import Checkpoints
 from unik_jax.run.workdir import claim_workdir
 from unik_jax.step import make_init_state
@@ -28,7 +28,7 @@ def write_run(folder, config, change=0.0):
   with claim_workdir(folder, config):
     pass  # writes config.json
   split = PreparedSplit(config.data, config.data.test_split)
-  restore.write_data_json(folder, split.info, split.class_names)
+  data_file.write_data(folder, split.info, split.class_names)
   net = network_from_config(config)
   _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   state = jax.jit(make_init_state(optimizer))(

@@ -1,5 +1,8 @@
 """Reading and writing the files of official state dicts."""
 
+import sys
+import types
+
 import jax
 import numpy as np
 import pytest
@@ -101,6 +104,26 @@ def test_torch_files_that_run_code_are_refused(tmp_path):
   with pytest.raises(UserError, match='safely'):
     read_tensors(file)
   assert not (tmp_path / 'owned').exists()
+
+
+def test_state_dict_within_a_checkpoint(tmp_path, monkeypatch):
+  """As mmcv writes them, for pyskl; needs no PyTorch."""
+
+  class Tensor:
+    def numpy(self):
+      return np.arange(3)
+
+  for content in (
+    {'meta': {'epoch': 16}, 'state_dict': {'fc.weight': Tensor()}},
+    {'fc.weight': Tensor()},
+  ):
+    torch = types.SimpleNamespace(load=lambda *_, c=content, **__: c)
+    monkeypatch.setitem(sys.modules, 'torch', torch)
+    file = tmp_path / 'j.pth'
+    file.touch()
+    tensors = read_tensors(file)
+    assert list(tensors) == ['fc.weight']
+    np.testing.assert_array_equal(tensors['fc.weight'], [0, 1, 2])
 
 
 def test_missing_file_and_unknown_ending(tmp_path):

@@ -12,7 +12,11 @@ from unik_jax.data import splits
 from unik_jax.data.training_clips import describe_clips, sample_records
 from unik_jax.errors import UserError
 from unik_jax.predict import inputs, live
-from unik_jax.predict.conversion import convert_clip
+from unik_jax.predict.conversion import (
+  check_stated_units,
+  convert_clip,
+  explain_other_units,
+)
 from unik_jax.predict.predictor import Predictor
 from unik_jax.run.restore import load_run
 from unik_jax.run.writer import ResultsWriter
@@ -56,8 +60,8 @@ def expected_logits(model, clip=None, size=SIZE):
   return Predictor(run).predict(scaled)[0].logits
 
 
-def predict_file(model, path, size=None):
-  sources = inputs.find_clips([str(path)], size)
+def predict_file(model, path, size=None, units=''):
+  sources = inputs.find_clips([str(path)], size, units)
   layout = model.run.data_layout
   records = inputs.read_records(model, sources, layout=layout, stated=False)
   (prediction,) = model.predict_records(records, layout=layout)
@@ -208,7 +212,7 @@ def test_the_image_sizes_are_recorded(synthetic_dir, tmp_path):
   config = synthetic_run.make_training_config(synthetic_dir)
   clips = splits.open_split(config.data, 'train')
   writer = ResultsWriter(tmp_path, config, clips, None, 1)
-  writer.write_data(describe_clips(clips, config.data))
+  writer.write_data(lambda: describe_clips(clips, config.data), resumed=False)
   table = json.loads((tmp_path / 'data.json').read_text())
   assert table['image_sizes'] == [[0, 0]]
   records = [clips[n] | {'image_size': size} for n, size in enumerate(SIZES)]
@@ -251,7 +255,7 @@ def test_a_model_of_landmarks_with_z_knows_the_size_in_layout_yaml(tmp_path):
     tmp_path / 'run', config, clips.class_names, builder.info.metadata['units']
   )
   writer = ResultsWriter(folder, config, clips, None, 1)
-  writer.write_data(describe_clips(clips, config.data))
+  writer.write_data(lambda: describe_clips(clips, config.data), resumed=False)
   model = Predictor(load_run(folder))
   assert (model.run.units, model.run.image_sizes) == ('image widths', [SIZE])
   alone = write_file(tmp_path / 'alone.json', clip.tolist())
@@ -269,3 +273,70 @@ def test_units_of_length_are_converted(tmp_path):
     write_file(tmp_path / units / 'layout.yaml', f'units: {units}')
     path = write_array(tmp_path / units / 'a.npy', clip * factor)
     np.testing.assert_allclose(predict_file(model, path), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('door', ['array', 'python', 'stream'])
+def test_every_door_takes_units(tmp_path, door):
+  """They count more than those in layout.yaml."""
+  model = make_model([UNKNOWN], 'metres', channels=3)
+  clip = np.random.default_rng(0).uniform(0.5, 2, (9, 17, 3))
+  (expected,) = model.predict(clip, top_k=20)
+  clip = clip * 1000
+  if door == 'array':
+    write_file(tmp_path / 'layout.yaml', 'units: centimetres')
+    path = write_array(tmp_path / 'a.npy', clip)
+    logits = predict_file(model, path, units='millimetres')
+  elif door == 'python':
+    logits = model.predict(clip, units='millimetres')[0].logits
+  else:
+    said, lines = [], []
+    live.serve_stream(
+      model,
+      [person_line(pose) for pose in clip],
+      write=lines.append,
+      say=said.append,
+      window=9,
+      every=9,
+      layout=model.run.data_layout,
+      units='millimetres',
+      confidence=False,
+      top_k=20,
+    )
+    top = dict(json.loads(lines[0])['top'])
+    assert top == pytest.approx(dict(expected.top), abs=1e-4)
+    assert not any('note' in text for text in said)
+    return
+  np.testing.assert_allclose(logits, expected.logits, atol=1e-4)
+
+
+def test_stated_units_that_a_file_contradicts(model, tmp_path):
+  clip = pixel_clip()
+  file = write_file(tmp_path / 'a.json', coco_file(clip, SIZE))
+  with pytest.raises(UserError, match='a.json.* metres, as in --units.*pixels'):
+    predict_file(model, file, units='metres')
+  expected = expected_logits(model)
+  array = write_array(tmp_path / 'b.npy', clip / SIZE)
+  for size in (None, SIZE):
+    np.testing.assert_allclose(
+      predict_file(model, array, size, 'fractions'), expected, atol=1e-4
+    )
+  with pytest.raises(UserError, match='b.npy.* pixels, as .*got fractions'):
+    predict_file(model, array, units='pixels')
+
+
+def test_units_that_cannot_be_converted(model):
+  metres = make_model([UNKNOWN], 'metres', channels=3)
+  with pytest.raises(UserError, match="units: .*metres.*; got 'mm'"):
+    metres.predict(np.ones((9, 17, 3)), units='mm')
+  note = explain_other_units(['', 'pixels'], metres.run)
+  assert 'pixels' in note and 'metres' in note
+  for units, run in (
+    (['metres', 'millimetres'], metres.run),
+    (['pixels', 'fractions'], model.run),
+    (['metres'], model.run._replace(units='as in the files')),
+  ):
+    assert explain_other_units(units, run) is None
+  own = model.run._replace(units='feet')
+  check_stated_units('feet', own, '--units')
+  with pytest.raises(UserError, match='--units: .*feet; got .metre.'):
+    check_stated_units('metre', own, '--units')

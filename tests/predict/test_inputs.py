@@ -20,7 +20,6 @@ from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.data.formats.user.settings import parse_image_size_flag
 from unik_jax.errors import UserError
 from unik_jax.predict import inputs
-from unik_jax.predict.predictor import Predictor
 from unik_jax.skeletons.layouts import get_layout
 
 UNIK = get_layout('unik_17')
@@ -119,11 +118,25 @@ def test_bad_files_are_skipped(model, tmp_path):
     inputs.read_records(model, sources[1:], on_bad=errors.append, **options)
 
 
-def test_other_units_are_noted(model):
-  model = Predictor(model.run._replace(units='metres'))
-  note = inputs.note_other_units(model, [{'units': ''}, {'units': 'pixels'}])
-  assert 'pixels' in note and 'metres' in note
-  assert inputs.note_other_units(model, [{'units': 'metres'}]) is None
+def test_layout_yaml_states_whether_there_is_a_confidence(model, tmp_path):
+  """A joint of confidence 0 is missing. The flag counts more."""
+  walker = make_walker()[..., :2]
+  scores = np.ones((*walker.shape[:2], 1))
+  scores[:, 5] = 0
+  np.save(tmp_path / 'a.npy', np.concatenate([walker, scores], -1))
+  for stated in (False, True):
+    inputs._read_settings.cache_clear()  # a command reads it once
+    write_file(tmp_path / 'layout.yaml', f'confidence: {stated}'.lower())
+    for flag in (None, False, True):
+      (record,) = inputs.read_records(
+        model,
+        inputs.find_clips([str(tmp_path)]),
+        layout=UNIK,
+        stated=False,
+        confidence=flag,
+      )
+      is_missing = not record['keypoints'][:, :, 5].any()
+      assert is_missing == (stated if flag is None else flag)
 
 
 def test_notes_of_readers_are_passed_on(model, tmp_path):

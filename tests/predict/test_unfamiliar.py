@@ -29,7 +29,7 @@ def known_dir(config, tmp_path_factory):
   folder = tmp_path_factory.mktemp('known') / 'run'
   synthetic_run.write_run(folder, config, clips.class_names)
   writer = ResultsWriter(folder, config, clips, None, 1)
-  writer.write_data(describe_clips(clips, config.data))
+  writer.write_data(lambda: describe_clips(clips, config.data), resumed=False)
   return folder
 
 

@@ -111,9 +111,10 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     )
 
   def list_clips(self, folder: pathlib.Path) -> Iterable[ClipFile]:
-    """Lists all clips without reading them.
+    """Lists all clips, before the long reading begins.
 
-    Raises errors about missing files and names, before the long reading begins.
+    Raises errors about missing files and names. It reads a clip only if the
+    clip's splits depend on its content.
 
     Args:
       folder: folder of the raw files.

@@ -84,7 +84,7 @@ class IdenticalClips:
         phrases.append(phrase)
     if phrases:
       notes.append(
-        f'{", ".join(phrases)}; accuracy is reported with and without them'
+        f'{", ".join(phrases)}; test accuracy is reported with and without them'
       )
     mixed = [g for g in groups if len({clip.label for clip in g}) > 1]
     if mixed:

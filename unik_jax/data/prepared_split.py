@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import ml_collections
 import tensorflow_datasets as tfds
 
-from unik_jax.data import registry
+from unik_jax.data import raw_files, registry
 from unik_jax.data.identical import read_groups
 from unik_jax.errors import UserError
 
@@ -100,6 +100,11 @@ class PreparedSplit:
   def __getitem__(self, index: int) -> dict:
     record = self._read(self.rows[index])
     return {**record, 'label': self._labels[record['label']]}
+
+  def fingerprint(self) -> str:
+    """Returns a hash of the dataset's files: their names, sizes and times."""
+    files = (path for path in self._folder.iterdir() if path.is_file())
+    return raw_files.fingerprint_files(self._folder, files)
 
   def ids(self) -> list[str]:
     """Returns the ids of all clips, in their order.

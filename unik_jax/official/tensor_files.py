@@ -109,6 +109,8 @@ def _read_torch(path):
     ) from None
   try:
     tensors = torch.load(path, map_location='cpu', weights_only=True)
+    # pyskl and others write it beside the epoch and the optimizer's state.
+    tensors = tensors.get('state_dict', tensors)
     return {name: tensor.numpy() for name, tensor in tensors.items()}
   except Exception as error:  # torch raises many kinds
     raise UserError(

@@ -2,7 +2,7 @@
 
   python -m unik_jax.predict --run=DIR FILES... [--layout=NAME] [--top_k=K]
     [--json] [--each_person] [--skip_bad] [--confidence] [--image_size=W,H]
-    [--draw=FOLDER] [--save_keypoints=FOLDER]
+    [--units=UNITS] [--draw=FOLDER] [--save_keypoints=FOLDER]
   ... | python -m unik_jax.predict --run=DIR --stream [--window=T] [--every=T]
 
 FILES are clips (docs/own_data.md), videos, or folders. See docs/predict.md.
@@ -34,6 +34,9 @@ _CONFIDENCE = flags.DEFINE_boolean(
 )
 _IMAGE_SIZE = flags.DEFINE_list(
   'image_size', [], 'WIDTH,HEIGHT in pixels, if the files do not state it.'
+)
+_UNITS = flags.DEFINE_string(
+  'units', '', 'Units of the coordinates, if the files do not define them.'
 )
 _DRAW = flags.DEFINE_string('draw', '', 'Output folder for drawn videos.')
 _SAVE = flags.DEFINE_string(
@@ -69,10 +72,12 @@ def _predict_files(paths):
 
   size = settings.parse_image_size_flag(_IMAGE_SIZE.value)
   on_bad = (lambda e: _say(f'skipped: {e}')) if _SKIP_BAD.value else None
-  sources = inputs.check_videos(inputs.find_clips(paths, size), on_bad)
-  from unik_jax.predict import predictor  # imports JAX
+  sources = inputs.find_clips(paths, size, _UNITS.value)
+  sources = inputs.check_videos(sources, on_bad)
+  from unik_jax.predict import conversion, predictor  # imports JAX
 
   model = predictor.load_predictor(_RUN.value)
+  conversion.check_stated_units(_UNITS.value, model.run, '--units')
   layout = inputs.resolve_layout(model, _LAYOUT.value, sources)
   records = inputs.read_records(
     model,
@@ -84,7 +89,8 @@ def _predict_files(paths):
     on_bad=on_bad,
     on_note=lambda note: _say(f'note: {note}'),
   )
-  if note := inputs.note_other_units(model, records):
+  units = [record['units'] for record in records]
+  if note := conversion.explain_other_units(units, model.run):
     _say(f'note: {note}')
   top_k = _TOP_K.value or (5 if _JSON.value else 3)
   predictions = model.predict_records(records, layout=layout, top_k=top_k)
@@ -103,9 +109,10 @@ def _predict_stream(paths):
       ' Leave out files, --each_person and --skip_bad'
     )
   from unik_jax.data.formats.user import settings
-  from unik_jax.predict import inputs, live, predictor
+  from unik_jax.predict import conversion, inputs, live, predictor
 
   model = predictor.load_predictor(_RUN.value)
+  conversion.check_stated_units(_UNITS.value, model.run, '--units')
   live.serve_stream(
     model,
     sys.stdin.buffer,
@@ -116,6 +123,7 @@ def _predict_stream(paths):
     layout=inputs.resolve_layout(model, _LAYOUT.value),
     confidence=_CONFIDENCE.value,
     image_size=settings.parse_image_size_flag(_IMAGE_SIZE.value),
+    units=_UNITS.value,
     top_k=_TOP_K.value or 5,
   )
 

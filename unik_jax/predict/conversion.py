@@ -5,6 +5,7 @@ image's size is known: from the file, the user, or the run if all its training
 clips have one size. So do metres and millimetres. Other units do not.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +16,12 @@ from unik_jax.data.formats.user.scale import (
   has_fractions,
 )
 from unik_jax.errors import UserError
+from unik_jax.run.data_scale import METRES, UNSTATED_UNITS
 from unik_jax.run.restore import Run
 
 Size = tuple[int, int]
 
 _UNKNOWN = (0, 0)
-_METRES = {'metres': 1.0, 'centimetres': 0.01, 'millimetres': 0.001}
 _MAX_OUTSIDE = 0.1  # of the joints; estimators place few outside of the image
 _REMEDY = 'Give --image_size=WIDTH,HEIGHT (in Python image_size=)'
 
@@ -73,7 +74,7 @@ def convert_clip(
     if coordinates == 2:
       is_fraction = has_fractions(clip, confidence, where)
       units = FRACTIONS if is_fraction else 'pixels'
-  if units != trained and {units, trained} <= _CONVERTIBLE:
+  if units != trained and {units, trained} <= {*_CONVERTIBLE}:
     if real_size:
       factors = np.ones(clip.shape[-1], clip.dtype)
       factors[:coordinates] = (
@@ -88,9 +89,9 @@ def convert_clip(
         f'{where}: expected {trained}, as the model was trained on, got {units}'
         f' of an image of unknown size. {_REMEDY}'
       )
-  if units != trained and {units, trained} <= _METRES.keys():
+  if units != trained and {units, trained} <= METRES.keys():
     factors = np.ones(clip.shape[-1], clip.dtype)
-    factors[:coordinates] = _METRES[units] / _METRES[trained]
+    factors[:coordinates] = METRES[units] / METRES[trained]
     clip, units = clip * factors, trained
   if coordinates == 2 and is_unknown and real_size and units == 'pixels':
     _check_inside(clip, real_size, where)
@@ -99,7 +100,42 @@ def convert_clip(
   return ConvertedClip(clip, units, size or _UNKNOWN)
 
 
-_CONVERTIBLE = {'pixels', FRACTIONS, 'image widths'}
+def check_stated_units(units: str, run: Run, key: str) -> None:
+  """Raises a UserError for units that are neither known nor the run's.
+
+  Args:
+    units: what the user states; '' for nothing.
+    run: the run.
+    key: the option, for the error.
+  """
+  known = [*_CONVERTIBLE, *METRES]
+  if run.units not in (*UNSTATED_UNITS, *known):
+    known.append(run.units)
+  if units and units not in known:
+    raise UserError(f'{key}: expected one of {", ".join(known)}; got {units!r}')
+
+
+def explain_other_units(units: Iterable[str], run: Run) -> str | None:
+  """Returns a note if units cannot be converted to those of training clips.
+
+  Args:
+    units: units of clips, '' if unknown.
+    run: the run.
+  """
+  trained = run.units
+  if trained in UNSTATED_UNITS:
+    return None
+  for other in sorted({*units} - {'', trained}):
+    pair = {other, trained}
+    if not (pair <= {*_CONVERTIBLE} or pair <= METRES.keys()):
+      return (
+        f'clips are in {other}, but the model was trained on {trained}. Convert'
+        ' the clips; otherwise the predictions are meaningless'
+      )
+  return None
+
+
+_CONVERTIBLE = ('pixels', FRACTIONS, 'image widths')
 
 
 def _pixels_per_unit(units, size):

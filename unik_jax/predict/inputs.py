@@ -38,7 +38,9 @@ _NOT_CLIPS = (settings.FILE_NAME, 'manifest.csv', 'manifest.json')
 
 
 def find_clips(
-  paths: Sequence[str], image_size: tuple[int, int] | None = None
+  paths: Sequence[str],
+  image_size: tuple[int, int] | None = None,
+  units: str = '',
 ) -> list[ClipSource]:
   """Returns the clips at some paths, without reading them.
 
@@ -47,6 +49,8 @@ def find_clips(
     image_size: (width, height) in pixels, for files that do not state it;
       None for that in the nearest layout.yaml, in a clip's folder or up to
       three folders above (SPLIT/LABEL/CLIP).
+    units: units of the coordinates, for files that do not define them; '' for
+      those in layout.yaml.
 
   Raises:
     UserError: there are no paths, a file is missing or has an unknown suffix,
@@ -72,14 +76,18 @@ def find_clips(
         f' *{openpose.SUFFIX} files, got the suffix {suffix!r}'
       )
     sources.append(ClipSource(path))
-  return [_complete_source(source, image_size) for source in sources]
+  return [_complete_source(source, image_size, units) for source in sources]
 
 
-def _complete_source(source, image_size):
-  """Returns a source with the image size and units that the user states."""
+def _complete_source(source, image_size, units):
+  """Returns a source with what the user states of it."""
   stated = _nearest_settings(pathlib.Path(source.path).absolute())
   return dataclasses.replace(
-    source, image_size=image_size or stated.image_size, units=stated.units
+    source,
+    image_size=image_size or stated.image_size,
+    units=units or stated.units,
+    checks_units=bool(units),
+    confidence=stated.confidence,
   )
 
 
@@ -205,7 +213,8 @@ def read_records(
     sources: from `find_clips`.
     layout: joint layout of the clips.
     stated: whether the user named the layout.
-    confidence: as in `Predictor.predict`, for formats that do not define it.
+    confidence: as in `Predictor.predict`, for formats that do not define it;
+      None for what layout.yaml states.
     together: as in `Predictor.predict`.
     on_bad: called with the error of each bad clip, which is then skipped; None
       to raise the error.
@@ -217,20 +226,21 @@ def read_records(
   """
   records, notes = [], []
   for n, source in enumerate(sources):
+    stated_confidence = source.confidence if confidence is None else confidence
     try:
       parsed = read_clip(
         source,
         layout,
         stated,
         persons=model.run.config.data.persons if together else MAX_PERSONS,
-        confidence=confidence,
+        confidence=stated_confidence,
       )
       clip_records = model.build_records(
         parsed.keypoints,
         layout=layout,
         image_size=parsed.image_size,
         units=parsed.units,
-        confidence=confidence if parsed.is_open else parsed.confidence,
+        confidence=stated_confidence if parsed.is_open else parsed.confidence,
         together=together,
         where=str(source),
       )
@@ -271,6 +281,7 @@ def read_clip(
   """
   if is_video(source):
     parsed = poses.parse_video(source.path)
+    recordings.check_units(source, parsed.units)
   else:
     parsed = _parse_file(source, layout, persons, confidence)
   _, frames, joints, _ = parsed.keypoints.shape
@@ -301,17 +312,3 @@ def _parse_file(source, layout, persons, confidence):
     if parsed.layout in ('', layout.name):
       raise
     return parsed
-
-
-def note_other_units(
-  model: 'Predictor', records: Sequence[dict[str, Any]]
-) -> str | None:
-  """Returns a note if clips and the model's training data differ in units."""
-  trained = model.run.units
-  others = {record['units'] for record in records} - {'', trained}
-  if not others or not trained or trained == 'as in the files':
-    return None
-  return (
-    f'clips are in {sorted(others)[0]}, but the model was trained on'
-    f' {trained}. Convert the clips; otherwise the predictions are meaningless'
-  )

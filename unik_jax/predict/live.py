@@ -9,6 +9,7 @@ import numpy as np
 
 from unik_jax.data.transform import input_frames
 from unik_jax.errors import UserError
+from unik_jax.predict.conversion import explain_other_units
 from unik_jax.predict.frames import FRAME_FORMAT, FrameReader, FrameWindow
 from unik_jax.predict.outputs import to_json_fields
 from unik_jax.predict.predictor import Predictor
@@ -37,6 +38,7 @@ def predict_stream(
   layout: Layout,
   confidence: bool | None = None,
   image_size: tuple[int, int] | None = None,
+  units: str = '',
   top_k: int = 5,
   source: str = 'standard input',
 ) -> Iterator[dict[str, Any]]:
@@ -50,6 +52,7 @@ def predict_stream(
     layout: joint layout.
     confidence: as in `FrameReader`.
     image_size: (width, height) in pixels; None if unknown.
+    units: units of the coordinates; '' if unknown.
     top_k: number of classes in `top`.
     source: name of the stream, for errors.
 
@@ -76,6 +79,7 @@ def predict_stream(
         keypoints,
         layout=layout,
         image_size=image_size,
+        units=units,
         confidence=has_confidence,
         where=f'{source}, frames {count - len(latest) + 1} to {count}',
       )
@@ -113,6 +117,7 @@ def serve_stream(
   layout: Layout,
   window: int | None = None,
   every: int = 10,
+  units: str = '',
   **options: Any,
 ) -> None:
   """Writes predictions until the stream ends or Ctrl-C, then the latencies.
@@ -125,6 +130,7 @@ def serve_stream(
     layout: joint layout.
     window: as in `predict_stream`; None for the network's input length.
     every: as in `predict_stream`.
+    units: as in `predict_stream`.
     **options: of `predict_stream`.
 
   Raises:
@@ -132,14 +138,17 @@ def serve_stream(
   """
   window = window or input_frames(model.run.config.data)
   seconds = warm_up(model, layout, window)
+  if note := explain_other_units([units], model.run):
+    say(f'note: {note}')
   say(
     f'ready, compiled in {seconds:.1f} s: a prediction every {every} frames,'
     f' from the last {window}'
   )
   latencies, warned = [], False
   try:
+    options |= {'layout': layout, 'units': units}
     for prediction in predict_stream(
-      model, lines, window=window, every=every, layout=layout, **options
+      model, lines, window=window, every=every, **options
     ):
       if prediction['unfamiliar'] and not warned:
         warned = True

@@ -24,7 +24,12 @@ from unik_jax.data.familiarity import Familiarity, explain_unfamiliar
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predict.adapter import adapt_clip
-from unik_jax.predict.conversion import Size, convert_clip
+from unik_jax.predict.conversion import (
+  Size,
+  check_stated_units,
+  convert_clip,
+  explain_other_units,
+)
 from unik_jax.run import restore
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout
@@ -82,6 +87,7 @@ class Predictor:
     *,
     layout: str | Layout | None = None,
     image_size: Size | Sequence[Size] | None = None,
+    units: str = '',
     confidence: bool | None = None,
     together: bool = True,
     top_k: int = 5,
@@ -99,6 +105,7 @@ class Predictor:
         model's training clips. Joints of another layout are mapped by name.
       image_size: (width, height) in pixels, of all clips or of each; None for
         that of the training clips, if they have one.
+      units: units of the coordinates, such as 'metres'; '' if unknown.
       confidence: whether the last channel is a confidence; None to detect it
         (`adapter.has_confidence`).
       together: one prediction per clip, of the most confident persons if the
@@ -121,12 +128,16 @@ class Predictor:
       clips, names = [clips], ['keypoints']
     if top_k < 1:
       raise UserError(f'top_k: expected at least 1, got {top_k}')
+    check_stated_units(units, self.run, 'units')
+    if note := explain_other_units([units], self.run):
+      logging.warning('%s', note)
     records = []
     for n, clip in enumerate(clips):
       clip_records = self.build_records(
         clip,
         layout=layout,
         image_size=_select_size(image_size, n, len(clips)),
+        units=units,
         confidence=confidence,
         together=together,
         where=names[n],

@@ -239,18 +239,18 @@ class BestCheckpoint(Checkpoints):
     self._unsaved: tuple[int, Any, float] | None = None
 
   def _read_accuracy(self, recorded):
-    """Returns the accuracy of the checkpoint on disk; -1 if there is none."""
+    """Returns the accuracy of the checkpoint on disk; -1 if there is none.
+
+    If it is damaged, or of version 0.1.0, its recorded accuracy counts: another
+    state of the same accuracy must not replace it.
+    """
     if self._step is None:
       return -1.0
-    try:
+    with contextlib.suppress(Exception):  # any error of Orbax's storage
       notes, digests = self._read_notes(self._step)
-      if notes is None:  # version 0.1.0
-        return recorded.get(self._step, -1.0)
-      return (
-        -1.0 if changed_leaves({_NOTES: notes}, digests) else notes['accuracy']
-      )
-    except Exception:  # Orbax passes on any error of its storage
-      return -1.0
+      if notes and not changed_leaves({_NOTES: notes}, digests):
+        return notes['accuracy']
+    return recorded.get(self._step, -1.0)
 
   def save_if_better(self, step: int, state: Any, accuracy: float) -> None:
     """Replaces the checkpoint if `accuracy` is higher; returns when on disk.
@@ -300,8 +300,8 @@ class BestCheckpoint(Checkpoints):
     if not holds_on_all(self._accuracy >= self._highest):
       logging.error(
         lost,
-        f'{self._folder} lacks it (best accuracy {self._highest:.4f}), since a'
-        ' full disk or a kill kept it from being written.',
+        f'{self._folder} lacks it (best accuracy {self._highest:.4f}): it is'
+        ' damaged, or a full disk or a kill kept it from being written.',
       )
       return None
     try:

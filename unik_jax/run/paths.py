@@ -2,7 +2,8 @@
 
 RUN/
   config.json          settings of the experiment
-  data.json            classes, joint layout, units and image sizes
+  data.json            classes, joint layout, units and image sizes, and a hash
+                       of the prepared files
   familiarity.npz      typical bodies of the training clips
   started_from.json    the weights that training started from
   checkpoints/STEP     newest training states

@@ -3,11 +3,8 @@
 The dataset is not needed: data.json holds what a network has to know about it.
 """
 
-import io
 import os
 import pathlib
-import zipfile
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,10 +16,10 @@ from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network, network_from_config
 from unik_jax.run import checkpoints, paths
-from unik_jax.runtime.atomic_files import as_sentence, atomic_write
+from unik_jax.run.data_file import read_data
 from unik_jax.runtime.json_files import read_json_table, write_json_table
 from unik_jax.skeletons import layouts
-from unik_jax.skeletons.layouts import Layout, get_layout, layout_from_dict
+from unik_jax.skeletons.layouts import Layout, get_layout
 from unik_jax.step import make_init_state
 
 
@@ -73,23 +70,9 @@ def load_run(path: str | os.PathLike) -> Run:
   """
   folder, part, step = _locate(path)
   config = read_config(folder)
-  file = folder / paths.DATA
-  remedy = f'run the command that made {folder} once more'
-  data = read_json_table(file, remedy)
-  try:
-    data_layout = layout_from_dict(data['layout'], str(file))
-    classes, units = list(data['classes']), str(data['units'])
-    sizes = data.get('image_sizes')
-    if sizes is not None:
-      sizes = [(int(width), int(height)) for width, height in sizes]
-    if mapped := data.get('network_layout'):
-      layouts.register_layout(layout_from_dict(mapped, str(file)))
-  except (KeyError, TypeError, ValueError) as error:
-    raise UserError(
-      f'{file}: expected layout, classes and units, got {error!r}.'
-      f' {as_sentence(remedy)}'
-    ) from None
-  layouts.register_layout(data_layout)
+  data = read_data(folder)
+  for layout in filter(None, (data.network_layout, data.layout)):
+    layouts.register_layout(layout)
   net = network_from_config(config)
   state = _restore_state(config, net, folder / part, step)
   params, batch_stats = jax.device_get(state.for_evaluation())
@@ -100,47 +83,13 @@ def load_run(path: str | os.PathLike) -> Run:
     params=params,
     batch_stats=batch_stats,
     step=int(state.step),
-    classes=classes,
-    data_layout=data_layout,
-    network_layout=get_layout(config.data.joints or data_layout.name),
-    units=units,
-    image_sizes=sizes,
-    familiarity=_read_familiarity(folder / paths.FAMILIARITY, remedy),
+    classes=data.classes,
+    data_layout=data.layout,
+    network_layout=get_layout(config.data.joints or data.layout.name),
+    units=data.units,
+    image_sizes=data.image_sizes,
+    familiarity=data.familiarity,
   )
-
-
-def _read_familiarity(file, remedy):
-  """Returns the arrays that `write_familiarity` wrote; None without a file."""
-  if not file.exists():
-    return None
-  try:
-    # From memory: numpy leaves a broken file open.
-    content = io.BytesIO(file.read_bytes())
-    with np.load(content, allow_pickle=False) as arrays:
-      return {name: arrays[name] for name in arrays}
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-    raise UserError(
-      f'{file}: cannot be read ({error}). {as_sentence(remedy)}'
-    ) from None
-
-
-def write_familiarity(
-  folder: pathlib.Path, arrays: dict[str, np.ndarray]
-) -> None:
-  """Writes familiarity.npz: typical bodies of the training clips.
-
-  Args:
-    folder: folder of the run.
-    arrays: fields of a `data.familiarity.Familiarity`.
-
-  Raises:
-    UserError: the file cannot be written.
-  """
-  with (
-    atomic_write(folder / paths.FAMILIARITY) as part,
-    part.open('wb') as file,
-  ):
-    np.savez(file, **arrays)
 
 
 def _restore_state(config, net, folder, step):
@@ -220,37 +169,3 @@ def read_started_from(folder: pathlib.Path) -> str:
   if not file.exists():
     return ''
   return str(read_json_table(file, 'remove it').get('source', ''))
-
-
-def write_data_json(
-  folder: pathlib.Path,
-  info: Any,
-  classes: list[str],
-  joints: str = '',
-  image_sizes: Sequence[tuple[int, int]] | None = None,
-) -> None:
-  """Writes data.json: what a network has to know about its data.
-
-  Args:
-    folder: folder of the run.
-    info: TFDS's `DatasetInfo` of the prepared dataset.
-    classes: class names, in label order.
-    joints: name of the layout to which joints are mapped; '' for none.
-    image_sizes: the different sizes of the training clips' images, if known.
-
-  Raises:
-    UserError: the file cannot be written.
-  """
-  table = {
-    'dataset': f'{info.full_name}',
-    'classes': classes,
-    'layout': get_layout(info.metadata['layout']).to_dict(),
-    'units': info.metadata['units'],
-  }
-  if image_sizes is not None:
-    sizes = [list(size) for size in image_sizes]
-    stated = info.metadata.get('image_size')
-    table['image_sizes'] = [stated] if stated and sizes == [[0, 0]] else sizes
-  if joints:
-    table['network_layout'] = get_layout(joints).to_dict()
-  write_json_table(folder / paths.DATA, table)

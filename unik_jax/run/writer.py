@@ -1,6 +1,7 @@
 """Writes the results of a run to its folder."""
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,12 +12,14 @@ from ml_collections import ConfigDict
 from unik_jax.errors import UserError
 from unik_jax.run import paths
 from unik_jax.run.card import write_card
-from unik_jax.run.provenance import describe_devices, git_commit
-from unik_jax.run.restore import (
-  write_data_json,
-  write_familiarity,
-  write_started_from,
+from unik_jax.run.data_file import (
+  RunData,
+  describes_data,
+  read_data,
+  write_data,
 )
+from unik_jax.run.provenance import describe_devices, git_commit
+from unik_jax.run.restore import write_started_from
 from unik_jax.run.scores import Scores, write_scores
 from unik_jax.runtime.json_files import write_json_table
 
@@ -44,24 +47,38 @@ class ResultsWriter:
     self._net, self._total_steps = net, total_steps
     self._writes = jax.process_index() == 0
 
-  def write_data(self, described: Any) -> None:
+  def write_data(
+    self, describe: Callable[[], Any], resumed: bool
+  ) -> RunData | None:
     """Writes data.json and familiarity.npz: what a run keeps of its data.
 
+    A resumed run keeps those that it has, unless the data changed.
+
     Args:
-      described: the training clips, a `TrainingClips`.
+      describe: describes the training clips, as a `TrainingClips`; it can take
+        seconds.
+      resumed: whether the run has a checkpoint.
+
+    Returns:
+      The contents of the files; None on other processes.
     """
-    if self._writes:
-      clips, joints = self._clips, self._config.data.joints
-      write_data_json(
+    if not self._writes:
+      return None
+    clips = self._clips
+    fingerprint = clips.fingerprint()
+    if not resumed or not describes_data(self._workdir, fingerprint):
+      described = describe()
+      familiarity = described.familiarity
+      write_data(
         self._workdir,
         clips.info,
         clips.class_names,
-        joints,
-        described.image_sizes,
+        joints=self._config.data.joints,
+        image_sizes=described.image_sizes,
+        familiarity=familiarity._asdict() if familiarity else None,
+        fingerprint=fingerprint,
       )
-      if described.familiarity:
-        statistics = described.familiarity._asdict()
-        write_familiarity(self._workdir, statistics)
+    return read_data(self._workdir)
 
   def write_started_from(self, source: str) -> None:
     """Writes started_from.json: the checkpoint or file of the first weights."""

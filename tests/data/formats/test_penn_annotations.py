@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from helpers.alterations import write_file
 from helpers.penn import prepare_penn, read_records
 from helpers.pickles import malicious_pickle
+from helpers.real_data import extract
 from helpers.reports import read_report, reasons_by_name
 
 from unik_jax.data import registry
@@ -99,6 +100,35 @@ def test_coordinates_of_any_number_type(tmp_path):
   clip = recording.keypoints
   assert clip.dtype.kind == 'f' and recording.image_size == (481, 272)
   np.testing.assert_array_equal(clip[0, ..., 0], x)
+
+
+def test_joints_that_do_not_fit_the_dimensions(tmp_path):
+  """As in the authors' 1021.mat, drawn on a larger image."""
+  x = np.full((2, 13), 300.0)
+  x[:, :2] = 700  # of an image 481 wide
+  (tmp_path / '0001.mat').write_bytes(mat_content(frames=2, x=x))
+  recording = penn.read_annotations(RawFile(str(tmp_path / '0001.mat')))
+  assert recording.image_size == (700, 396)  # 481 x 272, 700 / 481 as large
+  (note,) = recording.notes
+  assert '15% of the joints' in note and '481 x 272' in note
+  np.testing.assert_array_equal(recording.keypoints[0, ..., 0], x)
+
+
+@pytest.mark.slow
+def test_the_real_files(tmp_path):
+  raw = extract('penn_action.tar.xz', tmp_path / 'raw')
+  files = {path.name: path for path in raw.rglob('*.mat')}
+  builder = prepare_penn(tmp_path, 'annotations')
+  counts = {name: s.num_examples for name, s in builder.info.splits.items()}
+  assert counts == {'train': 1258, 'test': 1068}
+  records = read_records(builder)
+  larger = {
+    name
+    for name, (_, record) in records.items()
+    if tuple(record['image_size'])
+    != tuple(scipy.io.loadmat(files[f'{name}.mat'])['dimensions'][0, 1::-1])
+  }
+  assert larger == {'0979', '1021', '1024', '1032'}
 
 
 def put_mat(**options):

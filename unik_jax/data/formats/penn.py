@@ -13,6 +13,7 @@ https://github.com/YangDi666/UNIK.
 
 import csv
 import io
+import math
 import re
 
 import numpy as np
@@ -46,6 +47,9 @@ CLASSES = (
 )
 TABLE = 'pennaction_complete.csv'
 _COLUMNS = ('video', 'category_code', 'train')
+# Share of the joints that may be outside the image. Four files of 2,326 have
+# more: 0979, 1021, 1024 and 1032.
+_MOST_OUTSIDE = 0.05
 _SPLITS = {1: 'train', -1: 'test'}
 
 
@@ -143,7 +147,8 @@ def read_annotations(source: raw_files.RawFile) -> Recording:
 
   Returns:
     Keypoints (1, T, 13, 3) float64 of layout 'penn_13': x, y in pixels, also
-    where the joint is not visible, and visibility, 0 or 1.
+    where the joint is not visible, and visibility, 0 or 1. If they do not fit
+    in the stated size, as in four of the authors' files, a larger one.
 
   Raises:
     UserError: the file cannot be read, a field is missing or has another shape,
@@ -172,7 +177,18 @@ def read_annotations(source: raw_files.RawFile) -> Recording:
   height, width, _ = map(int, size)
   # Some files have 16-bit integers, in which arithmetic would overflow.
   keypoints = np.stack(tracks, -1).astype(float)[None]
-  return Recording(keypoints, (width, height))
+  points = keypoints[..., :2]
+  outside = (points > (width, height)).any(-1).mean()
+  if outside <= _MOST_OUTSIDE:
+    return Recording(keypoints, (width, height))
+  larger = (points / (width, height)).max()
+  drawn = math.ceil(width * larger), math.ceil(height * larger)
+  note = (
+    f'dimensions: {outside:.0%} of the joints are outside {width} x {height}.'
+    ' They were drawn on a larger image, taken as {} x {}, the smallest of this'
+    ' shape that has them all'.format(*drawn)
+  )
+  return Recording(keypoints, drawn, notes=(note,))
 
 
 def _parse_integer(text):

@@ -134,8 +134,8 @@ def test_the_same_frames_in_two_splits_or_classes(tmp_path, notices):
   builder = prepare(tmp_path)
   assert len(builder.as_data_source('test')) == 2
   assert (
-    'skeleton_folder/mine: 1 of 2 test clips are also in training; accuracy is'
-    ' reported with and without them'
+    'skeleton_folder/mine: 1 of 2 test clips are also in training; test'
+    ' accuracy is reported with and without them'
   ) in notices
   write_file(
     root / 'manifest.csv', '\n'.join([head, *rows, 'other,wave,train'])

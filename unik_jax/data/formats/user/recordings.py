@@ -34,12 +34,17 @@ class ClipSource:
     clip: prefix of the frames' file names in such a folder; None for all.
     image_size: (width, height) in pixels, if the user states it.
     units: units of the coordinates, in formats that do not define them.
+    checks_units: whether a format that defines other units is an error.
+    confidence: whether the last channel is a confidence, in formats that do not
+      define it; None if the user does not state it.
   """
 
   path: str
   clip: str | None = None
   image_size: tuple[int, int] | None = None
   units: str = ''
+  checks_units: bool = False
+  confidence: bool | None = None
 
   def __str__(self) -> str:
     return (
@@ -64,12 +69,30 @@ def parse_clip(
       not define it; None means that the fourth of four channels is.
 
   Raises:
-    UserError: the format is unknown, or its reader refuses the file.
+    UserError: the format is unknown, its reader refuses the file, or it has
+      other units than stated (`ClipSource.checks_units`).
   """
   parsed = _parse_file(source, layout, persons, confidence)
-  if source.units and not parsed.units:
-    parsed = parsed._replace(units=source.units)
-  return resolve_scale(parsed, source.image_size, str(source))
+  parsed = parsed._replace(units=parsed.units or source.units)
+  scaled = resolve_scale(parsed, source.image_size, str(source))
+  is_scaled = scaled.keypoints is not parsed.keypoints
+  is_fraction = is_scaled or scaled.units == FRACTIONS
+  check_units(source, FRACTIONS if is_fraction else parsed.units)
+  return scaled
+
+
+def check_units(source: ClipSource, units: str) -> None:
+  """Raises a UserError if the user states other units than a file has.
+
+  Args:
+    source: the file, and what the user states.
+    units: units of the file.
+  """
+  if source.checks_units and source.units != units:
+    raise UserError(
+      f'{source}: expected {source.units}, as in --units, got {units}.'
+      ' Leave --units out for this file'
+    )
 
 
 def _parse_file(source, layout, persons, confidence):
