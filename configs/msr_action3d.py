@@ -18,6 +18,7 @@ Measured, last epoch, on two CPU cores that had other work:
     --config.data.sampling=uniform --config.data.rotate=0.6.
 """
 
+from unik_jax import recipes
 from unik_jax.config import check_variant, default_config
 
 
@@ -44,10 +45,7 @@ def get_config(variant='official'):
     config.epochs = 40
     config.optim.decay_epochs = (24, 34)
   else:
-    config.epochs = 60
-    config.label_smoothing = 0.1
-    config.optim.schedule = 'cosine'
-    config.model.widths = (32, 32, 32, 32, 64, 64, 64, 128, 128, 128)
+    recipes.apply_small(config, epochs=60, frames=64)
   if variant == 'tune':
     config.data.update(
       train_subjects=(1, 3, 5, 7), test_split='train', test_subjects=(9,)

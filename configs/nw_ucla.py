@@ -17,6 +17,7 @@ A fifth of xview's test clips are training clips too (docs/data.md), so each
 result has a second accuracy, on unseen clips. Measured: docs/results.md.
 """
 
+from unik_jax import recipes
 from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
@@ -55,19 +56,11 @@ def get_config(variant=''):
 
 def _modern(config):
   """As configs/msr_action3d.py:modern, with a wider rotation for the views."""
-  config.epochs = 40
-  config.label_smoothing = 0.1
-  config.model.widths = (32, 32, 32, 32, 64, 64, 64, 128, 128, 128)
+  recipes.apply_small(config, epochs=40, frames=52)
   config.data.update(
     normalize='center_first',
     scale=0.42,  # metres: mean deviation of the training clips' coordinates
-    sampling='linear',
-    frames=52,
     rotate=1.0,
-    rescale=(0.9, 1.1),
-  )
-  config.optim.update(
-    lr=0.05, weight_decay=5e-4, schedule='cosine', warmup_epochs=2
   )
 
 

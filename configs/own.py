@@ -15,6 +15,7 @@ Measured on MSR-Action3D, written as own recordings (docs/own_data.md): 84.2% of
 4.8 points; 28 minutes beside another training, on two cores of an AMD EPYC).
 """
 
+from unik_jax import recipes
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
 
@@ -33,10 +34,7 @@ def get_config(name=''):
       f' --config=configs/own.py:{name.rpartition("/")[2]}'
     )
   config = default_config()
-  config.epochs = 60
-  config.batch_size = 16
-  config.label_smoothing = 0.1
-  config.model.widths = (32, 32, 32, 32, 64, 64, 64, 128, 128, 128)
+  recipes.apply_small(config, epochs=60, frames=64)
   config.data.update(
     name=f'skeleton_folder/{name}',
     layout='',
@@ -44,11 +42,5 @@ def get_config(name=''):
     persons=0,
     channels=0,
     normalize='clean',
-    sampling='linear',
-    frames=64,
-    rescale=(0.9, 1.1),
-  )
-  config.optim.update(
-    lr=0.05, weight_decay=5e-4, schedule='cosine', warmup_epochs=2
   )
   return config

@@ -13,6 +13,7 @@ Variants, at most one word of each line, as in
     another file; 13 joints are mapped to 17
   official (default): the authors' yaml files
   modern: `unik_jax.recipes.apply_modern`
+  small: `unik_jax.recipes.apply_small`, for a CPU
 
 Not measured: LCR-Net's poses are not public.
 """
@@ -25,7 +26,7 @@ GROUPS = {
   'data': ('17_joints', '13_joints'),
   'stream': STREAMS,
   'start': ('scratch', 'pretrained'),
-  'recipe': ('official', 'modern'),
+  'recipe': ('official', 'modern', 'small'),
 }
 
 
@@ -57,6 +58,10 @@ def get_config(variant=''):
     )
   if choice['recipe'] == 'modern':
     recipes.apply_modern(config)
+  elif choice['recipe'] == 'small':
+    recipes.apply_small(config, epochs=30, frames=64)
+    config.data.update(pad=0, normalize='clean', random_move=False)
+    config.data.test_frames = 0
   if choice['start'] == 'pretrained':
     config.update(init_from='runs/posetics/weights.npz', init_head='new')
     if choice['data'] == '13_joints':

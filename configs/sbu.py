@@ -14,6 +14,7 @@ The recipe is `modern` of configs/nw_ucla.py, which was chosen on other data:
 each clip here is a test clip of some fold. Measured: docs/results.md.
 """
 
+from unik_jax import recipes
 from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
@@ -25,10 +26,7 @@ def get_config(variant=''):
   """Returns the config of a variant."""
   choice = parse_variant(variant, GROUPS)
   config = default_config()
-  config.epochs = 60
-  config.batch_size = 16
-  config.label_smoothing = 0.1
-  config.model.widths = (32, 32, 32, 32, 64, 64, 64, 128, 128, 128)
+  recipes.apply_small(config, epochs=60, frames=32)
   config.data.update(
     name='sbu',
     layout='sbu_15',
@@ -40,12 +38,6 @@ def get_config(variant=''):
     stream=choice['stream'],
     normalize='center_first',
     scale=480,  # millimetres, a body's deviation; the same for all folds
-    sampling='linear',
-    frames=32,
     rotate=0.3,
-    rescale=(0.9, 1.1),
-  )
-  config.optim.update(
-    lr=0.05, weight_decay=5e-4, schedule='cosine', warmup_epochs=2
   )
   return config

@@ -15,12 +15,12 @@ One row:
 
 Variants, at most one word of each group:
   dataset: msr_action3d (default) and synthetic have narrow networks that train
-    on a CPU; nw_ucla, nw_ucla_clean, utd_mhad and sbu_fold_1 to sbu_fold_5 have
-    the recipe and half width of their configs; nw_ucla_official has CTR-GCN's
-    recipe and full width; smarthome_cs, smarthome_cv1, smarthome_cv2, penn,
-    posetics, posetics_3d, ntu60_xsub, ntu60_17_xsub, ntu60_17_xview,
-    ntu120_17_xsub and ntu120_17_xset have the paper's network and recipe (17:
-    the joints of Table 2)
+    on a CPU; nw_ucla, nw_ucla_clean, utd_mhad, penn_13 and sbu_fold_1 to
+    sbu_fold_5 have half width and `recipes.apply_small`; nw_ucla_official has
+    CTR-GCN's recipe and full width; smarthome_cs, smarthome_cv1,
+    smarthome_cv2, penn, posetics, posetics_3d, ntu60_xsub, ntu60_17_xsub,
+    ntu60_17_xview, ntu120_17_xsub and ntu120_17_xset have the paper's network
+    and recipe (17: the joints of Table 2)
   row: a key of ROWS in unik_jax/tables/paper.py (default unik); pre-trained
     rows also need --config.init_from
   stream: joint (default), bone, joint_motion, bone_motion
@@ -46,6 +46,7 @@ DATASETS = {
   'nw_ucla_clean': ('nw_ucla:xview_clean', ''),
   'nw_ucla_official': ('nw_ucla:ctr_gcn', ''),
   'utd_mhad': ('utd_mhad:', ''),
+  'penn_13': ('penn:13_joints,small', ''),
   **{f'sbu_fold_{i}': (f'sbu:fold_{i}', '') for i in range(1, 6)},
   'smarthome_cs': ('smarthome:cs', 'posetics'),
   'smarthome_cv1': ('smarthome:cv1', 'posetics'),

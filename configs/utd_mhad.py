@@ -11,6 +11,7 @@ Variants, at most one word of each line, as in `configs/utd_mhad.py:tune,bone`:
 The recipe is `modern` of configs/nw_ucla.py. Measured: docs/results.md.
 """
 
+from unik_jax import recipes
 from unik_jax.config import default_config, parse_variant
 from unik_jax.data.streams import STREAMS
 
@@ -21,10 +22,7 @@ def get_config(variant=''):
   """Returns the config of a variant."""
   choice = parse_variant(variant, GROUPS)
   config = default_config()
-  config.epochs = 60
-  config.batch_size = 16
-  config.label_smoothing = 0.1
-  config.model.widths = (32, 32, 32, 32, 64, 64, 64, 128, 128, 128)
+  recipes.apply_small(config, epochs=60, frames=64)
   config.data.update(
     name='utd_mhad',
     layout='utd_20',
@@ -34,13 +32,7 @@ def get_config(variant=''):
     stream=choice['stream'],
     normalize='center_first',
     scale=0.3,  # metres: mean deviation of the training clips' coordinates
-    sampling='linear',
-    frames=64,
     rotate=0.3,
-    rescale=(0.9, 1.1),
-  )
-  config.optim.update(
-    lr=0.05, weight_decay=5e-4, schedule='cosine', warmup_epochs=2
   )
   if choice['protocol'] == 'tune':
     config.data.update(
