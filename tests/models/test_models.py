@@ -183,11 +183,22 @@ def test_published_counts(case):
   assert network_from_config(config).num_params() == count
 
 
-def test_published_counts_of_st_gcn_pp():
-  """1.39M with 17 joints, 1.4M with 25 (mmaction2, configs/stgcnpp)."""
-  for layout, millions in (('unik_17', 1.39), ('ntu_25', 1.40)):
-    net = Network('st_gcn_pp', num_classes=60, layout=layout)
-    assert round(net.num_params() / 1e6, 2) == millions
+@pytest.mark.parametrize(
+  'name, layout, options, millions',
+  [
+    # mmaction2, configs/stgcnpp.
+    ('st_gcn_pp', 'unik_17', {}, 1.39),
+    ('st_gcn_pp', 'ntu_25', {}, 1.40),
+    # Song et al., 2020, Table 1.
+    ('res_gcn', 'ntu_25', {'kind': 'n51', 'part_attention': False}, 0.77),
+    ('res_gcn', 'ntu_25', {'kind': 'n51'}, 1.14),
+    ('res_gcn', 'ntu_25', {'part_attention': False}, 3.26),
+    ('res_gcn', 'ntu_25', {}, 3.64),
+  ],
+)
+def test_published_counts_in_millions(name, layout, options, millions):
+  net = Network(name, num_classes=60, layout=layout, **options)
+  assert round(net.num_params() / 1e6, 2) == millions
 
 
 def test_fixed_matrices_only_remove_matrices_and_attention():

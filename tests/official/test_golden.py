@@ -224,8 +224,9 @@ def test_float32(path):
   before, losses, after = run(case, jnp.float32, 'cpu')
   assert relative_error(before, case['eval_logits']) < 1e-5
   assert relative_error(losses[0], case['train_losses'][0]) < 1e-5
-  for loss, reference in zip(losses, case['train_losses'], strict=True):
-    assert relative_error(loss, reference) < 5e-2
+  # All losses together: a deep network amplifies rounding. Of resgcn_n51_ntu,
+  # input changed by 1e-7 changes the float64 gradient by 1e-2 of its norm.
+  assert relative_error(losses, case['train_losses']) < 5e-2
   assert relative_error(after, case['eval_logits_after_training']) < 5e-2
 
 

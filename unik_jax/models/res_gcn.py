@@ -419,7 +419,7 @@ class ResGCN(Recognizer):
     )
     self.input_bn = layers.BatchNorm(INPUTS * 2 * in_channels, dtype=dtype)
     # The official code takes joint 2 of its layouts: the middle of the spine,
-    # or the neck.
+    # or the neck. `up` is from the body's bottom to that joint.
     self.center = joints.index(joints.up[1] if joints.up else joints.center)
     self.parents = graphs.parents_towards(joints, self.center)
 
