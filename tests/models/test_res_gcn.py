@@ -3,14 +3,16 @@
 import jax
 import numpy as np
 import pytest
+from helpers.random_values import random_values
 
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models import graphs, res_gcn
-from unik_jax.models.network import network_from_config
+from unik_jax.models.network import Network, network_from_config
 from unik_jax.skeletons.body import body_parts
-from unik_jax.skeletons.layouts import get_layout
+from unik_jax.skeletons.layouts import LAYOUTS, get_layout
 
+SIZES = {'widths': (8, 4, 8, 8), 'strides': (1, 1, 2, 2)}
 # Of the official code, from 1.
 NTU_PARENTS = (
   *(2, 2, 21, 3, 21, 5, 6, 7, 21, 9, 10, 11, 1),
@@ -57,12 +59,30 @@ def test_three_inputs_value_by_value():
     )
 
 
-@pytest.mark.parametrize('layout', ['ntu_25', 'kinect_20', 'coco_17'])
+@pytest.mark.parametrize('layout', sorted(LAYOUTS))
 def test_each_joint_has_one_body_part(layout):
   joints = get_layout(layout)
   parts = body_parts(joints)
-  assert len(parts) == 5
+  assert len(parts) == 5 and all(parts)
   assert sorted(sum(parts, [])) == list(range(joints.num_joints))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('layout', ['sbu_15', 'utd_20', 'coco_17', 'penn_13'])
+def test_runs_on_any_layout_and_moves_with_the_body(layout):
+  """Of the inputs, only positions see where the body is."""
+  joints = get_layout(layout)
+  net = Network('res_gcn', num_classes=5, layout=layout, kind='b15', **SIZES)
+  values = random_values(net.shapes, dtype=np.float32)
+  kernel = values[0]['blocks'][0]['blocks'][0]['spatial']['entry']['kernel']
+  shape = (2, 2, 8, joints.num_joints, 3)
+  x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+  apply = jax.jit(lambda x, *a: net.apply(*a, x, train=False)[0])
+  before, after = apply(x, *values), apply(x + 1, *values)
+  assert np.isfinite(before).all() and np.abs(after - before).max() > 1e-3
+  kernel[:3] = 0
+  before, after = apply(x, *values), apply(x + 1, *values)
+  np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

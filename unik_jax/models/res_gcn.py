@@ -10,6 +10,7 @@ out).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -187,7 +188,7 @@ class PartAttention(layers.Layer):
     mean = x_bvtc.mean((1, 2), dtype=at_least_float32(x_bvtc.dtype))
     y = self.squeeze(mean.astype(x_bvtc.dtype)[:, None, None], train=train)
     y = self.expand(self.ops.relu(y[:, 0, 0]))
-    weights_bdq = jax.nn.softmax(y.reshape(len(y), -1, self.parts), -1)
+    weights_bdq = jax.nn.softmax(y.reshape(y.shape[0], -1, self.parts), -1)
     weights_bvd = weights_bdq.transpose(0, 2, 1)[:, np.asarray(self.part_of)]
     y = self.bn(x_bvtc * weights_bvd[:, :, None], train=train)
     return self.ops.relu(y + x_bvtc)
@@ -265,8 +266,8 @@ class Block(layers.Layer):
   @property
   def graph(self) -> GraphUnit:
     """The unit that mixes joints."""
-    wrapped = isinstance(self.spatial, Bottleneck)
-    return self.spatial.inner if wrapped else self.spatial
+    unit: Any = self.spatial
+    return getattr(unit, 'inner', unit)
 
   def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
     """Returns A * E; the attention weighs parts, and mixes no joints."""
@@ -362,9 +363,9 @@ class ResGCN(Recognizer):
         f'model.widths: expected {len(WIDTHS)} entries, got {len(widths)}'
       )
     joints = get_layout(layout)
-    options = {'layout': joints, 'dtype': dtype, 'rngs': rngs}
+    options: dict[str, Any] = {'layout': joints, 'dtype': dtype, 'rngs': rngs}
     if kind.startswith('n'):
-      deep = {**options, 'reduction': reduction}
+      deep: dict[str, Any] = {**options, 'reduction': reduction}
     elif reduction == _REDUCTION:
       deep = options
     else:
