@@ -81,6 +81,10 @@ def get_config(variant=''):
     # Three blocks, 1.5 times as wide as others of the same stage.
     widths = tuple(3 * width // 2 for width in sorted(set(widths)))
     config.model.update(widths=widths, strides=())
+  if config.model.name == 'res_gcn' and (widths := config.model.widths):
+    # Its branches end with half the width that they start with.
+    first, *later = sorted(set(widths))
+    config.model.update(widths=(first, first // 2, *later), strides=())
   config.data.stream = words['stream']
   return config
 

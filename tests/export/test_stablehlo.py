@@ -25,8 +25,19 @@ def run(tmp_path):
   return make_run(tmp_path)
 
 
+# A network that makes its streams itself.
+RES_GCN = {
+  'name': 'res_gcn',
+  'stream': 'joint',
+  'widths': (8, 4, 8, 8),
+  'strides': (1, 1, 2, 2),
+}
+
+
+@pytest.mark.parametrize('options', [{}, RES_GCN], ids=['unik', 'res_gcn'])
 @pytest.mark.parametrize('folded', [True, False])
-def test_loaded_artifacts_predict_as_the_network(run, tmp_path, folded):
+def test_loaded_artifacts_predict_as_the_network(tmp_path, folded, options):
+  run = make_run(tmp_path, **options)
   stablehlo.save_artifact(run, tmp_path / 'out', folded=folded)
   artifact = stablehlo.load_artifact(tmp_path / 'out')
   assert artifact.notes['platforms'] == ['cpu', 'cuda', 'tpu']

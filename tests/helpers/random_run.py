@@ -9,8 +9,8 @@ from unik_jax.run import restore
 from unik_jax.skeletons.layouts import get_layout
 
 
-def make_config(**model):
-  """Returns a config of a tiny UNIK on 2-D clips of two persons."""
+def make_config(stream='bone', **model):
+  """Returns a config of a tiny network on 2-D clips of two persons."""
   config = default_config()
   config.model.update(widths=(4, 8), strides=(1, 2))
   config.model.update(model)
@@ -21,15 +21,20 @@ def make_config(**model):
     persons=2,
     channels=2,
     frames=12,
-    stream='bone',
+    stream=stream,
     normalize='clean',
   )
   return config
 
 
-def make_run(folder):
-  """Returns a run as if trained for three steps in a folder."""
-  config = make_config()
+def make_run(folder, **options):
+  """Returns a run as if trained for three steps in a folder.
+
+  Args:
+    folder: the run's folder.
+    **options: arguments of `make_config`.
+  """
+  config = make_config(**options)
   net = network_from_config(config)
   params, stats = random_values(net.shapes, dtype=np.float32)
   layout = get_layout('unik_17')

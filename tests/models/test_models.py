@@ -22,12 +22,15 @@ from unik_jax.skeletons.joint_maps import find_nearest
 from unik_jax.skeletons.layouts import get_layout
 
 SIZES = {'widths': (8, 8), 'strides': (1, 2)}
-MS_G3D_SIZES = {'widths': (6,), 'strides': (2,)}
+OTHER_SIZES = {
+  'ms_g3d': {'widths': (6,), 'strides': (2,)},
+  'res_gcn': {'widths': (8, 4, 8, 8), 'strides': (1, 1, 2, 2)},
+}
 
 
 def make_config(name, *, layout='unik_17', persons=2, channels=2, **model):
   config = default_config()
-  config.model.update(MS_G3D_SIZES if name == 'ms_g3d' else SIZES)
+  config.model.update(OTHER_SIZES.get(name, SIZES))
   config.model.update(name=name, **model)
   config.data.update(
     layout=layout, num_classes=5, persons=persons, channels=channels, frames=8
@@ -180,11 +183,22 @@ def test_published_counts(case):
   assert network_from_config(config).num_params() == count
 
 
-def test_published_counts_of_st_gcn_pp():
-  """1.39M with 17 joints, 1.4M with 25 (mmaction2, configs/stgcnpp)."""
-  for layout, millions in (('unik_17', 1.39), ('ntu_25', 1.40)):
-    net = Network('st_gcn_pp', num_classes=60, layout=layout)
-    assert round(net.num_params() / 1e6, 2) == millions
+@pytest.mark.parametrize(
+  'name, layout, options, millions',
+  [
+    # mmaction2, configs/stgcnpp.
+    ('st_gcn_pp', 'unik_17', {}, 1.39),
+    ('st_gcn_pp', 'ntu_25', {}, 1.40),
+    # Song et al., 2020, Table 1.
+    ('res_gcn', 'ntu_25', {'kind': 'n51', 'part_attention': False}, 0.77),
+    ('res_gcn', 'ntu_25', {'kind': 'n51'}, 1.14),
+    ('res_gcn', 'ntu_25', {'part_attention': False}, 3.26),
+    ('res_gcn', 'ntu_25', {}, 3.64),
+  ],
+)
+def test_published_counts_in_millions(name, layout, options, millions):
+  net = Network(name, num_classes=60, layout=layout, **options)
+  assert round(net.num_params() / 1e6, 2) == millions
 
 
 def test_fixed_matrices_only_remove_matrices_and_attention():

@@ -20,15 +20,18 @@ RNG = np.random.default_rng(0)
 
 def make_network(name='unik', persons=2, **options):
   if name == 'unik':
-    options |= {'num_joints': 17, 'strides': (1, 2)}
+    options |= {'num_joints': 17}
   else:
-    options |= {'layout': 'unik_17', 'strides': (1, 2)}
+    options |= {'layout': 'unik_17'}
+  if name == 'res_gcn':
+    options |= {'widths': (8, 4, 8, 16), 'strides': (1, 1, 2, 2)}
+  else:
+    options |= {'widths': (8, 16), 'strides': (1, 2)}
   return Network(
     name,
     num_classes=5,
     num_persons=persons,
     in_channels=2,
-    widths=(8, 16),
     **options,
   )
 
@@ -71,11 +74,12 @@ def test_batch_that_accumulate_and_groups_do_not_divide():
   check_config(config)
 
 
-def test_absent_persons_change_no_statistics():
+@pytest.mark.parametrize('name', ['st_gcn', 'res_gcn'])
+def test_absent_persons_change_no_statistics(name):
   """The statistics are those of clips that each have one present person."""
   net, one_person = (
-    make_network('st_gcn', norm_present=True),
-    make_network('st_gcn', 1),
+    make_network(name, norm_present=True),
+    make_network(name, 1),
   )
   params, stats = make_weights(net)
   x = make_batch(4)['x']
@@ -85,7 +89,7 @@ def test_absent_persons_change_no_statistics():
   _, expected = one_person.apply(params, stats, present, train=True)
   for one, other in zip(*map(jax.tree.leaves, (got, expected)), strict=True):
     np.testing.assert_allclose(one, other, rtol=1e-4)
-  _, with_all = make_network('st_gcn').apply(params, stats, x, train=True)
+  _, with_all = make_network(name).apply(params, stats, x, train=True)
   var = [s['input_bn']['var'] for s in (got, with_all)]
   assert not np.allclose(*var, rtol=1e-2)
 

@@ -16,15 +16,16 @@ FRAMES = 12
 
 
 def make_net(name, persons=2):
-  sizes = {'widths': (8, 8)}
+  sizes = {'widths': (8, 8), 'strides': (1, 2)}
   if name == 'ms_g3d':
-    sizes = {'widths': (6, 6), 'num_gcn_scales': 3, 'num_g3d_scales': 2}
+    sizes |= {'widths': (6, 6), 'num_gcn_scales': 3, 'num_g3d_scales': 2}
+  if name == 'res_gcn':
+    sizes = {'widths': (8, 4, 8, 8), 'strides': (1, 1, 2, 2)}
   return Network(
     name,
     num_classes=5,
     num_persons=persons,
     in_channels=2,
-    strides=(1, 2),
     **sizes,
     **{
       key: value

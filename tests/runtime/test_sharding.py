@@ -18,23 +18,18 @@ from unik_jax.runtime import sharding
 pytestmark = pytest.mark.slow
 
 
-def make_network():
-  return Network(
-    'unik',
-    num_classes=5,
-    num_joints=6,
-    num_persons=2,
-    in_channels=3,
-    widths=(16, 32),
-    strides=(1, 2),
-  )
+def make_network(name='unik'):
+  sizes = {'num_joints': 6, 'widths': (16, 32), 'strides': (1, 2)}
+  if name == 'res_gcn':
+    sizes = {'layout': 'sbu_15', 'widths': (16, 8, 16, 32)}
+  return Network(name, num_classes=5, num_persons=2, in_channels=3, **sizes)
 
 
-def train_on_mesh(shape, steps=4, **options):
+def train_on_mesh(shape, steps=4, name='unik', **options):
   """Returns the losses of a few steps on a mesh, and the state after them."""
   devices = jax.devices()[: shape[0] * shape[1]]
   mesh = sharding.make_mesh(shape, devices)
-  net = make_network()
+  net = make_network(name)
   optimizer = optim.make_optimizer('sgd', lambda _: 0.05, weight_decay=1e-3)
   params, stats = random_values(net.shapes, dtype=np.float32)
   rng = np.random.default_rng(0)
@@ -50,8 +45,9 @@ def train_on_mesh(shape, steps=4, **options):
   )
   out = []
   for _ in range(steps):
+    joints = net.abstract.input_shape[2]
     batch = {
-      'x': rng.standard_normal((8, 2, 12, 6, 3)).astype(np.float32),
+      'x': rng.standard_normal((8, 2, 12, joints, 3)).astype(np.float32),
       'label': rng.integers(0, 5, 8),
     }
     state, metrics = step(state, sharding.put_batch(batch, mesh))
@@ -83,6 +79,14 @@ def test_mixup_on_a_mesh_is_that_of_one_device():
     for shape in ((1, 1), (4, 2))
   )
   np.testing.assert_allclose(eight, one, rtol=1e-5)
+
+
+def test_res_gcn_on_a_mesh_is_that_of_one_device():
+  one, eight = (
+    train_on_mesh(shape, steps=2, name='res_gcn')[0]
+    for shape in ((1, 1), (4, 2))
+  )
+  np.testing.assert_allclose(eight, one, rtol=1e-4)
 
 
 def list_collectives(text):

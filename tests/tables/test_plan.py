@@ -9,8 +9,9 @@ from helpers.table_plan import make_plan
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
+from unik_jax.models.registry import get_model
 from unik_jax.tables.costs import measure_costs
-from unik_jax.tables.paper import ROWS, TABLES
+from unik_jax.tables.paper import ROWS, TABLES, model_changes
 
 
 @pytest.mark.slow
@@ -69,6 +70,21 @@ def test_table_3_has_two_streams():
   plan = make_plan('3', rows=['st_gcn'], seeds=1)
   streams = [t.config.data.stream for t in plan.rows['st_gcn'][0]]
   assert streams == ['joint', 'bone']
+
+
+@pytest.mark.parametrize('row', ROWS)
+def test_networks_that_make_streams_are_trained_on_joints(row):
+  changes = model_changes(ROWS[row], default_config().model)
+  makes_streams = get_model(changes.get('name', 'unik')).makes_streams
+  assert ROWS[row].streams == (('joint',) if makes_streams else ())
+
+
+def test_a_row_has_its_own_streams():
+  plan = make_plan('3', 'nw_ucla', rows=['res_gcn', 'unik'], seeds=1)
+  ((res_gcn,),), (unik,) = plan.rows['res_gcn'], plan.rows['unik']
+  assert len(unik) == 2 and res_gcn.config.data.stream == 'joint'
+  # Half of its published widths (64, 32, 128, 256), as the others have.
+  assert res_gcn.config.model.widths == (32, 16, 64, 128)
 
 
 def test_a_dataset_of_folds_runs_each_fold():

@@ -80,6 +80,34 @@ def disentangled(matrix: np.ndarray, scales: int) -> np.ndarray:
   return np.float32(inverse_root[:, :, None] * out * inverse_root[:, None])
 
 
+@functools.cache
+def by_hops(layout: Layout, hops: int) -> np.ndarray:
+  """Returns the matrices of each number of hops, (hops + 1, V, V).
+
+  The k-th connects joints exactly k hops apart. They partition one matrix
+  whose columns sum to 1.
+  """
+  step = adjacency(layout) + np.eye(layout.num_joints, dtype=np.float32)
+  within = np.stack(
+    [np.linalg.matrix_power(step, k) > 0 for k in range(hops + 1)]
+  )
+  # Float64: a factor of float32 would cost the official digits.
+  weights = _columns_sum_to_one(within[-1].astype(np.float64))
+  within[1:] &= ~within[:-1]
+  return np.where(within, weights, 0)
+
+
+def parents_towards(layout: Layout, root: int) -> tuple[int, ...]:
+  """Returns each joint's neighbour on the way to a joint, its own parent."""
+  neighbours, parents, found = adjacency(layout), {root: root}, [root]
+  for joint in found:
+    for other in np.flatnonzero(neighbours[joint]).tolist():
+      if other not in parents:
+        parents[other] = joint
+        found.append(other)
+  return tuple(parents[joint] for joint in range(layout.num_joints))
+
+
 def _columns_sum_to_one(matrix):
   """Divides each column by its sum, unless that is zero."""
   return matrix / np.maximum(matrix.sum(0), 1)

@@ -183,6 +183,12 @@ def network_from_config(
   """
   options = config.model.to_dict()
   name = options.pop('name')
+  stream = config.data.stream
+  if get_model(name).makes_streams and stream != 'joint':
+    raise UserError(
+      f'config.data.stream: expected joint with model {name!r}, which makes'
+      f' bones and motions itself, got {stream!r}'
+    )
   known = option_names(name)
   implementation = options.pop('implementation')
   if implementation == 'auto':

@@ -50,4 +50,10 @@ DEFAULTS = {
   # The authors use 8 and 8 on Kinetics.
   'num_gcn_scales': 13,
   'num_g3d_scales': 6,
+  # res_gcn: blocks, 'b15', 'b19', 'b23' or 'b29' (basic) or 'n39', 'n51',
+  # 'n57' or 'n75' (bottlenecks); how much narrower bottlenecks are; attention
+  # to body parts.
+  'kind': 'b19',
+  'reduction': 4,
+  'part_attention': True,
 }

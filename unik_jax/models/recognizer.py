@@ -63,6 +63,8 @@ class Recognizer(nnx.Module):
   remat: bool
   norm_present: bool
 
+  # The network makes bones and motions itself, and expects the joint stream.
+  makes_streams = False
   dropout = 0.0  # a network with dropout passes a `key` to its blocks
 
   def __init__(
@@ -210,13 +212,8 @@ class Recognizer(nnx.Module):
 
   def split_persons(self, x_nmtvc: jax.Array, *, train: bool) -> jax.Array:
     """Applies the input batch norm; splits clips into persons (B, V, T, C)."""
+    self.check_input(x_nmtvc)
     n, m, t, v, c = x_nmtvc.shape
-    persons, _, joints, channels = self.input_shape
-    if (m, v, c) != (persons, joints, channels):
-      raise UserError(
-        f'this model: expected keypoints of {persons} persons, {joints} joints'
-        f' and {channels} channels, got (N, M, T, V, C) = {x_nmtvc.shape}'
-      )
     if self.dtype is not None:
       x_nmtvc = x_nmtvc.astype(self.dtype)
     if not self.norm_per_person:
@@ -226,6 +223,16 @@ class Recognizer(nnx.Module):
     x = self.input_bn(x, train=train)
     x = x.reshape(n, t, m, v, c).transpose(0, 2, 3, 1, 4)
     return x.reshape(n * m, v, t, c)
+
+  def check_input(self, x_nmtvc: jax.Array) -> None:
+    """Raises a UserError if persons, joints or channels differ from ours."""
+    _, m, _, v, c = x_nmtvc.shape
+    persons, _, joints, channels = self.input_shape
+    if (m, v, c) != (persons, joints, channels):
+      raise UserError(
+        f'this model: expected keypoints of {persons} persons, {joints} joints'
+        f' and {channels} channels, got (N, M, T, V, C) = {x_nmtvc.shape}'
+      )
 
   def _features(self, x_bvtc, *, train, key=None):
     """Returns (B, D): the blocks' output, averaged over joints and frames."""

@@ -11,6 +11,7 @@ from unik_jax.models.agcn import AAGCN, AGCN
 from unik_jax.models.ctr_gcn import CTRGCN
 from unik_jax.models.ms_g3d import MSG3D
 from unik_jax.models.recognizer import Recognizer
+from unik_jax.models.res_gcn import ResGCN
 from unik_jax.models.st_gcn import STGCN
 from unik_jax.models.st_gcn_pp import STGCNPP
 from unik_jax.models.unik import UNIK
@@ -23,6 +24,7 @@ MODELS: dict[str, type[Recognizer]] = {
   'ms_g3d': MSG3D,
   'ctr_gcn': CTRGCN,
   'st_gcn_pp': STGCNPP,
+  'res_gcn': ResGCN,
 }
 
 

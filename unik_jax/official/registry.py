@@ -12,12 +12,14 @@ from unik_jax.models.ctr_gcn import CTRGCN
 from unik_jax.models.ms_g3d import MSG3D
 from unik_jax.models.recognizer import Recognizer
 from unik_jax.models.registry import get_model
+from unik_jax.models.res_gcn import ResGCN
 from unik_jax.models.st_gcn import STGCN
 from unik_jax.models.st_gcn_pp import STGCNPP
 from unik_jax.models.unik import UNIK
 from unik_jax.official import (
   ctr_gcn,
   ms_g3d,
+  res_gcn,
   st_gcn,
   st_gcn_pp,
   state_dict,
@@ -48,6 +50,7 @@ FORMATS: dict[type[Recognizer], Format] = {
   MSG3D: Format(ms_g3d.tensors, ms_g3d.shape),
   CTRGCN: Format(ctr_gcn.tensors, ctr_gcn.shape),
   STGCNPP: Format(st_gcn_pp.tensors, st_gcn_pp.shape),
+  ResGCN: Format(res_gcn.tensors, res_gcn.shape),
 }
 
 

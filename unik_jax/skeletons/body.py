@@ -45,6 +45,13 @@ def limb_joints(layout: Layout, limb: str) -> list[int]:
   ]
 
 
+def body_parts(layout: Layout) -> list[list[int]]:
+  """Returns the joint indices of each of `LIMBS`, and of all other joints."""
+  limbs = [limb_joints(layout, limb) for limb in LIMBS]
+  others = set(range(layout.num_joints)).difference(*limbs)
+  return [*limbs, sorted(others)]
+
+
 def pairs_by_part(layout: Layout) -> list[list[tuple[int, int]]]:
   """Groups the (left, right) joint pairs of arms, legs and face.
 

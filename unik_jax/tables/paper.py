@@ -22,11 +22,13 @@ class Row(NamedTuple):
       from these settings.
     pretrained: the row whose weights it starts from, trained on the source of
       the dataset (`SOURCES` in configs/tables.py); '' to train from scratch.
+    streams: its streams in every table; () for those of the table.
   """
 
   label: str
   changes: Mapping[str, Any] | Callable[[ConfigDict], Mapping[str, Any]] = {}
   pretrained: str = ''
+  streams: tuple[str, ...] = ()
 
   @property
   def name(self) -> str:
@@ -51,8 +53,8 @@ class Table(NamedTuple):
 
   Attributes:
     title: its topic.
-    streams: dataset to the streams whose softmax scores are summed; '' holds
-      the streams of all other datasets.
+    streams: dataset to the streams whose softmax scores are summed, unless a
+      row has its own; '' holds the streams of all other datasets.
     sections: groups of rows.
     columns: dataset to the heading of its column in the paper.
     accuracies: row to the paper's accuracies in percent, one for each column;
@@ -92,6 +94,8 @@ ROWS = {
   'ms_g3d': Row('MS-G3D', {'name': 'ms_g3d'}),
   'ctr_gcn': Row('CTR-GCN', {'name': 'ctr_gcn'}),
   'st_gcn_pp': Row('ST-GCN++', {'name': 'st_gcn_pp'}),
+  # It makes bones and motions of the joints itself.
+  'res_gcn': Row('Res-GCN', {'name': 'res_gcn'}, streams=('joint',)),
   'heads_0': Row('N = 0, no attention', {'num_heads': 0}),
   **{f'heads_{n}': Row(f'N = {n}', {'num_heads': n}) for n in (1, 6, 9, 12)},
   'heads_16': Row('N = 16', {'num_heads': 16}),
@@ -119,7 +123,8 @@ _SMARTHOME = {
 }
 
 _NETWORKS = Section(
-  'From scratch', ('unik', 'agcn', 'ms_g3d', 'ctr_gcn', 'st_gcn_pp')
+  'From scratch',
+  ('unik', 'agcn', 'ms_g3d', 'ctr_gcn', 'st_gcn_pp', 'res_gcn'),
 )
 
 TABLES = {
@@ -203,7 +208,7 @@ TABLES = {
     title='against others, joints and bones together',
     streams={'': _JOINT_AND_BONE},
     sections=(
-      Section('From scratch', ('st_gcn', 'agcn', 'ms_g3d', 'unik')),
+      Section('From scratch', ('st_gcn', 'agcn', 'res_gcn', 'ms_g3d', 'unik')),
       Section('Pre-trained', ('unik_pretrained',)),
       Section("Since the paper: today's", ('aagcn', 'ctr_gcn', 'st_gcn_pp')),
     ),
@@ -211,6 +216,7 @@ TABLES = {
     accuracies={
       'st_gcn': (43.3, 53.8, 15.5, 51.1, 89.6),
       'agcn': (47.0, 60.9, 22.5, 53.5, 93.1),
+      'res_gcn': (46.7, 61.5, None, None, 93.4),
       'ms_g3d': (47.1, 61.1, 17.5, 59.4, 92.7),
       'unik': (47.6, 63.1, 22.9, 61.2, 94.0),
       'unik_pretrained': (None, 64.3, 36.1, 65.0, 97.9),

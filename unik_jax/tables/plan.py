@@ -114,7 +114,7 @@ def make_plan(
       [
         plan_training(fold, row, stream, seed)
         for fold in datasets[dataset]
-        for stream in streams
+        for stream in ROWS[row].streams or streams
       ]
       for seed in range(seeds)
     ]
