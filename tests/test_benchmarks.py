@@ -77,6 +77,30 @@ def test_an_operation_runs_forward_and_backward(kinds):
     assert results and all(np.isfinite(a).all() for a in results)
 
 
+def test_episodes_of_enrolled_actions(monkeypatch):
+  monkeypatch.syspath_prepend(FOLDER)
+  import enroll
+
+  # Of six pairs, the positives 3 and 1 are higher in 3 + 1, and equal in one.
+  assert enroll.auroc(np.array([0, 1, 2, 3, 1]), 2) == pytest.approx(4.5 / 6)
+  rng = np.random.default_rng(0)
+  labels = np.repeat([f'class {n}' for n in range(8)], 20)
+  centres = 10 * np.eye(8)[np.repeat(np.arange(8), 20)]
+  options = {'ways': 5, 'queries': 10}
+  for shots in enroll.SHOTS:
+    apart = centres + rng.normal(size=(160, 8))
+    accuracy, area = enroll.run_episode(
+      apart, labels, rng, shots=shots, **options
+    )
+    assert accuracy > 0.95 and area > 0.95
+    noise = rng.normal(size=(160, 8))
+    results = [
+      enroll.run_episode(noise, labels, rng, shots=shots, **options)
+      for _ in range(50)
+    ]
+    np.testing.assert_allclose(np.mean(results, 0), [0.2, 0.5], atol=0.06)
+
+
 SCRIPTS = [
   file
   for file in sorted(FOLDER.glob('*.py'))
