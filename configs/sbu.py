@@ -11,7 +11,7 @@ Variants, at most one word of each line, as in `configs/sbu.py:fold_2,bone`:
   joint (default), bone, joint_motion, bone_motion
 
 The recipe is `modern` of configs/nw_ucla.py, which was chosen on other data:
-each clip here is a test clip of some fold. Measured: docs/results.md.
+each clip here is a test clip of some fold. Not measured yet.
 """
 
 from unik_jax import recipes

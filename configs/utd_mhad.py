@@ -8,7 +8,7 @@ Variants, at most one word of each line, as in `configs/utd_mhad.py:tune,bone`:
   tune: train on subjects 1, 3 and 5 and test on subject 7
   joint (default), bone, joint_motion, bone_motion
 
-The recipe is `modern` of configs/nw_ucla.py. Measured: docs/results.md.
+The recipe is `modern` of configs/nw_ucla.py. Not measured yet.
 """
 
 from unik_jax import recipes
