@@ -242,6 +242,24 @@ def test_rows_are_compared_with_the_floor(finished, floor):
   assert found['minirocket']['training_seconds'] == '4.2'
 
 
+def test_rows_are_compared_with_the_floor_on_unseen_clips(finished, floor):
+  plan, unik = finished
+  seen = np.random.default_rng(5).random(200) < 0.4
+  for (training,) in plan.rows['unik']:
+    path = training.folder / 'scores' / 'test.npz'
+    write_scores(path, read_scores(path)._replace(seen=seen))
+  outcomes = summary.read_outcomes(plan, 'top1', floor)
+  above = summary.compare_with_floors(outcomes, 'top1')
+  kept = {
+    name: outcomes[name].hits[~seen].mean() for name in ('unik', 'minirocket')
+  }
+  expected = 100 * (kept['unik'] - kept['minirocket'])
+  assert above['unik'].difference == pytest.approx(expected)
+  assert above['unik'].difference != pytest.approx(
+    100 * (unik.mean() - outcomes['minirocket'].hits.mean())
+  )
+
+
 def test_the_table_marks_the_opposite_order():
   pair = summary.Pair('fixed', 'unik', 3.0, (1.0, 5.0), (-8.1, -3.0))
   text = format_table(make_plan(rows=['fixed', 'unik']), {}, [pair])

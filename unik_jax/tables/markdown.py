@@ -95,7 +95,8 @@ def format_markdown(
   if has_unseen:
     lines += [
       'Unseen: on the test clips that are not in training; the others are there'
-      ' too, number for number.',
+      ' too, number for number. Whether a row is above the floor is said of the'
+      ' unseen clips.',
       '',
     ]
   runs = [outcomes[row] for row in costs if row in outcomes]

@@ -34,8 +34,9 @@ class Outcome(NamedTuple):
     accuracies: accuracy of each finished seed, in percent.
     hits: (N,) share of the seeds that predict a test clip's class.
     labels: (N,) classes of the test clips.
-    unseen: accuracy of each finished seed on the test clips that are not in
-      training, in percent; empty if all are not.
+    is_unseen: (N,) whether a test clip is not in training.
+    unseen: accuracy of each finished seed on those clips, in percent; empty if
+      all clips are unseen, or none.
     folds: accuracy of each fold, mean of the seeds, in percent; empty if the
       dataset has no folds.
     seconds: training time of all streams and folds together, without
@@ -48,6 +49,7 @@ class Outcome(NamedTuple):
   accuracies: tuple[float, ...]
   hits: np.ndarray
   labels: np.ndarray
+  is_unseen: np.ndarray
   unseen: tuple[float, ...]
   folds: tuple[float, ...]
   seconds: float
@@ -160,6 +162,8 @@ def compare_with_floors(
 ) -> dict[str, Comparison]:
   """Compares each row of networks with the floor, if it was measured.
 
+  Only on unseen clips, if there are any: anything recognises training clips.
+
   Args:
     outcomes: results by row, with those of the floor.
     headline: as in `read_outcomes`.
@@ -167,11 +171,15 @@ def compare_with_floors(
   floor = {row: o.hits for row, o in outcomes.items() if row in NAMES}
   if not floor:
     return {}
-  return {
-    row: compare_with_floor(outcome.hits, outcome.labels, floor, headline)
-    for row, outcome in outcomes.items()
-    if row not in floor
-  }
+  compared = {}
+  for row, outcome in outcomes.items():
+    if row not in floor:
+      kept = outcome.is_unseen if outcome.unseen else slice(None)
+      floor_hits = {name: hits[kept] for name, hits in floor.items()}
+      compared[row] = compare_with_floor(
+        outcome.hits[kept], outcome.labels[kept], floor_hits, headline
+      )
+  return compared
 
 
 def _read_seed(trainings):
@@ -216,6 +224,7 @@ def _summarize(seeds, folds, headline):
     for folder in folders
   ]
   mean_hits, labels = np.stack(hits).mean(0), seeds[0][1].labels
+  seen = seeds[0][1].seen  # the same for all seeds
   masks = [folds == fold for fold in np.unique(folds)]
   return Outcome(
     accuracies=tuple(100 * summary[headline] for summary in summaries),
@@ -226,6 +235,7 @@ def _summarize(seeds, folds, headline):
       for m in masks
       if len(masks) > 1
     ),
+    is_unseen=np.ones(len(labels), bool) if seen is None else ~seen,
     unseen=tuple(100 * accuracy for accuracy in unseen),
     seconds=statistics.median(
       sum(map(_training_seconds, folders)) for folders, _ in seeds
