@@ -6,6 +6,7 @@ A benchmark with `--record` replaces its own figures in the file, and writes the
 page's tables. They are between two comments, and never edited by hand.
 """
 
+import argparse
 import datetime
 import json
 import pathlib
@@ -108,4 +109,7 @@ def _format_figure(numbers, unit):
 
 
 if __name__ == '__main__':
+  argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  ).parse_args()
   write_page()
