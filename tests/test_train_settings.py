@@ -7,10 +7,11 @@ import pytest
 from helpers import synthetic_run
 
 from unik_jax import train
-from unik_jax.config import check_same_experiment, default_config
+from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
 from unik_jax.run import scores
+from unik_jax.run.changed_settings import check_same_experiment
 from unik_jax.run.wording import describe_experiment
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,8 @@ A file in configs/ starts from `default_config` and changes what it needs.
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -223,7 +224,7 @@ _CHOICES = {
 
 def check_config(config: ConfigDict) -> None:
   """Raises a UserError for the first setting outside its allowed values."""
-  flat = _flatten(config.to_dict())
+  flat = flatten(config.to_dict())
   for key, minimum in _MINIMUM.items():
     if key in flat and flat[key] < minimum:
       raise _bad_value(key, f'at least {minimum}', flat[key])
@@ -312,93 +313,10 @@ def parse_variant(
   return {key: chosen.get(key, words[0]) for key, words in words_of.items()}
 
 
-_MAX_SHOWN = 8  # settings that differ, in an error
-
-# Settings that may change when a run resumes: they affect no weight.
-_MAY_CHANGE = (
-  'eval_only',
-  'eval_batch_size',
-  'eval_every',
-  'checkpoint_every',
-  'keep',
-  'log_every',
-  'mesh',
-  'model.implementation',
-  'tensorboard',
-  'save_official',
-  'data.data_dir',
-  'data.manual_dir',
-  'data.test_split',
-  'data.test_subjects',
-  'data.test_frames',
-  'data.test_clips',
-  'data.test_crops',
-  'data.threads',
-  'data.prefetch',
-  'data.on_device',
-)
-
-
-def changed_settings(config: ConfigDict) -> dict[str, str]:
-  """Returns the settings that differ from the defaults, as 'a.b' to value.
-
-  Args:
-    config: settings of an experiment.
-
-  Returns:
-    Values as Python writes them, in at most 60 characters.
-  """
-  defaults = _flatten(default_config().to_dict())
-  return {
-    key: _shorten(value)
-    for key, value in _flatten(config.to_dict()).items()
-    if _tuple_to_list(value) != _tuple_to_list(defaults.get(key))
-  }
-
-
-def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
-  """Raises a UserError if `config` would not resume the run of `before`.
-
-  Args:
-    config: the config of this run.
-    before: the config, as a dict, that the workdir was started with.
-    where: the file of `before`, to name in the error.
-  """
-  # A run that is older than a setting was trained with its default.
-  defaults = _flatten(default_config().to_dict())
-  new, old = defaults | _flatten(config.to_dict()), defaults | _flatten(before)
-  different = [
-    f'  {key}: {_shorten(old.get(key))} there, {_shorten(new.get(key))} here'
-    for key in sorted(new.keys() | old.keys())
-    if key not in _MAY_CHANGE
-    and _tuple_to_list(new.get(key)) != _tuple_to_list(old.get(key))
-  ]
-  if different:
-    shown = different[:_MAX_SHOWN]
-    if hidden := len(different) - len(shown):
-      shown.append(f'  and {hidden} more')
-    raise UserError(
-      f'{where}: the workdir belongs to another experiment:\n'
-      + '\n'.join(shown)
-      + '\nUse another --workdir, or the same settings to resume.'
-    )
-
-
-def _flatten(tree, prefix=''):
+def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   """Maps 'a.b' to the value of nested keys a and b."""
   flat = {}
   for key, value in tree.items():
     nested = isinstance(value, dict)
-    flat |= _flatten(value, f'{key}.') if nested else {prefix + key: value}
+    flat |= flatten(value, f'{key}.') if nested else {prefix + key: value}
   return flat
-
-
-def _shorten(value):
-  """Returns a value as Python writes it, in at most 60 characters."""
-  text = repr(value)
-  return text if len(text) <= 60 else f'{text[:57]}...'
-
-
-def _tuple_to_list(value):
-  """Returns a list for a tuple, since a config read from JSON has lists."""
-  return list(value) if isinstance(value, tuple) else value

@@ -7,10 +7,11 @@ import pytest
 from helpers.random_values import random_values
 
 from unik_jax import optim
-from unik_jax.config import check_config, check_same_experiment, default_config
+from unik_jax.config import check_config, default_config
 from unik_jax.errors import UserError
 from unik_jax.models.layers import BatchNorm
 from unik_jax.models.network import Network
+from unik_jax.run.changed_settings import check_same_experiment
 from unik_jax.step import make_init_state, make_train_step
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from unik_jax.config import changed_settings, default_config
+from unik_jax.config import default_config
+from unik_jax.run.changed_settings import changed_settings
 
 _AUGMENTATION = (
   'random_move',

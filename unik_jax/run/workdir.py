@@ -8,9 +8,9 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from unik_jax.config import check_same_experiment
 from unik_jax.errors import UserError
 from unik_jax.run import paths
+from unik_jax.run.changed_settings import check_same_experiment
 from unik_jax.runtime.atomic_files import as_sentence
 from unik_jax.runtime.distributed import holds_on_all
 from unik_jax.runtime.json_files import read_json_table, write_json_table

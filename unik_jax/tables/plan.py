@@ -8,8 +8,9 @@ from typing import NamedTuple
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from unik_jax.config import check_config, check_same_experiment
+from unik_jax.config import check_config
 from unik_jax.errors import UserError, check_choice, describe_missing_key
+from unik_jax.run.changed_settings import check_same_experiment
 from unik_jax.run.paths import CONFIG
 from unik_jax.run.restore import read_config
 from unik_jax.tables.paper import ROWS, TABLES

@@ -1,0 +1,87 @@
+"""How two experiments' settings differ: from the defaults, or on resume."""
+
+from ml_collections import ConfigDict
+
+from unik_jax.config import default_config, flatten
+from unik_jax.errors import UserError
+
+_MAX_SHOWN = 8  # settings that differ, in an error
+# Settings that may change when a run resumes: they affect no weight.
+_MAY_CHANGE = (
+  'eval_only',
+  'eval_batch_size',
+  'eval_every',
+  'checkpoint_every',
+  'keep',
+  'log_every',
+  'mesh',
+  'model.implementation',
+  'tensorboard',
+  'save_official',
+  'data.data_dir',
+  'data.manual_dir',
+  'data.test_split',
+  'data.test_subjects',
+  'data.test_frames',
+  'data.test_clips',
+  'data.test_crops',
+  'data.threads',
+  'data.prefetch',
+  'data.on_device',
+)
+
+
+def changed_settings(config: ConfigDict) -> dict[str, str]:
+  """Returns the settings that differ from the defaults, as 'a.b' to value.
+
+  Args:
+    config: settings of an experiment.
+
+  Returns:
+    Values as Python writes them, in at most 60 characters.
+  """
+  defaults = flatten(default_config().to_dict())
+  return {
+    key: _shorten(value)
+    for key, value in flatten(config.to_dict()).items()
+    if _tuple_to_list(value) != _tuple_to_list(defaults.get(key))
+  }
+
+
+def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
+  """Raises a UserError if `config` would not resume the run of `before`.
+
+  Args:
+    config: the config of this run.
+    before: the config, as a dict, that the workdir was started with.
+    where: the file of `before`, to name in the error.
+  """
+  # A run that is older than a setting was trained with its default.
+  defaults = flatten(default_config().to_dict())
+  new, old = defaults | flatten(config.to_dict()), defaults | flatten(before)
+  different = [
+    f'  {key}: {_shorten(old.get(key))} there, {_shorten(new.get(key))} here'
+    for key in sorted(new.keys() | old.keys())
+    if key not in _MAY_CHANGE
+    and _tuple_to_list(new.get(key)) != _tuple_to_list(old.get(key))
+  ]
+  if different:
+    shown = different[:_MAX_SHOWN]
+    if hidden := len(different) - len(shown):
+      shown.append(f'  and {hidden} more')
+    raise UserError(
+      f'{where}: the workdir belongs to another experiment:\n'
+      + '\n'.join(shown)
+      + '\nUse another --workdir, or the same settings to resume.'
+    )
+
+
+def _shorten(value):
+  """Returns a value as Python writes it, in at most 60 characters."""
+  text = repr(value)
+  return text if len(text) <= 60 else f'{text[:57]}...'
+
+
+def _tuple_to_list(value):
+  """Returns a list for a tuple, since a config read from JSON has lists."""
+  return list(value) if isinstance(value, tuple) else value
