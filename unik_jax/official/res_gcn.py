@@ -7,11 +7,10 @@ import numpy as np
 
 from unik_jax.models import graphs
 from unik_jax.models.layers import ConvNorm
-from unik_jax.models.res_gcn import (
+from unik_jax.models.res_gcn import INPUTS, Branches
+from unik_jax.models.res_gcn_block import (
   COUNTED_HOPS,
-  INPUTS,
   Bottleneck,
-  Branches,
   PartAttention,
 )
 from unik_jax.official import state_dict
