@@ -12,8 +12,8 @@ from unik_jax.step import TrainState, draw_mixing, make_train_step
 pytestmark = pytest.mark.slow
 
 
-def test_label_smoothing_and_averaged_weights():
-  net = Network(
+def small_network():
+  return Network(
     'unik',
     num_classes=5,
     num_joints=6,
@@ -22,6 +22,10 @@ def test_label_smoothing_and_averaged_weights():
     widths=(4, 8),
     strides=(1, 2),
   )
+
+
+def test_label_smoothing_and_averaged_weights():
+  net = small_network()
   optimizer = optim.make_optimizer('adamw', lambda _: 0.05, weight_decay=0.1)
   params, stats = random_values(net.shapes, dtype=np.float32)
   rng = np.random.default_rng(0)
@@ -71,15 +75,7 @@ def test_mixup_mixes_clips_and_labels_alike():
 
 
 def test_the_loss_of_mixed_clips():
-  net = Network(
-    'unik',
-    num_classes=5,
-    num_joints=6,
-    num_persons=2,
-    in_channels=3,
-    widths=(4, 8),
-    strides=(1, 2),
-  )
+  net = small_network()
   optimizer = optim.make_optimizer('sgd', lambda _: 0.0, weight_decay=0.0)
   params, stats = random_values(net.shapes, dtype=np.float32)
   state = TrainState(0, params, stats, optimizer.init(params), None)

@@ -1,4 +1,4 @@
-"""Runs with initial weights on synthetic clips; no clips are prepared."""
+"""Tiny runs on synthetic clips: their configs, first weights and files."""
 
 import json
 import pathlib
@@ -77,3 +77,19 @@ def write_run(folder, config, classes, units='pixels'):
   with checkpoints.Checkpoints(folder / paths.CHECKPOINTS, 1) as saved:
     assert saved.save(1, state, wait=True)
   return folder
+
+
+def read_metrics(workdir):
+  """Returns the lines of a run's metrics.jsonl."""
+  text = (workdir / 'metrics.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+def newest_checkpoint(workdir):
+  """Returns the newest checkpoint's step and raw content."""
+  import orbax.checkpoint as ocp
+
+  with ocp.CheckpointManager(workdir / 'checkpoints') as manager:
+    step = manager.latest_step()
+    args = ocp.args.Composite(state=ocp.args.StandardRestore())
+    return step, manager.restore(step, args=args).state
