@@ -51,12 +51,17 @@ OTHER_GRAPHS = {
   'st_gcn_openpose',
   'stgcnpp_coco',
 }
-# Cases whose operations msg3d_ntu has too: the CPU form runs in float32 only.
+# Cases whose operations unik_ntu, unik_tau3 or msg3d_ntu has too: the CPU form
+# runs in float32 only.
 OTHER_OPERATIONS = {
+  'agcn_ntu',
   'ctrgcn_ntu',
   'resgcn_n51_ntu',
   'resgcn_pa_b19_ucla',
   'stgcnpp_ntu',
+  'unik_hand',
+  'unik_heads6',
+  'unik_posetics',
 }
 
 
