@@ -16,7 +16,7 @@ from helpers.ntu import ANN, BEN, make_frames, skeleton_text
 from helpers.penn import write_poses
 from helpers.pyskl import make_annotation
 
-from unik_jax import train
+from unik_jax import training
 from unik_jax.data.formats import smarthome
 
 pytestmark = pytest.mark.slow
@@ -112,7 +112,7 @@ def test_two_steps(case, tmp_path):
     train_split=f'{config.data.train_split}[:4]',
     repeats=config.data.repeats and (1,) * len(config.data.repeats),
   )
-  result = train.run(config, tmp_path / 'run')
+  result = training.run(config, tmp_path / 'run')
   assert result['step'] == 2
   assert result['test']['clips'] > 0
   assert np.isfinite(result['test']['loss'])
