@@ -147,8 +147,8 @@ class Predictor:
     Raises:
       UserError: a file cannot be read; a clip has other joints, too few
         channels, NaN in some of a joint's coordinates, or no person; an array
-        may be a clip of several persons or a stack of clips; or the layout is unknown or cannot be
-        mapped.
+        may be a clip of several persons or a stack of clips; or the layout is
+        unknown or cannot be mapped.
     """
     if top_k < 1:
       raise UserError(f'top_k: expected at least 1, got {top_k}')
