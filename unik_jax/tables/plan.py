@@ -1,6 +1,5 @@
 """The runs that a table needs, in an order that respects pre-training."""
 
-import importlib.util
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from unik_jax.config import check_config
+from unik_jax.configs import load_config_file, resolve_config
 from unik_jax.errors import UserError, check_choice, describe_missing_key
 from unik_jax.run.changed_settings import check_same_experiment
 from unik_jax.run.paths import CONFIG
@@ -68,7 +68,7 @@ def make_plan(
   repetitions: Mapping[str, Sequence[str]],
   folder: pathlib.Path,
   rows: Sequence[str] | None = None,
-  configs: str = 'configs/tables.py',
+  configs: str = 'tables',
   extra: Sequence[str] = (),
 ) -> Plan:
   """Plans the runs of a table.
@@ -81,7 +81,7 @@ def make_plan(
     folder: parent of the runs' folders, DATASET/ROW_STREAM_REPETITION. A fold
       is a dataset of its own.
     rows: rows to run (default: all rows of the table).
-    configs: the config file.
+    configs: name or path of the config file.
     extra: arguments added to each run, such as --config.epochs=2.
 
   Raises:
@@ -91,7 +91,7 @@ def make_plan(
   rows = _choose_rows(table, rows)
   streams = TABLES[table].streams
   streams = streams.get(dataset, streams[''])
-  module = _load_config_file(configs)
+  module = load_config_file(resolve_config(configs, '--configs'))
   folds = _list_folds(module, dataset, configs)
   sources = module.SOURCES
   planned: dict[pathlib.Path, Training] = {}
@@ -141,7 +141,7 @@ def make_plan(
 
 
 def read_folds(
-  dataset: str, configs: str = 'configs/tables.py', extra: Sequence[str] = ()
+  dataset: str, configs: str = 'tables', extra: Sequence[str] = ()
 ) -> list[ConfigDict]:
   """Returns the settings of each fold of a dataset, of no row.
 
@@ -153,7 +153,7 @@ def read_folds(
   Raises:
     UserError: the dataset or an argument is unknown.
   """
-  module = _load_config_file(configs)
+  module = load_config_file(resolve_config(configs, '--configs'))
   return [
     _apply_arguments(module.get_config(fold), extra)
     for fold in _list_folds(module, dataset, configs)
@@ -185,19 +185,6 @@ def _choose_rows(table, rows):
       f' {", ".join(unknown)}'
     )
   return list(dict.fromkeys(rows))
-
-
-def _load_config_file(path):
-  """Imports a config file as a module."""
-  if not pathlib.Path(path).exists():
-    raise UserError(
-      f'{path}: no such file. Run the command in the folder of the checkout, or'
-      ' set --configs'
-    )
-  spec = importlib.util.spec_from_file_location('tables_config', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
 
 
 def _apply_arguments(config, arguments):
