@@ -64,17 +64,18 @@ def list_repetitions(
     sizes: numbers of clips of each class.
     draws: number of draws, which count from 0.
   """
-  repetitions = {}
+  repetitions: dict[str, tuple[str, ...]] = {}
   for size in sizes:
     for draw in range(draws):
-      name, arguments = str(draw), (f'--config.seed={draw}',)
-      if size != ALL:
-        name = f'few{size}_{draw}'
-        arguments += (
+      seed = f'--config.seed={draw}'
+      if size == ALL:
+        repetitions[str(draw)] = (seed,)
+      else:
+        repetitions[f'few{size}_{draw}'] = (
+          seed,
           f'--config.data.clips_per_class={size}',
           f'--config.data.draw={draw}',
         )
-      repetitions[name] = arguments
   return repetitions
 
 

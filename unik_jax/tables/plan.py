@@ -88,7 +88,7 @@ def make_plan(
     UserError: the table, dataset, a row or an argument is unknown, or a folder
       holds a run with other settings.
   """
-  rows = _choose_rows(table, rows)
+  chosen = _choose_rows(table, rows)
   streams = TABLES[table].streams
   streams = streams.get(dataset, streams[''])
   module = load_config_file(resolve_config(configs, '--configs'))
@@ -134,7 +134,7 @@ def make_plan(
       ]
       for repetition, arguments in repetitions.items()
     ]
-    for row in rows
+    for row in chosen
   }
   trainings = list(planned.values())
   return Plan(read_folds(dataset, configs, extra), by_row, trainings)
