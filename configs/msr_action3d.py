@@ -21,10 +21,12 @@ Measured, last epoch, on two CPU cores that had other work:
 from unik_jax import recipes
 from unik_jax.config import check_variant, default_config
 
+VARIANTS = ('official', 'modern', 'tune')
+
 
 def get_config(variant='official'):
   """Returns the config of a variant."""
-  check_variant(variant, ('official', 'modern', 'tune'))
+  check_variant(variant, VARIANTS)
   config = default_config()
   config.batch_size = 16
   config.data.update(

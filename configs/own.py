@@ -19,6 +19,8 @@ from unik_jax import recipes
 from unik_jax.config import default_config
 from unik_jax.errors import UserError
 
+VARIANTS = ('NAME',)  # any dataset of skeleton_folder
+
 
 def get_config(name=''):
   """Returns the config; the data give layout, classes, persons, channels."""

@@ -16,10 +16,12 @@ Measured, last epoch, seed 0, two CPU cores:
 
 from unik_jax.config import check_variant, default_config
 
+VARIANTS = ('quick', 'full')
+
 
 def get_config(variant='quick'):
   """Returns the config of a variant."""
-  check_variant(variant, ('quick', 'full'))
+  check_variant(variant, VARIANTS)
   config = default_config()
   config.epochs = 12
   config.batch_size = 32

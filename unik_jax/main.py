@@ -1,7 +1,6 @@
 """Trains or evaluates one experiment.
 
-  python -m unik_jax.main --config=configs/NAME.py[:VARIANT] --workdir=DIR
-    [--config.key=value ...]
+  unik-jax train --config=NAME[:VARIANT] --workdir=DIR [--config.key=value ...]
 
 The same command resumes a run that was stopped.
 """
@@ -11,11 +10,14 @@ import sys
 from absl import app, flags
 from ml_collections import config_flags
 
-from unik_jax import cli
-from unik_jax.errors import describe_missing_key
+from unik_jax import cli, configs
+from unik_jax.errors import UserError, describe_missing_key
 
 _CONFIG = config_flags.DEFINE_config_file(
-  'config', None, 'The experiment: configs/NAME.py, or configs/NAME.py:VARIANT.'
+  'config',
+  None,
+  'The experiment: NAME or NAME:VARIANT (`unik-jax configs` lists them), or the'
+  ' path of a config file instead of NAME.',
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder for checkpoints, metrics and results.'
@@ -31,10 +33,12 @@ flags.mark_flags_as_required(['config', 'workdir'])
 def _parse(argv):
   """Parses the flags, and exits with a short message if one is wrong."""
   try:
-    rest = flags.FLAGS(argv)
+    rest = flags.FLAGS(configs.resolve_flag(argv))
     _CONFIG.value.get('seed')  # raises here if the config file failed to load
   except (AttributeError, KeyError) as error:
     sys.exit(f'error: {describe_missing_key(error)}')
+  except UserError as error:
+    sys.exit(f'error: {error}')
   except (flags.Error, OSError) as error:
     # ml_collections quotes the config file's traceback. Its last line is the
     # error.

@@ -14,15 +14,20 @@ import re
 import shlex
 import sys
 
+from unik_jax.__main__ import COMMANDS
+
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = (ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')))
 
 _FENCED = re.compile(r'^```(\w*)\n(.*?)^```', re.DOTALL | re.MULTILINE)
-_COMMAND = re.compile(r'python -m unik_jax\.([a-z]\w*)(?: ([^|&#]*))?')
+_COMMAND = re.compile(
+  r'(?:python -m unik_jax\.|unik-jax )([a-z]\w*)(?: ([^|&#]*))?'
+)
 # What pages write for a name of the reader's.
 _PLACEHOLDERS = (
   (re.compile(r'\[--config\.KEY=VALUE \.\.\.\]|\[:VARIANT\]'), ''),
   (re.compile(r'configs/NAME\.py|\bCONFIG\b'), 'configs/synthetic.py'),
+  (re.compile(r'(?<=--config=)NAME\b'), 'synthetic'),
   (re.compile(r'\bSEED\b'), '1'),
   (re.compile(r'\$stream\b'), 'bone'),
 )
@@ -50,7 +55,8 @@ def list_commands(page):
     for command, arguments in _COMMAND.findall(line):
       for pattern, value in _PLACEHOLDERS:
         arguments = pattern.sub(value, arguments)
-      commands.append((command, shlex.split(arguments)))
+      module = COMMANDS.get(command, command)
+      commands.append((module, shlex.split(arguments)))
   return commands
 
 

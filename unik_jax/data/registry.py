@@ -1,8 +1,8 @@
 """Datasets by name: prepared once by their builders, then opened.
 
 A name is TFDS's: `msr_action3d`, or `synthetic_skeletons/unik_17_2d` with a
-builder config. Builders are files in the checkout's `datasets/`. A prepared
-dataset is opened from its folder, without its builder.
+builder config. `unik_jax.datasets` has the builders. A prepared dataset is
+opened from its folder, without its builder.
 """
 
 import os
@@ -30,30 +30,24 @@ def default_data_dir() -> pathlib.Path:
 
 
 def dataset_names() -> list[str]:
-  """Lists the datasets that this checkout has builders for."""
+  """Lists the datasets that have builders."""
   from unik_jax import datasets  # imports every builder: not for --help
 
   return list(datasets.BUILDERS)
 
 
 def get_builder_class(name: str) -> type[ClipBuilder]:
-  """Returns a dataset's builder class, imported from the checkout.
+  """Returns a dataset's builder class.
 
   Args:
     name: dataset, or dataset/config.
 
   Raises:
-    UserError: the dataset is unknown, or there is no checkout.
+    UserError: the dataset is unknown.
   """
   from unik_jax import datasets
 
   name = name.partition('/')[0]
-  if not datasets.BUILDERS:
-    raise UserError(
-      "dataset builders: expected the checkout's datasets/ folder, got an"
-      ' installed package, which has none. Install from a checkout of unik_jax'
-      ' with `pip install -e .`'
-    )
   if name not in datasets.BUILDERS:
     raise UserError(
       f'unknown dataset {name!r}; known: {", ".join(datasets.BUILDERS)}'

@@ -40,7 +40,7 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', 'runs/tables', 'Folder for the runs and the table.'
 )
 _CONFIGS = flags.DEFINE_string(
-  'configs', 'configs/tables.py', 'Config file of the datasets and rows.'
+  'configs', 'tables', 'Config of the datasets and rows: a name or a path.'
 )
 _FLOOR = flags.DEFINE_list(
   'floor',

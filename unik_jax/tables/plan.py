@@ -1,6 +1,5 @@
 """The runs that a table needs, in an order that respects pre-training."""
 
-import importlib.util
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from unik_jax.config import check_config
+from unik_jax.configs import load_config_file, resolve_config
 from unik_jax.errors import UserError, check_choice, describe_missing_key
 from unik_jax.run.changed_settings import check_same_experiment
 from unik_jax.run.paths import CONFIG
@@ -52,7 +52,7 @@ def make_plan(
   seeds: int,
   folder: pathlib.Path,
   rows: Sequence[str] = (),
-  configs: str = 'configs/tables.py',
+  configs: str = 'tables',
   extra: Sequence[str] = (),
 ) -> Plan:
   """Plans the runs of a table.
@@ -64,7 +64,7 @@ def make_plan(
     folder: parent of the runs' folders, DATASET/ROW_STREAM_SEED. A fold is a
       dataset of its own.
     rows: rows to run; empty for all rows of the table.
-    configs: the config file.
+    configs: name or path of the config file.
     extra: arguments added to each run, such as --config.epochs=2.
 
   Raises:
@@ -74,7 +74,7 @@ def make_plan(
   _check_choice(table, rows, seeds)
   streams = TABLES[table].streams
   streams = streams.get(dataset, streams[''])
-  module = _load_config_file(configs)
+  module = load_config_file(resolve_config(configs, '--configs'))
   sources = module.SOURCES
   datasets = {**{name: (name,) for name in sources}, **module.FOLDS}
   if dataset not in datasets:
@@ -142,19 +142,6 @@ def _rows_of(table):
   return list(
     dict.fromkeys(row for section in sections for row in section.rows)
   )
-
-
-def _load_config_file(path):
-  """Imports a config file as a module."""
-  if not pathlib.Path(path).exists():
-    raise UserError(
-      f'{path}: no such file. Run the command in the folder of the checkout, or'
-      ' set --configs'
-    )
-  spec = importlib.util.spec_from_file_location('tables_config', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
 
 
 def _apply_arguments(config, arguments):
