@@ -102,6 +102,10 @@ def default_config() -> ConfigDict:
         'val_subjects': (),
         'test_split': 'test',
         'test_subjects': (),
+        # Train on at most so many clips of each class, a random draw that
+        # depends only on the draw's number and the clips' ids. 0: all clips.
+        'clips_per_class': 0,
+        'draw': 0,
         # Times that an epoch repeats the clips of each class. (): once.
         'repeats': (),
         # 'joint', 'bone', 'joint_motion' or 'bone_motion'.
@@ -199,6 +203,8 @@ _MINIMUM = {
   'data.num_classes': 0,
   'data.persons': 0,
   'data.channels': 0,
+  'data.clips_per_class': 0,
+  'data.draw': 0,
   'data.frames': 1,
   'data.test_frames': -1,
   'data.test_clips': 1,
@@ -260,6 +266,11 @@ def check_config(config: ConfigDict) -> None:
       'config.batch_size: expected a multiple of accumulate x'
       f' model.norm_groups = {config.accumulate} x {config.model.norm_groups},'
       f' got {config.batch_size}. Change one of the three.'
+    )
+  if config.data.draw and not config.data.clips_per_class:
+    raise UserError(
+      'config.data.draw: expected 0 with clips_per_class=0, which takes all'
+      f' clips, got {config.data.draw}. Set --config.data.clips_per_class'
     )
   if not config.data.scale > 0:
     raise _bad_value('data.scale', 'a number above 0', config.data.scale)

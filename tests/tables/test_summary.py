@@ -1,11 +1,10 @@
 """Results of rows, their differences, and the tables written from them."""
 
 import csv
-import json
 
 import numpy as np
 import pytest
-from helpers.table_plan import make_plan
+from helpers.table_plan import make_plan, write_run
 
 from unik_jax.floor.measure import FloorRow, pool_floors
 from unik_jax.run.scores import Scores, read_scores, write_scores
@@ -26,26 +25,6 @@ def make_scores(right, classes=4, prefix=''):
   )
 
 
-def write_run(training, right, seconds=6.0, prefix=''):
-  """Writes a finished run; `right` (N,) says which predictions are right."""
-  folder = training.folder
-  (folder / 'scores').mkdir(parents=True)
-  write_scores(
-    folder / 'scores' / 'test.npz', make_scores(right, prefix=prefix)
-  )
-  results = {'device': '1 x chip', 'commit': 'abc'}
-  (folder / 'summary.json').write_text(json.dumps(results))
-  (folder / 'config.json').write_text(json.dumps(training.config.to_dict()))
-  batch = training.config.batch_size
-  lines = [
-    {'step': 10, 'lr': 0.1},  # no speed: the step was compiled
-    {'step': 30, 'lr': 0.1, 'clips_per_s': 30 * batch / seconds},
-    {'step': 30, 'test/top1': 0.5},
-  ]
-  text = '\n'.join(map(json.dumps, lines))
-  (folder / 'metrics.jsonl').write_text(text + '\n')
-
-
 @pytest.fixture
 def finished(tmp_path):
   """(plan, hits of row 'unik'): three rows of 200 clips, two seeds each."""
@@ -62,7 +41,7 @@ def finished(tmp_path):
     ('agcn', agcn),
   ):
     for seed, (training,) in enumerate(plan.rows[row]):
-      write_run(training, right[seed])
+      write_run(training, make_scores(right[seed]))
   return plan, unik
 
 
@@ -94,7 +73,7 @@ def test_streams_of_a_seed_are_fused(tmp_path):
   plan = make_plan('3', rows=['unik'], folder=tmp_path, seeds=1)
   joint, bone = plan.rows['unik'][0]
   for training, right in ((joint, [True, False]), (bone, [False, True])):
-    write_run(training, np.tile(right, 4))
+    write_run(training, make_scores(np.tile(right, 4)))
     file = training.folder / 'scores' / 'test.npz'
     run_scores = read_scores(file)
     sure = np.where(np.tile(right, 4), 1.0, 0.1)[:, None]
@@ -114,7 +93,8 @@ def test_test_clips_of_folds_are_pooled(tmp_path):
   ]
   for trainings, folds in zip(plan.rows['unik'], right, strict=True):
     for training, hits in zip(trainings, folds, strict=True):
-      write_run(training, hits, prefix=training.config.data.test_split)
+      split = training.config.data.test_split
+      write_run(training, make_scores(hits, prefix=split))
   floor = pool_floors(
     [
       [FloorRow('nearest', (make_scores(hits, prefix=name),), 0.5, 40, 40)]
@@ -155,7 +135,8 @@ def test_streams_are_fused_within_each_fold(tmp_path):
   plan = make_plan('5', 'sbu', rows=['unik'], folder=tmp_path, seeds=1)
   for training in plan.trainings:
     right = np.full(4, training.config.data.stream != 'bone')
-    write_run(training, right, prefix=training.config.data.test_split)
+    prefix = training.config.data.test_split
+    write_run(training, make_scores(right, prefix=prefix))
   unik = summary.read_outcomes(plan, 'top1')['unik']
   assert unik.accuracies == (100.0,) and len(unik.hits) == 20
   assert unik.folds == (100.0,) * 5

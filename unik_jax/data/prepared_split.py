@@ -4,6 +4,7 @@ Between the builder, which wrote them, and the loader, which batches them.
 """
 
 import functools
+import hashlib
 import pathlib
 from collections.abc import Sequence
 
@@ -24,6 +25,9 @@ class PreparedSplit:
     subjects: keep the clips of these subjects; empty for all.
     repeats: number of times an epoch has the clips of each class; empty for
       once.
+    per_class: keep at most so many clips of each class; 0 for all.
+    draw: number of the random draw of these clips. A larger `per_class` of the
+      same draw has them too.
 
   Attributes:
     info: the DatasetInfo of TFDS.
@@ -42,6 +46,9 @@ class PreparedSplit:
     split: str,
     subjects: Sequence[int] = (),
     repeats: Sequence[int] = (),
+    *,
+    per_class: int = 0,
+    draw: int = 0,
   ):
     builder = open_dataset(config)
     info = self.info = builder.info
@@ -68,19 +75,22 @@ class PreparedSplit:
       self.class_names.index(n) if n in self.class_names else -1 for n in names
     ]
     self.rows = range(len(self._source))
-    if subjects or config.classes or repeats:
-      self._select_rows(subjects, repeats)
+    if subjects or config.classes or repeats or per_class:
+      self._select_rows(subjects, repeats, per_class, draw)
     if not self.rows:
       raise UserError(
         f'{self._where}: expected at least one clip, got none. Choose another'
         ' split or other subjects'
       )
 
-  def _select_rows(self, subjects, repeats):
+  def _select_rows(self, subjects, repeats, per_class, draw):
     """Keeps the rows of some classes and subjects, and repeats classes."""
     records = map(self._read, range(len(self._source)))
-    notes = [(record['label'], record['subject']) for record in records]
-    known = {subject for _, subject in notes}
+    notes = [
+      (self._labels[record['label']], record['subject'], record['id'])
+      for record in records
+    ]
+    known = {subject for _, subject, _ in notes}
     if missing := sorted(set(subjects) - known, key=str):
       raise UserError(f'{self._where} has no clip of subjects {missing}')
     if repeats and len(repeats) != len(self.class_names):
@@ -88,11 +98,22 @@ class PreparedSplit:
         f'config.data.repeats: expected {len(self.class_names)} numbers, one'
         f' per class, got {len(repeats)}'
       )
-    self.rows = []
-    for row, (label, subject) in enumerate(notes):
-      label = self._labels[label]
+    by_class = {}
+    for row, (label, subject, _) in enumerate(notes):
       if label >= 0 and (not subjects or subject in subjects):
-        self.rows += [row] * (repeats[label] if repeats else 1)
+        by_class.setdefault(label, []).append(row)
+    if per_class:
+      by_class = {
+        label: _draw_rows(
+          rows, [notes[row][2] for row in rows], draw, per_class
+        )
+        for label, rows in by_class.items()
+      }
+    self.rows = sorted(
+      row
+      for label, rows in by_class.items()
+      for row in rows * (repeats[label] if repeats else 1)
+    )
 
   def __len__(self) -> int:
     return len(self.rows)
@@ -136,6 +157,16 @@ class PreparedSplit:
         f'{self._where}: clip {row} cannot be read ({error}). Remove the'
         ' folder and prepare the dataset again'
       ) from error
+
+
+def _draw_rows(rows, ids, draw, count):
+  """Returns the rows of the `count` ids with the lowest hashes.
+
+  A hash, since it is the same for every version of numpy, for every order of
+  the clips, and for a clip whether or not others are there.
+  """
+  hashes = [hashlib.sha256(b'%d/%s' % (draw, name)).digest() for name in ids]
+  return [row for _, row in sorted(zip(hashes, rows, strict=True))[:count]]
 
 
 def _check_features(config, builder, num_classes):

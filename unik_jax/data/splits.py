@@ -60,9 +60,15 @@ def open_split(data: ConfigDict, part: str) -> PreparedSplit:
   Raises:
     UserError: as in `PreparedSplit`.
   """
-  repeats = data.repeats if part == 'train' else ()
+  chosen = data[f'{part}_split'], data[f'{part}_subjects']
+  if part != 'train':
+    return PreparedSplit(data, *chosen)
   return PreparedSplit(
-    data, data[f'{part}_split'], data[f'{part}_subjects'], repeats
+    data,
+    *chosen,
+    data.repeats,
+    per_class=data.clips_per_class,
+    draw=data.draw,
   )
 
 

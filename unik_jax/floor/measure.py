@@ -20,8 +20,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from unik_jax.config import default_config
-from unik_jax.data.prepared_split import PreparedSplit, open_dataset
-from unik_jax.data.splits import find_seen
+from unik_jax.data.prepared_split import open_dataset
+from unik_jax.data.splits import find_seen, open_split
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError, check_choice
 from unik_jax.floor import nearest, rocket
@@ -54,6 +54,8 @@ _SETTINGS = (
   'classes',
   'train_split',
   'train_subjects',
+  'clips_per_class',
+  'draw',
   'test_split',
   'test_subjects',
 )
@@ -233,8 +235,7 @@ class _Floor:
   def _fit(self, name, seed):
     """Returns the scores of the test clips, and a note on the fit."""
     data = self._data
-    train = PreparedSplit(data, data.train_split, data.train_subjects)
-    test = PreparedSplit(data, data.test_split, data.test_subjects)
+    train, test = open_split(data, 'train'), open_split(data, 'test')
     rows = _spread(len(train))
     if name != 'nearest':
       self._log(

@@ -49,7 +49,8 @@ def describe_config(
     validated = _split(data.val_split, data.val_subjects, code)
   return {
     'Model': ', '.join(model),
-    'Trained on': _split(data.train_split, data.train_subjects, code),
+    'Trained on': _split(data.train_split, data.train_subjects, code)
+    + _describe_draw(data),
     'Validated on': validated,
     'Tested on': _split(data.test_split, data.test_subjects, code),
     'Stream': data.stream,
@@ -162,6 +163,12 @@ def preprocessing_steps(data: ConfigDict) -> list[dict[str, Any]]:
 def _split(split, subjects, code):
   listed = f', subjects {", ".join(map(str, subjects))}' if subjects else ''
   return f'{code(split)}{listed}'
+
+
+def _describe_draw(data):
+  if not data.clips_per_class:
+    return ''
+  return f', {data.clips_per_class} clips of each class (draw {data.draw})'
 
 
 def _step(step):

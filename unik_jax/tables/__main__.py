@@ -6,15 +6,16 @@
 
 TABLE is 1 (matrix, heads, window, dilation), 2 (from scratch and pre-trained),
 3 (joints and bones fused), or of networks since the paper, 4 (joints) and 5
-(four streams fused). NAME is a dataset of configs/tables.py; sbu stands for its
-five folds, whose test clips are pooled. msr_action3d and synthetic take hours
-on a CPU. The other datasets must be prepared first (unik_jax.prepare). Finished
-runs are skipped, and the same command resumes after a stop. Below the networks
-stands the floor: cheap classifiers on the same clips, kept with the prepared
-dataset. Writes DIR/NAME/tableTABLE.md and .csv.
+(four streams fused); or few: 5, 10, 20 and all training clips of each class,
+where --seeds counts draws of the clips and without --rows the floor stands
+alone. NAME is a dataset of configs/tables.py; sbu stands for its five folds,
+whose test clips are pooled. msr_action3d and synthetic take hours on a CPU. The
+other datasets must be prepared first (unik_jax.prepare). Finished runs are
+skipped, and the same command resumes after a stop. Below the networks stands
+the floor: cheap classifiers on the same clips, kept with the prepared dataset.
+Writes DIR/NAME/tableTABLE.md and .csv (few: few.md).
 """
 
-import functools
 import os
 import pathlib
 import shlex
@@ -34,7 +35,10 @@ _JOBS = flags.DEFINE_integer(
   'jobs', 0, 'Runs at a time (default: one for each GPU; 1 on a CPU).'
 )
 _ROWS = flags.DEFINE_list(
-  'rows', [], 'Rows to run, keys of ROWS in tables/paper.py (default: all).'
+  'rows',
+  None,
+  'Rows to run, keys of ROWS in tables/paper.py (default: all; in table few'
+  ' none).',
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', 'runs/tables', 'Folder for the runs and the table.'
@@ -59,66 +63,47 @@ def main(argv):
   folder = pathlib.Path(_WORKDIR.value).expanduser()
   with cli.command():
     # Imported here, so that --help answers at once.
-    from unik_jax.data import registry
-    from unik_jax.floor.measure import measure_floor, pool_floors
-    from unik_jax.runtime.atomic_files import atomic_write
-    from unik_jax.tables import markdown, plan, runner, summary
-    from unik_jax.tables.costs import measure_costs
-    from unik_jax.tables.paper import TABLES
+    from unik_jax.tables import few, plan, runner, writing
 
+    configs = {'configs': _CONFIGS.value, 'extra': extra}
+    repetitions = plan.list_seeds(_SEEDS.value)
+    rows, clips = _ROWS.value, None
+    if table == few.NAME:
+      folds = [c.data for c in plan.read_folds(_DATASET.value, **configs)]
+      _prepare(folds)
+      clips = few.count_clips(folds)
+      repetitions = few.list_repetitions(list(clips.train), _SEEDS.value)
+      rows = rows or []
+    elif rows == []:
+      rows = None
     planned = plan.make_plan(
       table,
       _DATASET.value,
-      seeds=_SEEDS.value,
+      repetitions=repetitions,
       folder=folder,
-      rows=_ROWS.value,
-      configs=_CONFIGS.value,
-      extra=extra,
+      rows=rows,
+      **configs,
     )
     slots = runner.make_slots(_JOBS.value)
-    configs = {row: runs[0][0].config for row, runs in planned.rows.items()}
-    costs = {row: measure_costs(config) for row, config in configs.items()}
-    data_configs = [training.config.data for training in planned.trainings]
-    for name, data_dir in {(data.name, data.data_dir) for data in data_configs}:
-      if not registry.open_prepared(name, data_dir):
-        registry.prepare_dataset(name, data_dir)
+    _prepare([t.config.data for t in planned.trainings])
     failed = runner.run_all(planned.trainings, slots, environment=environment)
-    headline = next(iter(configs.values())).headline
-    # Rows differ in their network and stream, but not in their clips.
-    (first_runs, *_), *_ = planned.rows.values()
-    log = functools.cache(print)  # says what all folds lack once
-    folds = {t.config.data.test_split: t.config.data for t in first_runs}
-    floor = pool_floors(
-      [
-        measure_floor(data, range(_SEEDS.value), _FLOOR.value, log=log)
-        for data in folds.values()
-      ]
-    )
-    outcomes = summary.read_outcomes(planned, headline, floor)
-    above = summary.compare_with_floors(outcomes, headline)
-    pairs = summary.compare_rows(TABLES[table], outcomes, headline)
-    text = markdown.format_markdown(
-      table,
-      TABLES[table],
-      _DATASET.value,
-      outcomes,
-      pairs,
-      costs,
-      floor=floor,
-      above=above,
-      headline=headline,
-      command=shlex.join(['python', '-m', 'unik_jax.tables', *sys.argv[1:]]),
-    )
-    path = folder / _DATASET.value / f'table{table}.md'
-    with atomic_write(path) as part:
-      part.write_text(text, encoding='utf-8')
-    with atomic_write(path.with_suffix('.csv')) as part:
-      part.write_text(
-        markdown.format_csv(TABLES[table], outcomes, costs, floor, above)
-      )
+    options = (_DATASET.value, _SEEDS.value, _FLOOR.value, folder)
+    command = shlex.join(['python', '-m', 'unik_jax.tables', *sys.argv[1:]])
+    if clips:
+      text, path = writing.write_few_table(planned, clips, *options, command)
+    else:
+      text, path = writing.write_table(table, planned, *options, command)
     print(f'\n{text}\nWrote {path} and {path.with_suffix(".csv")}')
   if failed:
     sys.exit(f'error: {len(failed)} runs failed; see above')
+
+
+def _prepare(configs):
+  from unik_jax.data import registry
+
+  for name, data_dir in {(data.name, data.data_dir) for data in configs}:
+    if not registry.open_prepared(name, data_dir):
+      registry.prepare_dataset(name, data_dir)
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ _NOT_IN_PAPER = (
   "This dataset is not one of the paper's. Compare the order of the rows with"
   ' the paper, not their values.'
 )
-_METRICS = {'top1': 'top-1', 'mean_class': 'mean class accuracy'}
+METRICS = {'top1': 'top-1', 'mean_class': 'mean class accuracy'}
 _MOST_COLUMNS = 4  # of the paper, if the dataset is not one of them
 
 
@@ -51,7 +51,7 @@ def format_markdown(
     command: the command that makes the table.
   """
   columns = _choose_columns(table, dataset)
-  metric = _METRICS[headline]
+  metric = METRICS[headline]
   has_unseen = any(outcome.unseen for outcome in outcomes.values())
   head = ['', f'{dataset}, {metric}, %', *['unseen'] * has_unseen]
   head += ['seeds', 'above the floor']
@@ -62,13 +62,13 @@ def format_markdown(
     lines += [_SYNTHETIC, '']
   elif table.columns and dataset not in table.columns:
     lines += [_NOT_IN_PAPER, '']
-  lines += [_format_line(head), _format_line(['---'] * len(head))]
+  lines += [format_line(head), format_line(['---'] * len(head))]
   for section in table.sections:
     rows = [row for row in section.rows if row in costs]
     if len(rows) < 2 and len(section.rows) > 1 and len(table.sections) > 1:
       continue  # nothing is left to compare
     title = [f'*{section.title}*', *[''] * (len(head) - 1)]
-    lines.append(_format_line(title))
+    lines.append(format_line(title))
     for row in rows:
       comparison = (above or {}).get(row)
       cells = [
@@ -80,15 +80,15 @@ def format_markdown(
         f'{costs[row].macs / 1e9:.3g} G',
         _time_cell(outcomes.get(row)),
       ]
-      lines.append(_format_line(cells))
+      lines.append(format_line(cells))
   if floor:
-    lines.append(_format_line(['*Floor*', *[''] * (len(head) - 1)]))
+    lines.append(format_line(['*Floor*', *[''] * (len(head) - 1)]))
   for row in floor:
     outcome = outcomes[row.name]
     blank = [''] * (len(columns) + 3)  # above the floor, paper, costs
     measured = _accuracy_cells(outcome, has_unseen)
     cells = [row.label, *measured, *blank, _time_cell(outcome)]
-    lines.append(_format_line(cells))
+    lines.append(format_line(cells))
   names = {row: ROWS[row].name for row in costs}
   names |= {row.name: row.label for row in floor}
   lines += ['', *_format_folds(names, outcomes), *_format_pairs(pairs)]
@@ -172,13 +172,14 @@ def _accuracy_cells(outcome, has_unseen):
   accuracies = outcome.accuracies if outcome else ()
   unseen = outcome.unseen if outcome else ()
   return [
-    _format_accuracies(accuracies),
-    *[_format_accuracies(unseen)] * has_unseen,
+    format_accuracies(accuracies),
+    *[format_accuracies(unseen)] * has_unseen,
     ', '.join(f'{x:.1f}' for x in accuracies),
   ]
 
 
-def _format_accuracies(values):
+def format_accuracies(values: Sequence[float]) -> str:
+  """Returns mean ± deviation of a row's accuracies; '-' without any."""
   if not values:
     return '-'
   mean, deviation = _mean_and_deviation(values)
@@ -266,5 +267,6 @@ def _describe_paper(pair):
   return f'; the paper has both orders ({differences})'
 
 
-def _format_line(cells):
+def format_line(cells: Sequence[str]) -> str:
+  """Returns a line of a Markdown table."""
   return f'| {" | ".join(cells)} |'

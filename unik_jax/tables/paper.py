@@ -236,6 +236,14 @@ TABLES = {
     columns={},
     accuracies={},
   ),
+  # Its rows are run with several numbers of clips: tables/few.py.
+  'few': Table(
+    title='networks, joints, from few clips',
+    streams={'': ('joint',)},
+    sections=(Section('From scratch', (*_NETWORKS.rows, 'heads_0')),),
+    columns={},
+    accuracies={},
+  ),
 }
 
 

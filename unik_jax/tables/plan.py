@@ -1,7 +1,7 @@
 """The runs that a table needs, in an order that respects pre-training."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from absl import flags
@@ -36,22 +36,38 @@ class Plan(NamedTuple):
   """All runs of a table.
 
   Attributes:
-    rows: row to its runs, one list for each seed: the streams, of each fold if
-      the dataset has folds.
+    folds: settings of each fold of the dataset; of one without folds, its own.
+    rows: row to its runs, one list for each repetition: the streams, of each
+      fold.
     trainings: all runs, each once; a run comes after the run that it needs.
   """
 
+  folds: list[ConfigDict]
   rows: dict[str, list[list[Training]]]
   trainings: list[Training]
+
+
+def list_seeds(seeds: int) -> dict[str, tuple[str, ...]]:
+  """Maps each seed to its arguments of `unik_jax.main`.
+
+  Args:
+    seeds: number of seeds, which count from 0.
+
+  Raises:
+    UserError: there is none.
+  """
+  if seeds < 1:
+    raise UserError(f'--seeds: expected at least 1, got {seeds}')
+  return {str(seed): (f'--config.seed={seed}',) for seed in range(seeds)}
 
 
 def make_plan(
   table: str,
   dataset: str,
   *,
-  seeds: int,
+  repetitions: Mapping[str, Sequence[str]],
   folder: pathlib.Path,
-  rows: Sequence[str] = (),
+  rows: Sequence[str] | None = None,
   configs: str = 'tables',
   extra: Sequence[str] = (),
 ) -> Plan:
@@ -60,10 +76,11 @@ def make_plan(
   Args:
     table: a key of TABLES.
     dataset: one of the config file's datasets.
-    seeds: number of seeds, which count from 0.
-    folder: parent of the runs' folders, DATASET/ROW_STREAM_SEED. A fold is a
-      dataset of its own.
-    rows: rows to run; empty for all rows of the table.
+    repetitions: name of each repetition of a row to its arguments, such as
+      from `list_seeds`.
+    folder: parent of the runs' folders, DATASET/ROW_STREAM_REPETITION. A fold
+      is a dataset of its own.
+    rows: rows to run (default: all rows of the table).
     configs: name or path of the config file.
     extra: arguments added to each run, such as --config.epochs=2.
 
@@ -71,25 +88,20 @@ def make_plan(
     UserError: the table, dataset, a row or an argument is unknown, or a folder
       holds a run with other settings.
   """
-  _check_choice(table, rows, seeds)
+  chosen = _choose_rows(table, rows)
   streams = TABLES[table].streams
   streams = streams.get(dataset, streams[''])
   module = load_config_file(resolve_config(configs, '--configs'))
+  folds = _list_folds(module, dataset, configs)
   sources = module.SOURCES
-  datasets = {**{name: (name,) for name in sources}, **module.FOLDS}
-  if dataset not in datasets:
-    raise UserError(
-      f'--dataset: expected a dataset of {configs} ({", ".join(datasets)}), got'
-      f' {dataset!r}'
-    )
   planned: dict[pathlib.Path, Training] = {}
 
-  def plan_training(dataset, row, stream, seed):
-    workdir = folder / dataset / f'{row}_{stream}_{seed}'
+  def plan_training(dataset, row, stream, repetition, arguments):
+    workdir = folder / dataset / f'{row}_{stream}_{repetition}'
     if workdir in planned:
       return planned[workdir]
     variant = f'{dataset},{row},{stream}'
-    changes = [f'--config.seed={seed}', *extra]
+    changes = [*arguments, *extra]
     required_run = None
     if source_row := ROWS[row].pretrained:
       if not sources[dataset]:
@@ -97,7 +109,10 @@ def make_plan(
           f'--rows: {dataset} has no dataset to pre-train on. Leave out {row}'
         )
       # As the authors do: one network of joints serves all streams and seeds.
-      source = plan_training(sources[dataset], source_row, 'joint', 0)
+      ((seed, source_arguments),) = list_seeds(1).items()
+      source = plan_training(
+        sources[dataset], source_row, 'joint', seed, source_arguments
+      )
       required_run = source.folder
       changes.append(f'--config.init_from={required_run}')
     config = _apply_arguments(module.get_config(variant), changes)
@@ -113,35 +128,63 @@ def make_plan(
   by_row = {
     row: [
       [
-        plan_training(fold, row, stream, seed)
-        for fold in datasets[dataset]
+        plan_training(fold, row, stream, repetition, arguments)
+        for fold in folds
         for stream in ROWS[row].streams or streams
       ]
-      for seed in range(seeds)
+      for repetition, arguments in repetitions.items()
     ]
-    for row in rows or _rows_of(table)
+    for row in chosen
   }
-  return Plan(by_row, list(planned.values()))
+  trainings = list(planned.values())
+  return Plan(read_folds(dataset, configs, extra), by_row, trainings)
 
 
-def _check_choice(table, rows, seeds):
+def read_folds(
+  dataset: str, configs: str = 'tables', extra: Sequence[str] = ()
+) -> list[ConfigDict]:
+  """Returns the settings of each fold of a dataset, of no row.
+
+  Args:
+    dataset: as in `make_plan`.
+    configs: as in `make_plan`.
+    extra: as in `make_plan`.
+
+  Raises:
+    UserError: the dataset or an argument is unknown.
+  """
+  module = load_config_file(resolve_config(configs, '--configs'))
+  return [
+    _apply_arguments(module.get_config(fold), extra)
+    for fold in _list_folds(module, dataset, configs)
+  ]
+
+
+def _list_folds(module, dataset, configs):
+  """Returns the names of a dataset's folds: its own if it has none."""
+  datasets = {**{name: (name,) for name in module.SOURCES}, **module.FOLDS}
+  if dataset not in datasets:
+    raise UserError(
+      f'--dataset: expected a dataset of {configs} ({", ".join(datasets)}), got'
+      f' {dataset!r}'
+    )
+  return datasets[dataset]
+
+
+def _choose_rows(table, rows):
+  """Returns the rows to run, each once: by default, all of the table."""
   check_choice('TABLE', table, TABLES)
-  if seeds < 1:
-    raise UserError(f'--seeds: expected at least 1, got {seeds}')
-  known = _rows_of(table)
+  known = dict.fromkeys(
+    row for section in TABLES[table].sections for row in section.rows
+  )
+  if rows is None:
+    return list(known)
   if unknown := [row for row in rows if row not in known]:
     raise UserError(
       f'--rows: expected rows of table {table} ({", ".join(known)}), got'
       f' {", ".join(unknown)}'
     )
-
-
-def _rows_of(table):
-  """Returns each row of a table once."""
-  sections = TABLES[table].sections
-  return list(
-    dict.fromkeys(row for section in sections for row in section.rows)
-  )
+  return list(dict.fromkeys(rows))
 
 
 def _apply_arguments(config, arguments):

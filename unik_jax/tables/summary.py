@@ -3,7 +3,7 @@
 import itertools
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +82,10 @@ class Pair(NamedTuple):
 
 
 def read_outcomes(
-  plan: Plan, headline: str, floor: Sequence[FloorRow] = ()
+  plan: Plan,
+  headline: str,
+  floor: Sequence[FloorRow] = (),
+  seen: Collection[str] | None = None,
 ) -> dict[str, Outcome]:
   """Returns the outcome of each row that has a finished seed, and of the floor.
 
@@ -90,6 +93,8 @@ def read_outcomes(
     plan: the runs; some may be unfinished.
     headline: metric of the accuracies, 'top1' or 'mean_class'.
     floor: the cheap classifiers on the same clips.
+    seen: ids of the test clips that are in training, where the training clips
+      of the runs differ (default: those that each run's scores name).
 
   Raises:
     UserError: files cannot be read, or runs tested different clips.
@@ -118,6 +123,10 @@ def read_outcomes(
     ],
     'run one of them again',
   )
+  if seen is not None:
+    is_seen = np.array([clip in seen for clip in aligned[0].ids])
+    is_seen = is_seen if is_seen.any() else None
+    aligned = [scores._replace(seen=is_seen) for scores in aligned]
   folds = np.array([fold_of.get(clip, '') for clip in aligned[0].ids])
   by_row: dict[str, list] = {}
   for row, (folders, _), seed_scores in zip(
