@@ -24,6 +24,12 @@ class Layer(nnx.Module):
 
   ops: ModuleType = ops
 
+  def __init_subclass__(cls, **options: Any):
+    """Names each call in compiled programs and traces after its class."""
+    super().__init_subclass__(**options)
+    if '__call__' in vars(cls):
+      cls.__call__ = jax.named_scope(cls.__name__)(cls.__call__)
+
 
 def dense(
   in_features: int,
@@ -208,7 +214,7 @@ def scattered_norm(features: int, *, dtype=None, rngs: nnx.Rngs) -> BatchNorm:
   return norm
 
 
-class ConvNorm(nnx.Module):
+class ConvNorm(Layer):
   """A convolution of every `stride`-th frame, and batch norm.
 
   Args:

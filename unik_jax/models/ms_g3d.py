@@ -66,7 +66,7 @@ class GraphUnit(layers.Layer):
     return axes
 
 
-class WindowUnit(nnx.Module):
+class WindowUnit(layers.Layer):
   """G3D: MS-GCN in windows; a (W x 1) convolution merges their frames.
 
   Args:

@@ -247,7 +247,8 @@ class Recognizer(nnx.Module):
       def call(block, x, options=options):
         return block(x, train=train, **options)
 
-      x_bvtc = (nnx.remat(call) if self.remat else call)(block, x_bvtc)
+      with jax.named_scope(f'block{i}'):
+        x_bvtc = (nnx.remat(call) if self.remat else call)(block, x_bvtc)
     return x_bvtc.mean((1, 2), dtype=ops.at_least_float32(x_bvtc.dtype))
 
   def _mask_absent_persons(self, x_nmtvc):

@@ -68,7 +68,7 @@ def make_inputs(
   return jnp.concatenate([x_bvtc, relative, *ahead, bone, angle], -1)
 
 
-class Branches(nnx.Module):
+class Branches(layers.Layer):
   """One block for each of the three inputs, which share the channels.
 
   Args:

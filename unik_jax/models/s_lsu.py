@@ -172,9 +172,9 @@ class SpatialUnit(layers.Layer):
 
   def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
     x_butc = self.windows(x_bvtc)
-    y = self.ops.mix_and_embed(
-      x_butc, self.mixing_sum(x_butc), *self.embed.cast(self.dtype)
-    )
+    mixing = self.mixing_sum(x_butc)
+    with jax.named_scope('mix_and_embed'):
+      y = self.ops.mix_and_embed(x_butc, mixing, *self.embed.cast(self.dtype))
     y = self.bn(y, train=train)
     y = self.ops.relu(y + self.shortcut(x_butc, train=train))
     return self._merge_window(y, train=train) if self.tau > 1 else y
@@ -214,6 +214,7 @@ class SpatialUnit(layers.Layer):
     graph = jnp.asarray(graphs.directed(self.graph))
     return graph + self.dependency[...] if self.learned else graph
 
+  @jax.named_scope('attention')
   def attention_maps(self, x_butc: jax.Array) -> jax.Array:
     """Returns A_h, (B, H, U, P), whose columns sum to 1 (Eq. 4)."""
     theta, phi = self.theta.cast(self.dtype), self.phi.cast(self.dtype)

@@ -29,7 +29,7 @@ WIDTHS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
 STRIDES = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
 
 
-class TemporalUnit(nnx.Module):
+class TemporalUnit(layers.Layer):
   """T-LSU: a (K x 1) convolution over time and batch norm (Eq. 5).
 
   Args:
