@@ -73,8 +73,8 @@ def check_points(name: str, layout: Layout, origin: str, where: str) -> None:
   joints = get_layout(name).joints
   if joints != layout.joints:
     raise UserError(
-      f'{where}: expected the points {", ".join(layout.joints)}, as in {origin},'
-      f' got {", ".join(joints)}. Use files with the same points'
+      f'{where}: expected the points {", ".join(layout.joints)}, as in'
+      f' {origin}, got {", ".join(joints)}. Use files with the same points'
     )
 
 
