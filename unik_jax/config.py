@@ -60,6 +60,9 @@ def default_config() -> ConfigDict:
       'save_official': '',
       # Metric that a result quotes: 'top1', 'mean_class' or 'top5'.
       'headline': 'top1',
+      # Measure the floor before training: cheap classifiers on the same clips
+      # (needs unik_jax[baseline]).
+      'floor': False,
       # In [0, 1).
       'label_smoothing': 0.0,
       # Augmentation: parameter a of the Beta(a, a) distribution of the weights

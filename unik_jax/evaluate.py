@@ -15,15 +15,12 @@ from unik_jax import metrics, optim, transfer
 from unik_jax.data import splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit
-from unik_jax.errors import UserError
-from unik_jax.floor.comparison import describe_run
-from unik_jax.floor.measure import read_floor
+from unik_jax.floor.of_run import print_floor
 from unik_jax.models.network import Network
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import restore_checkpoint
 from unik_jax.run.metrics_file import FINAL_KINDS
 from unik_jax.run.progress import Progress
-from unik_jax.run.scores import Scores
 from unik_jax.run.workdir import tests_other_clips
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
@@ -325,43 +322,3 @@ def print_metrics(
     + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips'
     + (' that are not in training)' if part.startswith('unseen') else ')')
   )
-
-
-def print_floor(
-  progress: Progress,
-  config: ConfigDict,
-  clips: Mapping[str, PreparedSplit],
-  outputs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]],
-) -> str:
-  """Prints and returns how a run compares with the floor, as far as known.
-
-  Only the nearest mean pose is measured here; `unik_jax.report` and
-  `unik_jax.tables` fit the other classifiers and keep them.
-
-  Args:
-    progress: where it is printed.
-    config: settings of the run.
-    clips: the split 'test'.
-    outputs: logits, labels and seen of the split 'test', as in `measure_clips`.
-
-  Returns:
-    The sentence; '' on processes that do not write.
-  """
-  if jax.process_index():
-    return ''
-  logits, labels, seen = outputs['test']
-  scores = Scores(
-    ids=np.array(clips['test'].ids()),
-    labels=labels,
-    logits=logits,
-    classes=np.array(clips['test'].class_names),
-    seen=seen,
-  )
-  try:
-    rows = read_floor(config.data, (config.seed,))
-    line = describe_run(scores, rows, config.headline) if rows else ''
-  except UserError as error:
-    line = f'floor: not known ({error})'
-  if line:
-    progress.print_line(line)
-  return line
