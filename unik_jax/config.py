@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
 from unik_jax.models.options import DEFAULTS as MODEL_DEFAULTS
+from unik_jax.models.options import ROCKETS
 
 
 def default_config() -> ConfigDict:
@@ -285,6 +286,11 @@ def check_config(config: ConfigDict) -> None:
 
 def _bad_value(key, expected, value):
   return UserError(f'config.{key}: expected {expected}, got {value!r}')
+
+
+def is_rocket(config: ConfigDict) -> bool:
+  """Whether the model is MiniRocket or MultiRocket: fitted, not trained."""
+  return config.model.name in ROCKETS
 
 
 def check_variant(variant: str, known: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.floor.of_run import print_floor
 from unik_jax.models.network import Network
+from unik_jax.models.rocket import Rocket, make_series
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import restore_checkpoint
 from unik_jax.run.metrics_file import FINAL_KINDS
@@ -129,16 +130,17 @@ class Evaluator:
       batches: as in a call.
       keys: the outputs, such as 'logits' and 'features'.
     """
-    weights = (params, batch_stats)
     outputs = []
     for batch in batches:
-      output = self._step(
-        *weights, batch, *self._absent_features(weights, batch)
-      )
+      output = self._evaluate((params, batch_stats), batch)
       outputs.append(jax.device_get([output[key] for key in ('clip', *keys)]))
     clips, *arrays = map(np.concatenate, zip(*outputs, strict=True))
     order = np.argsort(clips)[np.sum(clips < 0) :]
     return [array[order] for array in arrays]
+
+  def _evaluate(self, weights, batch):
+    """Returns the outputs of `step` for one batch."""
+    return self._step(*weights, batch, *self._absent_features(weights, batch))
 
   def _absent_features(self, weights, batch):
     """Returns further arguments of `step`: absent persons' features."""
@@ -154,6 +156,28 @@ class Evaluator:
       features = self._step(*weights, batch, unknown, True)['by_person']
       self._absent[frames] = jax.device_get(features)[0]
     return self._absent[frames], False
+
+
+class RocketEvaluator(Evaluator):
+  """Computes the logits of MiniRocket or MultiRocket; it has no features.
+
+  Args:
+    rocket: the fitted classifier.
+  """
+
+  def __init__(self, rocket: Rocket):
+    self._rocket = rocket
+
+  def _evaluate(self, weights, batch):
+    del weights
+    logits = self._rocket(make_series(batch['x']))
+    features = np.zeros((len(logits), 0), np.float32)
+    return {**batch, 'logits': np.float32(logits), 'features': features}
+
+
+def make_evaluator(net: Network | Rocket) -> Evaluator:
+  """Returns the evaluator of a run's network or fitted classifier."""
+  return RocketEvaluator(net) if isinstance(net, Rocket) else Evaluator(net)
 
 
 class SplitPredictor:

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from unik_jax import evaluate, metrics, optim, transfer
-from unik_jax.config import check_config
+from unik_jax import evaluate, metrics, optim, rocket_run, transfer
+from unik_jax.config import check_config, is_rocket
 from unik_jax.data import loader, splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.training_clips import describe_clips
@@ -51,6 +51,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   """
   check_config(config)
   git_commit()  # cached now, before anyone edits the code
+  if is_rocket(config):
+    return rocket_run.run(config, workdir)
 
   # ---- Mesh ----
   mesh = sharding.make_mesh(config.mesh)

@@ -10,7 +10,8 @@ from unik_jax import metrics, training
 from unik_jax.config import default_config
 from unik_jax.data import splits
 from unik_jax.errors import UserError
-from unik_jax.floor import measure, of_run, rocket
+from unik_jax.floor import measure, of_run
+from unik_jax.models import rocket
 from unik_jax.run.progress import Progress
 
 

@@ -124,10 +124,11 @@ def advise_run(scores: Scores, rows: Sequence[FloorRow], headline: str) -> str:
   """
   scores, rows = keep_unseen(scores, rows) or (scores, rows)
   found = compare_run(scores, rows, headline)
-  low, high = found.interval
   if found.verdict == 'yes':
     return ''
+  low, high = found.interval
   name = NAMES[found.best]
+  (seconds,) = (row.seconds for row in rows if row.name == found.best)
   if found.verdict == 'no':
     text = f'This network is worse than {name}'
   else:
@@ -142,10 +143,10 @@ def advise_run(scores: Scores, rows: Sequence[FloorRow], headline: str) -> str:
       ' train for longer or on more clips'
     )
   return text + (
-    f'{name} is fitted in seconds. To keep it as your model, give the same'
-    f' command with --config.model.name={found.best} and another --workdir. For'
-    ' a better network, train on more clips, or start from a pre-trained one'
-    ' (--config.init_from)'
+    f'{name} was fitted in {seconds:.0f} s. To keep it as your model, give the'
+    f' same command with --config.model.name={found.best} and another'
+    ' --workdir. For a better network, train on more clips, or start from a'
+    ' pre-trained one (--config.init_from)'
   )
 
 

@@ -46,6 +46,8 @@ def print_floor(
   config: ConfigDict,
   clips: Mapping[str, PreparedSplit],
   outputs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]],
+  *,
+  advises: bool = True,
 ) -> str:
   """Prints and returns how a run compares with the floor, as far as known.
 
@@ -59,6 +61,7 @@ def print_floor(
     clips: the split 'test'.
     outputs: logits, labels and seen of the split 'test', as in
       `evaluate.measure_clips`.
+    advises: whether to say what to do if the run is not above the floor.
 
   Returns:
     The sentences; '' on processes that do not write.
@@ -76,8 +79,9 @@ def print_floor(
   try:
     rows = read_floor(config.data, (config.seed,))
     lines = [describe_run(scores, rows, config.headline)] if rows else []
-    if rows and (advice := advise_run(scores, rows, config.headline)):
-      lines.append(advice)
+    if rows and advises:
+      advice = advise_run(scores, rows, config.headline)
+      lines += [advice] if advice else []
   except UserError as error:
     lines = [f'floor: not known ({error})']
   for line in lines:
