@@ -38,7 +38,8 @@ def define_flags() -> ClipFlags:
     layout=flags.DEFINE_string(
       'layout',
       '',
-      'Joint layout: a name, or a layout.yaml (default: as trained).',
+      'Joint layout: a name, or the path of a YAML file (default: that in the'
+      ' nearest layout.yaml, or else as trained).',
     ),
     skip_bad=flags.DEFINE_boolean('skip_bad', False, 'Skip unreadable files.'),
     confidence=flags.DEFINE_boolean(

@@ -43,16 +43,15 @@ def read_files(
     UserError: a clip cannot be read or does not fit the model, and `on_bad` is
       None; or no clip could be read.
   """
-  stated = bool(layout)
   if isinstance(layout, Layout):
-    layout = model.resolve_layout(layout)
+    layout, origin = model.resolve_layout(layout), 'layout='
   else:
-    layout = inputs.resolve_layout(model, layout or '', sources)
+    layout, origin = inputs.resolve_layout(model, layout or '', sources)
   records = inputs.read_records(
     model,
     sources,
     layout=layout,
-    stated=stated,
+    origin=origin,
     confidence=confidence,
     together=together,
     on_bad=on_bad,

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from unik_jax.data.formats.user import openpose
+from unik_jax.data.formats.user import frame_folders
 from unik_jax.data.formats.user.entries import ClipEntry
 from unik_jax.errors import UserError
 
@@ -199,10 +199,11 @@ def find_duplicates(entries: list[ClipEntry]) -> dict[str, UserError]:
   errors = {}
   by_size = collections.defaultdict(list)
   group_frames = functools.cache(
-    lambda folder: openpose.group_frames(os.listdir(folder))
+    lambda folder: frame_folders.group_frames(folder, os.listdir(folder))
   )
   for entry in entries:
-    if os.path.exists(entry.source.path):
+    is_stacked = entry.source.clip and os.path.isfile(entry.source.path)
+    if os.path.exists(entry.source.path) and not is_stacked:
       paths = _file_paths(entry.source, group_frames)
       by_size[sum(map(os.path.getsize, paths))].append((entry, paths))
   for group in by_size.values():
