@@ -12,6 +12,9 @@ chosen on some 280 clips. The normalisation suits any layout, and clips are not
 rotated. With thousands of clips, use the full network:
 --config.model.widths="(64, 64, 64, 64, 128, 128, 128, 256, 256, 256)".
 
+With unik_jax[baseline], the floor is measured first, in seconds, and the end
+says whether the network is better (docs/evaluation.md).
+
 Measured on MSR-Action3D, written as own recordings (docs/own_data.md): 84.2% of
 57 clips of subject 9, trained on subjects 1, 3, 5 and 7 (seed 0, standard error
 4.8 points; 28 minutes beside another training, on two cores of an AMD EPYC).
@@ -39,6 +42,7 @@ def get_config(name=''):
     )
   config = default_config()
   recipes.apply_small(config, epochs=60, frames=64)
+  config.floor = True
   config.data.update(
     name=f'skeleton_folder/{name}',
     layout='',

@@ -104,6 +104,7 @@ def test_two_steps(case, tmp_path):
   EXPERIMENTS[case](tmp_path / 'raw')
   config = load_config(case)
   config.update(epochs=1, batch_size=2, eval_batch_size=2, mesh=(1, 8))
+  config.floor = False  # its compilation takes longer than the steps
   config.model.update(widths=(4, 4), strides=(1, 2))
   config.optim.warmup_epochs = 0
   config.data.update(

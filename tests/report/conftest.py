@@ -4,7 +4,7 @@ import pytest
 from helpers import finished_run
 from helpers.html_page import Page
 
-from unik_jax.floor import rocket
+from unik_jax.models import rocket
 from unik_jax.report import build
 
 

@@ -58,7 +58,8 @@ class Prediction(NamedTuple):
       unfamiliar clip may be meaningless, however probable.
     enrolled: the enrolled action, with its distance and limit; None if the
       clip is near enough to none.
-    features: (D,) what the network's classifier gets.
+    features: (D,) what the network's classifier gets; empty for MiniRocket and
+      MultiRocket.
     file: the clip's file; '' if the clip is an array.
   """
 
@@ -103,7 +104,7 @@ class Predictor:
         run.folder / paths.ENROLLED,
       )
     self._weights = jax.device_put((run.params, run.batch_stats))
-    self._evaluate = evaluate.Evaluator(run.net)
+    self._evaluate = evaluate.make_evaluator(run.net)
     self._data_by_layout = {}  # the config's `data` for clips of each layout
 
   def predict(
@@ -343,7 +344,7 @@ def load_predictor(path: str | os.PathLike) -> Predictor:
   Raises:
     UserError: there is no run, or its files cannot be read.
   """
-  run = restore.load_run(path)
+  run = restore.load_run(path, networks_only=False)
   return Predictor(run, read_enrolled(run.folder))
 
 
