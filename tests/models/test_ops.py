@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unik_jax.models import ops, ops_cpu
+from unik_jax.models import ops, ops_cpu, ops_tpu
 
-FORMS = [ops, ops_cpu]
+FORMS = [ops, ops_cpu, ops_tpu]
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError, check_choice
-from unik_jax.models import layers, ops, ops_cpu
+from unik_jax.models import layers, ops, ops_cpu, ops_tpu
 from unik_jax.models.options import DEFAULTS
 from unik_jax.models.recognizer import Mixing
 from unik_jax.models.registry import get_model
 from unik_jax.skeletons.layouts import get_layout
 
-IMPLEMENTATIONS = {'einsum': ops, 'cpu': ops_cpu}
+IMPLEMENTATIONS = {'einsum': ops, 'cpu': ops_cpu, 'tpu': ops_tpu}
 # Options of `Network` itself, which all models have.
 _NETWORK_OPTIONS = ('remat', 'norm_groups', 'norm_present')
 
