@@ -32,8 +32,8 @@ class Network:
 
   Args:
     name: a key of `registry.MODELS`.
-    implementation: form of the operations: 'einsum' (`ops`) or
-      'cpu' (`ops_cpu`).
+    implementation: form of the operations: 'einsum' (`ops`), 'cpu' (`ops_cpu`)
+      or 'tpu' (`ops_tpu`).
     remat: recomputes blocks in the backward pass instead of storing them: less
       memory for a third more work.
     norm_groups: parts of a batch with separate batch norm statistics, as the
@@ -193,7 +193,7 @@ def network_from_config(
   implementation = options.pop('implementation')
   if implementation == 'auto':
     platform = platform or jax.default_backend()
-    implementation = 'cpu' if platform == 'cpu' else 'einsum'
+    implementation = platform if platform in IMPLEMENTATIONS else 'einsum'
   network_options = {key: options.pop(key) for key in _NETWORK_OPTIONS}
   for key in sorted(options.keys() - known):
     if options.pop(key) != DEFAULTS[key]:

@@ -4,10 +4,9 @@ Signatures and values are those of `ops`. docs/performance.md has what each form
 gains by the compiler's estimate.
 
 A TPU computes on tiles of 128 lanes, which the channels fill: narrower features
-are packed, as G = 128 / C frames beside each other. Kernels are then block
-diagonal, with G copies of themselves. Heads are computed one after the other, so
-that a product has the layout of its neighbours; all heads in one product are
-copied from layout to layout.
+are packed, as G = 128 / C frames beside each other, and kernels become block
+diagonal. Heads are computed one after the other: XLA copies all heads of one
+product from layout to layout.
 
 Shape legend: as in `ops`, and G frames of a group, S = T / G groups.
 """
@@ -16,6 +15,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from unik_jax.models import ops
 from unik_jax.models.ops import at_least_float32
@@ -36,6 +36,11 @@ def _pack(x_bvtc, group):
   return x_bvtc.reshape(b, v, t // group, group * c)
 
 
+def _lay_out(x_bvsc):
+  """Returns x with the layout that the temporal convolution has: V, S, B, C."""
+  return with_layout_constraint(x_bvsc, Layout((1, 2, 0, 3)))
+
+
 def _block_diagonal(kernel_cd, group):
   c, d = kernel_cd.shape
   blocks = jnp.einsum(
@@ -53,7 +58,7 @@ def mix_and_embed(
   """`ops.mix_and_embed`, one head after the other."""
   b, _, t, c = x_butc.shape
   heads, _, d = kernel_hcd.shape
-  group = _group(t, d)
+  group = _group(t, d if c < _NARROW else min(c, d))
   x = _pack(x_butc, group)
   if mixing.ndim == 3:
     mixing = jnp.broadcast_to(mixing, (b, *mixing.shape))
@@ -84,6 +89,7 @@ def _mix_forward(x, mixing, kernels):
 
 def _mix_backward(residuals, dy):
   x, mixing, kernels = residuals
+  x, dy = _lay_out(x), _lay_out(dy)
   dx, d_mixing, d_kernels = 0, [], []
   # dy is mixed, not the embedded gradient: no product is stored, and none has
   # another layout than its neighbours.
@@ -92,7 +98,7 @@ def _mix_backward(residuals, dy):
     dx += mixed @ kernel.T
     d_kernels.append(jnp.einsum('busc,busd->cd', x, mixed))
     d_mixing.append(jnp.einsum('busd,bpsd->bup', x @ kernel, dy))
-  return dx, jnp.stack(d_mixing, 1), jnp.stack(d_kernels)
+  return _lay_out(dx), jnp.stack(d_mixing, 1), jnp.stack(d_kernels)
 
 
 _mix_and_embed.defvjp(_mix_forward, _mix_backward)
