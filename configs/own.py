@@ -3,12 +3,17 @@
   python -m unik_jax.main --config=configs/own.py:NAME --workdir=runs/NAME
 
 NAME is the dataset's name in `python -m unik_jax.prepare skeleton_folder/NAME`.
-With --config.data.manual_dir=FOLDER, this command prepares the dataset too.
+With --config.data.manual_dir=FOLDER, this command prepares the dataset too. If
+the dataset has a split `val`, the checkpoint that is best on it is kept, and
+tested as well as the last one.
 
 The recipe, with its sampling, is `modern` of configs/msr_action3d.py, which was
 chosen on some 280 clips. The normalisation suits any layout, and clips are not
 rotated. With thousands of clips, use the full network:
 --config.model.widths="(64, 64, 64, 64, 128, 128, 128, 256, 256, 256)".
+
+With unik_jax[baseline], the floor is measured first, in seconds, and the end
+says whether the network is better (docs/evaluation.md).
 
 Measured on MSR-Action3D, written as own recordings (docs/own_data.md): 84.2% of
 57 clips of subject 9, trained on subjects 1, 3, 5 and 7 (seed 0, standard error
@@ -37,12 +42,14 @@ def get_config(name=''):
     )
   config = default_config()
   recipes.apply_small(config, epochs=60, frames=64)
+  config.floor = True
   config.data.update(
     name=f'skeleton_folder/{name}',
     layout='',
     num_classes=0,
     persons=0,
     channels=0,
+    val_split='auto',
     normalize='clean',
   )
   return config

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.configs import FOLDER, load_config, load_config_file
 
-from unik_jax import metrics, optim, train, transfer
+from unik_jax import metrics, optim, training, transfer
 from unik_jax.config import default_config, parse_variant
 from unik_jax.data import registry
 from unik_jax.data.transform import Transform
@@ -95,8 +95,8 @@ def test_a_config_has_known_keys_and_the_published_size(case):
   assert config.headline in metrics.HEADLINES
   if not config.data.layout:
     return  # layout and classes are those of the prepared dataset
-  for training in (True, False):
-    Transform(config.data, train=training)
+  for is_training in (True, False):
+    Transform(config.data, train=is_training)
   data, model = config.data, config.model
   if case.partition(':')[0] in OTHERS:
     assert network_from_config(config).num_params() > 0
@@ -327,7 +327,7 @@ def test_missing_data_is_explained(name, tmp_path):
   config = load_config(name)
   config.data.data_dir = str(tmp_path / 'data')
   with pytest.raises(UserError) as error:
-    train.run(config, tmp_path / 'run')
+    training.run(config, tmp_path / 'run')
   text = str(error.value)
   dataset = config.data.name.partition('/')[0]
   assert str(tmp_path / 'data' / 'downloads' / 'manual' / dataset) in text

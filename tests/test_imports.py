@@ -42,21 +42,23 @@ LAYERS = {
   'recipes': {'config'},
   'step': {'metrics', 'models', 'optim'},
   'data': BASE,
+  'api': {'configs', 'data', 'predictor', 'runtime', 'skeletons', 'training'},
   '__main__': set(),  # runs the others by name
   'configs': {'cli'},
   'datasets': set(),
   'run': BASE,
-  'floor': BASE | {'data', 'metrics', 'run'},
+  'floor': BASE | {'data', 'metrics', 'models', 'run'},
   'transfer': TRAINING,
   'predictor': TRAINING | {'evaluate'},
   'evaluate': TRAINING | ROOT_MODULES | {'floor'},
-  'train': TRAINING | ROOT_MODULES | {'evaluate', 'floor'},
-  'main': {'cli', 'configs', 'runtime', 'train', 'evaluate'},
+  'rocket_run': TRAINING | ROOT_MODULES | {'evaluate', 'floor'},
+  'training': TRAINING | ROOT_MODULES | {'evaluate', 'floor', 'rocket_run'},
+  'main': {'cli', 'configs', 'runtime', 'training', 'evaluate'},
   **dict.fromkeys(
     COMMANDS,
     TRAINING
     | ROOT_MODULES
-    | {'configs', 'evaluate', 'floor', 'html', 'predictor', 'train'},
+    | {'configs', 'evaluate', 'floor', 'html', 'predictor', 'training'},
   ),
 }
 # Modules with a wider rule than their package.
@@ -65,8 +67,8 @@ EXCEPTIONS = {
   'unik_jax.run.restore': BASE | {'models', 'optim', 'step'},
   # Finds the builders, which import it.
   'unik_jax.data.registry': BASE | {'datasets'},
-  # `unik_jax.load` imports it when called.
-  'unik_jax': {'predictor'},
+  # The Python API, which imports each name when it is first used.
+  'unik_jax': TRAINING | {'api', 'configs', 'predictor'},
 }
 
 

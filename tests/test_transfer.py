@@ -9,7 +9,7 @@ import pytest
 from helpers import synthetic_run
 from helpers.random_values import random_values
 
-from unik_jax import train, transfer
+from unik_jax import training, transfer
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
 from unik_jax.official import tensor_files
@@ -48,7 +48,7 @@ def make_weights(config, seed=0):
 def run(synthetic_dir, tmp_path_factory):
   """Trains a run of two steps."""
   folder = tmp_path_factory.mktemp('run')
-  train.run(make_config(data_dir=str(synthetic_dir)), folder)
+  training.run(make_config(data_dir=str(synthetic_dir)), folder)
   return folder
 
 
@@ -184,7 +184,7 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   config.init_from = str(run)
   config.optim.update(lr=0.0, weight_decay=0.0)
   config.tune = 'head'  # keeps batch norm's statistics too
-  train.run(config, tmp_path / 'next')
+  training.run(config, tmp_path / 'next')
   step = f'{run}/checkpoints/{restore.load_run(run).step}'
   said = capsys.readouterr().out
   assert f'Started from {step}' in said and 'note: ' not in said
@@ -199,29 +199,29 @@ def test_a_run_starts_another(run, synthetic_dir, tmp_path, capsys):
   jax.tree.map(np.testing.assert_array_equal, new.batch_stats, old.batch_stats)
 
   # The resumed run uses its own checkpoint, and needs the first run no more.
-  own = train.run(config, tmp_path / 'next')['test']
+  own = training.run(config, tmp_path / 'next')['test']
   config.init_from = str(tmp_path / 'moved')
   (tmp_path / 'next' / 'config.json').write_text(
     (tmp_path / 'next' / 'config.json')
     .read_text()
     .replace(str(run), str(tmp_path / 'moved'))
   )
-  assert train.run(config, tmp_path / 'next')['test'] == own
+  assert training.run(config, tmp_path / 'next')['test'] == own
   config.eval_only = True
-  assert train.run(config, tmp_path / 'next')['test'] == own
+  assert training.run(config, tmp_path / 'next')['test'] == own
 
   # Evaluating one of its checkpoints loads the classifier: same metrics.
   config = make_config(data_dir=str(synthetic_dir))
   step = run / 'checkpoints' / str(old.step)
   config.update(init_from=str(step), eval_only=True)
-  result = train.run(config, tmp_path / 'same')
-  assert result['test']['top1'] == train.run(config, run)['test']['top1']
+  result = training.run(config, tmp_path / 'same')
+  assert result['test']['top1'] == training.run(config, run)['test']['top1']
 
   # A classifier of other classes is an error.
   config = make_config(data_dir=str(synthetic_dir))
   config.update(init_from=str(tmp_path / 'next'), init_head='load')
   with pytest.raises(UserError, match='init_head=new'):
-    train.run(config, tmp_path / 'other')
+    training.run(config, tmp_path / 'other')
 
 
 def test_another_scale_of_the_data_is_noted(
@@ -237,17 +237,17 @@ def test_another_scale_of_the_data_is_noted(
   config.init_from = str(source)
   note = f'note: {source}/checkpoints/2: the data are in {units}, its'
   for times in (1, 0):  # not when it resumes
-    train.run(config, tmp_path / 'next')
+    training.run(config, tmp_path / 'next')
     assert capsys.readouterr().out.count(note) == times
   config.eval_only = True
-  train.run(config, tmp_path / 'evaluated')
+  training.run(config, tmp_path / 'evaluated')
   assert capsys.readouterr().out.count(note) == 1
 
 
 def test_linear_probe_changes_only_the_classifier(run, synthetic_dir, tmp_path):
   config = make_config(data_dir=str(synthetic_dir))
   config.update(init_from=str(run), tune='head')
-  train.run(config, tmp_path)
+  training.run(config, tmp_path)
   old, new = restore.load_run(run), restore.load_run(tmp_path)
   for name in ('input_bn', 'blocks'):
     jax.tree.map(
@@ -271,13 +271,13 @@ def test_init_joints_data_maps_the_data(run, tmp_path):
     layout='msr_20',
   )
   config.update(init_from=str(run), init_joints='data')
-  train.run(config, tmp_path / 'run')
+  training.run(config, tmp_path / 'run')
   loaded = restore.load_run(tmp_path / 'run')
   assert loaded.config.data.joints == 'unik_17'
   assert loaded.network_layout.name == 'unik_17'
   assert loaded.data_layout.name == 'msr_20'
   config.eval_only = True
-  assert train.run(config, tmp_path / 'run')['test']['clips'] == 8
+  assert training.run(config, tmp_path / 'run')['test']['clips'] == 8
 
 
 def test_layout_of_a_state_dict(tmp_path):
@@ -320,7 +320,7 @@ def test_errors_of_init_from(run, tmp_path):
     config = make_config()
     config[key] = value
     with pytest.raises(UserError, match=f'{key}.*--config.init_from'):
-      train.run(config, tmp_path / 'none')
+      training.run(config, tmp_path / 'none')
   config = make_config()
   config.init_from = str(tmp_path / 'none')
   with pytest.raises(UserError, match='no such run or file'):

@@ -12,7 +12,7 @@ from helpers.finished_run import make_scores, write_run
 from helpers.html_page import Page
 from helpers.user_clips import make_clip, prepare, write_array, write_file
 
-from unik_jax import evaluate, metrics, train
+from unik_jax import evaluate, metrics, training
 from unik_jax.config import default_config
 from unik_jax.floor.comparison import describe_run
 from unik_jax.floor.measure import FloorRow
@@ -205,7 +205,7 @@ def config(tmp_path):
 @pytest.mark.slow
 def test_a_run_has_both(config, tmp_path, capsys):
   folder = tmp_path / 'run'
-  summary = train.run(config, folder)
+  summary = training.run(config, folder)
   assert json.loads((folder / 'summary.json').read_text()) == summary
   scores = read_scores(folder / 'scores' / 'test.npz')
   seen = {name for name, s in zip(scores.ids, scores.seen, strict=True) if s}
@@ -223,21 +223,21 @@ def test_a_run_has_both(config, tmp_path, capsys):
   assert lines.count('"unseen/top1"') == 1
 
   config.eval_only = True
-  evaluation = train.run(config, folder)
+  evaluation = training.run(config, folder)
   assert evaluation['unseen'] == summary['unseen']
   assert json.loads((folder / 'evaluation.json').read_text()) == evaluation
   # A finished run that is started again has its results once.
   config.eval_only = False
-  train.run(config, folder)
+  training.run(config, folder)
   lines = (folder / 'metrics.jsonl').read_text()
   assert lines.count('"unseen/top1"') == 1
 
   # On training subjects 2 and 3, subjects 0 and 1 have no twin.
   config.data.train_subjects = (2, 3)
-  other = train.run(config, tmp_path / 'other')
+  other = training.run(config, tmp_path / 'other')
   assert other['unseen']['clips'] == 10
   config.data.test_subjects = (0, 1)
-  none = train.run(config, tmp_path / 'none')
+  none = training.run(config, tmp_path / 'none')
   assert 'unseen' not in none and none['test']['clips'] == 6
   assert 'unseen' not in (tmp_path / 'none' / 'model_card.md').read_text()
 

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
 from unik_jax.models.options import DEFAULTS as MODEL_DEFAULTS
+from unik_jax.models.options import ROCKETS
 
 
 def default_config() -> ConfigDict:
@@ -60,6 +61,9 @@ def default_config() -> ConfigDict:
       'save_official': '',
       # Metric that a result quotes: 'top1', 'mean_class' or 'top5'.
       'headline': 'top1',
+      # Measure the floor before training: cheap classifiers on the same clips
+      # (needs unik_jax[baseline]).
+      'floor': False,
       # In [0, 1).
       'label_smoothing': 0.0,
       # Augmentation: parameter a of the Beta(a, a) distribution of the weights
@@ -98,7 +102,8 @@ def default_config() -> ConfigDict:
         # Names of the classes to use, in label order. (): all.
         'classes': (),
         # Split and subjects of each part. Subjects (): all of the split.
-        # val_split '': no validation, and so no best checkpoint.
+        # val_split '': no validation, and so no best checkpoint; 'auto': 'val'
+        # if the dataset has that split.
         'train_split': 'train',
         'train_subjects': (),
         'val_split': '',
@@ -286,6 +291,11 @@ def check_config(config: ConfigDict) -> None:
 
 def _bad_value(key, expected, value):
   return UserError(f'config.{key}: expected {expected}, got {value!r}')
+
+
+def is_rocket(config: ConfigDict) -> bool:
+  """Whether the model is MiniRocket or MultiRocket: fitted, not trained."""
+  return config.model.name in ROCKETS
 
 
 def check_variant(variant: str, known: Iterable[str]) -> None:

@@ -15,15 +15,13 @@ from unik_jax import metrics, optim, transfer
 from unik_jax.data import splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit
-from unik_jax.errors import UserError
-from unik_jax.floor.comparison import describe_run
-from unik_jax.floor.measure import read_floor
+from unik_jax.floor.of_run import print_floor
 from unik_jax.models.network import Network
+from unik_jax.models.rocket import Rocket, make_series
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import restore_checkpoint
 from unik_jax.run.metrics_file import FINAL_KINDS
 from unik_jax.run.progress import Progress
-from unik_jax.run.scores import Scores
 from unik_jax.run.workdir import tests_other_clips
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
@@ -132,16 +130,17 @@ class Evaluator:
       batches: as in a call.
       keys: the outputs, such as 'logits' and 'features'.
     """
-    weights = (params, batch_stats)
     outputs = []
     for batch in batches:
-      output = self._step(
-        *weights, batch, *self._absent_features(weights, batch)
-      )
+      output = self._evaluate((params, batch_stats), batch)
       outputs.append(jax.device_get([output[key] for key in ('clip', *keys)]))
     clips, *arrays = map(np.concatenate, zip(*outputs, strict=True))
     order = np.argsort(clips)[np.sum(clips < 0) :]
     return [array[order] for array in arrays]
+
+  def _evaluate(self, weights, batch):
+    """Returns the outputs of `step` for one batch."""
+    return self._step(*weights, batch, *self._absent_features(weights, batch))
 
   def _absent_features(self, weights, batch):
     """Returns further arguments of `step`: absent persons' features."""
@@ -157,6 +156,28 @@ class Evaluator:
       features = self._step(*weights, batch, unknown, True)['by_person']
       self._absent[frames] = jax.device_get(features)[0]
     return self._absent[frames], False
+
+
+class RocketEvaluator(Evaluator):
+  """Computes the logits of MiniRocket or MultiRocket; it has no features.
+
+  Args:
+    rocket: the fitted classifier.
+  """
+
+  def __init__(self, rocket: Rocket):
+    self._rocket = rocket
+
+  def _evaluate(self, weights, batch):
+    del weights
+    logits = self._rocket(make_series(batch['x']))
+    features = np.zeros((len(logits), 0), np.float32)
+    return {**batch, 'logits': np.float32(logits), 'features': features}
+
+
+def make_evaluator(net: Network | Rocket) -> Evaluator:
+  """Returns the evaluator of a run's network or fitted classifier."""
+  return RocketEvaluator(net) if isinstance(net, Rocket) else Evaluator(net)
 
 
 class SplitPredictor:
@@ -325,43 +346,3 @@ def print_metrics(
     + f'  loss {numbers["loss"]:.4f}  ({numbers["clips"]} clips'
     + (' that are not in training)' if part.startswith('unseen') else ')')
   )
-
-
-def print_floor(
-  progress: Progress,
-  config: ConfigDict,
-  clips: Mapping[str, PreparedSplit],
-  outputs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]],
-) -> str:
-  """Prints and returns how a run compares with the floor, as far as known.
-
-  Only the nearest mean pose is measured here; `unik_jax.report` and
-  `unik_jax.tables` fit the other classifiers and keep them.
-
-  Args:
-    progress: where it is printed.
-    config: settings of the run.
-    clips: the split 'test'.
-    outputs: logits, labels and seen of the split 'test', as in `measure_clips`.
-
-  Returns:
-    The sentence; '' on processes that do not write.
-  """
-  if jax.process_index():
-    return ''
-  logits, labels, seen = outputs['test']
-  scores = Scores(
-    ids=np.array(clips['test'].ids()),
-    labels=labels,
-    logits=logits,
-    classes=np.array(clips['test'].class_names),
-    seen=seen,
-  )
-  try:
-    rows = read_floor(config.data, (config.seed,))
-    line = describe_run(scores, rows, config.headline) if rows else ''
-  except UserError as error:
-    line = f'floor: not known ({error})'
-  if line:
-    progress.print_line(line)
-  return line

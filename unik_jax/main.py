@@ -53,7 +53,7 @@ def main(argv):
   # Imported here, so that --help and a misspelt option answer at once.
   from jax.errors import JaxRuntimeError
 
-  from unik_jax import train
+  from unik_jax import training
   from unik_jax.runtime import compile_cache, distributed, heap
 
   compile_cache.enable_compile_cache()
@@ -62,7 +62,7 @@ def main(argv):
       if _MULTIHOST.value:
         distributed.connect_processes()
       heap.keep_freed_memory()
-      train.run(_CONFIG.value, _WORKDIR.value)
+      training.run(_CONFIG.value, _WORKDIR.value)
     except JaxRuntimeError as error:
       if not _MULTIHOST.value:
         raise

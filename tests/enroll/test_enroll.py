@@ -13,7 +13,7 @@ from helpers.stream_lines import person_line
 from helpers.user_clips import capture_notices, make_walker
 
 import unik_jax
-from unik_jax import train
+from unik_jax import training
 from unik_jax.data import synthetic
 from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.data.prepared_split import PreparedSplit
@@ -74,7 +74,7 @@ def test_a_class_that_training_did_not_have(synthetic_dir, tmp_path):
   config.model.update(name='st_gcn_pp', widths=(12, 24, 24), strides=(1, 2, 1))
   config.optim.update(warmup_epochs=1)
   run = tmp_path / 'run'
-  train.run(config, run)
+  training.run(config, run)
   config.data.update(classes=(), num_classes=20)
   split = PreparedSplit(config.data, 'test')
   clips = [split[n] for n in range(len(split))]

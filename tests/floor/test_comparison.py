@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unik_jax.errors import UserError
-from unik_jax.floor.comparison import compare_run, describe_run
+from unik_jax.floor.comparison import advise_run, compare_run, describe_run
 from unik_jax.floor.measure import FloorRow
 from unik_jax.run.scores import Scores
 
@@ -68,6 +68,37 @@ def test_a_sentence_has_every_row():
   text = describe_run(make_scores(hits), rows, 'top1')
   assert 'nearest mean pose 50.00%, MiniRocket 75.00%' in text
   assert 'above the floor: ' in text and '(+25.0 [' in text
+
+
+@pytest.mark.parametrize(
+  'run, words',
+  [(0.95, ()), (0.82, ('not shown to be better',)), (0.5, ('is worse than',))],
+)
+def test_a_network_that_is_not_better_has_a_remedy(run, words):
+  rng = np.random.default_rng(3)
+  hits, others = rng.random((2, 200)) < [[run], [0.8]]
+  poses = make_row('nearest', np.arange(200) < 20)
+  rows = [poses, make_row('minirocket', others)]
+  text = advise_run(make_scores(hits), rows, 'top1')
+  low, high = compare_run(make_scores(hits), rows, 'top1').interval
+  assert bool(text) == bool(words)
+  for word in words:
+    assert word in text
+    assert '--config.model.name=minirocket' in text and '200 test clips' in text
+    assert f'{low:+.1f} to {high:+.1f} points' in text
+  text = advise_run(make_scores(hits), [make_row('nearest', others)], 'top1')
+  assert bool(text) == bool(words) and 'model.name' not in text
+
+
+def test_the_advice_is_about_unseen_clips():
+  """A network that knows its training clips is no better on others."""
+  seen = np.arange(100) < 50
+  hits, others = seen | (np.arange(100) % 2 == 0), np.arange(100) % 2 == 0
+  run = make_scores(hits)
+  rows = [make_row('minirocket', others)]
+  assert advise_run(run, rows, 'top1') == ''
+  text = advise_run(run._replace(seen=seen), rows, 'top1')
+  assert 'on 50 test clips' in text and '+0.0 to +0.0 points' in text
 
 
 def test_other_clips_are_refused():

@@ -37,7 +37,7 @@ from unik_jax.data.formats.user import manifest, recordings, settings
 from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 from unik_jax.official.tensor_files import read_tensors
-from unik_jax.predict.frames import FrameReader
+from unik_jax.predictor.frames import FrameReader
 from unik_jax.run.metrics_file import read_validation
 from unik_jax.run.scores import read_scores
 from unik_jax.skeletons.layouts import get_layout

@@ -64,7 +64,7 @@ def expected_logits(model, clip=None, size=SIZE):
 def predict_file(model, path, size=None, units=''):
   sources = inputs.find_clips([str(path)], size, units)
   layout = model.run.data_layout
-  records = inputs.read_records(model, sources, layout=layout, stated=False)
+  records = inputs.read_records(model, sources, layout=layout)
   (prediction,) = model.predict_records(records, layout=layout)
   return prediction.logits
 

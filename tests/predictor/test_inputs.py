@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from helpers.ntu import make_frames, skeleton_text
 from helpers.user_clips import (
   body_at,
   csv_columns,
@@ -16,8 +17,12 @@ from helpers.user_clips import (
   write_tree,
 )
 
+import unik_jax
+from unik_jax.data.formats import ntu
+from unik_jax.data.formats.user import settings
 from unik_jax.data.formats.user.recordings import ClipSource
 from unik_jax.data.formats.user.settings import parse_image_size_flag
+from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 from unik_jax.predictor import inputs
 from unik_jax.skeletons.layouts import get_layout
@@ -76,9 +81,9 @@ def test_files_of_another_layout_name_it(model, tmp_path):
   for path in (folder, table):
     source = ClipSource(str(path))
     with pytest.raises(UserError, match='trained on.*--layout=openpose_25'):
-      inputs.read_clip(source, model.run.data_layout, False, persons=1)
-    layout = inputs.resolve_layout(model, 'openpose_25')
-    records = inputs.read_records(model, [source], layout=layout, stated=True)
+      inputs.read_clip(source, model.run.data_layout, persons=1)
+    layout = inputs.resolve_layout(model, 'openpose_25')[0]
+    records = inputs.read_records(model, [source], layout=layout)
     (prediction,) = model.predict_records(records, layout=layout)
     assert np.isfinite(prediction.logits).all()
 
@@ -90,12 +95,49 @@ def test_a_layout_of_ones_own_is_read_from_a_file(model, tmp_path):
     json.dumps(UNIK.to_dict() | {'name': 'upside_down', 'joints': joints}),
   )
   clip = make_walker()
-  layout = inputs.resolve_layout(model, str(path))
+  layout = inputs.resolve_layout(model, str(path))[0]
   (prediction,) = model.predict(clip[:, ::-1], layout=layout)
   (expected,) = model.predict(clip)
   np.testing.assert_allclose(prediction.logits, expected.logits, atol=1e-6)
   with pytest.raises(UserError, match='no such file'):
     inputs.resolve_layout(model, str(tmp_path / 'none' / 'layout.yaml'))
+  # Any name will do, and a layout.yaml may name such a file.
+  path.rename(tmp_path / 'mine.yml')
+  mine = inputs.resolve_layout(model, f'{tmp_path}/mine.yml')[0]
+  assert mine.name == layout.name == 'upside_down'
+  write_file(tmp_path / 'clips' / 'layout.yaml', 'layout: ../mine.yml')
+  assert settings.read_settings(tmp_path / 'clips').layout == mine
+  write_file(tmp_path / 'mine.yml', 'layout: ../mine.yml')
+  with pytest.raises(UserError, match='mine.yml: expected a layout'):
+    settings.read_settings(tmp_path / 'clips')
+
+
+def test_the_layout_yaml_of_the_clips_is_honoured(model, tmp_path):
+  joints = ' '.join(reversed(UNIK.joints))
+  table = UNIK.to_dict() | {'name': 'reversed', 'joints': joints}
+  write_file(tmp_path / 'layout.yaml', json.dumps(table))
+  clip = make_walker()
+  folder = tmp_path / 'train' / 'walk'
+  folder.mkdir(parents=True)
+  np.save(folder / 'a.npy', clip[:, ::-1])
+  (expected,) = model.predict(clip)
+  (prediction,) = model.predict(folder)
+  np.testing.assert_allclose(prediction.logits, expected.logits, atol=1e-6)
+  (prediction,) = model.predict(folder, layout='unik_17')  # counts more
+  assert np.abs(prediction.logits - expected.logits).max() > 1e-3
+  write_file(tmp_path / 'other' / 'layout.yaml', 'layout: coco_17')
+  np.save(tmp_path / 'other' / 'b.npy', clip)
+  with pytest.raises(UserError, match="'reversed'.*'coco_17'"):
+    model.predict([folder, tmp_path / 'other'])
+
+
+def test_a_file_of_ntu(tmp_path):
+  path = write_file(tmp_path / 'a.skeleton', skeleton_text(make_frames()))
+  clip = unik_jax.read_clip(path)
+  assert (clip.layout, clip.units) == ('ntu_25', 'metres')
+  expected = ntu.read_skeletons(RawFile(str(path)))
+  np.testing.assert_array_equal(clip.keypoints, expected)
+  assert len(inputs.find_clips([str(tmp_path)])) == 1
 
 
 def test_bad_files_are_skipped(model, tmp_path):
@@ -103,7 +145,7 @@ def test_bad_files_are_skipped(model, tmp_path):
   np.save(tmp_path / 'b.npy', make_walker(joints=18))
   write_file(tmp_path / 'c.json', '{')
   sources, errors = inputs.find_clips([str(tmp_path)]), []
-  options = {'layout': UNIK, 'stated': False}
+  options = {'layout': UNIK}
   with pytest.raises(UserError, match=r'b\.npy: .*got 18 joints'):
     inputs.read_records(model, sources, **options)
   (record,) = inputs.read_records(
@@ -132,7 +174,6 @@ def test_layout_yaml_states_whether_there_is_a_confidence(model, tmp_path):
         model,
         inputs.find_clips([str(tmp_path)]),
         layout=UNIK,
-        stated=False,
         confidence=flag,
       )
       is_missing = not record['keypoints'][:, :, 5].any()
@@ -152,7 +193,6 @@ def test_notes_of_readers_are_passed_on(model, tmp_path):
     model,
     inputs.find_clips([str(tmp_path)]),
     layout=UNIK,
-    stated=False,
     on_note=notes.append,
   )
   (note,) = notes

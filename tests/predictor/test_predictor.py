@@ -11,7 +11,7 @@ from helpers import synthetic_run
 from helpers.user_clips import make_walker
 
 import unik_jax
-from unik_jax import train
+from unik_jax import training
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.predictor.predictor import Predictor
@@ -41,7 +41,7 @@ def test_predictions_equal_the_evaluation(config, clips, run_dir, test_clips):
   config = config.copy_and_resolve_references()
   config.eval_only = True
   config.data.test_clips = test_clips
-  train.run(config, run_dir)
+  training.run(config, run_dir)
   stored = scores.read_scores(run_dir / 'scores' / 'test.npz')
 
   model = unik_jax.load(run_dir)

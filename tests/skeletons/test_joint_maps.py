@@ -67,7 +67,7 @@ def test_hands_and_feet_are_on_the_lines_of_their_limbs():
   assert lengths['hand'] < lengths['thumb'] < lengths['hand_tip']
 
 
-@pytest.mark.parametrize('name', LAYOUTS)
+@pytest.mark.parametrize('name', sorted(LAYOUTS.keys() - {'hand_21'}))
 def test_maps_commute_with_shifts(name):
   source = get_layout(name)
   clip, shift = clip_of(source), np.float32([1, -2, 3])

@@ -43,7 +43,7 @@ every_layout = pytest.mark.parametrize('name', LAYOUTS)
 def test_names_are_unique_and_known(name):
   layout = get_layout(name)
   assert layout.name == name
-  assert layout.num_joints == int(name.split('_')[1])
+  assert layout.num_joints == int(name.split('_')[-1])
   assert len(set(layout.joints)) == layout.num_joints
   assert layout.center in layout.joints
   assert [layout.index(j) for j in layout.joints] == list(

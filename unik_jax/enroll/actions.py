@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unik_jax.config import is_rocket
 from unik_jax.errors import UserError
 from unik_jax.predictor.clip_flags import Clips
 from unik_jax.predictor.nearest_mean import fit_means
@@ -36,6 +37,12 @@ def enroll(clips: Clips, label: str) -> list[Prediction]:
   """
   model, records = clips.model, clips.records
   folder = model.run.folder
+  if is_rocket(model.run.config):
+    raise UserError(
+      f'{folder}: expected the run of a network, whose features new actions are'
+      f' compared by, got one of {model.run.config.model.name}, which has none.'
+      ' Name the run of a network'
+    )
   if not label.strip() or label in model.classes:
     raise UserError(
       f'LABEL: expected a name that is not a class of {folder}, got {label!r}.'

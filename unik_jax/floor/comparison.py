@@ -108,6 +108,48 @@ def describe_run(
   return text
 
 
+def advise_run(scores: Scores, rows: Sequence[FloorRow], headline: str) -> str:
+  """Returns what to do about a run that is not above the floor; '' if it is.
+
+  Judged by the test clips that are not in training, if some are: anything
+  recognises training clips.
+
+  Args:
+    scores: of the run.
+    rows: the floor; at least one row.
+    headline: as in `compare_with_floor`.
+
+  Raises:
+    UserError: as in `compare_run`.
+  """
+  scores, rows = keep_unseen(scores, rows) or (scores, rows)
+  found = compare_run(scores, rows, headline)
+  if found.verdict == 'yes':
+    return ''
+  low, high = found.interval
+  name = NAMES[found.best]
+  (seconds,) = (row.seconds for row in rows if row.name == found.best)
+  if found.verdict == 'no':
+    text = f'This network is worse than {name}'
+  else:
+    text = f'This network is not shown to be better than {name}'
+  text += (
+    f': on {len(scores.ids)} test clips, its accuracy minus that of {name} is'
+    f' {low:+.1f} to {high:+.1f} points (95% interval). '
+  )
+  if found.best == 'nearest':
+    return text + (
+      'The nearest mean pose sees no motion. Check the labels and the data, or'
+      ' train for longer or on more clips'
+    )
+  return text + (
+    f'{name} was fitted in {seconds:.0f} s. To keep it as your model, give the'
+    f' same command with --config.model.name={found.best} and another'
+    ' --workdir. For a better network, train on more clips, or start from a'
+    ' pre-trained one (--config.init_from)'
+  )
+
+
 def keep_unseen(
   scores: Scores, rows: Sequence[FloorRow]
 ) -> tuple[Scores, list[FloorRow]] | None:

@@ -24,7 +24,9 @@ from unik_jax.data.prepared_split import open_dataset
 from unik_jax.data.splits import find_seen, open_split
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError, check_choice
-from unik_jax.floor import nearest, rocket
+from unik_jax.floor import nearest
+from unik_jax.floor.series import read_series, score_clips, spread_rows
+from unik_jax.models import rocket
 from unik_jax.run.scores import (
   Scores,
   pool_scores,
@@ -40,12 +42,7 @@ NAMES = {
   'minirocket': 'MiniRocket',
   'multirocket': 'MultiRocket',
 }
-# With more, MultiRocket's 50,000 features of each clip (1 GB for 5,000 clips in
-# float32, and several copies) fill the memory of a small machine.
-MAX_TRAINING_CLIPS = 5000
-
 _VERSION = 2  # raised when the classifiers or their input change
-_TEST_CLIPS = 1000  # classified at a time
 _SETTINGS = (
   'layout',
   'num_classes',
@@ -236,7 +233,7 @@ class _Floor:
     """Returns the scores of the test clips, and a note on the fit."""
     data = self._data
     train, test = open_split(data, 'train'), open_split(data, 'test')
-    rows = _spread(len(train))
+    rows = spread_rows(len(train))
     if name != 'nearest':
       self._log(
         f'floor: fits {NAMES[name]} to {len(rows):,} of {len(train):,} clips'
@@ -272,37 +269,11 @@ class _Floor:
   def _score_rocket(self, name, seed, train, rows, test):
     transform = Transform(self._data, train=False)
     if self._series is None:
-      self._series = _read_series(train, rows, transform)
-    series, train_labels = self._series
-    deviation = series.std() or 1
+      self._series = read_series(train, rows, transform)
     classify = rocket.fit_rocket(
-      name, series / deviation, train_labels, self._data.num_classes, seed
+      name, *self._series, self._data.num_classes, seed
     )
-    labels, logits = [], []
-    for start in range(0, len(test), _TEST_CLIPS):
-      block = range(start, min(start + _TEST_CLIPS, len(test)))
-      series, block_labels = _read_series(test, block, transform)
-      labels.append(block_labels)
-      logits.append(classify(series / deviation))
-    return np.concatenate(labels), np.concatenate(logits)
-
-
-def _spread(count):
-  """Indices of at most `MAX_TRAINING_CLIPS` clips, evenly spread."""
-  if count <= MAX_TRAINING_CLIPS:
-    return list(range(count))
-  step = count / MAX_TRAINING_CLIPS
-  return [int(i * step) for i in range(MAX_TRAINING_CLIPS)]
-
-
-def _read_series(clips, rows, transform):
-  """Returns series (N, M * V * C, T) and labels (N,) of some clips."""
-  series, labels = [], []
-  for i in rows:
-    record = clips[i]
-    series.append(rocket.make_series(record, transform))
-    labels.append(record['label'])
-  return np.stack(series), np.array(labels)
+    return score_clips(classify, test, transform)
 
 
 def _read_kept(path):

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from unik_jax.errors import UserError, check_choice
 from unik_jax.models import layers, ops, ops_cpu, ops_tpu
 from unik_jax.models.options import DEFAULTS
-from unik_jax.models.recognizer import Mixing
+from unik_jax.models.recognizer import Mixing, Recognizer
 from unik_jax.models.registry import get_model
 from unik_jax.skeletons.layouts import get_layout
 
@@ -21,7 +21,10 @@ _NETWORK_OPTIONS = ('remat', 'norm_groups', 'norm_present')
 
 
 class Network:
-  """A model as pure functions.
+  """A model as pure functions; `create_model` gives the model itself.
+
+    net = Network('unik', num_classes=20, layout='coco_17')
+    logits = net.create_model()(clips)  # clips (N, M, T, V, C)
 
   NNX objects live within a call only, so that params and batch statistics are
   nested dicts, which jit, shardings and checkpoints understand.
@@ -40,7 +43,8 @@ class Network:
       devices of PyTorch's DataParallel have them; 1 for the whole batch.
     norm_present: leaves absent persons, who are zeros, out of batch norm's
       statistics. No published network does.
-    **options: arguments of the model's class, except `rngs`.
+    **options: arguments of the model's class, except `rngs`. `layout` gives
+      `num_joints`.
 
   Raises:
     UserError: the model or an option is unknown, or a value out of range.
@@ -48,7 +52,7 @@ class Network:
 
   def __init__(
     self,
-    name: str,
+    name: str = 'unik',
     *,
     implementation: str = 'einsum',
     remat: bool = False,
@@ -63,6 +67,8 @@ class Network:
         f' {", ".join(sorted(known))}; got {", ".join(unknown)}'
       )
     check_choice('model.implementation', implementation, IMPLEMENTATIONS)
+    if 'num_joints' in known and options.get('layout'):
+      options.setdefault('num_joints', get_layout(options['layout']).num_joints)
 
     def build(rngs):
       built = model(**options, rngs=rngs)
@@ -96,13 +102,27 @@ class Network:
     _, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
     return nnx.to_pure_dict(params), nnx.to_pure_dict(stats)
 
+  def create_model(
+    self, params: Any = None, batch_stats: Any = None, *, seed: int = 0
+  ) -> Recognizer:
+    """Returns the model as an NNX module: `model(x)` gives logits (N, K).
+
+    Args:
+      params: as from `init`, or a run's; None for random ones.
+      batch_stats: the same.
+      seed: of random params.
+    """
+    if params is None or batch_stats is None:
+      params, batch_stats = self.init(jax.random.key(seed))
+    return nnx.merge(self._graphdef, params, batch_stats)
+
   def apply(
     self,
     params: Any,
     batch_stats: Any,
     x_nmtvc: jax.Array,
     *,
-    train: bool,
+    train: bool = False,
     key: jax.Array | None = None,
   ) -> tuple[jax.Array, Any]:
     """Returns logits (N, K), and the batch statistics after the call.

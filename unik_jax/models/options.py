@@ -3,8 +3,10 @@
 Plain data, so that reading a config imports no network.
 """
 
+# Models that are fitted at once instead of trained (`rocket.py`).
+ROCKETS = ('minirocket', 'multirocket')
 DEFAULTS = {
-  # A key of `registry.MODELS`.
+  # A key of `registry.MODELS`, or one of `ROCKETS`.
   'name': 'unik',
   # Of the computation: 'float32' or 'bfloat16'. Parameters are float32.
   'dtype': 'float32',

@@ -100,7 +100,11 @@ class Recognizer(nnx.Module):
     self.remat = self.norm_present = False
 
   def __call__(
-    self, x_nmtvc: jax.Array, *, train: bool, key: jax.Array | None = None
+    self,
+    x_nmtvc: jax.Array,
+    *,
+    train: bool = False,
+    key: jax.Array | None = None,
   ) -> jax.Array:
     """Returns logits (N, K); without a `key` nothing is dropped."""
     return self.with_features(x_nmtvc, train=train, key=key)[0]

@@ -6,10 +6,11 @@ dtype, rngs), one or both of num_joints and layout, and options. Options that
 no other network has are lines in `options.DEFAULTS`.
 """
 
-from unik_jax.errors import check_choice
+from unik_jax.errors import UserError, check_choice
 from unik_jax.models.agcn import AAGCN, AGCN
 from unik_jax.models.ctr_gcn import CTRGCN
 from unik_jax.models.ms_g3d import MSG3D
+from unik_jax.models.options import ROCKETS
 from unik_jax.models.recognizer import Recognizer
 from unik_jax.models.res_gcn import ResGCN
 from unik_jax.models.st_gcn import STGCN
@@ -32,7 +33,12 @@ def get_model(name: str) -> type[Recognizer]:
   """Returns the class of a model.
 
   Raises:
-    UserError: no model has that name.
+    UserError: no model has that name, or it is no network.
   """
-  check_choice('model.name', name, sorted(MODELS))
+  if name in ROCKETS:
+    raise UserError(
+      f'model.name: expected a network here ({", ".join(sorted(MODELS))}), got'
+      f' {name!r}, which is fitted and not trained'
+    )
+  check_choice('model.name', name, (*sorted(MODELS), *ROCKETS))
   return MODELS[name]

@@ -90,7 +90,7 @@ def _predict_stream(paths):
     say=_say,
     window=_WINDOW.value,
     every=_EVERY.value,
-    layout=inputs.resolve_layout(model, _CLIPS.layout.value),
+    layout=inputs.resolve_layout(model, _CLIPS.layout.value)[0],
     confidence=_CLIPS.confidence.value,
     image_size=settings.parse_image_size_flag(_CLIPS.image_size.value),
     units=_CLIPS.units.value,

@@ -1,4 +1,4 @@
-"""Predictions for a stream of frames, over a sliding window (see frames.py)."""
+"""Predictions for lines of frames, as the option --stream writes them."""
 
 import json
 import time
@@ -9,52 +9,30 @@ import numpy as np
 
 from unik_jax.data.transform import input_frames
 from unik_jax.errors import UserError
-from unik_jax.predict.frames import FRAME_FORMAT, FrameReader, FrameWindow
 from unik_jax.predict.outputs import to_json_fields
 from unik_jax.predictor.conversion import explain_other_units
+from unik_jax.predictor.frames import FRAME_FORMAT
 from unik_jax.predictor.predictor import Predictor
+from unik_jax.predictor.stream import Stream
 from unik_jax.skeletons.layouts import Layout
-
-
-def warm_up(model: Predictor, layout: Layout, window: int) -> float:
-  """Compiles the prediction for a window; returns the seconds that it took."""
-  began = time.perf_counter()
-  data = model.run.config.data
-  shape = (window, layout.num_joints, data.channels - bool(data.confidence))
-  clip = np.random.default_rng(0).uniform(0.1, 0.9, shape)
-  records = model.build_records(
-    clip, layout=layout, confidence=False, image_size=(640, 480)
-  )
-  model.predict_records(records, layout=layout)
-  return time.perf_counter() - began
 
 
 def predict_stream(
   model: Predictor,
   lines: Iterable[bytes | str],
   *,
-  window: int,
   every: int = 10,
-  layout: Layout,
-  confidence: bool | None = None,
-  image_size: tuple[int, int] | None = None,
-  units: str = '',
-  top_k: int = 5,
   source: str = 'standard input',
+  **options: Any,
 ) -> Iterator[dict[str, Any]]:
   """Yields a prediction every `every` frames, and after the last frame.
 
   Args:
     model: the model.
     lines: a frame each. Blank lines are skipped and not counted.
-    window: maximum number of frames per prediction; the first ones have fewer.
     every: frames from one prediction to the next.
-    layout: joint layout.
-    confidence: as in `FrameReader`.
-    image_size: (width, height) in pixels; None if unknown.
-    units: units of the coordinates; '' if unknown.
-    top_k: number of classes in `top`.
     source: name of the stream, for errors.
+    **options: of `Stream`.
 
   Yields:
     `frame` (number of frames so far), `frames` (number in the window), `label`,
@@ -66,43 +44,27 @@ def predict_stream(
     UserError: from `FrameReader.read`, with the number of the line; or the
       stream has no frame.
   """
-  data = model.run.config.data
-  reader = FrameReader(data, layout, confidence)
-  latest = FrameWindow(window, data.persons)
+  stream = Stream(model, every=every, **options)
 
-  def predict(count, began):
-    prediction = None
-    clip = latest.clip()
-    if clip is not None:
-      keypoints, has_confidence = clip
-      records = model.build_records(
-        keypoints,
-        layout=layout,
-        image_size=image_size,
-        units=units,
-        confidence=has_confidence,
-        where=f'{source}, frames {count - len(latest) + 1} to {count}',
-      )
-      (prediction,) = model.predict_records(records, layout=layout, top_k=top_k)
+  def predict(began):
+    prediction = stream.predict(source)
     return {
-      'frame': count,
-      'frames': len(latest),
+      'frame': stream.count,
+      'frames': len(stream),
       **to_json_fields(prediction),
       'latency_ms': round(1e3 * (time.perf_counter() - began), 2),
     }
 
-  count = 0
   for number, line in enumerate(lines, 1):
     began = time.perf_counter()
     if not line.strip():
       continue
-    latest.add(reader.read(line, f'{source}, line {number}'))
-    count += 1
-    if count % every == 0:
-      yield predict(count, began)
-  if count % every:
-    yield predict(count, time.perf_counter())
-  if not count:
+    stream.add_line(line, f'{source}, line {number}')
+    if stream.count % every == 0:
+      yield predict(began)
+  if stream.count % every:
+    yield predict(time.perf_counter())
+  if not stream.count:
     raise UserError(
       f'{source}: no frame. Write one per line, as JSON: {FRAME_FORMAT}'
     )
@@ -137,7 +99,7 @@ def serve_stream(
     UserError: as in `predict_stream`.
   """
   window = window or input_frames(model.run.config.data)
-  seconds = warm_up(model, layout, window)
+  seconds = Stream(model, window=window, layout=layout).warm_up()
   if note := explain_other_units([units], model.run):
     say(f'note: {note}')
   say(

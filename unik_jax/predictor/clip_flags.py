@@ -38,7 +38,8 @@ def define_flags() -> ClipFlags:
     layout=flags.DEFINE_string(
       'layout',
       '',
-      'Joint layout: a name, or a layout.yaml (default: as trained).',
+      'Joint layout: a name, or the path of a YAML file (default: that in the'
+      ' nearest layout.yaml, or else as trained).',
     ),
     skip_bad=flags.DEFINE_boolean('skip_bad', False, 'Skip unreadable files.'),
     confidence=flags.DEFINE_boolean(
@@ -100,22 +101,17 @@ def read_clips(
   on_bad = skip if options.skip_bad.value else None
   sources = inputs.find_clips(paths, size, options.units.value)
   sources = inputs.check_videos(sources, on_bad)
-  from unik_jax.predictor import conversion, predictor  # imports JAX
+  from unik_jax.predictor import conversion, files, predictor  # imports JAX
 
   model = predictor.load_predictor(options.run.value)
   conversion.check_stated_units(options.units.value, model.run, '--units')
-  layout = inputs.resolve_layout(model, options.layout.value, sources)
-  records = inputs.read_records(
+  layout, records = files.read_files(
     model,
     sources,
-    layout=layout,
-    stated=bool(options.layout.value),
+    layout=options.layout.value,
     confidence=options.confidence.value,
     together=together,
     on_bad=on_bad,
     on_note=lambda note: say(f'note: {note}'),
   )
-  units = [record['units'] for record in records]
-  if note := conversion.explain_other_units(units, model.run):
-    say(f'note: {note}')
   return Clips(model, sources, layout, records)

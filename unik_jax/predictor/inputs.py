@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from unik_jax.data.clips import summarize_notes
 from unik_jax.data.formats.user import (
   entries,
-  openpose,
+  frame_folders,
+  named_points,
   recordings,
   settings,
+  stacks,
 )
 from unik_jax.data.formats.user.keypoints import ParsedClip
 from unik_jax.data.formats.user.recordings import ClipSource
@@ -34,6 +36,7 @@ if TYPE_CHECKING:  # a wrong file name is reported before JAX is imported
 MAX_PERSONS = 64
 _SUFFIXES = (*recordings.SUFFIXES, *decoding.SUFFIXES)
 _MAX_FOLDERS = 4
+_TRAINING = 'the clips that the model was trained on'
 _NOT_CLIPS = (settings.FILE_NAME, 'manifest.csv', 'manifest.json')
 
 
@@ -45,7 +48,7 @@ def find_clips(
   """Returns the clips at some paths, without reading them.
 
   Args:
-    paths: files, folders of OpenPose's frames, or folders to search.
+    paths: files, folders of frames, or folders to search.
     image_size: (width, height) in pixels, for files that do not state it;
       None for that in the nearest layout.yaml, in a clip's folder or up to
       three folders above (SPLIT/LABEL/CLIP).
@@ -72,10 +75,10 @@ def find_clips(
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _SUFFIXES:
       raise UserError(
-        f"{path}: expected {', '.join(_SUFFIXES)}, or a folder of OpenPose's"
-        f' *{openpose.SUFFIX} files, got the suffix {suffix!r}'
+        f'{path}: expected {", ".join(_SUFFIXES)}, or a folder of'
+        f' {frame_folders.KINDS}, got the suffix {suffix!r}'
       )
-    sources.append(ClipSource(path))
+    sources += _list_clips(path)
   return [_complete_source(source, image_size, units) for source in sources]
 
 
@@ -145,31 +148,55 @@ def _check_some_readable(readable, sources):
 
 def resolve_layout(
   model: 'Predictor', name: str, sources: Sequence[ClipSource] = ()
-) -> Layout:
-  """Returns the joint layout of the input.
+) -> tuple[Layout, str]:
+  """Returns the joint layout of the input, and what states it.
 
   Args:
     model: the model. Its joints must be computable from the layout's.
-    name: name of a layout, or path of a layout.yaml; '' for the default: the
-      pose estimator's layout if all sources are videos, otherwise the layout
-      of the model's training clips.
+    name: name of a layout, or path of a YAML file with one; '' for the default:
+      the pose estimator's layout if all sources are videos; otherwise the
+      layout in the nearest layout.yaml of all clips, or else the layout of the
+      model's training clips.
     sources: the input.
 
   Raises:
-    UserError: the name is unknown, the file is missing, or the layout cannot be
-      mapped to the model's.
+    UserError: the name is unknown, the file is missing, clips state different
+      layouts, or the layout cannot be mapped to the model's.
   """
-  if not name and sources and all(map(is_video, sources)):
-    return model.resolve_layout(estimators.LAYOUT)
-  path = pathlib.Path(name).expanduser()
-  if path.name != settings.FILE_NAME:
-    return model.resolve_layout(name or None)
-  if not path.exists():
-    raise UserError(f'{path}: no such file')
-  layout = settings.read_settings(path.parent).layout
-  if layout is None:
-    raise UserError(f'{path}: expected a layout, got none')
-  return model.resolve_layout(layout)
+  if name and settings.is_yaml(name):
+    path = pathlib.Path(name).expanduser()
+    if not path.exists():
+      raise UserError(f'{path}: no such file')
+    layout = settings.read_settings_file(path).layout
+    if layout is None:
+      raise UserError(f'{path}: expected a layout, got none')
+    return model.resolve_layout(layout), '--layout'
+  if name:
+    return model.resolve_layout(name), '--layout'
+  if sources and all(map(is_video, sources)):
+    return model.resolve_layout(estimators.LAYOUT), _TRAINING
+  stated = {}
+  for path in dict.fromkeys(source.path for source in sources):
+    if layout := _nearest_settings(pathlib.Path(path).absolute()).layout:
+      stated[layout] = path
+  if len(stated) > 1:
+    (first, place), (second, other) = list(stated.items())[:2]
+    raise UserError(
+      f'{place} has the layout {first.name!r}, and {other} {second.name!r}, as'
+      ' their layout.yaml say. Predict them one after the other'
+    )
+  for layout in stated:
+    return model.resolve_layout(layout), 'layout.yaml'
+  return model.resolve_layout(None), _TRAINING
+
+
+def _list_clips(path):
+  """Returns the clips in a file: one, or those of a stack."""
+  return [
+    ClipSource(path, name)
+    for stack in stacks.find_stacks(path)
+    for name in stack.clip_names()
+  ] or [ClipSource(path)]
 
 
 def _search_folder(root):
@@ -177,20 +204,20 @@ def _search_folder(root):
   sources, names_by_folder = [], collections.defaultdict(list)
   for file in entries.list_files(root):
     folder, name = os.path.split(file.path)
-    if name.endswith(openpose.SUFFIX):
+    if frame_folders.frame_suffix(folder, name):
       names_by_folder[folder].append(name)
     elif os.path.splitext(name)[1].lower() in _SUFFIXES:
       if name not in _NOT_CLIPS:
-        sources.append(ClipSource(file.path))
+        sources += _list_clips(file.path)
   for folder, names in names_by_folder.items():
-    videos = openpose.group_frames(names)
+    videos = frame_folders.group_frames(folder, names)
     is_clip = len(videos) == 1
     for video in videos:
       sources.append(ClipSource(folder, None if is_clip else video))
   if not sources:
     raise UserError(
-      f'{root}: expected {", ".join(_SUFFIXES)} or'
-      f" OpenPose's *{openpose.SUFFIX} files, got no clip in this folder"
+      f'{root}: expected {", ".join(_SUFFIXES)} or {frame_folders.KINDS}, got'
+      ' no clip in this folder'
     )
   return sorted(sources, key=str)
 
@@ -200,7 +227,7 @@ def read_records(
   sources: Sequence[ClipSource],
   *,
   layout: Layout,
-  stated: bool,
+  origin: str = _TRAINING,
   confidence: bool | None = None,
   together: bool = True,
   on_bad: Callable[[UserError], None] | None = None,
@@ -212,7 +239,7 @@ def read_records(
     model: the model.
     sources: from `find_clips`.
     layout: joint layout of the clips.
-    stated: whether the user named the layout.
+    origin: what states the layout, from `resolve_layout`.
     confidence: as in `Predictor.predict`, for formats that do not define it;
       None for what layout.yaml states.
     together: as in `Predictor.predict`.
@@ -231,7 +258,7 @@ def read_records(
       parsed = read_clip(
         source,
         layout,
-        stated,
+        origin,
         persons=model.run.config.data.persons if together else MAX_PERSONS,
         confidence=stated_confidence,
       )
@@ -261,7 +288,7 @@ def read_records(
 def read_clip(
   source: ClipSource,
   layout: Layout,
-  stated: bool,
+  origin: str = _TRAINING,
   *,
   persons: int,
   confidence: bool | None = None,
@@ -271,7 +298,7 @@ def read_clip(
   Args:
     source: the file.
     layout: the expected layout.
-    stated: whether the user named the layout.
+    origin: what states the layout, from `resolve_layout`.
     persons: maximum number of persons, in formats that list bodies.
     confidence: as in `recordings.parse_clip`.
 
@@ -284,11 +311,11 @@ def read_clip(
     recordings.check_units(source, parsed.units)
   else:
     parsed = _parse_file(source, layout, persons, confidence)
+  named_points.check_points(parsed.layout, layout, origin, str(source))
   _, frames, joints, _ = parsed.keypoints.shape
   # A user's own layout may be the format's under another name.
   is_renamed = joints == layout.num_joints and layout.name not in BUILT_IN
   if parsed.layout not in ('', layout.name) and not is_renamed:
-    origin = '--layout' if stated else 'the clips that the model was trained on'
     raise UserError(
       f'{source}: expected the joints of {layout.name!r}, as in {origin}, got'
       f' the joints of {parsed.layout!r}. Use --layout={parsed.layout} to map'

@@ -23,6 +23,7 @@ from unik_jax.data.clips import check_image_size
 from unik_jax.data.familiarity import Familiarity, explain_unfamiliar
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
+from unik_jax.predictor import arguments, files
 from unik_jax.predictor.adapter import adapt_clip
 from unik_jax.predictor.conversion import (
   Size,
@@ -57,7 +58,9 @@ class Prediction(NamedTuple):
       unfamiliar clip may be meaningless, however probable.
     enrolled: the enrolled action, with its distance and limit; None if the
       clip is near enough to none.
-    features: (D,) what the network's classifier gets.
+    features: (D,) what the network's classifier gets; empty for MiniRocket and
+      MultiRocket.
+    file: the clip's file; '' if the clip is an array.
   """
 
   label: str
@@ -70,6 +73,7 @@ class Prediction(NamedTuple):
   unfamiliar: str | None
   enrolled: Match | None
   features: np.ndarray
+  file: str = ''
 
 
 class Predictor:
@@ -100,12 +104,12 @@ class Predictor:
         run.folder / paths.ENROLLED,
       )
     self._weights = jax.device_put((run.params, run.batch_stats))
-    self._evaluate = evaluate.Evaluator(run.net)
+    self._evaluate = evaluate.make_evaluator(run.net)
     self._data_by_layout = {}  # the config's `data` for clips of each layout
 
   def predict(
     self,
-    clips: np.ndarray | Sequence[np.ndarray],
+    clips: str | os.PathLike | np.ndarray | Sequence[Any],
     *,
     layout: str | Layout | None = None,
     image_size: Size | Sequence[Size] | None = None,
@@ -114,17 +118,20 @@ class Predictor:
     together: bool = True,
     top_k: int = 5,
   ) -> list[Prediction]:
-    """Returns the predictions for clips of any lengths.
+    """Returns the predictions for files, or for arrays of any lengths.
 
     Clips run in batches whose sizes are powers of two, at most 64 or the run's
     `eval_batch_size`, so that few sizes are compiled.
 
     Args:
-      clips: a list of clips (T, V, C) or (M, T, V, C), or one clip. A joint is
-        missing if it is NaN, zero, or of zero confidence. An array of several
-        persons needs the list, [clip]: alone, it may be a stack of clips.
-      layout: joint layout of the clips, or its name; None for the layout of the
-        model's training clips. Joints of another layout are mapped by name.
+      clips: a path, or a list of paths, of clips in any format of
+        docs/own_data.md, of videos, or of folders to search. Or a list of
+        arrays (T, V, C) or (M, T, V, C), or one array. A joint is missing if it
+        is NaN, zero, or of zero confidence. An array of several persons needs
+        the list, [clip]: alone, it may be a stack of clips.
+      layout: joint layout of the clips, its name, or the path of a YAML file;
+        None for the layout of the model's training clips (videos: of the
+        estimator). Joints of another layout are mapped by name.
       image_size: (width, height) in pixels, of all clips or of each; None for
         that of the training clips, if they have one.
       units: units of the coordinates, such as 'metres'; '' if unknown.
@@ -139,26 +146,39 @@ class Predictor:
       `clip` and `person` identify them.
 
     Raises:
-      UserError: a clip has other joints, too few channels, NaN in some of a
-        joint's coordinates, or no person; an array may be a clip of several
-        persons or a stack of clips; or the layout is unknown or cannot be
-        mapped.
+      UserError: a file cannot be read; a clip has other joints, too few
+        channels, NaN in some of a joint's coordinates, or no person; an array
+        may be a clip of several persons or a stack of clips; or the layout is
+        unknown or cannot be mapped.
     """
-    names = [f'clip {n}' for n in range(len(clips))]
-    if hasattr(clips, 'ndim') and clips.ndim < 5:
-      _refuse_stacked_clips(clips)
-      clips, names = [clips], ['keypoints']
     if top_k < 1:
       raise UserError(f'top_k: expected at least 1, got {top_k}')
     check_stated_units(units, self.run, 'units')
+    if found := arguments.list_paths(clips):
+      predictions = files.predict_files(
+        self,
+        found,
+        layout=layout,
+        image_size=image_size,
+        units=units,
+        confidence=confidence,
+        together=together,
+        top_k=top_k,
+      )
+      return _warn_of_unfamiliar(predictions, [p.file for p in predictions])
+    arrays: Any = clips
+    names = [f'clip {n}' for n in range(len(arrays))]
+    if hasattr(arrays, 'ndim') and arrays.ndim < 5:
+      arguments.refuse_stacked_clips(arrays)
+      arrays, names = [arrays], ['keypoints']
     if note := explain_other_units([units], self.run):
       logging.warning('%s', note)
     records = []
-    for n, clip in enumerate(clips):
+    for n, clip in enumerate(arrays):
       clip_records = self.build_records(
         clip,
         layout=layout,
-        image_size=_select_size(image_size, n, len(clips)),
+        image_size=arguments.select_size(image_size, n, len(arrays)),
         units=units,
         confidence=confidence,
         together=together,
@@ -166,9 +186,7 @@ class Predictor:
       )
       records += [record | {'clip': n} for record in clip_records]
     predictions = self.predict_records(records, layout=layout, top_k=top_k)
-    if warning := summarize_unfamiliar(predictions, names):
-      logging.warning('%s', warning)
-    return predictions
+    return _warn_of_unfamiliar(predictions, names)
 
   def resolve_layout(self, layout: str | Layout | None) -> Layout:
     """Returns a layout after checking that the model's joints follow from it.
@@ -326,37 +344,8 @@ def load_predictor(path: str | os.PathLike) -> Predictor:
   Raises:
     UserError: there is no run, or its files cannot be read.
   """
-  run = restore.load_run(path)
+  run = restore.load_run(path, networks_only=False)
   return Predictor(run, read_enrolled(run.folder))
-
-
-def _refuse_stacked_clips(array):
-  """Raises a UserError if (M, T, V, C) may be clips instead of persons."""
-  array = np.asarray(array)
-  if array.ndim != 4 or array.dtype.kind not in 'iuf':
-    return
-  # A clip always has a person, but a row of absent persons is only padding.
-  rows = ((array != 0) & ~np.isnan(array)).any((1, 2, 3))
-  if len(rows) > 1 and rows.all():
-    raise UserError(
-      'keypoints: expected a list of clips, got an array of shape'
-      f' {array.shape}, which may be one clip of {len(array)} persons or'
-      f' {len(array)} clips.'
-      ' Use [array] for one clip, list(array) for several'
-    )
-
-
-def _select_size(image_size, n, clips):
-  """Returns the size of clip n, from one size for all clips or one for each."""
-  if image_size is None:
-    return None
-  sizes = np.asarray(image_size)
-  if sizes.shape not in ((2,), (clips, 2)):
-    raise UserError(
-      f'image_size: expected (width, height), or one for each of {clips} clips,'
-      f' got {image_size}'
-    )
-  return sizes if sizes.ndim == 1 else sizes[n]
 
 
 def summarize_unfamiliar(
@@ -376,3 +365,9 @@ def summarize_unfamiliar(
     f'{len(reasons)} of {len(names)} clips are unlike the training clips, so'
     f' their predictions may be meaningless. {names[clip]}: {reason}'
   )
+
+
+def _warn_of_unfamiliar(predictions, names):
+  if warning := summarize_unfamiliar(predictions, names):
+    logging.warning('%s', warning)
+  return predictions

@@ -79,7 +79,7 @@ def measure_run(
     UserError: the run is missing, its dataset is not prepared, or the file
       cannot be written.
   """
-  run = restore.load_run(folder)
+  run = restore.load_run(folder, networks_only=False)
   data = run.config.data
   if data_dir:
     data.data_dir = os.fspath(data_dir)
@@ -120,7 +120,7 @@ def measure_clips(
   data, headline = run.config.data, run.config.headline
   batch_size = min(run.config.eval_batch_size, len(clips))
   # One evaluator for all damages, so that it compiles once.
-  evaluator = evaluate.Evaluator(run.net)
+  evaluator = evaluate.make_evaluator(run.net)
   variables = jax.device_put((run.params, run.batch_stats))
 
   def evaluate_clips(name, strength, clips):

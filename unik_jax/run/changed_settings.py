@@ -9,6 +9,7 @@ _MAX_SHOWN = 8  # settings that differ, in an error
 # Settings that may change when a run resumes: they affect no weight.
 _MAY_CHANGE = (
   'eval_only',
+  'floor',
   'eval_batch_size',
   'eval_every',
   'checkpoint_every',

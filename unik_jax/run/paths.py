@@ -8,6 +8,7 @@ RUN/
   enrolled.npz         actions enrolled from a few clips
   started_from.json    the weights that training started from
   checkpoints/STEP     newest training states
+  rocket.npz           fitted MiniRocket or MultiRocket, instead of checkpoints
   best/STEP            best training state on validation clips
   unreadable-*         broken checkpoints, moved out of checkpoints/ and best/
   metrics.jsonl        metrics, one line per step and kind
@@ -34,6 +35,7 @@ ENROLLED = 'enrolled.npz'
 STARTED_FROM = 'started_from.json'
 CHECKPOINTS = 'checkpoints'
 BEST = 'best'
+ROCKET = 'rocket.npz'
 METRICS = 'metrics.jsonl'
 TENSORBOARD = 'tensorboard'
 PROFILE = 'profile'

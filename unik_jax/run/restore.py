@@ -12,11 +12,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from unik_jax import optim
-from unik_jax.config import default_config
+from unik_jax.config import default_config, is_rocket
 from unik_jax.errors import UserError
-from unik_jax.models.network import Network, network_from_config
+from unik_jax.models.network import network_from_config
+from unik_jax.models.rocket import from_arrays
 from unik_jax.run import checkpoints, paths
 from unik_jax.run.data_file import read_data
+from unik_jax.run.rocket_file import read_rocket
 from unik_jax.runtime.json_files import read_json_table, write_json_table
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout
@@ -29,7 +31,8 @@ class Run(NamedTuple):
   Attributes:
     folder: folder of the run.
     config: settings of the run.
-    net: the network.
+    net: the `Network`; from `load_run` with `networks_only=False` it may be a
+      `Rocket`, without params and batch statistics.
     params: trained values, as numpy arrays.
     batch_stats: batch norm's running statistics, as numpy arrays.
     step: optimizer steps taken.
@@ -46,7 +49,7 @@ class Run(NamedTuple):
 
   folder: pathlib.Path
   config: ConfigDict
-  net: Network
+  net: Any
   params: Any
   batch_stats: Any
   step: int
@@ -58,31 +61,44 @@ class Run(NamedTuple):
   familiarity: dict[str, np.ndarray] | None = None
 
 
-def load_run(path: str | os.PathLike) -> Run:
+def load_run(path: str | os.PathLike, *, networks_only: bool = True) -> Run:
   """Opens a run.
 
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for
       the best on validation; or one of its `checkpoints/STEP`.
+    networks_only: refuse runs of MiniRocket and MultiRocket.
 
   Raises:
-    UserError: the run is missing, or its files cannot be read.
+    UserError: the run is missing, its files cannot be read, or it is not of a
+      network.
   """
   folder, part, step = _locate(path)
   config = read_config(folder)
+  if is_rocket(config) and networks_only:
+    raise UserError(
+      f'{folder}: expected the run of a network, got one of'
+      f' {config.model.name}, which has no weights to export, to start from, or'
+      ' to draw. Name the run of a network'
+    )
   data = read_data(folder)
   for layout in filter(None, (data.network_layout, data.layout)):
     layouts.register_layout(layout)
-  net = network_from_config(config)
-  state = _restore_state(config, net, folder / part, step)
-  params, batch_stats = jax.device_get(state.for_evaluation())
+  if is_rocket(config):
+    net = from_arrays(read_rocket(folder), str(folder / paths.ROCKET))
+    params, batch_stats, step = {}, {}, 1
+  else:
+    net = network_from_config(config)
+    state = _restore_state(config, net, folder / part, step)
+    params, batch_stats = jax.device_get(state.for_evaluation())
+    step = int(state.step)
   return Run(
     folder=folder,
     config=config,
     net=net,
     params=params,
     batch_stats=batch_stats,
-    step=int(state.step),
+    step=step,
     classes=data.classes,
     data_layout=data.layout,
     network_layout=get_layout(config.data.joints or data.layout.name),

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from unik_jax.config import default_config
+from unik_jax.config import default_config, is_rocket
 from unik_jax.run.changed_settings import changed_settings
 
 _AUGMENTATION = (
@@ -177,6 +177,8 @@ def _step(step):
 
 
 def _recipe(config):
+  if is_rocket(config):
+    return 'random convolutions and a ridge classifier, fitted once'
   optim = config.optim
   has_no_effect = {
     'decay_epochs': optim.schedule == 'cosine',

@@ -9,10 +9,10 @@ from unik_jax.skeletons.layouts import Layout
 _PART_WORDS = {
   'leg': 'hip thigh knee shin calf ankle foot heel toe leg',
   'arm': (
-    'shoulder elbow forearm wrist hand palm thumb index middle ring pinky'
-    ' finger fingers arm'
+    'clavicle collar shoulder elbow forearm wrist hand palm thumb index middle'
+    ' ring pinky finger fingers arm'
   ),
-  'face': 'eye ear mouth',
+  'face': 'eye ear mouth face',
 }
 
 LIMBS = ('left_arm', 'right_arm', 'left_leg', 'right_leg')

@@ -2,8 +2,8 @@
 
 A layout defines bone streams, normalisation, plots, maps between datasets by
 joint name, and the graphs of graph networks. UNIK uses no graph, so its model
-needs no layout. `layouts.yaml` has the built-in layouts; a user's layout has
-the same form.
+needs no layout. `layouts.yaml` and `whole_body.yaml` have the built-in layouts;
+a user's layout has the same form.
 """
 
 import dataclasses
@@ -230,12 +230,12 @@ def _is_list(value):
 
 
 def _built_in():
-  path = pathlib.Path(__file__).with_name('layouts.yaml')
-  tables = yaml.safe_load(path.read_text())
-  return {
-    name: layout_from_dict({'name': name, **table}, str(path))
-    for name, table in tables.items()
-  }
+  found = {}
+  for file in ('layouts.yaml', 'whole_body.yaml'):
+    path = pathlib.Path(__file__).with_name(file)
+    for name, table in yaml.safe_load(path.read_text()).items():
+      found[name] = layout_from_dict({'name': name, **table}, str(path))
+  return found
 
 
 LAYOUTS: dict[str, Layout] = _built_in()

@@ -15,6 +15,7 @@ file and a billion steps to hash.
 The instructions are documented in Python's pickletools module.
 """
 
+import io
 import math
 import mmap
 import os
@@ -319,19 +320,43 @@ def load_pickle(path: str | os.PathLike) -> Any:
       # A read() of it never allocates more than the file's size.
       mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-      unpickler = _Unpickler(content)
-      unpickler.allowance = 2 * len(content)
-      return unpickler.load()
-  except _Refused as error:
-    raise UserError(
-      f'{path}: refused: it asks for {error}, which is not plain data and might'
-      ' run a program. Nothing was executed. Do not load it with other tools'
-      ' unless you trust its source'
-    ) from None
+      return _load(content, len(content), str(path))
   except OSError as error:
     raise UserError(f'{path}: cannot be read ({error})') from None
+  except ValueError as error:  # an empty file cannot be mapped
+    if isinstance(error, UserError):
+      raise
+    raise UserError(
+      f'{path}: cut short or not a pickle ({error}). Download it again'
+    ) from None
+
+
+def parse_pickle(content: bytes, where: str) -> Any:
+  """Same as `load_pickle`, for a pickle's bytes.
+
+  Args:
+    content: the pickle.
+    where: its place, for errors.
+
+  Raises:
+    UserError: as in `load_pickle`.
+  """
+  return _load(io.BytesIO(content), len(content), where)
+
+
+def _load(content, size, where):
+  try:
+    unpickler = _Unpickler(content)
+    unpickler.allowance = 2 * size
+    return unpickler.load()
+  except _Refused as error:
+    raise UserError(
+      f'{where}: refused: it asks for {error}, which is not plain data and'
+      ' might run a program. Nothing was executed. Do not load it with other'
+      ' tools unless you trust its source'
+    ) from None
   except Exception as error:  # a broken file can raise any type
     raise UserError(
-      f'{path}: cut short or not a pickle ({type(error).__name__}:'
+      f'{where}: cut short or not a pickle ({type(error).__name__}:'
       f' {str(error)[:200]}). Download it again'
     ) from None

@@ -110,3 +110,30 @@ def test_bad_alphapose(tmp_path, case):
   data, message = BAD_RESULTS[case]
   with pytest.raises(UserError, match=f'clip.json.*{message}'):
     read_keypoints(write_file(tmp_path / 'clip.json', data))
+
+
+def test_poseflow_is_the_same_under_the_names_of_frames(tmp_path):
+  """As PoseFlow's tracker writes: {frame: [{keypoints, scores, idx}]}."""
+  rng = np.random.default_rng(0)
+  base = rng.uniform(10, 90, (2, 17, 2)) + [[[0, 0]], [[300, 0]]]
+  frames, truth = {}, np.zeros((2, 5, 17, 3))
+  for t in range(5):
+    bodies = []
+    for m in (0, 1)[:: (-1) ** t]:
+      pose = np.column_stack([base[m] + t, rng.uniform(0.4, 1, 17)])
+      truth[m, t] = pose
+      values = pose.ravel().tolist()
+      bodies.append({'keypoints': values, 'scores': 2.5, 'idx': m + 1})
+    frames[f'{t}.jpg'] = bodies
+  frames['5.jpg'] = []
+  write_file(tmp_path / 'a.json', frames)
+  clip = parse_clip(tmp_path / 'a.json')
+  assert (clip.layout, clip.units) == ('coco_17', 'pixels')
+  found = clip.keypoints
+  found = found if np.allclose(found[0, 0], truth[0, 0]) else found[::-1]
+  np.testing.assert_allclose(found[:, :5], truth)
+  assert found.shape[1] == 6 and not found[:, 5].any()
+  frames['2.jpg'][0]['keypoints'] = [1, 2]
+  write_file(tmp_path / 'a.json', frames)
+  with pytest.raises(UserError, match='a.json, record 4: expected a list of'):
+    parse_clip(tmp_path / 'a.json')

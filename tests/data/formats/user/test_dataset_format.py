@@ -47,7 +47,7 @@ def test_detected_format(tmp_path):
   ('joints', 'names'),
   [
     (13, 'lcrnet_13, penn_13'),
-    (17, 'coco_17, unik_17'),
+    (17, 'coco_17, human36m_17, unik_17'),
     (20, 'kinect_20, msr_20'),
     (25, 'ntu_25, openpose_25'),
   ],
@@ -69,8 +69,8 @@ def test_joint_count_of_one_layout(tmp_path, joints, layout):
 
 
 def test_joint_count_of_no_layout(tmp_path):
-  path = write_array(tmp_path / 'a.npz', make_clip(3, 136, 3))
-  with pytest.raises(UserError, match='136 joints; no built-in.*docs/own_data'):
+  path = write_array(tmp_path / 'a.npz', make_clip(3, 137, 3))
+  with pytest.raises(UserError, match='137 joints; no built-in.*docs/own_data'):
     detect_format(clip_sources(path))
 
 

@@ -72,8 +72,8 @@ def model():
 
 def predict(model, path):
   sources = inputs.find_clips([path])
-  layout = inputs.resolve_layout(model, '', sources)
-  records = inputs.read_records(model, sources, layout=layout, stated=False)
+  layout = inputs.resolve_layout(model, '', sources)[0]
+  records = inputs.read_records(model, sources, layout=layout)
   return sources, model.predict_records(records, layout=layout)
 
 

@@ -7,7 +7,11 @@ Tracking in Real-Time", TPAMI 2022:
     "keypoints": [x, y, confidence, ...]}, ...]
 
 The list has no entry for a frame without a person. COCO's results format,
-which other estimators write, is the same with numbers for `image_id`.
+which other estimators write, is the same with numbers for `image_id`. PoseFlow,
+AlphaPose's tracker, writes the bodies of each frame under the frame's name:
+
+  {"0.jpg": [{"keypoints": [x, y, confidence, ...], "scores": 2.9, "idx": 1},
+             ...], ...}
 """
 
 from typing import Any
@@ -20,7 +24,12 @@ from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
 
-LAYOUTS = {17: 'coco_17', 26: 'halpe_26'}  # by number of joints
+LAYOUTS = {  # by number of joints
+  17: 'coco_17',
+  26: 'halpe_26',
+  133: 'coco_wholebody_133',
+  136: 'halpe_136',
+}
 
 
 def is_alphapose(data: Any) -> bool:
@@ -31,6 +40,34 @@ def is_alphapose(data: Any) -> bool:
     and isinstance(data[0], dict)
     and {'image_id', 'keypoints'} <= data[0].keys()
   )
+
+
+def is_poseflow(data: Any) -> bool:
+  """Returns whether a JSON value has PoseFlow's format."""
+  if not isinstance(data, dict):
+    return False
+  bodies = [
+    body for frame in data.values() if isinstance(frame, list) for body in frame
+  ]
+  return bool(bodies) and all(
+    isinstance(body, dict) and isinstance(body.get('keypoints'), list)
+    for body in bodies
+  )
+
+
+def parse_poseflow(data: dict, where: str, persons: int = 2) -> ParsedClip:
+  """Same as `parse_alphapose`, for bodies under the names of their frames."""
+  records = []
+  for name, bodies in data.items():
+    if not isinstance(bodies, list):
+      raise UserError(
+        f'{where}, {name!r}: expected a list of the bodies in a frame'
+      )
+    for body in bodies or [{'keypoints': []}]:
+      if not isinstance(body, dict):
+        raise UserError(f'{where}, {name!r}: expected objects for bodies')
+      records.append(body | {'image_id': name})
+  return parse_alphapose(records, where, persons)
 
 
 def parse_alphapose(data: list, where: str, persons: int = 2) -> ParsedClip:

@@ -9,6 +9,7 @@ from unik_jax.data.formats.user import (
   mediapipe,
   mmpose,
   openpose,
+  ultralytics,
 )
 from unik_jax.data.formats.user.keypoints import ParsedClip
 from unik_jax.errors import UserError
@@ -48,6 +49,8 @@ def parse_json_value(
   """Same as `parse_json`, for a value from `load_json`."""
   if alphapose.is_alphapose(data):
     return alphapose.parse_alphapose(data, where, persons)
+  if ultralytics.is_ultralytics(data):
+    return ultralytics.parse_ultralytics(data, where, persons)
   if coco.is_coco(data):
     return coco.parse_coco(data, where, persons)
   if mmpose.is_mmpose(data):
@@ -56,6 +59,8 @@ def parse_json_value(
     return mediapipe.parse_mediapipe(
       data, where, persons, image_size, confidence
     )
+  if alphapose.is_poseflow(data):
+    return alphapose.parse_poseflow(data, where, persons)
   if isinstance(data, dict) and 'people' in data:
     raise UserError(
       f'{where}: expected a clip, got a single frame of OpenPose. Name the'
@@ -65,7 +70,8 @@ def parse_json_value(
     f'{where}: unknown JSON format. Expected a list of objects with image_id'
     ' and keypoints (AlphaPose, COCO results), an object with images and'
     ' annotations (COCO keypoints), frames with frame_id and instances'
-    ' (MMPose), or a list of frames, also under "frames", each a list of'
+    ' (MMPose), bodies by frame (PoseFlow), a list of frames of bodies'
+    ' (Ultralytics), or a list of frames, also under "frames", each a list of'
     f' landmarks with x and y (MediaPipe); got {describe_json(data)}'
   )
 

@@ -57,7 +57,9 @@ def read_clip_list(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
   if paths:
     entries, notes = _read_manifest(root, paths[0])
   else:
-    entries, notes = tree.read_clip_tree(root)
+    entries, notes = tree.read_stacks(root), []
+    if not entries:
+      entries, notes = tree.read_clip_tree(root)
   if not entries:
     raise UserError(
       f'{root}: no clip. Put files ({", ".join(recordings.SUFFIXES)}) into'
@@ -87,7 +89,7 @@ def check_source(entry: ClipEntry) -> recordings.ClipSource:
   if not os.path.isdir(path) and suffix not in recordings.SUFFIXES:
     raise UserError(
       f'{entry.where}: {path}: expected {", ".join(recordings.SUFFIXES)} or a'
-      f' folder with the frames of an OpenPose clip, got suffix {suffix!r}'
+      f' folder with a file for each frame, got suffix {suffix!r}'
     )
   return entry.source
 

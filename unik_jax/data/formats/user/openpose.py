@@ -12,7 +12,7 @@ with 25 joints (BODY_25) or 18 (COCO), and zeros for a missing joint.
 import collections
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -30,7 +30,9 @@ _FEW = 5
 _LAYOUTS = {25: 'openpose_25', 18: 'openpose_18', 17: 'coco_17'}
 
 
-def group_frames(names: Iterable[str]) -> dict[str, list[str]]:
+def group_frames(
+  names: Iterable[str], suffix: str = SUFFIX
+) -> dict[str, list[str]]:
   """Groups the files of a folder by video.
 
   Names of one video differ in the frame's number. Several numbers may vary in
@@ -40,6 +42,7 @@ def group_frames(names: Iterable[str]) -> dict[str, list[str]]:
 
   Args:
     names: names of all files in a folder. Other files are ignored.
+    suffix: of the files' names.
 
   Returns:
     The sorted names of each video's files. A video is named by what its files'
@@ -47,8 +50,8 @@ def group_frames(names: Iterable[str]) -> dict[str, list[str]]:
   """
   by_texts = collections.defaultdict(list)
   for name in sorted(names):
-    if name.endswith(SUFFIX) and not name.startswith('.'):
-      texts, numbers = split_numbers(name.removesuffix(SUFFIX))
+    if name.endswith(suffix) and not name.startswith('.'):
+      texts, numbers = split_numbers(name.removesuffix(suffix))
       by_texts[texts].append((name, numbers))
   videos = {}
   for texts, files in by_texts.items():
@@ -83,7 +86,9 @@ def _video_name(texts, numbers, column):
   return ''.join(before).removesuffix('_') + ''.join(after)
 
 
-def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
+def read_frames(
+  folder: str, names: Sequence[str], where: str, persons: int = 2
+) -> ParsedClip:
   """Returns one clip, from the files of its frames.
 
   Persons are identified by `person_id` if OpenPose tracked them, and otherwise
@@ -91,28 +96,17 @@ def read_frames(folder: str, clip: str | None, persons: int = 2) -> ParsedClip:
 
   Args:
     folder: folder of the files.
-    clip: name of the video (`group_frames`); None if the folder has one video.
+    names: names of a video's files.
+    where: the clip, for errors.
     persons: maximum number of persons.
 
   Returns:
     (M, T, V, 3): x, y (pixels, or as `--keypoint_scale` says) and confidence.
 
   Raises:
-    UserError: there are no such files, or they belong to several videos; a file
-      or body is malformed; a body has 3-D keypoints only; or all persons are
-      absent.
+    UserError: a file or body is malformed; a body has 3-D keypoints only; or
+      all persons are absent.
   """
-  where = folder if clip is None else os.path.join(folder, clip)
-  videos = group_frames(os.listdir(folder))
-  selected = [video for video in videos if clip in (None, video)]
-  if not selected:
-    raise UserError(f"{where}: expected OpenPose's *{SUFFIX} files, got none")
-  if len(selected) > 1:
-    raise UserError(
-      f'{where}: expected the frames of one video, got {len(selected)} videos'
-      f' ({selected[0]!r}, {selected[1]!r}, ...). Give each its own folder'
-    )
-  names = videos[selected[0]]
   frames, notes = place_frames([n.removesuffix(SUFFIX) for n in names], where)
   poses, times, ids = [], [], []
   for name, time in zip(names, frames, strict=True):

@@ -5,10 +5,15 @@ import os
 
 from unik_jax.data import raw_files
 from unik_jax.data.clips import Recording
+from unik_jax.data.formats import ntu
 from unik_jax.data.formats.user import (
   arrays,
+  deeplabcut,
+  frame_folders,
+  hdf5,
   json_formats,
-  openpose,
+  named_points,
+  stacks,
   tables,
 )
 from unik_jax.data.formats.user.keypoints import (
@@ -22,7 +27,7 @@ from unik_jax.data.formats.user.scale import FRACTIONS, resolve_scale
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import BUILT_IN, Layout
 
-SUFFIXES = ('.npz', '.npy', '.csv', '.json')
+SUFFIXES = ('.npz', '.npy', '.csv', '.json', '.skeleton', *hdf5.SUFFIXES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +35,9 @@ class ClipSource:
   """The file or files that hold a clip.
 
   Attributes:
-    path: path of the file, or of the folder with an OpenPose clip's frames.
-    clip: prefix of the frames' file names in such a folder; None for all.
+    path: path of the file, or of the folder with a clip's frames.
+    clip: prefix of the frames' file names in such a folder, None for all; or
+      the place of a clip in a stack (`stacks.Stack.clip_names`).
     image_size: (width, height) in pixels, if the user states it.
     units: units of the coordinates, in formats that do not define them.
     checks_units: whether a format that defines other units is an error.
@@ -99,11 +105,21 @@ def _parse_file(source, layout, persons, confidence):
   """Returns the contents of a clip's file, by its format."""
   where = str(source)
   if os.path.isdir(source.path):
-    return openpose.read_frames(source.path, source.clip, persons)
+    joints = layout.num_joints if layout else None
+    return frame_folders.read_frames(source.path, source.clip, persons, joints)
+  if source.clip is not None:
+    return stacks.read_stacked_clip(source.path, source.clip, where, confidence)
   file = raw_files.RawFile(source.path)
   suffix = os.path.splitext(file.name)[1].lower()
   if suffix in ('.npz', '.npy'):
     return arrays.parse_numpy(file.read_bytes(), where, confidence)
+  if suffix == '.skeleton':
+    keypoints = ntu.read_skeletons(file)
+    return ParsedClip(keypoints.astype(float), False, 'ntu_25', 'metres')
+  if suffix in hdf5.SUFFIXES:
+    return hdf5.read_hdf5(source.path, where, persons)
+  if suffix == '.csv' and deeplabcut.is_deeplabcut(file.read_bytes()):
+    return deeplabcut.parse_csv(file.read_bytes(), where)
   if suffix == '.csv':
     return tables.parse_csv(
       file.read_bytes(), where, layout, persons=persons, confidence=confidence
@@ -111,7 +127,7 @@ def _parse_file(source, layout, persons, confidence):
   if suffix != '.json':
     raise UserError(
       f'{where}: unknown suffix {suffix!r}. Use one of {", ".join(SUFFIXES)},'
-      f" or a folder of OpenPose's *{openpose.SUFFIX} files"
+      f' or a folder of {frame_folders.KINDS}'
     )
   return json_formats.parse_json(file, persons, source.image_size, confidence)
 
@@ -173,6 +189,9 @@ def _check_joints(parsed, layout, source):
       f' {layout.name!r} has, got {joints}:'
       f' {advise_on_layout(joints, is_transposed)}'
     )
+  named_points.check_points(
+    parsed.layout, layout, 'the first clip', str(source)
+  )
   if parsed.layout not in ('', layout.name) and layout.name in BUILT_IN:
     raise UserError(
       f'{source}: expected the joints of {layout.name!r}, as in layout.yaml,'

@@ -1,6 +1,7 @@
 """layout.yaml: a user's settings for a folder of recordings.
 
-  layout: coco_17           a built-in layout; or, for your own layout, name,
+  layout: coco_17           a built-in layout, or the path of a YAML file with
+                            one; or, for your own layout, name,
                             joints, bones, center, up and across, as in
                             unik_jax/skeletons/layouts.yaml
   units: pixels             units of the coordinates
@@ -66,6 +67,15 @@ def read_settings(root: pathlib.Path) -> Settings:
           ' Rename or move it'
         )
     return Settings()
+  return read_settings_file(path)
+
+
+def read_settings_file(path: pathlib.Path) -> Settings:
+  """Returns the settings in a file of any name.
+
+  Raises:
+    UserError: the file cannot be read, or has an invalid value.
+  """
   table = read_yaml(path, str(path))
   if not isinstance(table, dict):
     raise UserError(
@@ -99,6 +109,11 @@ def read_settings(root: pathlib.Path) -> Settings:
   )
 
 
+def is_yaml(name: str) -> bool:
+  """Returns whether a layout's name is the path of a YAML file."""
+  return name.lower().endswith(('.yaml', '.yml'))
+
+
 def parse_image_size_flag(words: Sequence[str]) -> tuple[int, int] | None:
   """Returns (width, height) from the words of --image_size; None if empty.
 
@@ -127,6 +142,14 @@ def _parse_layout(table, path):
       f'{path}: expected no layout keys beside `layout`, got {other!r}. For'
       ' your own layout, write `name` instead of `layout`'
     )
+  if is_yaml(str(name)):
+    other = path.parent / pathlib.Path(str(name)).expanduser()
+    table = read_yaml(other, str(other))
+    if not isinstance(table, dict) or 'layout' in table:
+      raise UserError(
+        f'{other}: expected a layout: name, joints, bones, center'
+      )
+    return layout_from_dict(table, str(other))
   try:
     return get_layout(str(name))
   except UserError as error:

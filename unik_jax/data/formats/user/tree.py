@@ -4,7 +4,13 @@ import collections
 import os
 import pathlib
 
-from unik_jax.data.formats.user import entries, openpose, recordings, settings
+from unik_jax.data.formats.user import (
+  entries,
+  frame_folders,
+  recordings,
+  settings,
+  stacks,
+)
 from unik_jax.data.formats.user.entries import ClipEntry
 from unik_jax.errors import UserError
 
@@ -36,21 +42,41 @@ def read_clip_tree(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
   return clips, notes + _note_deeper_classes(level, clips)
 
 
+def read_stacks(root: pathlib.Path) -> list[ClipEntry]:
+  """Returns the clips of all stacks in a folder; [] without a stack.
+
+  Raises:
+    UserError: as in `stacks.read_labels`.
+  """
+  found = []
+  for name in sorted(os.listdir(root)):
+    for stack in stacks.find_stacks(os.path.join(root, name)):
+      names, labels = stacks.read_labels(stack)
+      split = entries.SPLITS.get(stack.split, '')
+      for index, clip, label in zip(
+        stack.clip_names(), names, labels, strict=True
+      ):
+        source = recordings.ClipSource(stack.path, index)
+        id = f'{pathlib.Path(name).stem}/{clip}'
+        found.append(ClipEntry(id, source, str(label), '', split, str(source)))
+  return found
+
+
 def _find_sources(root, level):
   """Returns the sources of all clips, and notes on files of unknown kinds."""
   sources, unknown = [], collections.Counter()
-  names_by_folder = collections.defaultdict(list)  # of OpenPose's files
+  names_by_folder = collections.defaultdict(list)  # of frames' files
   for file in entries.list_files(root):
     folder, name = os.path.split(file.path)
     suffix = os.path.splitext(name)[1].lower()
-    if name.endswith(openpose.SUFFIX):
+    if frame_folders.frame_suffix(folder, name):
       names_by_folder[folder].append(name)
     elif suffix in recordings.SUFFIXES:
       sources.append(recordings.ClipSource(file.path))
     elif file.path != str(root / settings.FILE_NAME):
       unknown[suffix or 'without suffix'] += 1
   for folder, names in names_by_folder.items():
-    videos = openpose.group_frames(names)
+    videos = frame_folders.group_frames(folder, names)
     # Frames directly in a class folder may be of several videos. A folder
     # below a class folder is one clip.
     is_deeper = len(pathlib.Path(folder).relative_to(root).parts) > level + 1
@@ -82,12 +108,12 @@ def _label_level(root):
   if names and not other:
     return 1
   splits = {entries.SPLITS.get(name.lower()) for name in names}
-  if {'train', 'test'} <= splits:
+  if 'train' in splits and splits & {'val', 'test'}:
     raise UserError(
-      f'{root}: expected either splits or classes, got folders train and test'
-      f' beside {other[0]!r}. For splits, have no folders but train, val and'
-      ' test; for classes, rename train and test, or list all clips in a'
-      ' manifest.csv'
+      f'{root}: expected either splits or classes, got folders train and'
+      f' {"test" if "test" in splits else "val"} beside {other[0]!r}. For'
+      ' splits, have no folders but train, val and test; for classes, rename'
+      ' these, or list all clips in a manifest.csv'
     )
   return 0
 
@@ -110,7 +136,7 @@ def _check_folders(root, level, clips):
       others = f' (only {", ".join(sorted(suffixes))})' if suffixes else ''
       raise UserError(
         f'{folder}: no clip in this folder{others}. Remove it, or add clips:'
-        f' {", ".join(recordings.SUFFIXES)} or folders of *{openpose.SUFFIX}'
+        f' {", ".join(recordings.SUFFIXES)} or folders of {frame_folders.KINDS}'
       )
 
 

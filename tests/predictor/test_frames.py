@@ -10,7 +10,7 @@ from helpers.user_clips import make_walker
 
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
-from unik_jax.predict.frames import FrameReader, FrameWindow
+from unik_jax.predictor.frames import FrameReader, FrameWindow
 from unik_jax.skeletons.layouts import get_layout
 
 UNIK = get_layout('unik_17')

@@ -14,12 +14,13 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from unik_jax import evaluate, metrics, optim, transfer
-from unik_jax.config import check_config
+from unik_jax import evaluate, metrics, optim, rocket_run, transfer
+from unik_jax.config import check_config, is_rocket
 from unik_jax.data import loader, splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
+from unik_jax.floor.of_run import measure_first, print_floor
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
 from unik_jax.run.metrics_file import read_validation, was_evaluated
@@ -51,6 +52,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   """
   check_config(config)
   git_commit()  # cached now, before anyone edits the code
+  if is_rocket(config):
+    return rocket_run.run(config, workdir)
 
   # ---- Mesh ----
   mesh = sharding.make_mesh(config.mesh)
@@ -129,6 +132,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       progress.print_line(_describe_resumption(step, total_steps))
     else:
       progress.print_line(_describe_new_run(start, data))
+
+    if step < total_steps:
+      measure_first(progress, config)
 
     # ---- Evaluation between epochs ----
     show = functools.partial(evaluate.print_metrics, progress, config.headline)
@@ -229,7 +235,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       found = *predictor(at_best, 'test'), seen['test']
       results |= evaluate.measure_clips('test_of_best', *found)
     evaluate.print_results(show, results, step, extra.get('best_step', step))
-    floor = evaluate.print_floor(progress, config, clips, outputs)
+    floor = print_floor(progress, config, clips, outputs)
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results, floor)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)

@@ -12,7 +12,7 @@ from helpers import synthetic_run
 from helpers.random_values import random_values
 from helpers.synthetic_run import newest_checkpoint, read_metrics
 
-from unik_jax import metrics, train
+from unik_jax import metrics, training
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
@@ -49,7 +49,7 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   straight, interrupted = tmp_path / 'straight', tmp_path / 'interrupted'
 
   # An uninterrupted run.
-  summary = train.run(config, straight)
+  summary = training.run(config, straight)
   assert summary['step'] == 12
   assert summary['test']['clips'] == 21
   assert np.sum(summary['test']['confusion']) == 21
@@ -88,11 +88,11 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   # Evaluating the checkpoint gives the same metrics. Evaluating other clips
   # leaves the scores of the test split unchanged.
   config.eval_only = True
-  again = train.run(config, straight)
+  again = training.run(config, straight)
   assert again['test'] == summary['test']
   content = (straight / 'scores' / 'test.npz').read_bytes()
   config.data.test_split = 'validation[:11]'
-  assert train.run(config, straight)['test']['clips'] == 11
+  assert training.run(config, straight)['test']['clips'] == 11
   assert (straight / 'scores' / 'test.npz').read_bytes() == content
   assert (
     len(scores.read_scores(straight / 'scores' / 'evaluation.npz').ids) == 11
@@ -106,14 +106,14 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
       kill_at(patch, kill)
       with pytest.raises(SystemExit) as stopped:
-        train.run(config, interrupted)
+        training.run(config, interrupted)
     assert stopped.value.code == 128 + signal.SIGTERM
     assert newest_checkpoint(interrupted)[0] == stops
   # A killed process may leave a line of a later step, and half a line.
   with (interrupted / 'metrics.jsonl').open('a') as file:
     file.write('{"step": 11, "loss": 0}\n{"st')
   capsys.readouterr()
-  resumed = train.run(config, interrupted)
+  resumed = training.run(config, interrupted)
   assert 'Settings: ' not in capsys.readouterr().out
   assert resumed['test'] == summary['test']
   jax.tree.map(
@@ -132,13 +132,13 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   config.optim.lr = 0.3
   for config.eval_only in (False, True):
     with pytest.raises(UserError, match=r'optim\.lr: 0\.1 there, 0\.3 here'):
-      train.run(config, straight)
+      training.run(config, straight)
 
 
 def test_official_weights_are_evaluated(config, tmp_path):
   config.eval_only = True
   with pytest.raises(UserError, match='no checkpoints there. Train this'):
-    train.run(config, tmp_path / 'none')
+    training.run(config, tmp_path / 'none')
   assert not (tmp_path / 'none').exists()
   net = network_from_config(config)
   state = random_values(net.shapes, dtype=np.float32)
@@ -151,11 +151,11 @@ def test_official_weights_are_evaluated(config, tmp_path):
   with config.unlocked():
     trained = config.copy_and_resolve_references()
   trained.update(eval_only=False, init_from='', epochs=1)
-  train.run(trained, run)
+  training.run(trained, run)
   before = {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}
-  first = train.run(config, tmp_path / 'a')['test']
+  first = training.run(config, tmp_path / 'a')['test']
   assert first['clips'] == 21
-  assert train.run(config, run)['test'] == first
+  assert training.run(config, run)['test'] == first
   assert (
     before.items()
     <= {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}.items()
@@ -163,13 +163,13 @@ def test_official_weights_are_evaluated(config, tmp_path):
 
   # The official weights written are those that were evaluated.
   trained.update(save_official=str(tmp_path / 'written.npz'), eval_only=True)
-  evaluated = train.run(trained, run)['test']
+  evaluated = training.run(trained, run)['test']
   config.init_from = trained.save_official
-  assert train.run(config, tmp_path / 'b')['test'] == evaluated
+  assert training.run(config, tmp_path / 'b')['test'] == evaluated
 
   config.model.num_heads = 2
   with pytest.raises(UserError, match='not a state dict of this model'):
-    train.run(config, tmp_path / 'c')
+    training.run(config, tmp_path / 'c')
 
 
 def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
@@ -188,10 +188,10 @@ def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
   )
   config.init_head = 'load'
   with pytest.raises(UserError, match='head.*init_head=new'):
-    train.run(config, tmp_path / 'with_head')
+    training.run(config, tmp_path / 'with_head')
   config.init_head = 'new'
   config.optim.update(lr=0.0, weight_decay=0.0)
-  result = train.run(config, tmp_path / 'headless')['test']
+  result = training.run(config, tmp_path / 'headless')['test']
   assert len(result['per_class']) == 3
   saved = tensor_files.read_tensors(tmp_path / 'saved.npz')
   assert saved['fc.weight'].shape == (3, loaded['fc.weight'].shape[1])
@@ -202,4 +202,4 @@ def test_loaded_weights_get_a_new_head_for_other_classes(config, tmp_path):
   # From then on the run evaluates its own checkpoint.
   (tmp_path / 'loaded.npz').unlink()
   config.update(eval_only=True, save_official='')
-  assert train.run(config, tmp_path / 'headless')['test'] == result
+  assert training.run(config, tmp_path / 'headless')['test'] == result

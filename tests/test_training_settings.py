@@ -7,7 +7,7 @@ import jax
 import pytest
 from helpers import synthetic_run
 
-from unik_jax import train
+from unik_jax import training
 from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
@@ -24,26 +24,26 @@ def config(synthetic_dir):
 
 
 def test_unset_settings_come_from_the_dataset(config, tmp_path):
-  stated = train.run(config, tmp_path / 'stated')
+  stated = training.run(config, tmp_path / 'stated')
   config.data.update(layout='', num_classes=0, persons=0, channels=0)
-  assert train.run(config, tmp_path / 'unset')['test'] == stated['test']
+  assert training.run(config, tmp_path / 'unset')['test'] == stated['test']
   written = json.loads((tmp_path / 'unset' / 'config.json').read_text())
   assert written['data']['layout'] == 'unik_17'
   assert written['data']['num_classes'] == 20
   assert written['data']['classes'] == list(synthetic.LABELS)
   assert config.data.layout == ''  # the caller's config is not changed
-  train.run(config, tmp_path / 'unset')  # the same experiment, resumed
+  training.run(config, tmp_path / 'unset')  # the same experiment, resumed
 
 
 def test_settings_may_change_until_training_begins(config, tmp_path):
   config.batch_size = 64
   with pytest.raises(UserError, match='batch_size.*or less'):
-    train.run(config, tmp_path)
+    training.run(config, tmp_path)
   config.update(batch_size=8, epochs=1)
-  train.run(config, tmp_path)
+  training.run(config, tmp_path)
   config.batch_size = 16
   with pytest.raises(UserError, match='another experiment'):
-    train.run(config, tmp_path)
+    training.run(config, tmp_path)
 
 
 def test_settings_that_differ_are_listed_shortly():
@@ -81,7 +81,7 @@ def test_an_experiment_is_described_in_a_line():
 def test_scores_name_the_number_of_views(config, tmp_path):
   config.update(epochs=1)
   config.data.test_clips = 3
-  assert train.run(config, tmp_path)['test']['clips'] == 21
+  assert training.run(config, tmp_path)['test']['clips'] == 21
   assert scores.read_scores(tmp_path / 'scores' / 'test.npz').views == 3
 
 
@@ -89,22 +89,22 @@ def test_validation_clips_must_not_be_training_clips(config, tmp_path):
   config.data.val_split = 'train[40:60]'
   words = '8 of 20 validation clips are training clips too, such as .*val_split'
   with pytest.raises(UserError, match=words):
-    train.run(config, tmp_path)
+    training.run(config, tmp_path)
   assert {path.name for path in tmp_path.iterdir()} == {'config.json', '.lock'}
 
 
 def test_bad_workdirs(config, tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='cannot be written to'):
-    train.run(config, tmp_path / 'file')
+    training.run(config, tmp_path / 'file')
   # It may be another program's file, and is not overwritten.
   for text in ('{"seed": ', '{"hidden_size": 768}', '[]'):
     (tmp_path / 'config.json').write_text(text)
     with pytest.raises(UserError, match='config.json: .*use another --workdir'):
-      train.run(config, tmp_path)
+      training.run(config, tmp_path)
     assert (tmp_path / 'config.json').read_text() == text
   with pytest.raises(UserError, match='--workdir: '):
-    train.run(config, '')
+    training.run(config, '')
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_bad_settings_are_refused_before_any_work(
   with config.unlocked():
     config.update_from_flattened_dict({key: value})
   with pytest.raises(UserError, match=words):
-    train.run(config, tmp_path)
+    training.run(config, tmp_path)
   assert not (tmp_path / 'checkpoints').exists() or not any(
     (tmp_path / 'checkpoints').iterdir()
   )

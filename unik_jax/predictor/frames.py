@@ -11,7 +11,7 @@ A line of the stream is a frame, as JSON:
 import collections
 import itertools
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -68,10 +68,28 @@ class FrameReader:
       where: the line, for errors.
 
     Raises:
-      UserError: the line is not JSON or is malformed, or its joints differ from
-        the layout's, or its channels differ from earlier lines.
+      UserError: the line is not JSON, or as in `parse`.
     """
-    bodies = _parse_bodies(line, where)
+    try:
+      value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+      raise UserError(
+        f'{where}: not JSON ({error}). Write one frame per line: {FRAME_FORMAT}'
+      ) from None
+    return self.parse(value, where)
+
+  def parse(self, value: Any, where: str) -> Frame:
+    """Returns the frame of a line's value.
+
+    Args:
+      value: as in the module's docstring.
+      where: the frame, for errors.
+
+    Raises:
+      UserError: the value is malformed, its joints differ from the layout's,
+        or its channels differ from earlier frames.
+    """
+    bodies = _parse_bodies(value, where)
     if not bodies:
       shape = (0, self._layout.num_joints, self._channels or 0)
       return Frame(np.zeros(shape), [], None)
@@ -107,14 +125,8 @@ class FrameReader:
     return pose
 
 
-def _parse_bodies(line, where):
-  """Returns [(identity or None, keypoints)] of a line."""
-  try:
-    frame = json.loads(line)
-  except (ValueError, RecursionError) as error:
-    raise UserError(
-      f'{where}: not JSON ({error}). Write one frame per line: {FRAME_FORMAT}'
-    ) from None
+def _parse_bodies(frame, where):
+  """Returns [(identity or None, keypoints)] of a frame."""
   if frame in (None, []):
     return []
   if not isinstance(frame, dict) or not {'keypoints', 'persons'} & set(frame):
@@ -142,9 +154,13 @@ class FrameWindow:
   Args:
     frames: maximum number of frames.
     persons: maximum number of persons in the clip.
+
+  Attributes:
+    size: maximum number of frames.
   """
 
   def __init__(self, frames: int, persons: int):
+    self.size = frames
     self._frames = collections.deque(maxlen=frames)
     self._persons = persons
 

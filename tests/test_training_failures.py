@@ -16,7 +16,7 @@ from helpers import synthetic_run
 from helpers.damage_bytes import flip_bit
 from helpers.synthetic_run import newest_checkpoint, read_metrics
 
-from unik_jax import train
+from unik_jax import training
 from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
 from unik_jax.run.workdir import claim_workdir
@@ -37,9 +37,9 @@ def damage(checkpoint):
 
 
 def test_damaged_checkpoints(config, tmp_path, caplog):
-  summary = train.run(config, tmp_path)
+  summary = training.run(config, tmp_path)
   damage(tmp_path / 'checkpoints' / '12')
-  again = train.run(config, tmp_path)  # resumes from step 6
+  again = training.run(config, tmp_path)  # resumes from step 6
   assert '12 cannot be read' in caplog.text
   assert 'Checkpoint 6 is used' in caplog.text
   assert (tmp_path / 'unreadable-checkpoints-12').is_dir()
@@ -48,7 +48,7 @@ def test_damaged_checkpoints(config, tmp_path, caplog):
   damage(tmp_path / 'checkpoints' / '6')
   damage(tmp_path / 'checkpoints' / '12')
   with pytest.raises(UserError, match='12: cannot be .* can 1 older'):
-    train.run(config, tmp_path)
+    training.run(config, tmp_path)
   names = {p.name for p in (tmp_path / 'checkpoints').iterdir()}
   assert {'6', '12'} <= names  # moved only if another one replaces it
 
@@ -56,7 +56,7 @@ def test_damaged_checkpoints(config, tmp_path, caplog):
 def test_nan_stops_and_keeps_the_last_good_checkpoint(config, tmp_path):
   config.optim.update(decay_epochs=(1,), decay_rate=1e30)
   with pytest.raises(UserError, match='NaN or infinite'):
-    train.run(config, tmp_path)
+    training.run(config, tmp_path)
   step, state = newest_checkpoint(tmp_path)
   assert step == 6
   assert all(np.isfinite(a).all() for a in jax.tree.leaves(state['params']))
@@ -65,7 +65,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(config, tmp_path):
 _FULL_DISK = """
 import pickle, resource, sys
 from absl import app
-from unik_jax import cli, train
+from unik_jax import cli, training
 from unik_jax.run import checkpoints
 
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -84,7 +84,7 @@ checkpoints.Checkpoints.save = full
 
 def main(argv):
   with open(argv[1], 'rb') as file, cli.command():
-    train.run(pickle.load(file), argv[2])
+    training.run(pickle.load(file), argv[2])
 
 app.run(main)
 """
@@ -114,7 +114,7 @@ def test_full_disk_at_checkpoint_time(config, tmp_path):
 
 _KILLED = """
 import os, pickle, signal, sys
-from unik_jax import train
+from unik_jax import training
 from unik_jax.run.progress import Progress
 
 record = Progress.record
@@ -126,7 +126,7 @@ def killed(self, step, numbers):
 
 Progress.record = killed
 with open(sys.argv[1], 'rb') as file:
-  train.run(pickle.load(file), sys.argv[2])
+  training.run(pickle.load(file), sys.argv[2])
 """
 
 
@@ -134,7 +134,7 @@ def test_a_kill_between_the_best_state_and_its_line(config, tmp_path):
   """The resumed run reports the same best, and each line once."""
   config.epochs = 3
   config.data.val_split = 'validation[:40]'
-  expected = train.run(config, tmp_path / 'straight')
+  expected = training.run(config, tmp_path / 'straight')
   (tmp_path / 'config').write_bytes(pickle.dumps(config))
   run = tmp_path / 'run'
   for step in (6, expected['best_step']):
@@ -145,7 +145,7 @@ def test_a_kill_between_the_best_state_and_its_line(config, tmp_path):
     )
     assert done.returncode in (0, -signal.SIGKILL)
   for _ in range(2):  # a finished run may be repeated
-    summary = train.run(config, run)
+    summary = training.run(config, run)
     for key in ('best_step', 'test', 'val', 'test_of_best'):
       assert summary[key] == expected[key]
     keys = [
@@ -160,21 +160,23 @@ def test_a_kill_between_the_best_state_and_its_line(config, tmp_path):
 def test_a_damaged_best_state_is_an_error(config, tmp_path):
   """The results of the last state are written, and none for another best."""
   config.data.val_split = 'validation[:40]'
-  expected = train.run(config, tmp_path)
+  expected = training.run(config, tmp_path)
   (best,) = (tmp_path / 'best').iterdir()
   intact = tmp_path / 'copy'
   shutil.copytree(best, intact)
   damage(best)  # of equal accuracy, the first is the best
   words = f'best: .*damaged.* of the last state, step {expected["step"]}'
   with pytest.raises(UserError, match=words):
-    train.run(config, tmp_path)
+    training.run(config, tmp_path)
   summary = json.loads((tmp_path / 'summary.json').read_text())
   assert summary['test'] == expected['test']
   assert not {'best_step', 'test_of_best'} & summary.keys()
 
   shutil.rmtree(best)
   intact.rename(best)
-  assert train.run(config, tmp_path)['test_of_best'] == expected['test_of_best']
+  assert (
+    training.run(config, tmp_path)['test_of_best'] == expected['test_of_best']
+  )
 
 
 def test_bodies_are_described_once_while_the_data_stay(
@@ -188,14 +190,14 @@ def test_bodies_are_described_once_while_the_data_stay(
     described.append(arguments)
     return describe_clips(*arguments)
 
-  monkeypatch.setattr(train, 'describe_clips', describe)
+  monkeypatch.setattr(training, 'describe_clips', describe)
   run = tmp_path / 'run'
   file = run / 'familiarity.npz'
 
   def starts():
     """Starts the run; returns whether it described its clips."""
     described.clear()
-    train.run(config, run)
+    training.run(config, run)
     return bool(described)
 
   assert starts() and not starts()
@@ -216,10 +218,10 @@ def test_a_second_training_in_the_same_folder_is_refused(config, tmp_path):
   with claim_workdir(run, config):
     before = {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}
     with pytest.raises(UserError, match=rf'another .* {os.getpid()} on'):
-      train.run(config, run)
+      training.run(config, run)
     assert before == {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}
   config.epochs = 1
-  assert train.run(config, tmp_path / 'other')['step'] == 6
+  assert training.run(config, tmp_path / 'other')['step'] == 6
 
 
 def test_damaged_test_clips_are_found_before_training(
@@ -231,5 +233,5 @@ def test_damaged_test_clips_are_found_before_training(
   config.data.data_dir = str(data)
   config.data.test_split = 'test'
   with pytest.raises(UserError, match="split 'test': clip .* cannot be read"):
-    train.run(config, tmp_path / 'run')
+    training.run(config, tmp_path / 'run')
   assert not (tmp_path / 'run' / 'checkpoints').exists()
