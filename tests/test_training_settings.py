@@ -165,7 +165,7 @@ def test_bad_settings_are_refused_before_any_work(
 
 def test_a_profile_of_two_steps(config, tmp_path):
   config.epochs, config.profile = 1, 2
-  train.run(config, tmp_path)
+  training.run(config, tmp_path)
   (file,) = (tmp_path / 'profile').rglob('*.xplane.pb')
   planes = jax.profiler.ProfileData.from_file(str(file)).planes
   events = [e for plane in planes for line in plane.lines for e in line.events]
