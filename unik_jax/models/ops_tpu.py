@@ -207,8 +207,11 @@ def normalize(
   if x.ndim != 4 or mean.ndim != 1:
     return ops.normalize(x, mean, var, scale, bias, epsilon)
   group = _group(*x.shape[2:])
-  values = (jnp.tile(a, group) for a in (mean, var, scale, bias))
-  return ops.normalize(_pack(x, group), *values, epsilon).reshape(x.shape)
+  mean, var, scale, bias = (
+    jnp.tile(a, group) for a in (mean, var, scale, bias)
+  )
+  y = ops.normalize(_pack(x, group), mean, var, scale, bias, epsilon)
+  return y.reshape(x.shape)
 
 
 def batch_norm(
