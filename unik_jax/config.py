@@ -99,7 +99,8 @@ def default_config() -> ConfigDict:
         # Names of the classes to use, in label order. (): all.
         'classes': (),
         # Split and subjects of each part. Subjects (): all of the split.
-        # val_split '': no validation, and so no best checkpoint.
+        # val_split '': no validation, and so no best checkpoint; 'auto': 'val'
+        # if the dataset has that split.
         'train_split': 'train',
         'train_subjects': (),
         'val_split': '',
