@@ -12,6 +12,7 @@ Pickles are read by `safe_pickle`, as plain data.
 import functools
 import math
 import os
+import re
 import struct
 import zipfile
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from unik_jax.data.formats.user.keypoints import (
 from unik_jax.errors import UserError
 
 _NTU_PERSONS, _NTU_JOINTS = 2, 25
+_STREAM = re.compile('bone|motion')
 _MAX_BYTES = 1 << 34  # of an array that is unpacked
 _LOCAL_HEADER = struct.Struct('<4s22xHH')  # of a member of a zip archive
 
@@ -55,10 +57,14 @@ class Stack(NamedTuple):
 def find_stacks(path: str) -> list[Stack]:
   """Returns the arrays of clips in a file; [] if it has none.
 
-  Only headers are read. A damaged file has none; its reader reports it.
+  Only headers are read. A damaged file has none; its reader reports it. Arrays of
+  bones or motions (data_bone.npy, data_joint_motion.npy) are no clips: a run makes
+  these streams from the joints.
   """
   folder, name = os.path.split(path)
   try:
+    if _STREAM.search(name.lower()):
+      return []
     if name.lower().endswith('.npy'):
       shape = _locate(path, '').shape
       if len(shape) != 5:
