@@ -28,7 +28,7 @@ from unik_jax.data.formats.user.keypoints import (
 from unik_jax.errors import UserError
 
 _NTU_PERSONS, _NTU_JOINTS = 2, 25
-_STREAM = re.compile('bone|motion')
+_STREAM = re.compile('data.*(bone|motion)')
 _MAX_BYTES = 1 << 34  # of an array that is unpacked
 _LOCAL_HEADER = struct.Struct('<4s22xHH')  # of a member of a zip archive
 
@@ -57,9 +57,9 @@ class Stack(NamedTuple):
 def find_stacks(path: str) -> list[Stack]:
   """Returns the arrays of clips in a file; [] if it has none.
 
-  Only headers are read. A damaged file has none; its reader reports it. Arrays of
-  bones or motions (data_bone.npy, data_joint_motion.npy) are no clips: a run makes
-  these streams from the joints.
+  Only headers are read. A damaged file has none; its reader reports it. Arrays
+  of bones or motions (data_bone.npy, data_joint_motion.npy) are no clips: a run
+  makes these streams from the joints.
   """
   folder, name = os.path.split(path)
   try:
