@@ -25,7 +25,7 @@ import torch_step
 
 from unik_jax import optim
 from unik_jax.evaluate import Evaluator
-from unik_jax.models.network import Network
+from unik_jax.models.network import IMPLEMENTATIONS, Network
 from unik_jax.official.convert import to_official
 from unik_jax.runtime import heap
 from unik_jax.step import make_init_state, make_train_step
@@ -57,7 +57,7 @@ def make_parser(description):
   parser.add_argument('--dtype', choices=('float32', 'bfloat16'))
   parser.add_argument(
     '--implementation',
-    choices=('einsum', 'cpu'),
+    choices=('einsum', 'cpu', 'tpu'),
     help='form of the operations (default: by platform)',
   )
   parser.add_argument('--remat', action='store_true', help='save memory')
@@ -92,7 +92,8 @@ def random_batch(options):
 
 def _implementation():
   # Not a flag's default: asking JAX for its backend starts it.
-  return 'cpu' if jax.default_backend() == 'cpu' else 'einsum'
+  platform = jax.default_backend()
+  return platform if platform in IMPLEMENTATIONS else 'einsum'
 
 
 def make_jax_calls(options, x, label):

@@ -3,7 +3,9 @@
   python -m unik_jax.main --config=configs/own.py:NAME --workdir=runs/NAME
 
 NAME is the dataset's name in `python -m unik_jax.prepare skeleton_folder/NAME`.
-With --config.data.manual_dir=FOLDER, this command prepares the dataset too.
+With --config.data.manual_dir=FOLDER, this command prepares the dataset too. If
+the dataset has a split `val`, the checkpoint that is best on it is kept, and
+tested as well as the last one.
 
 The recipe, with its sampling, is `modern` of configs/msr_action3d.py, which was
 chosen on some 280 clips. The normalisation suits any layout, and clips are not
@@ -47,6 +49,7 @@ def get_config(name=''):
     num_classes=0,
     persons=0,
     channels=0,
+    val_split='auto',
     normalize='clean',
   )
   return config

@@ -21,6 +21,7 @@ TITLES = {
   'nw_ucla': 'NW-UCLA, unseen clips',
   'utd_mhad': 'UTD-MHAD',
   'sbu': 'SBU, five folds',
+  'penn_13': 'Penn Action, 13 joints',
 }
 FLOOR = {
   'nearest': '#9aa5b1',
@@ -74,11 +75,10 @@ def main(folder):
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.tick_params(axis='x', which='minor', length=0)
     axis.set_title(TITLES[name], fontsize=10)
+    axis.set_xlabel('training clips of each class', fontsize=9)
     axis.set_ylim(0, 100)
     axis.spines[['top', 'right']].set_visible(False)
     axis.grid(axis='y', color='#e5e8eb')
-  for axis in axes[-1]:
-    axis.set_xlabel('training clips of each class')
   for axis in axes[:, 0]:
     axis.set_ylabel('accuracy, %')
   figure.legend(

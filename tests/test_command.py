@@ -27,9 +27,7 @@ def run_unik_jax(*words, monkeypatch, capsys):
 
 def test_every_command_has_a_word():
   folders = {path.parent.name for path in PACKAGE.glob('*/__main__.py')}
-  assert set(command.COMMANDS.values()) == folders | {
-    *('main', 'prepare', 'configs')
-  }
+  assert set(command.COMMANDS.values()) == folders | {*('main', 'configs')}
 
 
 def test_help_lists_the_commands(monkeypatch, capsys):

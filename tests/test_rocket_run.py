@@ -123,6 +123,7 @@ def test_it_is_fused_and_reported(finished, tmp_path):
   report = write_report(folder, tmp_path / 'report.html', floor=['nearest'])
   text = report.path.read_text()
   assert 'minirocket' in text and 'nearest mean pose' in text
+  assert 'fitted at once' in text and 'Validation' in text
   clips = splits.open_split(config.data, 'test')
   table = robustness.measure_clips(
     restore.load_run(folder, networks_only=False),

@@ -47,12 +47,14 @@ def test_training_on_four_chips_exchanges_gradients_and_sums():
   figures = estimate('--chips=0')
   assert set(figures['collectives']) == {'all-reduce'}
   number, size = figures['collectives']['all-reduce']
-  # Input, S-LSU, its shortcut and T-LSU have a batch norm each; the gradients.
-  assert number <= 12
+  # Input, S-LSU, its shortcut and T-LSU have a batch norm each, whose sums
+  # are exchanged forwards and back (the input's twice forwards); the gradients
+  # and metrics travel with some of them.
+  assert number <= 8
   # bfloat16 gradients of the convolution and float32 of the classifier are the
   # most of it.
   least = 2 * 64 * 64 * 9 + 4 * 64 * 320
-  assert least < size < 1.2 * least
+  assert least < size < 2 * least
   assert figures['backward'] > 0
 
 

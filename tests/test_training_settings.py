@@ -3,6 +3,7 @@
 import json
 import re
 
+import jax
 import pytest
 from helpers import synthetic_run
 
@@ -160,3 +161,13 @@ def test_bad_settings_are_refused_before_any_work(
   assert not (tmp_path / 'checkpoints').exists() or not any(
     (tmp_path / 'checkpoints').iterdir()
   )
+
+
+def test_a_profile_of_two_steps(config, tmp_path):
+  config.epochs, config.profile = 1, 2
+  training.run(config, tmp_path)
+  (file,) = (tmp_path / 'profile').rglob('*.xplane.pb')
+  planes = jax.profiler.ProfileData.from_file(str(file)).planes
+  events = [e for plane in planes for line in plane.lines for e in line.events]
+  steps = [dict(e.stats).get('step_num') for e in events if e.name == 'train']
+  assert steps == [2, 3]  # counted from 0; the first two may compile

@@ -77,6 +77,9 @@ def default_config() -> ConfigDict:
       'mesh': (-1, 1),
       # Write TensorBoard events too (needs unik_jax[tensorboard]).
       'tensorboard': False,
+      # Optimizer steps that jax.profiler traces into the run's profile/, from
+      # the third after a start or resume. 0: none.
+      'profile': 0,
       'model': dict(MODEL_DEFAULTS),
       'data': {
         # A TFDS name: DATASET or DATASET/CONFIG.
@@ -99,7 +102,8 @@ def default_config() -> ConfigDict:
         # Names of the classes to use, in label order. (): all.
         'classes': (),
         # Split and subjects of each part. Subjects (): all of the split.
-        # val_split '': no validation, and so no best checkpoint.
+        # val_split '': no validation, and so no best checkpoint; 'auto': 'val'
+        # if the dataset has that split.
         'train_split': 'train',
         'train_subjects': (),
         'val_split': '',
@@ -204,6 +208,7 @@ _MINIMUM = {
   'checkpoint_every': 1,
   'keep': 1,
   'log_every': 1,
+  'profile': 0,
   'data.num_classes': 0,
   'data.persons': 0,
   'data.channels': 0,
@@ -228,7 +233,7 @@ _CHOICES = {
   'tune': ('all', 'head'),
   'headline': ('top1', 'mean_class', 'top5'),
   'data.on_device': ('', 'float32', 'int16'),
-  'model.implementation': ('auto', 'einsum', 'cpu'),
+  'model.implementation': ('auto', 'einsum', 'cpu', 'tpu'),
 }
 
 

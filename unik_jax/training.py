@@ -31,6 +31,7 @@ from unik_jax.run.workdir import claim_workdir
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
 from unik_jax.runtime.distributed import holds_on_all
+from unik_jax.runtime.profiler import StepProfiler
 from unik_jax.runtime.signals import StopSignal
 from unik_jax.step import average_metrics, make_init_state, make_train_step
 
@@ -167,6 +168,10 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # ---- Loop ----
     stop = stack.enter_context(StopSignal())
+    # Not the first two steps: one compiles, and the next may.
+    profiler = stack.enter_context(
+      StepProfiler(workdir / paths.PROFILE, step + 2, config.profile)
+    )
     batches = train_batches.train_batches(
       batch_size=config.batch_size, seed=config.seed, start=step
     )
@@ -182,7 +187,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       # came. `is_ready` asks without waiting for them.
       if step_metrics and step_metrics['loss'].is_ready():
         progress.add_idle(time.monotonic() - wait_start)
-      state, step_metrics = train_step(state, batch)
+      with profiler.step(step):
+        state, step_metrics = train_step(state, batch)
       pending.append(step_metrics)
       step += 1
       if step == first_step + 1:

@@ -25,6 +25,7 @@ from unik_jax.curate import (
 )
 from unik_jax.data import registry
 from unik_jax.errors import UserError
+from unik_jax.html import strips
 
 pytestmark = pytest.mark.slow
 
@@ -122,7 +123,7 @@ def test_colours_of_estimators_are_not_those_of_the_sides(curation):
   for color in contact_sheet.ESTIMATOR_COLORS:
     hue, saturation = hue_and_saturation(color)
     for side in (-1, 1):
-      other, _ = hue_and_saturation(contact_sheet.SIDE_COLORS[side])
+      other, _ = hue_and_saturation(strips.SIDE_COLORS[side])
       distance = min(abs(hue - other), 1 - abs(hue - other))
       assert distance > 0.07 or saturation < 0.2, color
   page = (curation[0] / 'out/report.html').read_text()

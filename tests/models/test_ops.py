@@ -1,6 +1,6 @@
-"""The operations: einsum form against numpy loops, CPU form against both.
+"""The operations: einsum form against numpy loops, other forms against both.
 
-Everything in float64, where the two forms may differ in the last digits only.
+Everything in float64, where the forms may differ in the last digits only.
 """
 
 import re
@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unik_jax.models import ops, ops_cpu
+from unik_jax.models import ops, ops_cpu, ops_tpu
 
-FORMS = [ops, ops_cpu]
+FORMS = [ops, ops_cpu, ops_tpu]
+OTHERS = [ops_cpu, ops_tpu]
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +91,8 @@ def test_mix_and_embed_is_equation_2(form, heads, tau, attention):
 @pytest.mark.parametrize('heads, tau, attention', SPATIAL)
 def test_mix_and_embed_has_the_same_gradients(heads, tau, attention):
   arguments = spatial_arguments(heads, tau, attention)
-  assert_same(ops_cpu.mix_and_embed, ops.mix_and_embed, arguments)
+  for form in OTHERS:
+    assert_same(form.mix_and_embed, ops.mix_and_embed, arguments)
   assert_tangents_are_gradients(ops.mix_and_embed, arguments)
 
 
@@ -123,7 +125,8 @@ def test_attention_scores_have_the_same_gradients(heads, joints):
     embedding(heads, 4, 2, seed=1),
     embedding(heads, 4, 2, seed=3),
   )
-  assert_same(ops_cpu.attention_scores, ops.attention_scores, arguments)
+  for form in OTHERS:
+    assert_same(form.attention_scores, ops.attention_scores, arguments)
   assert_tangents_are_gradients(ops.attention_scores, arguments)
 
 
@@ -161,7 +164,8 @@ def test_temporal_conv_has_the_same_gradients(taps, dilation, stride, frames):
       x, kernel, stride=stride, dilation=dilation
     )
 
-  assert_same(of(ops_cpu), of(ops), arguments)
+  for form in OTHERS:
+    assert_same(of(form), of(ops), arguments)
   assert_tangents_are_gradients(of(ops), arguments)
 
 
@@ -195,7 +199,8 @@ def test_batch_norm_has_the_same_gradients(shape):
   def of(form):
     return lambda x, scale, bias: form.batch_norm(x, scale, bias, 1e-5)[0]
 
-  assert_same(of(ops_cpu), of(ops), arguments)
+  for form in OTHERS:
+    assert_same(of(form), of(ops), arguments)
   assert_tangents_are_gradients(of(ops), arguments)
 
 

@@ -8,7 +8,7 @@ from unik_jax.models import rocket
 from unik_jax.report import build
 
 
-@pytest.fixture(scope='package', autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def no_rocket():
   """Without MiniRocket and MultiRocket, whose fits take minutes here."""
   with pytest.MonkeyPatch.context() as patch:

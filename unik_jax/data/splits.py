@@ -42,7 +42,8 @@ def complete_config(config: ConfigDict) -> ConfigDict:
     A completed copy; `config` itself if nothing is missing.
   """
   data = config.data
-  if data.layout and min(data.num_classes, data.persons, data.channels):
+  is_open = not data.layout or data.val_split == 'auto'
+  if not is_open and min(data.num_classes, data.persons, data.channels):
     return config
   prepare_once(data)
   config = config.copy_and_resolve_references()

@@ -9,13 +9,13 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError, check_choice
-from unik_jax.models import layers, ops, ops_cpu
+from unik_jax.models import layers, ops, ops_cpu, ops_tpu
 from unik_jax.models.options import DEFAULTS
 from unik_jax.models.recognizer import Mixing, Recognizer
 from unik_jax.models.registry import get_model
 from unik_jax.skeletons.layouts import get_layout
 
-IMPLEMENTATIONS = {'einsum': ops, 'cpu': ops_cpu}
+IMPLEMENTATIONS = {'einsum': ops, 'cpu': ops_cpu, 'tpu': ops_tpu}
 # Options of `Network` itself, which all models have.
 _NETWORK_OPTIONS = ('remat', 'norm_groups', 'norm_present')
 
@@ -35,8 +35,8 @@ class Network:
 
   Args:
     name: a key of `registry.MODELS`.
-    implementation: form of the operations: 'einsum' (`ops`) or
-      'cpu' (`ops_cpu`).
+    implementation: form of the operations: 'einsum' (`ops`), 'cpu' (`ops_cpu`)
+      or 'tpu' (`ops_tpu`).
     remat: recomputes blocks in the backward pass instead of storing them: less
       memory for a third more work.
     norm_groups: parts of a batch with separate batch norm statistics, as the
@@ -213,7 +213,7 @@ def network_from_config(
   implementation = options.pop('implementation')
   if implementation == 'auto':
     platform = platform or jax.default_backend()
-    implementation = 'cpu' if platform == 'cpu' else 'einsum'
+    implementation = platform if platform in IMPLEMENTATIONS else 'einsum'
   network_options = {key: options.pop(key) for key in _NETWORK_OPTIONS}
   for key in sorted(options.keys() - known):
     if options.pop(key) != DEFAULTS[key]:

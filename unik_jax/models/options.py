@@ -10,8 +10,8 @@ DEFAULTS = {
   'name': 'unik',
   # Of the computation: 'float32' or 'bfloat16'. Parameters are float32.
   'dtype': 'float32',
-  # Form of the operations: 'einsum' (ops.py) or 'cpu' (ops_cpu.py). 'auto': by
-  # the platform of the mesh.
+  # Form of the operations: 'einsum' (ops.py), 'cpu' (ops_cpu.py) or 'tpu'
+  # (ops_tpu.py). 'auto': by the platform of the mesh.
   'implementation': 'auto',
   # Recompute blocks in the backward pass, to save memory.
   'remat': False,

@@ -16,6 +16,7 @@ from unik_jax.data.clips import summarize_notes
 from unik_jax.data.formats.user import (
   entries,
   frame_folders,
+  named_points,
   recordings,
   settings,
   stacks,
@@ -310,6 +311,7 @@ def read_clip(
     recordings.check_units(source, parsed.units)
   else:
     parsed = _parse_file(source, layout, persons, confidence)
+  named_points.check_points(parsed.layout, layout, origin, str(source))
   _, frames, joints, _ = parsed.keypoints.shape
   # A user's own layout may be the format's under another name.
   is_renamed = joints == layout.num_joints and layout.name not in BUILT_IN

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from unik_jax.config import is_rocket
 from unik_jax.html import charts, pages
 from unik_jax.html.pages import Cell, Column, Figure, format_percent
 from unik_jax.report.contents import Contents, get_series
@@ -71,6 +72,11 @@ def render_report(
     facts=list_facts(contents),
     notes=contents.notes,
     curves=_curves(contents),
+    no_curves=(
+      'The classifier is fitted at once: there are no curves.'
+      if is_rocket(contents.config)
+      else 'The run has no metrics.jsonl.'
+    ),
     split_columns=_split_columns(),
     splits=_splits(contents),
     results=_results(results, mistakes) if results else None,

@@ -18,6 +18,7 @@ _MAY_CHANGE = (
   'mesh',
   'model.implementation',
   'tensorboard',
+  'profile',
   'save_official',
   'data.data_dir',
   'data.manual_dir',

@@ -13,6 +13,7 @@ RUN/
   unreadable-*         broken checkpoints, moved out of checkpoints/ and best/
   metrics.jsonl        metrics, one line per step and kind
   tensorboard/         the same for TensorBoard, with `config.tensorboard`
+  profile/             traces of some steps, with `config.profile`
   scores/NAME.npz      logits of every clip of a split; NAME is test, val, or
                        evaluation (`--config.eval_only`)
   summary.json         results of the finished run
@@ -37,6 +38,7 @@ BEST = 'best'
 ROCKET = 'rocket.npz'
 METRICS = 'metrics.jsonl'
 TENSORBOARD = 'tensorboard'
+PROFILE = 'profile'
 SUMMARY = 'summary.json'
 EVALUATION = 'evaluation.json'
 MODEL_CARD = 'model_card.md'

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from typing import NoReturn
 
 import jax
@@ -9,6 +10,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from unik_jax.errors import UserError
+
+# Until the processes of a run are told to be missing.
+_REMINDER_SECONDS = 30
 
 
 def connect_processes() -> None:
@@ -26,13 +30,35 @@ def connect_processes() -> None:
       int(os.environ[name]) if name in os.environ else None
       for name in ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
     )
-    jax.distributed.initialize(num_processes=count, process_id=index)
+    reminder = threading.Timer(
+      _REMINDER_SECONDS, _print_missing, (count, index)
+    )
+    reminder.daemon = True
+    reminder.start()
+    try:
+      jax.distributed.initialize(num_processes=count, process_id=index)
+    finally:
+      reminder.cancel()
   except (RuntimeError, ValueError) as error:
     raise UserError(
       f'--multihost: {str(error).splitlines()[0]} Set JAX_COORDINATOR_ADDRESS'
       ' (such as 10.0.0.1:8476), JAX_NUM_PROCESSES and JAX_PROCESS_ID for each'
       ' process, or omit --multihost to run on this machine alone.'
     ) from error
+
+
+def _print_missing(count, index):
+  """Prints that other processes are missing, which JAX waits for silently."""
+  known = '' if index is None else f' as process {index} of {count}'
+  address = os.environ.get('JAX_COORDINATOR_ADDRESS')
+  print(
+    f'--multihost: waiting{known} for the other processes of the run'
+    f'{f", coordinator {address}" if address else ""}. Start the same command'
+    ' on every machine, and check that each reaches the port of process 0. JAX'
+    ' gives up after five minutes.',
+    file=sys.stderr,
+    flush=True,
+  )
 
 
 def holds_on_all(condition: bool) -> bool:

@@ -36,6 +36,19 @@ def project_poses(poses: np.ndarray, layout: Layout) -> np.ndarray:
   return np.where(seen, poses @ np.stack([x, up], -1), np.nan)
 
 
+def name_up_axis(poses: np.ndarray, layout: Layout) -> str:
+  """Returns which axis of 3-D poses is drawn upwards, such as '-y'.
+
+  Args:
+    poses: (M, T, V, 3); zeros are missing.
+    layout: joint layout.
+  """
+  first = poses[poses.any((1, 2, 3)).argmax()]
+  up = _up_axis(_directions(first, layout, layout.up))
+  axis = int(np.abs(up).argmax())
+  return f'{"+" if up[axis] > 0 else "-"}{"xyz"[axis]}'
+
+
 def _directions(person, layout, ends):
   """Returns (N, 3) from one joint to the other, for frames that have both.
 

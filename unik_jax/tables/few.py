@@ -7,6 +7,7 @@ training, when all clips are, do not count for any number of clips.
 """
 
 import collections
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -173,7 +174,7 @@ def _measure_draws(planned, size, draws, floor, log):
     FloorRow(
       rows[0].name,
       tuple(row.scores[0] for row in rows),
-      sum(row.seconds for row in rows) / len(rows),
+      statistics.median(row.seconds for row in rows),
       rows[0].fitted,
       rows[0].train,
     )

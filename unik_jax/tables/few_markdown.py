@@ -87,12 +87,12 @@ def format_markdown(
       '',
     ]
   lines += [
-    f'Mean and deviation over {draws} draws of the training clips, each with'
+    f'Mean and deviation over draws of the training clips ({draws}), each with'
     ' its own seed; with all clips, over seeds alone. The clips of a draw are'
     ' among those of the same draw with more clips. A network is above the'
     ' floor if the 95% interval of its difference to the best cheap classifier,'
     ' by a paired bootstrap over test clips with all draws together, lies above'
-    ' zero. Training: time of one draw, from the fewest clips to all.',
+    ' zero. Training: time of one draw (median), from the fewest clips to all.',
     '',
     f'`{command}`',
   ]

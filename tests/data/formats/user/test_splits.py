@@ -3,18 +3,22 @@
 import pathlib
 
 import pytest
+from helpers.configs import load_config
 from helpers.user_clips import (
   body_at,
   capture_notices,
   openpose_body,
   prepare,
   read_splits,
+  write_clip,
   write_file,
   write_manifest,
   write_openpose,
+  write_tree,
 )
 
 from unik_jax.data import registry
+from unik_jax.data.splits import complete_config
 from unik_jax.errors import UserError
 
 
@@ -144,3 +148,36 @@ def test_the_same_frames_in_two_splits_or_classes(tmp_path, notices):
     UserError, match='raw/other: the same content.*one, but in class wave, not'
   ):
     prepare(tmp_path, overwrite=True)
+
+
+def test_val_is_the_test_if_there_is_none(tmp_path, notices):
+  for split, clips in (('train', 4), ('valid', 2)):
+    write_tree(tmp_path / 'raw' / split, layout='', clips=clips)
+  for seed, path in enumerate(sorted((tmp_path / 'raw').rglob('*.npy'))):
+    write_clip(path, seed)
+  write_file(tmp_path / 'raw' / 'layout.yaml', 'layout: unik_17')
+  prepare(tmp_path)
+  splits = read_splits(tmp_path)
+  assert {name: len(clips) for name, clips in splits.items()} == {
+    'train': 8,
+    'test': 4,
+  }
+  assert all(id.startswith('valid/') for id in splits['test'])
+  assert any('val are used as test' in text for text in notices)
+
+
+def test_own_uses_a_split_val_that_is_there(tmp_path):
+  config = load_config('own:mine')
+  config.data.data_dir = str(tmp_path / 'data')
+  for name, parts in (('mine', ('train', 'val', 'test')), ('a', ('train',))):
+    for part in parts:
+      root = tmp_path / name / (part if len(parts) > 1 else '')
+      write_tree(root, layout='', clips=3)
+    for seed, path in enumerate(sorted((tmp_path / name).rglob('*.npy'))):
+      write_clip(path, seed)
+    write_file(tmp_path / name / 'layout.yaml', 'layout: unik_17')
+    config.data.manual_dir = str(tmp_path / name)
+    config.data.name = f'skeleton_folder/{name}'
+    completed = complete_config(config)
+    assert completed.data.val_split == ('val' if name == 'mine' else '')
+    assert config.data.val_split == 'auto'

@@ -16,6 +16,7 @@ import unik_jax
 from unik_jax.data import registry
 from unik_jax.data.formats.user import hdf5, named_points, recordings
 from unik_jax.errors import UserError
+from unik_jax.predictor import inputs
 from unik_jax.skeletons.layouts import get_layout
 
 CASES = pathlib.Path(__file__).parent / 'cases'
@@ -228,7 +229,22 @@ def test_a_dataset_of_animals(tmp_path):
   layout = builder.info.metadata['joint_layout']
   assert layout['joints'] == 'snout left_ear right_ear tail_base'
   (tmp_path / 'mice/run/other.csv').write_text(text.replace('snout', 'nose'))
-  with pytest.raises(UserError, match='run/other.csv: expected the joints of'):
+  with pytest.raises(
+    UserError, match='run/other.csv: expected the points snout'
+  ):
     registry.prepare_dataset(
       'skeleton_folder/b', tmp_path / 'data', tmp_path / 'mice', workers=1
     )
+
+
+def test_a_model_of_other_points_is_not_used(tmp_path):
+  """The same number of points, but other ones; edges do not matter."""
+  path = unpack('mice.analysis.h5', tmp_path)
+  names, edges = ['nose', 'left ear', 'right ear', 'tail base'], [(1, 0)]
+  same = named_points.register_points(names, edges, 'a')
+  source = recordings.ClipSource(str(path))
+  parsed = inputs.read_clip(source, same, persons=2)
+  assert parsed.layout != same.name
+  other = named_points.register_points(['snout', *names[1:]], edges, 'a')
+  with pytest.raises(UserError, match='expected the points snout.*got nose'):
+    inputs.read_clip(source, other, persons=2)

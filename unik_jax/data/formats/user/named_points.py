@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 
 from unik_jax.errors import UserError
-from unik_jax.skeletons.layouts import Layout, register_layout
+from unik_jax.skeletons.layouts import Layout, get_layout, register_layout
 
-PREFIX = 'points'
+_PREFIX = 'points_'
 
 
 def register_points(
@@ -50,13 +50,32 @@ def register_points(
   content = ' '.join(joints) + '|' + ' '.join('<'.join(bone) for bone in bones)
   digest = hashlib.sha256(content.encode()).hexdigest()[:6]
   layout = Layout(
-    name=f'{PREFIX}_{digest}_{len(joints)}',
+    name=f'{_PREFIX}{digest}_{len(joints)}',
     joints=tuple(joints),
     bones=tuple(bones),
     center=joints[root],
   )
   register_layout(layout)
   return layout
+
+
+def check_points(name: str, layout: Layout, origin: str, where: str) -> None:
+  """Raises a UserError if a file has other points than files before it.
+
+  Args:
+    name: layout of the file, '' if its format has none.
+    layout: the expected layout. One of the user's own may rename the points.
+    origin: what states it, for errors.
+    where: the file, for errors.
+  """
+  if not (name.startswith(_PREFIX) and layout.name.startswith(_PREFIX)):
+    return
+  joints = get_layout(name).joints
+  if joints != layout.joints:
+    raise UserError(
+      f'{where}: expected the points {", ".join(layout.joints)}, as in'
+      f' {origin}, got {", ".join(joints)}. Use files with the same points'
+    )
 
 
 def _clean_names(names):

@@ -189,9 +189,10 @@ def _check_joints(parsed, layout, source):
       f' {layout.name!r} has, got {joints}:'
       f' {advise_on_layout(joints, is_transposed)}'
     )
-  if parsed.layout not in ('', layout.name) and (
-    layout.name in BUILT_IN or layout.name.startswith(named_points.PREFIX)
-  ):
+  named_points.check_points(
+    parsed.layout, layout, 'the first clip', str(source)
+  )
+  if parsed.layout not in ('', layout.name) and layout.name in BUILT_IN:
     raise UserError(
       f'{source}: expected the joints of {layout.name!r}, as in layout.yaml,'
       f' got a format with those of {parsed.layout!r}. Correct `layout` there,'

@@ -21,7 +21,8 @@ def assign_splits(
 ) -> tuple[list[ClipEntry], list[str]]:
   """Returns the clips with a split each, and notes for the user.
 
-  Given splits stay. Without any, 20% of the subjects (at least one) are drawn
+  Given splits stay, but if there are only train and val, val becomes test.
+  Without any, 20% of the subjects (at least one) are drawn
   for testing. If fewer than two subjects are known, 20% of each class's clips
   (at least one) are drawn. A subject is not drawn if a class would have no clip
   left to train on. The same clips always give the same splits.
@@ -33,8 +34,10 @@ def assign_splits(
     UserError: splits are given, but train or test has no clip; or a class has
       a single clip, or none to train on.
   """
+  notes = []
   if entries[0].split:
-    notes = _note_shared_subjects(entries)
+    entries, notes = _test_on_val(entries)
+    notes += _note_shared_subjects(entries)
   else:
     entries, note = _draw_splits(entries)
     notes = [note]
@@ -67,6 +70,21 @@ def check_splits(entries: list[ClipEntry], labels: list[str]) -> None:
         f'{place}: class {label!r} has no clip to train on. Put some into split'
         ' train, or leave the class out'
       )
+
+
+def _test_on_val(entries):
+  """Returns the clips with split val as test if there is no test, and a note.
+
+  Nothing is then chosen by these clips: a run tests its last state on them.
+  """
+  given = {entry.split for entry in entries}
+  if given != {'train', 'val'}:
+    return entries, []
+  note = 'no split test given: the clips of split val are used as test'
+  return [
+    dataclasses.replace(e, split='test') if e.split == 'val' else e
+    for e in entries
+  ], [note]
 
 
 def _note_shared_subjects(entries):

@@ -108,12 +108,12 @@ def _label_level(root):
   if names and not other:
     return 1
   splits = {entries.SPLITS.get(name.lower()) for name in names}
-  if {'train', 'test'} <= splits:
+  if 'train' in splits and splits & {'val', 'test'}:
     raise UserError(
-      f'{root}: expected either splits or classes, got folders train and test'
-      f' beside {other[0]!r}. For splits, have no folders but train, val and'
-      ' test; for classes, rename train and test, or list all clips in a'
-      ' manifest.csv'
+      f'{root}: expected either splits or classes, got folders train and'
+      f' {"test" if "test" in splits else "val"} beside {other[0]!r}. For'
+      ' splits, have no folders but train, val and test; for classes, rename'
+      ' these, or list all clips in a manifest.csv'
     )
   return 0
 

@@ -1,6 +1,7 @@
 """Prepares a dataset: converts the authors' files to what training reads.
 
   python -m unik_jax.prepare NAME [--manual_dir=DIR] [--data_dir=DIR]
+    [--preview]
 
 NAME is a dataset or dataset/config. Without NAME, lists the datasets.
 """
@@ -27,6 +28,12 @@ _SKIP_BAD = flags.DEFINE_boolean(
 )
 _OVERWRITE = flags.DEFINE_boolean(
   'overwrite', False, 'Prepare a dataset again that is prepared already.'
+)
+_PREVIEW = flags.DEFINE_boolean(
+  'preview',
+  False,
+  'Write a page with clips of each class into the current folder, to check'
+  ' layout, units and axes by eye.',
 )
 _WORKERS = flags.DEFINE_integer(
   'workers', None, 'Processes that read clips (default: one per core).', 1
@@ -59,6 +66,23 @@ def main(argv):
     if before and before.info.full_name == dataset.info.full_name:
       if not _OVERWRITE.value:
         print('It was prepared before; --overwrite prepares it again.')
+    if _PREVIEW.value:
+      _write_preview(dataset)
+
+
+def _write_preview(dataset):
+  """Writes the preview of a dataset, beside no file that a run reads."""
+  from unik_jax.data import registry
+  from unik_jax.prepare.preview import render_preview
+  from unik_jax.runtime import atomic_files
+
+  name = dataset.info.full_name.rpartition('/')[0]  # without the version
+  # Opened anew, since this registers a layout of the user's own.
+  dataset = registry.open_prepared(name, _DATA_DIR.value) or dataset
+  path = pathlib.Path(f'preview_{name.replace("/", "_")}.html')
+  with atomic_files.atomic_write(path) as part:
+    part.write_text(render_preview(dataset), 'utf-8')
+  print(f'Preview: {path}')
 
 
 def _print_summary(dataset):

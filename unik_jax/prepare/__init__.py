@@ -1,0 +1,1 @@
+"""The command that prepares a dataset, and the preview of one."""
