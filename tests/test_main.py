@@ -107,7 +107,7 @@ from absl import app
 from unik_jax.run import restore
 from unik_jax.{module} import __main__ as command
 
-def pressed(folder):
+def pressed(folder, **options):
   raise KeyboardInterrupt
 
 restore.load_run = restore.read_config = pressed

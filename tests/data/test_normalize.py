@@ -77,6 +77,46 @@ def test_without_any_center_the_clip_stays():
   np.testing.assert_array_equal(center_first(clip), clip)
 
 
+@pytest.mark.parametrize('degrees', [0, 30, 90, 179, -120])
+def test_facing_does_not_depend_on_where_the_camera_stood(degrees):
+  clip = make_clip()
+  turn = Rotation.from_euler('y', degrees, degrees=True).as_matrix()
+  seen = (clip @ turn.T + [1, -2, 3]).astype(np.float32)
+  expected = get_preset('facing')(clip, LAYOUT, UNKNOWN)
+  out = get_preset('facing')(seen, LAYOUT, UNKNOWN)
+  np.testing.assert_allclose(out, expected, atol=2e-5)
+  left, right = (out[0, :, LAYOUT.index(name)] for name in LAYOUT.across)
+  x, _, z = (right - left).sum(0)
+  assert x > 0 and abs(z) < 1e-4
+  # A rigid motion that keeps heights.
+  centered = center_first(clip)
+  np.testing.assert_allclose(
+    np.linalg.norm(out, axis=-1), np.linalg.norm(centered, axis=-1), rtol=1e-5
+  )
+  np.testing.assert_allclose(out[..., 1], centered[..., 1], atol=2e-5)
+
+
+def test_facing_ignores_frames_without_the_line():
+  clip = make_clip()
+  first = clip[:, :1].copy()
+  clip[0, 1:, LAYOUT.index(LAYOUT.across[0])] = 0
+  out = get_preset('facing')(clip, LAYOUT, UNKNOWN)
+  alone = get_preset('facing')(first, LAYOUT, UNKNOWN)
+  np.testing.assert_allclose(out[:, :1], alone, atol=2e-5)
+
+
+def test_facing_refuses_images():
+  with pytest.raises(UserError, match=r'facing.*3 coordinates.*2'):
+    get_preset('facing')(make_clip()[..., :2], LAYOUT, UNKNOWN)
+
+
+def test_facing_without_the_line_only_centers():
+  clip = make_clip()
+  clip[0, :, LAYOUT.index(LAYOUT.across[0])] = 0
+  out = get_preset('facing')(clip, LAYOUT, UNKNOWN)
+  np.testing.assert_allclose(out, center_first(clip), atol=1e-6)
+
+
 def test_an_absent_second_person_stays_zero():
   clip = make_clip()
   clip[1] = 0

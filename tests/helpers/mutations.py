@@ -8,6 +8,7 @@ the seed of the first file that showed it.
 """
 
 import argparse
+import gzip
 import io
 import json
 import pathlib
@@ -33,7 +34,7 @@ from unik_jax.data.formats import (
   penn,
   pyskl,
 )
-from unik_jax.data.formats.user import manifest, recordings, settings
+from unik_jax.data.formats.user import manifest, recordings, settings, stacks
 from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 from unik_jax.official.tensor_files import read_tensors
@@ -80,6 +81,24 @@ def _read_clip(path):
   return recordings.read_recording(
     recordings.ClipSource(str(path)), layout=get_layout('coco_17')
   ).keypoints
+
+
+def _read_points(path):
+  """Reads a clip whose layout its file gives."""
+  source = recordings.ClipSource(str(path))
+  parsed = recordings.parse_clip(source)
+  layout = get_layout(parsed.layout)
+  return recordings.read_recording(source, layout=layout).keypoints
+
+
+def _read_stack(path):
+  clips = [
+    recordings.ClipSource(str(path), name)
+    for stack in stacks.find_stacks(str(path))
+    for name in stack.clip_names()
+  ]
+  layout = get_layout('coco_17')
+  return [recordings.read_recording(clip, layout=layout) for clip in clips]
 
 
 def _read_stream(path):
@@ -177,8 +196,25 @@ def make_samples():
     ).encode(),
     lambda path: lcrnet.parse_poses(path.read_bytes(), 'a.json'),
   )
-  for file in sorted((TESTS / 'data/formats/user/cases').glob('*.json')):
+  bodies = [{'keypoints': [7.5] * 51, 'scores': 2.5, 'idx': 1}]
+  frames = json.dumps({'0.jpg': bodies, '1.jpg': []}).encode()
+  samples['poseflow'] = ('a.json', frames, _read_clip)
+  stack = rng.uniform(1, 400, (3, 3, 6, 17, 1))
+  samples['stack'] = ('data.npy', _npy(stack), _read_stack)
+  cases = TESTS / 'data/formats/user/cases'
+  for file in sorted(cases.glob('*.json')):
     samples[file.name] = ('a.json', file.read_bytes(), _read_clip)
+  labels = (cases / 'yolo_labels' / 'walk_1.txt').read_bytes()
+  samples['yolo_labels'] = (
+    'a_1.txt',
+    labels,
+    lambda path: _read_clip(path.parent),
+  )
+  table = (cases / 'dlc_two.csv').read_bytes()
+  samples['dlc_two.csv'] = ('a.csv', table, _read_points)
+  for file in sorted(cases.glob('*.h5.gz')):
+    content = gzip.decompress(file.read_bytes())
+    samples[file.name] = ('a.h5', content, _read_points)
   return samples
 
 

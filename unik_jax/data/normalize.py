@@ -53,6 +53,39 @@ def center_first(
   return np.where(present, clip - centers[seen.argmax()], 0)
 
 
+def facing(
+  clip: np.ndarray, layout: Layout, image_size: Sequence[int]
+) -> np.ndarray:
+  """Centres as `center_first`, and turns the main person to one side.
+
+  All points rotate about the y axis, which must be vertical, by one angle: the
+  line `layout.across`, averaged over the frames of the first person who is
+  present, then has no z component and points to +x. Where the camera stood no
+  longer matters; upright stays upright. Skipped if the layout has no such line
+  or no frame has both its joints.
+
+  Args:
+    clip: (M, T, V, 3).
+    layout: names the body centre and the joints of across.
+    image_size: not used.
+
+  Returns:
+    (M, T, V, 3).
+
+  Raises:
+    UserError: not three channels.
+  """
+  _check_space(clip, 'facing')
+  if layout.across and clip.any():
+    body = clip[clip.any((1, 2, 3)).argmax()]
+    left, right = (body[:, layout.index(name)] for name in layout.across)
+    both = left.any(-1) & right.any(-1)
+    x, _, z = (right - left)[both].sum(0, dtype=np.float64)
+    turn = _rotation((0, 1, 0), np.arctan2(z, x))
+    clip = (clip @ turn.T).astype(clip.dtype)
+  return center_first(clip, layout, image_size)
+
+
 def screen_640(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
@@ -362,6 +395,7 @@ def fit_axes(clip: Any, whole: Any = None) -> Any:
 PRESETS: dict[str, Preset] = {
   'none': none,
   'center_first': center_first,
+  'facing': facing,
   'screen_640': screen_640,
   'kinetics': kinetics,
   'agcn': agcn,

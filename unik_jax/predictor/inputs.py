@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unik_jax.data.clips import summarize_notes
 from unik_jax.data.formats.user import (
+  annotations,
   entries,
   frame_folders,
   named_points,
@@ -34,9 +35,10 @@ if TYPE_CHECKING:  # a wrong file name is reported before JAX is imported
 # Limits the persons of an estimator that often loses people: each fragment of a
 # track becomes a person.
 MAX_PERSONS = 64
-_SUFFIXES = (*recordings.SUFFIXES, *decoding.SUFFIXES)
+_SUFFIXES = (*recordings.SUFFIXES, annotations.SUFFIX, *decoding.SUFFIXES)
 _MAX_FOLDERS = 4
 _TRAINING = 'the clips that the model was trained on'
+_LABELS = 'label.pkl'
 _NOT_CLIPS = (settings.FILE_NAME, 'manifest.csv', 'manifest.json')
 
 
@@ -191,7 +193,9 @@ def resolve_layout(
 
 
 def _list_clips(path):
-  """Returns the clips in a file: one, or those of a stack."""
+  """Returns the clips in a file: one, or those of a file of several."""
+  if path.endswith(annotations.SUFFIX):
+    return [ClipSource(path, name) for name in annotations.list_clips(path)]
   return [
     ClipSource(path, name)
     for stack in stacks.find_stacks(path)
@@ -207,7 +211,8 @@ def _search_folder(root):
     if frame_folders.frame_suffix(folder, name):
       names_by_folder[folder].append(name)
     elif os.path.splitext(name)[1].lower() in _SUFFIXES:
-      if name not in _NOT_CLIPS:
+      is_label = name.endswith(_LABELS)  # of a stack
+      if name not in _NOT_CLIPS and not is_label:
         sources += _list_clips(file.path)
   for folder, names in names_by_folder.items():
     videos = frame_folders.group_frames(folder, names)

@@ -56,6 +56,7 @@ def test_a_dataset_of_arrays(tmp_path):
   raw.mkdir()
   for split, part in clips.items():
     write_stack(raw, f'{split}_', part, [0, 1, 10, 0, 1, 10])
+    np.save(raw / f'{split}_data_bone.npy', part)  # is not read
   (raw / 'layout.yaml').write_text('layout: ntu_25\nconfidence: false\n')
   builder = registry.prepare_dataset(
     'skeleton_folder/mine', tmp_path / 'data', raw, workers=1

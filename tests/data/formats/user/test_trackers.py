@@ -160,14 +160,23 @@ def test_labels_have_no_likelihood(tmp_path):
 
 
 def test_points_that_only_some_animals_have(tmp_path):
-  """As DeepLabCut's `single` points, which belong to no individual."""
-  (tmp_path / 'a.csv').write_text(
-    'scorer,S,S,S,S,S,S\nindividuals,m1,m1,m1,m1,single,single\n'
-    'bodyparts,nose,nose,tail,tail,box,box\ncoords,x,y,x,y,x,y\n'
-    '0,1,2,3,4,5,6\n'
-  )
+  """As DeepLabCut's `single` points, which belong to no individual.
+
+  They may be more than an individual's.
+  """
+  names = [(animal, part) for animal in ('m1', 'm2') for part in 'ab']
+  names += [('single', part) for part in 'cdefg']
+  rows = [
+    ['scorer'] + ['S'] * 18,
+    ['individuals', *(a for a, _ in names for _ in 'xy')],
+    ['bodyparts', *(part for _, part in names for _ in 'xy')],
+    ['coords', *'xy' * 9],
+    ['0', *map(str, range(1, 19))],
+  ]
+  (tmp_path / 'a.csv').write_text('\n'.join(map(','.join, rows)) + '\n')
   clip = unik_jax.read_clip(tmp_path / 'a.csv')
-  np.testing.assert_array_equal(clip.keypoints, [[[[1, 2], [3, 4]]]])
+  expected = np.arange(1, 9).reshape(2, 1, 2, 2)
+  np.testing.assert_array_equal(clip.keypoints, expected)
   assert "'single'" in clip.notes[0]
 
 

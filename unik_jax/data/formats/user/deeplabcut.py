@@ -7,6 +7,7 @@ likelihood. In a .csv the levels are the first rows. A .h5 is a table of pandas;
 hdf5.py reads it without unpickling.
 """
 
+import collections
 import csv
 import io
 from collections.abc import Sequence
@@ -102,8 +103,10 @@ def assemble_clip(
       f'{where}: expected columns of x and y for each body part, as DeepLabCut'
       f' writes, got {", ".join(axes) or "none"}'
     )
-  joints = max(parts.values(), key=len)
-  others = [name for name, own in parts.items() if own != joints]
+  # The points that most animals have: `single` has those of no individual.
+  counts = collections.Counter(map(tuple, parts.values()))
+  joints = max(counts, key=lambda own: (counts[own], len(own)))
+  others = [name for name, own in parts.items() if tuple(own) != joints]
   clips = []
   for individual in parts:
     if individual in others:

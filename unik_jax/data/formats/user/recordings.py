@@ -7,6 +7,7 @@ from unik_jax.data import raw_files
 from unik_jax.data.clips import Recording
 from unik_jax.data.formats import ntu
 from unik_jax.data.formats.user import (
+  annotations,
   arrays,
   deeplabcut,
   frame_folders,
@@ -37,7 +38,8 @@ class ClipSource:
   Attributes:
     path: path of the file, or of the folder with a clip's frames.
     clip: prefix of the frames' file names in such a folder, None for all; or
-      the place of a clip in a stack (`stacks.Stack.clip_names`).
+      the place of a clip in a file of several (`stacks.Stack.clip_names`,
+      `annotations.list_clips`).
     image_size: (width, height) in pixels, if the user states it.
     units: units of the coordinates, in formats that do not define them.
     checks_units: whether a format that defines other units is an error.
@@ -107,6 +109,8 @@ def _parse_file(source, layout, persons, confidence):
   if os.path.isdir(source.path):
     joints = layout.num_joints if layout else None
     return frame_folders.read_frames(source.path, source.clip, persons, joints)
+  if source.clip is not None and source.path.endswith(annotations.SUFFIX):
+    return annotations.read_annotation(source.path, source.clip, persons)
   if source.clip is not None:
     return stacks.read_stacked_clip(source.path, source.clip, where, confidence)
   file = raw_files.RawFile(source.path)

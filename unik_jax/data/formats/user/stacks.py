@@ -10,7 +10,9 @@ Pickles are read by `safe_pickle`, as plain data.
 """
 
 import functools
+import math
 import os
+import re
 import struct
 import zipfile
 from typing import Any, NamedTuple
@@ -26,6 +28,8 @@ from unik_jax.data.formats.user.keypoints import (
 from unik_jax.errors import UserError
 
 _NTU_PERSONS, _NTU_JOINTS = 2, 25
+_STREAM = re.compile('data.*(bone|motion)')
+_MAX_BYTES = 1 << 34  # of an array that is unpacked
 _LOCAL_HEADER = struct.Struct('<4s22xHH')  # of a member of a zip archive
 
 
@@ -53,53 +57,95 @@ class Stack(NamedTuple):
 def find_stacks(path: str) -> list[Stack]:
   """Returns the arrays of clips in a file; [] if it has none.
 
-  Only headers are read. A damaged file has none; its reader reports it.
+  Only headers are read. A damaged file has none; its reader reports it. Arrays
+  of bones or motions (data_bone.npy, data_joint_motion.npy) are no clips: a run
+  makes these streams from the joints.
   """
   folder, name = os.path.split(path)
   try:
+    if _STREAM.search(name.lower()):
+      return []
     if name.lower().endswith('.npy'):
-      array = _open_array(path, '')
-      if array.ndim != 5:
+      shape = _locate(path, '').shape
+      if len(shape) != 5:
         return []
-      return [Stack(path, '', len(array), name.lower().partition('_')[0])]
+      return [Stack(path, '', shape[0], name.lower().partition('_')[0])]
     if not name.lower().endswith('.npz'):
       return []
     with zipfile.ZipFile(path) as archive:
       members = archive.namelist()
     return [
-      Stack(path, x, len(_open_array(path, x)), x.removeprefix('x_'))
+      Stack(path, x, _locate(path, x).shape[0], x.removeprefix('x_'))
       for x in ('x_train', 'x_val', 'x_test')
       if f'{x}.npy' in members
     ]
-  except (OSError, ValueError, zipfile.BadZipFile, struct.error):
+  except Exception:  # numpy and zipfile raise many kinds
     return []
 
 
-@functools.lru_cache(maxsize=4)
-def _open_array(path, member):
-  """Returns a file's array without reading it (if it is not compressed)."""
-  if not member:
-    return np.load(path, mmap_mode='r', allow_pickle=False)
-  with zipfile.ZipFile(path) as archive:
-    info = archive.getinfo(f'{member}.npy')
-    if info.compress_type != zipfile.ZIP_STORED:
-      with archive.open(info) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+class _Array(NamedTuple):
+  """Where an array lies in a file; `values` if the file is compressed."""
+
+  path: str
+  offset: int
+  shape: tuple[int, ...]
+  dtype: np.dtype
+  values: np.ndarray | None = None
+
+  def read(self, first: int, count: int) -> np.ndarray:
+    """Returns some rows. Not by memory map: the file may change meanwhile."""
+    if self.values is not None:
+      return self.values[first : first + count]
+    size = math.prod(self.shape[1:]) * self.dtype.itemsize
+    with open(self.path, 'rb') as file:
+      file.seek(self.offset + first * size)
+      content = file.read(count * size)
+    rows = np.frombuffer(content, self.dtype)  # ValueError if cut short
+    return rows.reshape(count, *self.shape[1:])
+
+
+def _locate(path, member):
+  """Returns the array of a file; ValueError and others if it is damaged."""
   with open(path, 'rb') as file:
-    file.seek(info.header_offset)
-    _, *lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-    file.seek(sum(lengths), os.SEEK_CUR)
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if member:
+      with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(f'{member}.npy')
+      if info.compress_type != zipfile.ZIP_STORED:
+        values = _decompress(path, member, os.stat(path).st_mtime_ns)
+        return _Array(path, 0, values.shape, values.dtype, values)
+      file.seek(info.header_offset)
+      _, *lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+      file.seek(sum(lengths), os.SEEK_CUR)
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
       header = np.lib.format.read_array_header_1_0(file)
     else:
       header = np.lib.format.read_array_header_2_0(file)
-    shape, fortran, dtype = header
-    if dtype.hasobject:
-      raise ValueError('an array of objects')
-    return np.memmap(
-      path, dtype, 'r', file.tell(), shape, 'F' if fortran else 'C'
-    )
+    shape, is_fortran, dtype = header
+    offset = file.tell()
+  if dtype.kind not in 'iufb' or is_fortran:
+    raise ValueError(f'expected numbers in C order, got {dtype}')
+  if min(shape, default=0) < 1:
+    raise ValueError(f'expected an array with elements, got shape {shape}')
+  if offset + math.prod(shape) * dtype.itemsize > end:
+    raise ValueError('the file is cut short')
+  return _Array(path, offset, shape, dtype)
+
+
+@functools.lru_cache(maxsize=2)
+def _decompress(path, member, changed):
+  """Returns an array of a compressed file, kept for its next clips."""
+  del changed
+  with zipfile.ZipFile(path) as archive:
+    info = archive.getinfo(f'{member}.npy')
+    if info.file_size > _MAX_BYTES:
+      raise ValueError(
+        f'it unpacks to {info.file_size} bytes. Save it again with numpy.savez'
+      )
+    with archive.open(info) as file:
+      return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def read_labels(stack: Stack) -> tuple[list[str], list[int]]:
@@ -121,8 +167,9 @@ def _read_labels(stack):
   if stack.member:
     key = stack.member.replace('x_', 'y_')
     try:
-      one_hot = np.asarray(_open_array(stack.path, key))
-    except (OSError, ValueError, KeyError) as error:
+      found = _locate(stack.path, key)
+      one_hot = found.read(0, found.shape[0])
+    except Exception as error:  # numpy and zipfile raise many kinds
       raise UserError(
         f'{stack.path}, {key}: cannot be read ({error})'
       ) from None
@@ -176,8 +223,8 @@ def read_stacked_clip(
   """
   member, _, index = clip.rpartition('/')
   try:
-    array = np.array(_open_array(path, member)[int(index)], np.float64)
-  except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    array = _locate(path, member).read(int(index), 1)[0].astype(np.float64)
+  except Exception as error:  # numpy and zipfile raise many kinds
     raise UserError(f'{where}: cannot be read ({error})') from None
   layout = units = ''
   if member:
