@@ -61,6 +61,8 @@ def parse_json_value(
     )
   if alphapose.is_poseflow(data):
     return alphapose.parse_poseflow(data, where, persons)
+  if alphapose.is_by_person(data):
+    return alphapose.parse_by_person(data, where, persons)
   if isinstance(data, dict) and 'people' in data:
     raise UserError(
       f'{where}: expected a clip, got a single frame of OpenPose. Name the'
@@ -70,9 +72,10 @@ def parse_json_value(
     f'{where}: unknown JSON format. Expected a list of objects with image_id'
     ' and keypoints (AlphaPose, COCO results), an object with images and'
     ' annotations (COCO keypoints), frames with frame_id and instances'
-    ' (MMPose), bodies by frame (PoseFlow), a list of frames of bodies'
-    ' (Ultralytics), or a list of frames, also under "frames", each a list of'
-    f' landmarks with x and y (MediaPipe); got {describe_json(data)}'
+    ' (MMPose), bodies by frame (PoseFlow) or by person and frame, a list of'
+    ' frames of bodies (Ultralytics), or a list of frames, also under "frames",'
+    ' each a list of landmarks with x and y (MediaPipe); got'
+    f' {describe_json(data)}'
   )
 
 
