@@ -85,8 +85,13 @@ def make_parser():
   return parser
 
 
-def set_environment():
+def set_environment(parser):
   """Sets what libtpu and JAX read when they start without a TPU."""
+  if not importlib.util.find_spec('libtpu'):
+    parser.error(
+      "expected libtpu, the TPU's compiler. Install it in an environment that"
+      " does not train: python -m pip install -e '.[tpu_compile]'"
+    )
   os.environ['TPU_SKIP_MDS_QUERY'] = '1'  # no metadata server to ask
   os.environ['TPU_ACCELERATOR_TYPE'] = 'v5litepod-4'
   os.environ['TPU_WORKER_HOSTNAMES'] = 'localhost'
@@ -246,12 +251,7 @@ def main():
   arguments = sys.argv[1:]
   parser = make_parser()
   options = parser.parse_args()
-  set_environment()
-  if not importlib.util.find_spec('libtpu'):
-    parser.error(
-      "expected libtpu, the TPU's compiler. Install it in an environment that"
-      " does not train: python -m pip install -e '.[tpu_compile]'"
-    )
+  set_environment(parser)
   if options.shape not in SHAPES:
     parser.error(f'--shape: expected one of {", ".join(SHAPES)}')
   import tpu_program

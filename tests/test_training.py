@@ -47,6 +47,8 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   config.data.update(window=0.8, stretch=0.2, flip=0.5, drop_joints=0.1)
   config.data.val_split = 'validation[:11]'
   straight, interrupted = tmp_path / 'straight', tmp_path / 'interrupted'
+  monkeypatch.setattr(training, '_WARM_STEPS', 2)
+  monkeypatch.setattr(training, '_TIMED_STEPS', 5)
 
   # An uninterrupted run.
   summary = training.run(config, straight)
@@ -62,6 +64,10 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert val_clips == [11, 11]
   out = capsys.readouterr().out
   assert 'clips/s' in out
+  (line,) = re.findall('About .*', out)
+  assert re.fullmatch(
+    r'About 0:\d\d for 2 epochs, without evaluation \(2 x 11 clips\)\.', line
+  )
   assert out.count('Settings: model unik, dataset synthetic_skeletons/') == 1
 
   # The best state on validation is saved and tested.

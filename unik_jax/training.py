@@ -35,6 +35,11 @@ from unik_jax.runtime.profiler import StepProfiler
 from unik_jax.runtime.signals import StopSignal
 from unik_jax.step import average_metrics, make_init_state, make_train_step
 
+# The clock starts after some steps: the first compiles, the next may, and the
+# others find batches that were made meanwhile. The time that the run will take
+# is printed some steps later.
+_WARM_STEPS, _TIMED_STEPS = 5, 15
+
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   """Trains an experiment, or evaluates it; resumes a run that was stopped.
@@ -191,11 +196,21 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
         state, step_metrics = train_step(state, batch)
       pending.append(step_metrics)
       step += 1
-      if step == first_step + 1:
+      new_steps = step - first_step
+      if new_steps in (1, _WARM_STEPS):
         jax.block_until_ready(state.step)
         progress.start_clock(step)
+      if new_steps == 1:
         duration = format_duration(time.monotonic() - start_time)
         progress.print_line(f'Compiled in {duration}.')
+      if new_steps == _TIMED_STEPS and not predictions and step < total_steps:
+        jax.block_until_ready(state.step)
+        progress.print_estimate(
+          step,
+          epochs=-(-(total_steps - step) // steps_per_epoch),
+          evaluations=sum(map(needs_evaluation, range(step, total_steps + 1))),
+          clips=len(clips[eval_part]),
+        )
 
       epoch, step_in_epoch = divmod(step, steps_per_epoch)
       is_last = step == total_steps

@@ -107,6 +107,13 @@ class Builder(ClipBuilder):
   def list_clips(self, folder):
     entries, notes = manifest.read_clip_list(folder)
     entries, split_notes = splits.assign_splits(entries)
+    if self.builder_config.clip_format.layout_is_assumed:
+      layout = self.builder_config.clip_format.layout
+      notes.append(
+        f'layout {layout.name!r} is assumed, the only built-in one with'
+        f' {layout.num_joints} joints. If it is another one, name it in'
+        ' layout.yaml'
+      )
     for note in notes + split_notes:
       logging.warning('%s: %s', folder, note)
     duplicates = splits.find_duplicates(entries)

@@ -87,6 +87,23 @@ class Progress:
     self._first_step = self._last_step = step
     self._idle = 0.0
 
+  def print_estimate(
+    self, step: int, epochs: int, evaluations: int, clips: int
+  ) -> None:
+    """Prints how long the run will take, from the speed since `start_clock`.
+
+    Args:
+      step: optimizer steps taken, and finished by the devices.
+      epochs: epochs to train.
+      evaluations: evaluations to come, which the estimate leaves out.
+      clips: clips of an evaluation.
+    """
+    left = format_duration(self._estimate_left(step))
+    self.print_line(
+      f'About {left} for {epochs} epoch{"s" * (epochs > 1)}, without evaluation'
+      f' ({evaluations} x {clips} clips).'
+    )
+
   def exclude_pause(self) -> None:
     """Excludes the time since the last training line from the next speed."""
     self._last_time = time.monotonic()
@@ -118,8 +135,7 @@ class Progress:
       clips = (step - self._last_step) * self._batch_size
       numbers['clips_per_s'] = clips / (now - self._last_time)
       numbers['idle'] = self._idle / (now - self._last_time)
-      pace = (now - self._first_time) / (step - self._first_step)
-      left = format_duration(pace * (self._total - step))
+      left = format_duration(self._estimate_left(step))
       speed = f'  {numbers["clips_per_s"]:.1f} clips/s'
       speed += f'  idle {100 * numbers["idle"]:.0f}%  {left} left'
     self._idle = 0.0
@@ -136,6 +152,11 @@ class Progress:
       self._width = len(line)
     else:
       self.print_line(f'{head}{values}{speed}')
+
+  def _estimate_left(self, step):
+    """Returns the seconds that the other steps take, at the mean pace."""
+    seconds = time.monotonic() - self._first_time
+    return seconds / (step - self._first_step) * (self._total - step)
 
   def record(self, step: int, numbers: dict[str, Any]) -> None:
     """Appends a line to metrics.jsonl, and scalars to TensorBoard."""

@@ -93,7 +93,9 @@ class Annotations(NamedTuple):
   notes: list[str]
 
 
-def load_annotations(path: str | os.PathLike) -> Annotations:
+def load_annotations(
+  path: str | os.PathLike, any_joints: bool = False
+) -> Annotations:
   """Reads an annotation pickle without running it, and checks each annotation.
 
   Splits keep their names, with two exceptions. `train1` becomes `split1_train`
@@ -103,6 +105,8 @@ def load_annotations(path: str | os.PathLike) -> Annotations:
 
   Args:
     path: path of the pickle. A folder `kpfiles` is searched for beside it.
+    any_joints: whether joints of unknown layouts are read. The layout of 3-D
+      joints is then unknown too, except for NTU RGB+D's.
 
   Raises:
     UserError: the pickle is refused or broken (see `safe_pickle.load_pickle`),
@@ -135,7 +139,7 @@ def load_annotations(path: str | os.PathLike) -> Annotations:
       splits = (
         ['train'] if splits_by_clip is None else splits_by_clip.get(name, [])
       )
-      clip = _parse_clip(record, where, name, splits, kpfiles)
+      clip = _parse_clip(record, where, name, splits, kpfiles, any_joints)
       if clips and clip.format != clips[0].format:
         raise UserError(
           f'{where}: expected {clips[0].format}, as in the first record, got'
@@ -259,8 +263,10 @@ def _to_split_name(name):
   return 'all_clips' if name == 'all' else name
 
 
-def _parse_clip(record, where, name, splits, kpfiles):
-  poses, keypoint_format = pyskl_poses.parse_poses(record, where, kpfiles)
+def _parse_clip(record, where, name, splits, kpfiles, any_joints):
+  poses, keypoint_format = pyskl_poses.parse_poses(
+    record, where, kpfiles, any_joints
+  )
   ntu_name = _NTU_NAME.fullmatch(name)
   return Clip(
     where=where,

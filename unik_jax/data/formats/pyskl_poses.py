@@ -47,7 +47,7 @@ class KeypointFormat(NamedTuple):
   """Joints, channels and units of a clip's keypoints.
 
   Attributes:
-    layout: name of the joint layout.
+    layout: name of the joint layout; '' if unknown.
     channels: C, including the confidence.
     confidence: whether the last channel is a confidence.
     units: units of the coordinates.
@@ -136,7 +136,10 @@ class Packed(NamedTuple):
 
 
 def parse_poses(
-  record: dict[str, Any], where: str, kpfiles: dict[str, str]
+  record: dict[str, Any],
+  where: str,
+  kpfiles: dict[str, str],
+  any_joints: bool = False,
 ) -> tuple[Tracks | Packed, KeypointFormat]:
   """Returns the checked poses of an annotation, and their format.
 
@@ -144,6 +147,7 @@ def parse_poses(
     record: the annotation.
     where: file and record, for errors.
     kpfiles: paths of the files in the folder kpfiles, by name.
+    any_joints: as in `pyskl.load_annotations`.
 
   Returns:
     The poses, whose `read(persons, where)` returns (M, T, V, C) float32, and
@@ -158,7 +162,7 @@ def parse_poses(
     poses = _parse_tracks(record, where)
     has_score = poses.score is not None
     joints, channels = poses.keypoint.shape[2:]
-    return poses, _detect_format(joints, channels, has_score, where)
+    return poses, _detect_format(joints, channels, has_score, where, any_joints)
   frames = _get_array(record, 'frame_inds', where)
   if frames.ndim != 1 or frames.dtype.kind == 'f':
     raise UserError(
@@ -169,7 +173,9 @@ def parse_poses(
     raise LeftOut('nobody in it')
   if 'keypoint' in record:
     bodies = _get_bodies(record, frames, where)
-    keypoint_format = _detect_format(bodies.shape[1], 2, True, where)
+    keypoint_format = _detect_format(
+      bodies.shape[1], 2, True, where, any_joints
+    )
     return Packed(frames, bodies), keypoint_format
   kpfile, name = record.get('raw_file'), record.get('frame_dir')
   if not isinstance(kpfile, str) or not isinstance(name, str):
@@ -192,11 +198,13 @@ def is_integer(value: Any) -> bool:
   return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _detect_format(joints, channels, has_score, where):
+def _detect_format(joints, channels, has_score, where, any_joints=False):
   if (joints, channels) == (25, 3):
     return KeypointFormat('ntu_25', 3 + has_score, has_score, 'metres')
   layout = {17: 'coco_17', 18: 'openpose_18'}.get(joints)
-  if layout and channels in (2, 3):
+  if any_joints and (layout is None or channels == 3):
+    layout = ''
+  if layout is not None and channels in (2, 3):
     units = 'pixels' if channels == 2 else 'as in the files'
     return KeypointFormat(layout, channels + has_score, has_score, units)
   raise UserError(
@@ -233,7 +241,7 @@ def _has_score_in_keypoint(keypoint, has_score, where):
     raise UserError(
       f"{where}: 'keypoint': expected x, y and z, got a third channel that"
       " looks like a score. Write scores as 'keypoint_score', or use"
-      ' skeleton_folder'
+      ' arrays in skeleton_folder'
     )
   return True
 

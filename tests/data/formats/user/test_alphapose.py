@@ -112,8 +112,8 @@ def test_bad_alphapose(tmp_path, case):
     read_keypoints(write_file(tmp_path / 'clip.json', data))
 
 
-def test_poseflow_is_the_same_under_the_names_of_frames(tmp_path):
-  """As PoseFlow's tracker writes: {frame: [{keypoints, scores, idx}]}."""
+def test_bodies_by_frame_and_by_person(tmp_path):
+  """PoseFlow's {frame: [{keypoints, idx}]}, and {person: {frame: {...}}}."""
   rng = np.random.default_rng(0)
   base = rng.uniform(10, 90, (2, 17, 2)) + [[[0, 0]], [[300, 0]]]
   frames, truth = {}, np.zeros((2, 5, 17, 3))
@@ -133,6 +133,23 @@ def test_poseflow_is_the_same_under_the_names_of_frames(tmp_path):
   found = found if np.allclose(found[0, 0], truth[0, 0]) else found[::-1]
   np.testing.assert_allclose(found[:, :5], truth)
   assert found.shape[1] == 6 and not found[:, 5].any()
+  by_person = {
+    person: {
+      name.removesuffix('.jpg'): {'keypoints': body['keypoints'], 'scores': 2.5}
+      for name, bodies in frames.items()
+      for body in bodies
+      if str(body['idx']) == person
+    }
+    for person in '12'
+  }
+  write_file(tmp_path / 'b.json', by_person)
+  tracked = parse_clip(tmp_path / 'b.json')
+  assert tracked.layout == 'coco_17'
+  np.testing.assert_array_equal(tracked.keypoints, clip.keypoints[:, :5])
+  del by_person['2']['3']  # the other person is alone
+  write_file(tmp_path / 'b.json', by_person)
+  lonely = parse_clip(tmp_path / 'b.json').keypoints
+  np.testing.assert_allclose(sorted(lonely[:, 3, 0, 0]), [0, truth[0, 3, 0, 0]])
   frames['2.jpg'][0]['keypoints'] = [1, 2]
   write_file(tmp_path / 'a.json', frames)
   with pytest.raises(UserError, match='a.json, record 4: expected a list of'):

@@ -31,8 +31,10 @@ def test_detected_format(tmp_path):
   second = write_array(tmp_path / 'c.npy', make_clip(2, 5, 18, 2))
   form = detect_format(clip_sources(bad, first))
   assert form == DatasetFormat(
-    LAYOUTS['openpose_18'], 2, False, 1, 'as in the files'
+    LAYOUTS['openpose_18'], 2, False, 1, 'as in the files', True
   )
+  stated = detect_format(clip_sources(first), layout=LAYOUTS['openpose_18'])
+  assert not stated.layout_is_assumed
   assert detect_format(clip_sources(bad, first, second)).persons == 2
   (source,) = clip_sources(second)
   source = dataclasses.replace(source, units='metres')

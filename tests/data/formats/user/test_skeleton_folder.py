@@ -64,6 +64,19 @@ def test_a_folder_of_classes(tmp_path, notices):
   assert '2 of 10 clips' in notice and 'subjects' in notice
 
 
+def test_joints_that_are_only_counted(tmp_path, notices):
+  for n, label in itertools.product(range(2), 'ab'):
+    path = tmp_path / f'raw/{label}/{n}.npy'
+    write_clip(path, n + 2 * ord(label), (4, 24, 2))
+  assert prepare(tmp_path).info.metadata['layout'] == 'smpl_24'
+  (notice,) = [text for text in notices if 'layout' in text]
+  assert "'smpl_24' is assumed, the only built-in one with 24 joints" in notice
+  notices.clear()
+  write_file(tmp_path / 'raw' / 'layout.yaml', 'layout: smpl_24\n')
+  prepare(tmp_path, 'stated')
+  assert not any('layout' in text for text in notices)
+
+
 def test_reading_with_tfds(tmp_path):
   write_tree(tmp_path / 'raw')
   prepare(tmp_path)

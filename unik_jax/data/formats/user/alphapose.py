@@ -12,6 +12,11 @@ AlphaPose's tracker, writes the bodies of each frame under the frame's name:
 
   {"0.jpg": [{"keypoints": [x, y, confidence, ...], "scores": 2.9, "idx": 1},
              ...], ...}
+
+Files of tracked persons, as for ShanghaiTech's videos (MPED-RNN, STG-NF), have
+the same bodies by person and frame:
+
+  {"1": {"0": {"keypoints": [x, y, confidence, ...], "scores": 2.9}, ...}, ...}
 """
 
 from typing import Any
@@ -67,6 +72,25 @@ def parse_poseflow(data: dict, where: str, persons: int = 2) -> ParsedClip:
       if not isinstance(body, dict):
         raise UserError(f'{where}, {name!r}: expected objects for bodies')
       records.append(body | {'image_id': name})
+  return parse_alphapose(records, where, persons)
+
+
+def is_by_person(data: Any) -> bool:
+  """Returns whether a JSON value has bodies by person and frame."""
+  return (
+    isinstance(data, dict)
+    and all(isinstance(frames, dict) for frames in data.values())
+    and is_poseflow({name: [*frames.values()] for name, frames in data.items()})
+  )
+
+
+def parse_by_person(data: dict, where: str, persons: int = 2) -> ParsedClip:
+  """Same as `parse_alphapose`, for bodies by person and frame."""
+  records = [
+    body | {'image_id': name, 'idx': person}
+    for person, frames in data.items()
+    for name, body in frames.items()
+  ]
   return parse_alphapose(records, where, persons)
 
 

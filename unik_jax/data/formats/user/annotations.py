@@ -1,7 +1,7 @@
-"""Annotation pickles of pyskl and MMAction2, as clips for a trained model.
+"""Annotation pickles of pyskl and MMAction2: clips of any joints.
 
-The dataset `pyskl` prepares such files for training. They are read as plain
-data (`safe_pickle`).
+The files are read as plain data (`safe_pickle`). The dataset `pyskl` prepares
+files with several protocols.
 """
 
 import functools
@@ -19,17 +19,26 @@ def list_clips(path: str) -> list[str]:
   """Returns the index of each annotation in a file, also of bad ones.
 
   Raises:
+    UserError: as in `load_file`.
+  """
+  annotations = load_file(path)
+  return [str(n) for n in range(len(annotations.clips) + len(annotations.bad))]
+
+
+def load_file(path: str) -> pyskl.Annotations:
+  """Returns a file's annotations.
+
+  Raises:
     UserError: the file is no annotation pickle, or none can be used.
   """
-  annotations = _load(path, os.stat(path).st_mtime_ns)
-  return [str(n) for n in range(len(annotations.clips) + len(annotations.bad))]
+  return _load(path, os.stat(path).st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1)
 def _load(path, changed):
   """Returns a file's annotations, kept for its other clips."""
   del changed
-  return pyskl.load_annotations(path)
+  return pyskl.load_annotations(path, any_joints=True)
 
 
 def read_annotation(path: str, clip: str, persons: int = 2) -> ParsedClip:
@@ -43,7 +52,7 @@ def read_annotation(path: str, clip: str, persons: int = 2) -> ParsedClip:
   Raises:
     UserError: the annotation is bad, or nobody is in it.
   """
-  annotations = _load(path, os.stat(path).st_mtime_ns)
+  annotations = load_file(path)
   index = int(clip)
   if index >= len(annotations.clips):
     _, error = annotations.bad[index - len(annotations.clips)]

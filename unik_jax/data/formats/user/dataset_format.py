@@ -23,6 +23,7 @@ class DatasetFormat:
     confidence: whether the last channel is a confidence.
     persons: M, the maximum number of persons in a clip.
     units: units of the coordinates.
+    layout_is_assumed: whether only the number of joints tells the layout.
   """
 
   layout: Layout
@@ -30,6 +31,7 @@ class DatasetFormat:
   confidence: bool
   persons: int
   units: str
+  layout_is_assumed: bool = False
 
 
 def detect_format(
@@ -53,6 +55,7 @@ def detect_format(
       the confidence cannot be inferred from the clip.
   """
   first, first_error, most = None, None, persons or 1
+  is_stated = layout is not None
   for source in sources:
     try:
       clip = parse_clip(source, layout, confidence=confidence)
@@ -77,6 +80,7 @@ def detect_format(
     confidence=first.confidence,
     persons=most,
     units=first.units or 'as in the files',
+    layout_is_assumed=not is_stated and not first.layout,
   )
 
 

@@ -57,7 +57,7 @@ def read_clip_list(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
   if paths:
     entries, notes = _read_manifest(root, paths[0])
   else:
-    entries, notes = tree.read_stacks(root), []
+    entries, notes = tree.read_dataset_files(root)
     if not entries:
       entries, notes = tree.read_clip_tree(root)
   if not entries:
@@ -86,7 +86,8 @@ def check_source(entry: ClipEntry) -> recordings.ClipSource:
   if not os.path.exists(path):
     raise UserError(f'{entry.where}: no such file: {path}')
   suffix = os.path.splitext(path)[1].lower()
-  if not os.path.isdir(path) and suffix not in recordings.SUFFIXES:
+  is_part = os.path.isdir(path) or entry.source.clip is not None
+  if not is_part and suffix not in recordings.SUFFIXES:
     raise UserError(
       f'{entry.where}: {path}: expected {", ".join(recordings.SUFFIXES)} or a'
       f' folder with a file for each frame, got suffix {suffix!r}'

@@ -1,10 +1,12 @@
 """Clips in class folders: ROOT/LABEL/CLIP or ROOT/SPLIT/LABEL/CLIP."""
 
 import collections
+import dataclasses
 import os
 import pathlib
 
 from unik_jax.data.formats.user import (
+  annotations,
   entries,
   frame_folders,
   recordings,
@@ -42,12 +44,74 @@ def read_clip_tree(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
   return clips, notes + _note_deeper_classes(level, clips)
 
 
-def read_stacks(root: pathlib.Path) -> list[ClipEntry]:
-  """Returns the clips of all stacks in a folder; [] without a stack.
+def read_dataset_files(root: pathlib.Path) -> tuple[list[ClipEntry], list[str]]:
+  """Returns the clips in files of whole datasets, and notes for the user.
 
   Raises:
-    UserError: as in `stacks.read_labels`.
+    UserError: as in `stacks.read_labels` and `annotations.load_file`, or the
+      splits of annotations are not those of one protocol.
   """
+  found, notes = _read_stacks(root), []
+  if found or set(_folder_names(root)) - {'kpfiles'}:
+    return found, notes
+  for name in sorted(os.listdir(root)):
+    if name.endswith(annotations.SUFFIX):
+      clips, left_out = _read_annotations(str(root / name))
+      found += clips
+      notes += left_out
+  if {entry.split for entry in found} == {'train'}:
+    found = [dataclasses.replace(entry, split='') for entry in found]
+  return found, notes
+
+
+def _read_annotations(path):
+  """Returns the clips of an annotation pickle, and notes."""
+  loaded, stem = annotations.load_file(path), pathlib.Path(path).stem
+  names = {name for clip in loaded.clips for name in clip.splits}
+  splits = {
+    name: entries.SPLITS.get(name.lower().rpartition('_')[2]) for name in names
+  }
+  protocols = {name.rpartition('_')[0] for name in names}
+  most = max(len(clip.splits) for clip in loaded.clips)
+  if None in splits.values() or len(protocols) > 1 or most > 1:
+    raise UserError(
+      f'{path}: expected each clip in one split: train, val or test, got the'
+      f' splits {", ".join(sorted(names))}. Prepare it as the dataset pyskl'
+      ' (docs/data.md)'
+    )
+  if names == {'train'}:  # also a file without splits, such as val.pkl
+    word = stem.lower().partition('_')[0]
+    splits['train'] = entries.SPLITS.get(word, 'train')
+  has_subjects = all(clip.subject >= 0 for clip in loaded.clips)
+  found, left_out = [], loaded.left_out.copy()
+  for n, clip in enumerate(loaded.clips):
+    if names and not clip.splits:
+      left_out.append((str(clip), 'in no split'))
+      continue
+    found.append(
+      ClipEntry(
+        id=f'{stem}/{clip.id}',
+        source=recordings.ClipSource(path, str(n)),
+        label=str(clip.label),
+        subject=str(clip.subject) if has_subjects else '',
+        split=splits[clip.splits[0]] if names else '',
+        where=str(clip),
+      )
+    )
+  for n, (where, _) in enumerate(loaded.bad, len(loaded.clips)):
+    # Reading it raises its error. Its label and its split are not known.
+    source = recordings.ClipSource(path, str(n))
+    changes = {'id': f'{stem}/{n}', 'source': source, 'where': where}
+    found.append(dataclasses.replace(found[0], **changes))
+  if not left_out:
+    return found, []
+  place, reason = left_out[0]
+  return found, [
+    f'{len(left_out)} annotations are left out, the first: {place}: {reason}'
+  ]
+
+
+def _read_stacks(root):
   found = []
   for name in sorted(os.listdir(root)):
     for stack in stacks.find_stacks(os.path.join(root, name)):
