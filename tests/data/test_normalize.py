@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from unik_jax.data.normalize import (
-  PRESETS,
-  fit_axes,
-  get_preset,
-  normalize_screen,
-)
+from unik_jax.data.normalize import PRESETS, fit_axes, get_preset
+from unik_jax.data.normalize_official import normalize_screen
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout
 

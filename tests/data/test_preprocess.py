@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from unik_jax.data.energy import sort_by_energy
 from unik_jax.data.formats import lcrnet, ntu_text, ntu_tracks
-from unik_jax.data.normalize import get_preset, normalize_screen
+from unik_jax.data.normalize import get_preset
+from unik_jax.data.normalize_official import normalize_screen
 from unik_jax.data.padding import repeat_tracks
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import get_layout

@@ -201,6 +201,10 @@ def make_samples():
   samples['poseflow'] = ('a.json', frames, _read_clip)
   frames = json.dumps({'1': {'0': bodies[0], '2': bodies[0]}}).encode()
   samples['by_person'] = ('a.json', frames, _read_clip)
+  parts = {'pose': 33, 'left_hand': 21, 'right_hand': 21}
+  points = {f'{k}_landmarks': [[0.5, 0.25, 0]] * n for k, n in parts.items()}
+  frames = json.dumps([points, points | {'left_hand_landmarks': None}])
+  samples['holistic'] = ('a.json', frames.encode(), _read_clip)
   stack = rng.uniform(1, 400, (3, 3, 6, 17, 1))
   samples['stack'] = ('data.npy', _npy(stack), _read_stack)
   cases = TESTS / 'data/formats/user/cases'

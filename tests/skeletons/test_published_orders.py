@@ -117,6 +117,15 @@ def test_whole_bodies_are_body_feet_face_left_hand_right_hand(name, body, feet):
   assert [j.replace('left_', 'right_') for j in left] == right
 
 
+def test_holistic_is_body_left_hand_right_hand():
+  holistic, whole = get_layout('mediapipe_75'), get_layout('coco_wholebody_133')
+  body = get_layout('mediapipe_33')
+  assert holistic.joints == body.joints + whole.joints[-42:]
+  assert holistic.bones[:32] == body.bones
+  hands = {bone for bone in whole.bones if bone[0] in whole.joints[-42:]}
+  assert set(holistic.bones[32:]) == hands
+
+
 def test_points_of_the_face_mirror_each_other():
   """Chin, nose tip and lips are in the middle; jaws and eyes are pairs."""
   layout = get_layout('coco_wholebody_133')

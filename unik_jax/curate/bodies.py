@@ -181,7 +181,12 @@ def _parse_entry(estimator, source, first_frame=0):
     )
   data = json_formats.load_json(file)
   clip = json_formats.parse_json_value(
-    data, path, MAX_BODIES, source.image_size, estimator.confidence
+    data,
+    path,
+    MAX_BODIES,
+    source.image_size,
+    estimator.confidence,
+    estimator.layout and estimator.layout.num_joints,
   )
   clip = scale.resolve_scale(clip, source.image_size, path)
   if alphapose.is_alphapose(data):

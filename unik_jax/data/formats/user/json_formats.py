@@ -6,6 +6,7 @@ from unik_jax.data import raw_files
 from unik_jax.data.formats.user import (
   alphapose,
   coco,
+  holistic,
   mediapipe,
   mmpose,
   openpose,
@@ -20,6 +21,7 @@ def parse_json(
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
   confidence: bool | None = None,
+  joints: int | None = None,
 ) -> ParsedClip:
   """Returns the clip in a JSON file.
 
@@ -29,13 +31,15 @@ def parse_json(
     image_size: (width, height), for files that do not state it.
     confidence: whether the last number of landmarks without keys is a
       confidence; None means that the fourth of four is.
+    joints: expected number of joints. With 33, the body's landmarks are read of
+      files that have hands too.
 
   Raises:
     UserError: the file is not JSON, its format is unknown, or the format's
       parser refuses it.
   """
   return parse_json_value(
-    load_json(file), str(file), persons, image_size, confidence
+    load_json(file), str(file), persons, image_size, confidence, joints
   )
 
 
@@ -45,6 +49,7 @@ def parse_json_value(
   persons: int = 2,
   image_size: tuple[int, int] | None = None,
   confidence: bool | None = None,
+  joints: int | None = None,
 ) -> ParsedClip:
   """Same as `parse_json`, for a value from `load_json`."""
   if alphapose.is_alphapose(data):
@@ -55,6 +60,11 @@ def parse_json_value(
     return coco.parse_coco(data, where, persons)
   if mmpose.is_mmpose(data):
     return mmpose.parse_mmpose(data, where, persons)
+  if holistic.is_holistic(data) and joints != 33:
+    merged = holistic.merge_parts(data, where)
+    clip = mediapipe.parse_mediapipe(merged, where, persons, image_size)
+    notes = (*clip.notes, holistic.NOTE)
+    return clip._replace(layout=holistic.LAYOUT, notes=notes)
   if mediapipe.is_mediapipe(data):
     return mediapipe.parse_mediapipe(
       data, where, persons, image_size, confidence

@@ -46,10 +46,10 @@ _MAX_DISTANCE = 5
 
 def is_mediapipe(data: Any) -> bool:
   """Returns whether a JSON value has this format."""
-  frames = _split_frames(data)
+  frames = split_frames(data)
   if frames is None:
     return False
-  return not frames[0] or _parse_persons(frames[0][0]) is not None
+  return not frames[0] or parse_persons(frames[0][0]) is not None
 
 
 def parse_mediapipe(
@@ -81,7 +81,7 @@ def parse_mediapipe(
     UserError: a landmark has another form, frames differ in kind or are both
       in the image and in metres, or coordinates are in pixels.
   """
-  frames, numbers = _split_frames(data)
+  frames, numbers = split_frames(data) or ([], None)
   if numbers is None:
     frames, numbers = _number_frames(frames, where)
   places = FramePlaces(np.arange(len(frames)))
@@ -91,7 +91,7 @@ def parse_mediapipe(
   axes: tuple[str, ...] = ()
   is_open = False
   for t, (frame, index) in enumerate(zip(frames, places.indices, strict=True)):
-    bodies = _parse_persons(frame)
+    bodies = parse_persons(frame)
     if bodies is None:
       raise UserError(
         f'{where}, frame {t}: expected a list of landmarks, or null if nobody'
@@ -100,7 +100,7 @@ def parse_mediapipe(
     for m, body in enumerate(bodies):
       place = f'{where}, frame {t}, person {m}'
       if not axes:
-        axes, is_open = _axes_of(body[0]), _is_open(frame, body[0])
+        axes, is_open = axes_of(body[0]), _is_open(frame, body[0])
       pose, ids = _parse_pose(body, axes, place)
       if poses and len(pose) != len(poses[0]):
         raise UserError(
@@ -128,7 +128,7 @@ def parse_mediapipe(
   else:
     confidence = axes[-1] in _CONFIDENCES
   size, units = read_image_size(data, where) or image_size, FRACTIONS
-  is_world = {_is_world(frame) for frame in frames if _parse_persons(frame)}
+  is_world = {_is_world(frame) for frame in frames if parse_persons(frame)}
   if len(is_world) > 1:
     raise UserError(
       f'{where}: expected either image or world landmarks, got frames of both.'
@@ -171,7 +171,7 @@ def read_image_size(data: Any, where: str) -> tuple[int, int] | None:
   return None
 
 
-def _split_frames(data):
+def split_frames(data: Any) -> tuple[list, list[int] | None] | None:
   """Returns (frames, their numbers or None), or None if there are no frames."""
   frames = data
   if isinstance(data, dict) and 'frames' in data:
@@ -224,19 +224,19 @@ def _is_open(frame, landmark):
   return not isinstance(frame, dict) or _landmarks_key(frame) not in _OWN_KEYS
 
 
-def _parse_persons(frame):
+def parse_persons(frame: Any) -> list[list] | None:
   """Returns a list of landmarks per person; None if it is not a frame."""
   frame = _unwrap(frame)
   if frame is None or frame == []:
     return []
   if not isinstance(frame, list):
     return None
-  if _axes_of(frame[0]):
+  if axes_of(frame[0]):
     frame = [frame]
   else:
     frame = [_unwrap(person) for person in frame]
   is_valid = all(
-    isinstance(person, list) and person and _axes_of(person[0])
+    isinstance(person, list) and person and axes_of(person[0])
     for person in frame
   )
   return frame if is_valid else None
@@ -253,7 +253,7 @@ def _unwrap(value):
   return value
 
 
-def _axes_of(landmark):
+def axes_of(landmark: Any) -> tuple[str, ...]:
   """Returns the channels of a landmark; empty if it is not one."""
   if isinstance(landmark, dict) and {'x', 'y'} <= landmark.keys():
     confidence = [key for key in _CONFIDENCES if key in landmark][:1]
@@ -288,7 +288,7 @@ def _parse_pose(person, axes, where):
   # The person is malformed: find the first bad landmark, for the error.
   is_valid = [
     type(landmark) is type(person[0])
-    and _axes_of(landmark) == axes
+    and axes_of(landmark) == axes
     and all(type(v) is float for v in _values(landmark, axes))
     for landmark in person
   ]

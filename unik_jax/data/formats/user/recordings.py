@@ -133,7 +133,10 @@ def _parse_file(source, layout, persons, confidence):
       f'{where}: unknown suffix {suffix!r}. Use one of {", ".join(SUFFIXES)},'
       f' or a folder of {frame_folders.KINDS}'
     )
-  return json_formats.parse_json(file, persons, source.image_size, confidence)
+  joints = layout.num_joints if layout else None
+  return json_formats.parse_json(
+    file, persons, source.image_size, confidence, joints
+  )
 
 
 def read_recording(
