@@ -181,7 +181,20 @@ def compile_program(options):
 
 
 def compile_commit(revision, arguments):
-  """Returns the figures of another commit's package."""
+  """Returns the figures of another commit's package.
+
+  Raises:
+    SystemExit: the commit is unknown, or its package has no `network.py`.
+  """
+  file = f'{revision}:unik_jax/models/network.py'
+  found = subprocess.run(
+    ('git', '-C', ROOT, 'cat-file', '-e', file), capture_output=True
+  )
+  if found.returncode:
+    sys.exit(
+      'error: --compare: expected a commit with unik_jax/models/network.py, got'
+      f' {revision}'
+    )
   with tempfile.TemporaryDirectory() as folder:
     tree = pathlib.Path(folder) / 'tree'
     git = ('git', '-C', ROOT, 'worktree')
@@ -261,6 +274,7 @@ def main():
   chip = options.topology.partition(':')[0]
   if chip not in tpu_program.CHIPS:
     parser.error(f'--topology: expected one of {", ".join(tpu_program.CHIPS)}')
+  other = compile_commit(options.compare, arguments) if options.compare else {}
   compiled, small, seconds = compile_program(options)
   figures = {
     **vars(options),
@@ -269,12 +283,11 @@ def main():
     **tpu_program.describe(compiled, chip, large=small),
   }
   print_figures(figures, options.largest)
-  if options.compare:
-    other = compile_commit(options.compare, arguments)
+  if other:
     print(f'\nrelative to {options.compare}:')
     for key in ('cycles', 'bytes', 'flops', 'temporary_bytes'):
-      ratio = figures[key] / other[key]
-      print(f'{key}: {figures[key]:.4g} of {other[key]:.4g}, {ratio:.2f}')
+      ratio = f', {figures[key] / other[key]:.2f}' if other[key] else ''
+      print(f'{key}: {figures[key]:.4g} of {other[key]:.4g}{ratio}')
     figures['other'] = other
   if options.json:
     print(json.dumps(figures), flush=True)
