@@ -10,7 +10,7 @@ from helpers.lcrnet import load_golden, make_lcrnet_clip, parse_clip
 from unik_jax.data.clips import LeftOut
 from unik_jax.data.energy import sort_by_energy
 from unik_jax.data.formats import lcrnet
-from unik_jax.data.normalize import normalize_screen
+from unik_jax.data.normalize_official import normalize_screen
 from unik_jax.data.raw_files import RawFile
 from unik_jax.errors import UserError
 

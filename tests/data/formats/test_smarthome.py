@@ -17,7 +17,7 @@ from helpers.reports import read_report, reasons_by_name
 
 from unik_jax.data import registry
 from unik_jax.data.formats import lcrnet, smarthome
-from unik_jax.data.normalize import normalize_screen
+from unik_jax.data.normalize_official import normalize_screen
 from unik_jax.errors import UserError
 
 NAME = 'Walk_p02_r01_v03_c02_pose3d.json'
