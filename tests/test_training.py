@@ -1,5 +1,6 @@
 """Training, stopping, resuming and evaluating on a few synthetic clips."""
 
+import contextlib
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from unik_jax.official import tensor_files
 from unik_jax.official.convert import to_official
 from unik_jax.run import scores
 from unik_jax.run.progress import Progress
+from unik_jax.runtime.profiler import StepProfiler
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +29,22 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def config(synthetic_dir):
   return synthetic_run.make_training_config(synthetic_dir)
+
+
+class GuardedSteps(StepProfiler):
+  """Fails if a step moves data between host and devices that was not placed."""
+
+  @contextlib.contextmanager
+  def step(self, number):
+    with jax.transfer_guard('disallow'), super().step(number):
+      yield
+
+
+def test_the_guard_sees_arrays_of_the_host(tmp_path):
+  steps = GuardedSteps(tmp_path, 0, 0)
+  with pytest.raises(jax.errors.JaxRuntimeError, match='host-to-device'):
+    with steps.step(0):
+      jax.jit(jax.numpy.negative)(np.ones(3))
 
 
 def kill_at(monkeypatch, step, number=signal.SIGTERM):
@@ -49,6 +67,7 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   straight, interrupted = tmp_path / 'straight', tmp_path / 'interrupted'
   monkeypatch.setattr(training, '_WARM_STEPS', 2)
   monkeypatch.setattr(training, '_TIMED_STEPS', 5)
+  monkeypatch.setattr(training, 'StepProfiler', GuardedSteps)
 
   # An uninterrupted run.
   summary = training.run(config, straight)
