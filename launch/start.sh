@@ -9,6 +9,9 @@ if pgrep -f 'unik_jax.main --multihost' >/dev/null; then
 fi
 rm -f train.rc
 export TFDS_DATA_DIR=bucket/datasets
+# Google opens this port between the workers of a TPU. JAX 0.8.1 and later take
+# 8482, which is closed on some types (github.com/jax-ml/jax/issues/35905).
+export JAX_COORDINATOR_PORT=8476
 # nohup: training outlives the ssh connection. train.rc gets its exit status.
 nohup bash -c '"$@"; echo $? > train.rc' - \
   .venv/bin/python -m unik_jax.main --multihost "$@" \
