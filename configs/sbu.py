@@ -11,7 +11,11 @@ Variants, at most one word of each line, as in `configs/sbu.py:fold_2,bone`:
   joint (default), bone, joint_motion, bone_motion
 
 The recipe is `modern` of configs/nw_ucla.py, which was chosen on other data:
-each clip here is a test clip of some fold. Not measured yet.
+each clip here is a test clip of some fold.
+
+Measured, last epoch, on a CPU core that had other work: 84.8% of all 282 clips
+with seed 0; 47 minutes for the five folds. The floor on the same clips
+(MultiRocket): 89.4%.
 """
 
 from unik_jax import recipes

@@ -8,7 +8,10 @@ Variants, at most one word of each line, as in `configs/utd_mhad.py:tune,bone`:
   tune: train on subjects 1, 3 and 5 and test on subject 7
   joint (default), bone, joint_motion, bone_motion
 
-The recipe is `modern` of configs/nw_ucla.py. Not measured yet.
+The recipe is `modern` of configs/nw_ucla.py, which was chosen on other data.
+
+Measured, last epoch, on a CPU core that had other work: 91.6% of 430 clips with
+seed 0; 50 minutes. The floor on the same clips (MultiRocket): 90.7%.
 """
 
 from unik_jax import recipes
