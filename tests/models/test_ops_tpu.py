@@ -110,3 +110,15 @@ def test_a_network_has_the_same_logits_and_gradients():
     # The gradient by phi's bias is zero but for rounding: softmax cancels it.
     atol = 1e-9 * max(np.abs(other).max(), 1)
     np.testing.assert_allclose(one, other, atol=atol)
+
+
+@pytest.mark.parametrize('mean', [0, 3, 1e4])
+def test_float32_batch_norm_of_a_large_mean_is_finite(mean):
+  """In one pass, rounding can make the variance of a constant negative."""
+  x = np.full((4, 5, 6, 64), mean, np.float32) + np.float32(0.1)
+  scale, bias = np.ones(64, np.float32), np.zeros(64, np.float32)
+  (y, _, var), pull = jax.vjp(
+    lambda x: ops_tpu.batch_norm(x, scale, bias, 1e-5), x
+  )
+  (dx,) = pull((jnp.ones_like(y), *2 * [jnp.zeros(64, np.float32)]))
+  assert np.isfinite(y).all() and np.isfinite(dx).all() and (var >= 0).all()

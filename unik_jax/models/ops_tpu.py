@@ -267,7 +267,8 @@ def _norm_forward(x, scale, bias, epsilon):
   packed = _pack(x, group)
   total, squares = _sum(packed, c), _sum(jnp.square(packed), c)
   mean = total / n
-  var = squares / n - jnp.square(mean)
+  # Rounding can make this negative where the mean is large.
+  var = jnp.maximum(squares / n - jnp.square(mean), 0)
   inverse = jax.lax.rsqrt(var + epsilon)
   y = normalize(x, mean, var, scale, bias, epsilon)
   return (y, mean, var), (x, scale, mean, inverse)
