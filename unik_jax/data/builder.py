@@ -6,6 +6,7 @@ even if it belongs to several splits. The result is a prepared dataset, which
 `registry` finds and `prepared_split` opens.
 """
 
+import abc
 import collections
 import contextlib
 import dataclasses
@@ -110,6 +111,7 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
       folder, (p for p in folder.rglob('*') if p.is_file())
     )
 
+  @abc.abstractmethod
   def list_clips(self, folder: pathlib.Path) -> Iterable[ClipFile]:
     """Lists all clips, before the long reading begins.
 
@@ -119,15 +121,14 @@ class ClipBuilder(FileReaderBuilder, skip_registration=True):
     Args:
       folder: folder of the raw files.
     """
-    raise NotImplementedError
 
+  @abc.abstractmethod
   def reader(self) -> Callable[[Any], Recording | np.ndarray]:
     """Returns the function that reads a clip from `ClipFile.source`.
 
     It must be picklable for the worker processes: a module's function, or a
     partial of one.
     """
-    raise NotImplementedError
 
   def clip_info(
     self,

@@ -82,7 +82,8 @@ class Stream:
       where: name of the frame, for errors (default: its number).
 
     Returns:
-      The prediction; None if none is due, or if nobody is in the window.
+      The prediction; None for frames between two predictions, or if the window
+      has no person.
 
     Raises:
       UserError: the frame is malformed, its joints differ from the layout's,
