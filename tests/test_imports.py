@@ -42,7 +42,6 @@ LAYERS = {
   'recipes': {'config'},
   'step': {'metrics', 'models', 'optim'},
   'data': BASE,
-  'api': {'configs', 'data', 'predictor', 'runtime', 'skeletons', 'training'},
   '__main__': set(),  # runs the others by name
   'configs': {'cli'},
   'datasets': set(),
@@ -51,8 +50,7 @@ LAYERS = {
   'transfer': TRAINING,
   'predictor': TRAINING | {'evaluate'},
   'evaluate': TRAINING | ROOT_MODULES | {'floor'},
-  'rocket_run': TRAINING | ROOT_MODULES | {'evaluate', 'floor'},
-  'training': TRAINING | ROOT_MODULES | {'evaluate', 'floor', 'rocket_run'},
+  'training': TRAINING | ROOT_MODULES | {'evaluate', 'floor'},
   'main': {'cli', 'configs', 'runtime', 'training', 'evaluate'},
   **dict.fromkeys(
     COMMANDS,
@@ -67,8 +65,10 @@ EXCEPTIONS = {
   'unik_jax.run.restore': BASE | {'models', 'optim', 'step'},
   # Finds the builders, which import it.
   'unik_jax.data.registry': BASE | {'datasets'},
-  # The Python API, which imports each name when it is first used.
-  'unik_jax': TRAINING | {'api', 'configs', 'predictor'},
+  # One of the floor's classifiers instead of a training.
+  'unik_jax.floor.as_run': TRAINING | ROOT_MODULES | {'evaluate'},
+  # The Python API, which imports what it needs when it is first used.
+  'unik_jax': TRAINING | {'configs', 'predictor', 'training'},
 }
 
 

@@ -8,15 +8,18 @@
   for prediction in model.predict('new_clips/'):
     print(prediction.file, prediction.label, prediction.probability)
 
-The names below are the Python API. They are imported when first used.
+The names below are the Python API. What they need is imported when first used.
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-  from unik_jax.api import load, read_clip, train
+  from ml_collections import ConfigDict
+
   from unik_jax.configs import load_config
+  from unik_jax.data.formats.user.keypoints import ParsedClip
   from unik_jax.data.registry import prepare_dataset
   from unik_jax.errors import UserError
   from unik_jax.models.network import Network
@@ -41,7 +44,7 @@ __all__ = [
   'train',
 ]
 
-# The module of each name.
+# The module of each name that is not defined here.
 _MODULES = {
   'Layout': 'skeletons.layouts',
   'Network': 'models.network',
@@ -50,12 +53,85 @@ _MODULES = {
   'Stream': 'predictor.stream',
   'UserError': 'errors',
   'get_layout': 'skeletons.layouts',
-  'load': 'api',
   'load_config': 'configs',
   'prepare_dataset': 'data.registry',
-  'read_clip': 'api',
-  'train': 'api',
 }
+
+
+def load(run: str | os.PathLike) -> 'Predictor':
+  """Opens a trained model for prediction.
+
+    model = unik_jax.load('runs/mine')
+    model.predict('clips/')[0].label
+
+  Args:
+    run: the --workdir of a run, for its newest checkpoint; its `best`, for the
+      best on validation clips; or one of its `checkpoints/STEP`.
+
+  Raises:
+    UserError: there is no run, or its files cannot be read.
+  """
+  from unik_jax.predictor.predictor import load_predictor
+
+  return load_predictor(run)
+
+
+def train(
+  config: 'str | ConfigDict', workdir: str | os.PathLike, **changes: Any
+) -> dict[str, Any]:
+  """Trains an experiment, and tests it; resumes a run that was stopped.
+
+    config = unik_jax.load_config('synthetic')
+    config.epochs = 3
+    summary = unik_jax.train(config, 'runs/short')
+    print(summary['test']['top1'])
+
+  Args:
+    config: settings, or the name of a config, such as 'posetics:bone'.
+    workdir: folder for checkpoints, metrics and results.
+    **changes: settings to change, as in `epochs=3` or `data={'frames': 32}`.
+
+  Returns:
+    The content of summary.json.
+
+  Raises:
+    UserError: bad settings or input, before any long work; NaN in training.
+  """
+  from unik_jax import configs, training
+  from unik_jax.errors import UserError, describe_missing_key
+  from unik_jax.runtime import compile_cache
+
+  if isinstance(config, str):
+    config = configs.load_config(config)
+  config = config.copy_and_resolve_references()
+  try:
+    config.update(changes)
+  except (AttributeError, KeyError) as error:
+    raise UserError(describe_missing_key(error)) from None
+  compile_cache.enable_compile_cache()
+  return training.run(config, os.fspath(workdir))
+
+
+def read_clip(
+  path: str | os.PathLike, layout: 'str | Layout | None' = None
+) -> 'ParsedClip':
+  """Returns the keypoints in a file of any format of docs/own_data.md.
+
+    unik_jax.read_clip('alphapose-results.json').keypoints.shape
+
+  Args:
+    path: a file, or a folder of OpenPose's frames.
+    layout: joint layout, or its name; only tables without joint names need it.
+
+  Raises:
+    UserError: the format is unknown, or the file is damaged.
+  """
+  from unik_jax.data.formats.user import recordings
+  from unik_jax.skeletons.layouts import get_layout
+
+  if isinstance(layout, str):
+    layout = get_layout(layout)
+  return recordings.parse_clip(recordings.ClipSource(os.fspath(path)), layout)
 
 
 def __getattr__(name: str) -> Any:

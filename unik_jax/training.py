@@ -14,12 +14,13 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from unik_jax import evaluate, metrics, optim, rocket_run, transfer
+from unik_jax import evaluate, metrics, optim, transfer
 from unik_jax.config import check_config, is_rocket
 from unik_jax.data import loader, splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.training_clips import describe_clips
 from unik_jax.errors import UserError
+from unik_jax.floor import as_run
 from unik_jax.floor.of_run import measure_first, print_floor
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
@@ -58,7 +59,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   check_config(config)
   git_commit()  # cached now, before anyone edits the code
   if is_rocket(config):
-    return rocket_run.run(config, workdir)
+    return as_run.run(config, workdir)
 
   # ---- Mesh ----
   mesh = sharding.make_mesh(config.mesh)

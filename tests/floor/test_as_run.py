@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from helpers import synthetic_run
 
-from unik_jax import rocket_run, training
+from unik_jax import training
 from unik_jax.data import splits
 from unik_jax.enroll import actions
 from unik_jax.errors import UserError
+from unik_jax.floor import as_run
 from unik_jax.floor.measure import measure_floor
 from unik_jax.fuse import fusion
 from unik_jax.models import rocket
@@ -178,7 +179,7 @@ def test_settings_without_effect_are_refused(key, value):
   config.model.name = 'multirocket'
   config.update_from_flattened_dict({key: value})
   with pytest.raises(UserError, match=f'config.{key}.*multirocket.*{value}'):
-    rocket_run.make_config(config)
+    as_run.make_config(config)
 
 
 def test_aeon_is_needed(synthetic_dir, tmp_path, monkeypatch):
