@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.synthetic_run import MINIATURE
 
 pytestmark = pytest.mark.slow
 
@@ -31,14 +32,7 @@ def test_training(synthetic_dir, tmp_path):
     SYNTHETIC,
     f'--workdir={tmp_path}',
     f'--config.data.data_dir={synthetic_dir}',
-    '--config.data.train_split=train[:16]',
-    '--config.data.val_split=validation[:16]',
-    '--config.data.test_split=test[:16]',
-    '--config.batch_size=16',
-    '--config.eval_batch_size=16',
-    '--config.epochs=1',
-    '--config.model.widths=(4,4)',
-    '--config.model.strides=(1,2)',
+    *MINIATURE,
   )
   assert 'final test, step 1:' in out
   assert 'Traceback' not in out and '\r' not in out

@@ -9,6 +9,7 @@ import sys
 import zipfile
 
 import pytest
+from helpers.synthetic_run import MINIATURE
 
 ROOT = pathlib.Path(__file__).parents[1]
 SOURCES = ('unik_jax', 'configs', 'datasets', 'setup.py', 'setup.cfg')
@@ -81,14 +82,7 @@ def test_the_main_job_runs_in_an_empty_folder(installed, tmp_path):
     '--config=synthetic',
     '--workdir=runs/one',
     f'--config.data.data_dir={tmp_path / "data"}',
-    '--config.data.train_split=train[:16]',
-    '--config.data.val_split=validation[:16]',
-    '--config.data.test_split=test[:16]',
-    '--config.batch_size=16',
-    '--config.eval_batch_size=16',
-    '--config.epochs=1',
-    '--config.model.widths=(4,4)',
-    '--config.model.strides=(1,2)',
+    *MINIATURE,
   )
   assert 'final test, step 1:' in out
 

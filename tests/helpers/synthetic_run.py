@@ -12,6 +12,18 @@ from unik_jax.run import checkpoints, paths, restore
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import make_init_state
 
+# Flags that make configs/synthetic.py one step of a tiny network.
+MINIATURE = (
+  '--config.data.train_split=train[:16]',
+  '--config.data.val_split=validation[:16]',
+  '--config.data.test_split=test[:16]',
+  '--config.batch_size=16',
+  '--config.eval_batch_size=16',
+  '--config.epochs=1',
+  '--config.model.widths=(4,4)',
+  '--config.model.strides=(1,2)',
+)
+
 
 def make_config(**data):
   """Returns a config of a tiny network on synthetic 2-D clips."""

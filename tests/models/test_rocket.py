@@ -179,6 +179,16 @@ def test_a_broken_file_is_named(tmp_path, content):
     read_rocket(tmp_path)
 
 
+def test_a_damaged_header_is_named(tmp_path):
+  write_rocket(tmp_path, {'scale': np.ones(3)})
+  file = tmp_path / 'rocket.npz'
+  content = bytearray(file.read_bytes())
+  content[content.index(b'PK\x01\x02') + 10] = 99  # no such compression
+  file.write_bytes(content)
+  with pytest.raises(UserError, match=r'rocket.npz.*cannot be read'):
+    read_rocket(tmp_path)
+
+
 def test_one_class_is_refused():
   series, labels = make_waves(4, 1, 0)
   with pytest.raises(UserError, match='minirocket.*two classes.*one'):

@@ -2,7 +2,6 @@
 
 import io
 import pathlib
-import zipfile
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -138,7 +137,7 @@ def _read_familiarity(file, remedy):
     content = io.BytesIO(file.read_bytes())
     with np.load(content, allow_pickle=False) as arrays:
       return {name: arrays[name] for name in arrays}
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+  except Exception as error:  # numpy raises many kinds for a broken file
     raise UserError(
       f'{file}: cannot be read ({error}). {as_sentence(remedy)}'
     ) from None

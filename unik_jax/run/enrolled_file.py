@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import pathlib
-import zipfile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,13 +57,7 @@ def read_enrolled(folder: pathlib.Path) -> Enrolled | None:
         arrays['labels'], arrays['features'], str(arrays['weights'])
       )
     _check(*enrolled)
-  except (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    zipfile.BadZipFile,
-  ) as error:
+  except Exception as error:  # numpy raises many kinds for a broken file
     raise UserError(
       f'{file}: cannot be read ({error}). Delete it, and enroll its actions'
       ' again'
