@@ -9,11 +9,20 @@ import pytest
 from helpers.configs import FOLDER, load_config, load_config_file
 
 from unik_jax import metrics, optim, training, transfer
-from unik_jax.config import default_config, parse_variant
+from unik_jax.config import (
+  check_config,
+  dataset_config,
+  default_config,
+  parse_variant,
+)
 from unik_jax.data import registry
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network, network_from_config
+from unik_jax.models.vocabulary import (
+  describe_vocabulary,
+  make_shared_network,
+)
 from unik_jax.official import tensor_files
 from unik_jax.official.convert import to_official
 from unik_jax.skeletons.layouts import get_layout
@@ -90,9 +99,21 @@ def test_a_config_has_known_keys_and_the_published_size(case):
       if isinstance(value, dict):
         check(value, known[key])
 
-  check(config.to_dict(), known)
-  assert config.data.name.partition('/')[0] in registry.dataset_names()
+  check({**config.to_dict(), 'datasets': {}}, known)
+  own = [dataset_config(config, name) for name in config.datasets] or [config]
+  for each in own:
+    check(each.to_dict(), known)
+    assert each.data.name.partition('/')[0] in registry.dataset_names()
   assert config.headline in metrics.HEADLINES
+  if config.datasets:
+    check_config(config)
+    for each in own:
+      for is_training in (True, False):
+        Transform(each.data, train=is_training)
+    config.data.update(describe_vocabulary(config))
+    net = make_shared_network(config)
+    assert set(net.networks) == set(config.datasets)
+    return
   if not config.data.layout:
     return  # layout and classes are those of the prepared dataset
   for is_training in (True, False):
@@ -282,6 +303,25 @@ def test_data_of_the_experiments(case):
   assert data.stream == ('bone' if 'bone' in case else 'joint')
   assert bool(data.repeats) == ('cv' in case) == bool(data.classes)
   assert data.trim == (case in ('posetics:3d', 'ntu60:modern'))
+
+
+def test_every_skeleton_leaves_one_dataset_out():
+  module = load_config_file('every_skeleton')
+  everything = set(load_config('every_skeleton:all').datasets)
+  assert everything == {*module.REAL, *module.SYNTHETIC}
+  for name in module.REAL:
+    config = load_config(f'every_skeleton:without_{name}')
+    assert set(config.datasets) == everything - {name}
+  only = load_config('every_skeleton:synthetic').datasets
+  assert set(only) == set(module.SYNTHETIC)
+  # What makes datasets comparable is the same in all of them.
+  config = load_config('every_skeleton:all')
+  for data in config.datasets.values():
+    assert (data.normalize, data.frames, data.scale) == ('body', 32, 1.0)
+  # All joints of the Kinects and of Penn Action, the neck, and the nose.
+  config.data.update(describe_vocabulary(config))
+  joints = get_layout(config.data.layout).joints
+  assert len(joints) == 26 and {'neck', 'nose', 'left_thumb'} <= set(joints)
 
 
 def test_headlines():

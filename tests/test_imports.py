@@ -50,7 +50,8 @@ LAYERS = {
   'transfer': TRAINING,
   'predictor': TRAINING | {'evaluate'},
   'evaluate': TRAINING | ROOT_MODULES | {'floor'},
-  'training': TRAINING | ROOT_MODULES | {'evaluate', 'floor'},
+  'loops': TRAINING | ROOT_MODULES | {'evaluate', 'floor'},
+  'training': TRAINING | ROOT_MODULES | {'evaluate', 'floor', 'loops'},
   'main': {'cli', 'configs', 'runtime', 'training', 'evaluate'},
   **dict.fromkeys(
     COMMANDS,

@@ -16,6 +16,7 @@ from helpers.synthetic_run import newest_checkpoint, read_metrics
 from unik_jax import metrics, training
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
+from unik_jax.loops import steps
 from unik_jax.models.network import network_from_config
 from unik_jax.official import tensor_files
 from unik_jax.official.convert import to_official
@@ -65,9 +66,9 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   config.data.update(window=0.8, stretch=0.2, flip=0.5, drop_joints=0.1)
   config.data.val_split = 'validation[:11]'
   straight, interrupted = tmp_path / 'straight', tmp_path / 'interrupted'
-  monkeypatch.setattr(training, '_WARM_STEPS', 2)
-  monkeypatch.setattr(training, '_TIMED_STEPS', 5)
-  monkeypatch.setattr(training, 'StepProfiler', GuardedSteps)
+  monkeypatch.setattr(steps, '_WARM_STEPS', 2)
+  monkeypatch.setattr(steps, '_TIMED_STEPS', 3)
+  monkeypatch.setattr(steps, 'StepProfiler', GuardedSteps)
 
   # An uninterrupted run.
   summary = training.run(config, straight)

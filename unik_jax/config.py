@@ -3,14 +3,15 @@
 A file in configs/ starts from `default_config` and changes what it needs.
 """
 
+import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from unik_jax.errors import UserError
+from unik_jax.errors import UserError, describe_missing_key
 from unik_jax.models.options import DEFAULTS as MODEL_DEFAULTS
 from unik_jax.models.options import ROCKETS
 
@@ -81,6 +82,11 @@ def default_config() -> ConfigDict:
       # the third after a start or resume. 0: none.
       'profile': 0,
       'model': dict(MODEL_DEFAULTS),
+      # Train one network on several datasets (`add_dataset`): maps a name to
+      # settings like `data`, and `weight`, the dataset's share of the steps
+      # among all weights (0: the square root of its number of training clips).
+      # Then `data` is not used. Empty: train on `data`.
+      'datasets': {},
       'data': {
         # A TFDS name: DATASET or DATASET/CONFIG.
         'name': '',
@@ -198,6 +204,54 @@ def default_config() -> ConfigDict:
   return config.lock()
 
 
+def add_dataset(config: ConfigDict, name: str, /, **data: Any) -> None:
+  """Adds a dataset to `config.datasets`.
+
+  Args:
+    config: the whole config; changed in place.
+    name: names the dataset's results, and its folder in the run.
+    **data: `weight`, and settings of `config.data` that are not the defaults.
+
+  Raises:
+    UserError: the name is no identifier, or a setting does not exist.
+  """
+  if not name.isidentifier():
+    raise UserError(
+      'config.datasets: expected names of letters, digits and _, got'
+      f' {name!r}. Rename the dataset'
+    )
+  section = ConfigDict({'weight': 0.0, **default_config().data.to_dict()})
+  section.lock()
+  try:
+    section.update(data)
+  except (AttributeError, KeyError) as error:
+    raise UserError(
+      f'config.datasets.{name}: {describe_missing_key(error)}'
+    ) from None
+  with config.unlocked():
+    config.datasets[name] = section
+
+
+def dataset_config(config: ConfigDict, name: str) -> ConfigDict:
+  """Returns the config of a run on one of `config.datasets` alone."""
+  own = config.copy_and_resolve_references()
+  with own.unlocked():
+    own.data = own.datasets[name]
+    del own.data['weight']
+    own.datasets = {}
+  return own
+
+
+@contextlib.contextmanager
+def name_dataset(name: str) -> Iterator[None]:
+  """Names the settings of one of `config.datasets` in errors."""
+  try:
+    yield
+  except UserError as error:
+    text = str(error).replace('config.data.', f'config.datasets.{name}.')
+    raise UserError(text) from error
+
+
 # Minimum of each integer setting.
 _MINIMUM = {
   'epochs': 1,
@@ -239,6 +293,12 @@ _CHOICES = {
 
 def check_config(config: ConfigDict) -> None:
   """Raises a UserError for the first setting outside its allowed values."""
+  for name, data in config.datasets.items():
+    if not 0 <= data.weight < math.inf:
+      key = f'datasets.{name}.weight'
+      raise _bad_value(key, 'a number of at least 0', data.weight)
+    with name_dataset(name):
+      check_config(dataset_config(config, name))
   flat = flatten(config.to_dict())
   for key, minimum in _MINIMUM.items():
     if key in flat and flat[key] < minimum:
@@ -343,5 +403,6 @@ def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   flat = {}
   for key, value in tree.items():
     nested = isinstance(value, dict)
-    flat |= flatten(value, f'{key}.') if nested else {prefix + key: value}
+    key = prefix + key
+    flat |= flatten(value, f'{key}.') if nested else {key: value}
   return flat

@@ -13,6 +13,7 @@ import optax
 
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network
+from unik_jax.models.vocabulary import DatasetNetwork
 
 _MIXING = 2**31 - 1  # tells mixup's random numbers from those of dropout
 
@@ -84,7 +85,7 @@ def make_init_state(
 
 
 def make_train_step(
-  net: Network,
+  net: Network | DatasetNetwork,
   optimizer: optax.GradientTransformation,
   *,
   label_smoothing: float = 0.0,

@@ -6,8 +6,6 @@ Mesh, network, data, step, state, evaluation between epochs, loop, results.
 import contextlib
 import functools
 import pathlib
-import signal
-import sys
 import time
 from typing import Any
 
@@ -19,27 +17,27 @@ from unik_jax.config import check_config, is_rocket
 from unik_jax.data import loader, splits
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.training_clips import describe_clips
-from unik_jax.errors import UserError
 from unik_jax.floor import as_run
 from unik_jax.floor.of_run import measure_first, print_floor
+from unik_jax.loops import several
+from unik_jax.loops.notes import (
+  check_best_saved,
+  check_last_saved,
+  describe_new_run,
+  describe_resumption,
+  describe_size,
+)
+from unik_jax.loops.steps import Plan, take_steps
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
 from unik_jax.run.metrics_file import read_validation, was_evaluated
-from unik_jax.run.progress import Progress, format_duration
+from unik_jax.run.progress import Progress
 from unik_jax.run.provenance import git_commit
-from unik_jax.run.wording import describe_experiment
 from unik_jax.run.workdir import claim_workdir
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
 from unik_jax.runtime.distributed import holds_on_all
-from unik_jax.runtime.profiler import StepProfiler
-from unik_jax.runtime.signals import StopSignal
-from unik_jax.step import average_metrics, make_init_state, make_train_step
-
-# The clock starts after some steps: the first compiles, the next may, and the
-# others find batches that were made meanwhile. The time that the run will take
-# is printed some steps later.
-_WARM_STEPS, _TIMED_STEPS = 5, 15
+from unik_jax.step import make_init_state, make_train_step
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -58,6 +56,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
   """
   check_config(config)
   git_commit()  # cached now, before anyone edits the code
+  if config.datasets:
+    return several.run(config, workdir)
   if is_rocket(config):
     return as_run.run(config, workdir)
 
@@ -87,7 +87,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     splits.check_records(clips['test'])
     train_clips = splits.open_split(config.data, 'train')
     steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
-    total_steps = config.epochs * steps_per_epoch
+    plan = Plan(config, steps_per_epoch)
+    total_steps = plan.total_steps
     if config.data.val_split:
       clips['val'] = splits.open_split(config.data, 'val')
       splits.check_held_out(clips['val'], train_clips)
@@ -133,11 +134,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       )
     )
     sizes = len(train_clips), len(clips['test'])
-    progress.print_line(_describe_size(config, *sizes, net, mesh))
+    progress.print_line(describe_size(config, *sizes, net, mesh))
     if resumed:
-      progress.print_line(_describe_resumption(step, total_steps))
+      progress.print_line(describe_resumption(step, total_steps))
     else:
-      progress.print_line(_describe_new_run(start, data))
+      progress.print_line(describe_new_run(start, data))
 
     if step < total_steps:
       measure_first(progress, config)
@@ -150,11 +151,6 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     eval_part = 'val' if 'val' in clips else 'test'
     predictions: dict[str, Any] = {}  # by split, of the newest evaluation
 
-    def needs_evaluation(step):
-      epoch, step_in_epoch = divmod(step, steps_per_epoch)
-      ends_period = epoch % config.eval_every == 0 or step == total_steps
-      return step_in_epoch == 0 and ends_period
-
     def evaluate_state(state, step):
       predictions[eval_part] = predictor(state, eval_part)
       result = metrics.compute_metrics(*predictions[eval_part])
@@ -166,75 +162,32 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
 
     # The run may have been stopped between saving and evaluating, or before
     # the best state could be written to a full disk.
-    if resumed and needs_evaluation(step):
+    if resumed and plan.needs_evaluation(step):
       if not holds_on_all(was_evaluated(workdir, step)):
         evaluate_state(state, step)
       elif step in validated:
         best.save_if_better(step, state, validated[step])
 
     # ---- Loop ----
-    stop = stack.enter_context(StopSignal())
-    # Not the first two steps: one compiles, and the next may.
-    profiler = stack.enter_context(
-      StepProfiler(workdir / paths.PROFILE, step + 2, config.profile)
+    start_time = time.monotonic()
+    state, saved = take_steps(
+      state,
+      train_step,
+      train_batches.train_batches(
+        batch_size=config.batch_size, seed=config.seed, start=step
+      ),
+      evaluate_state,
+      config=config,
+      plan=plan,
+      schedule=schedule,
+      workdir=workdir,
+      progress=progress,
+      checkpoints=checkpoints,
+      writer=writer,
+      eval_clips=len(clips[eval_part]),
+      stack=stack,
     )
-    batches = train_batches.train_batches(
-      batch_size=config.batch_size, seed=config.seed, start=step
-    )
-    start_time, first_step = time.monotonic(), step
-    pending, step_metrics = [], None  # pending: since the last logged step
-    saved = True
-    if step < total_steps:
-      progress.print_line('Compiling...')
-    while step < total_steps:
-      wait_start = time.monotonic()
-      batch = next(batches)
-      # The devices are idle if they finished the last step before this batch
-      # came. `is_ready` asks without waiting for them.
-      if step_metrics and step_metrics['loss'].is_ready():
-        progress.add_idle(time.monotonic() - wait_start)
-      with profiler.step(step):
-        state, step_metrics = train_step(state, batch)
-      pending.append(step_metrics)
-      step += 1
-      new_steps = step - first_step
-      if new_steps in (1, _WARM_STEPS):
-        jax.block_until_ready(state.step)
-        progress.start_clock(step)
-      if new_steps == 1:
-        duration = format_duration(time.monotonic() - start_time)
-        progress.print_line(f'Compiled in {duration}.')
-      if new_steps == _TIMED_STEPS and not predictions and step < total_steps:
-        jax.block_until_ready(state.step)
-        progress.print_estimate(
-          step,
-          epochs=-(-(total_steps - step) // steps_per_epoch),
-          evaluations=sum(map(needs_evaluation, range(step, total_steps + 1))),
-          clips=len(clips[eval_part]),
-        )
-
-      epoch, step_in_epoch = divmod(step, steps_per_epoch)
-      is_last = step == total_steps
-      stops = stop.requested or checkpoints.is_preempted(step)
-      ends_period = step_in_epoch == 0 and epoch % config.checkpoint_every == 0
-      saves = ends_period or is_last or stops
-      if saves or step % config.log_every == 0:
-        means = average_metrics(pending, step, folder)
-        means['lr'] = float(schedule(step - 1))
-        progress.log_training(step, step / steps_per_epoch, means)
-        pending = []
-      if saves:
-        saved = checkpoints.save(step, state, wait=is_last or stops)
-        writer.write_card(step)
-      if stops and not is_last:
-        progress.print_line(
-          f'Stopped at step {step}, which is {"" if saved else "not "}saved.'
-          ' The same command resumes from the newest checkpoint.'
-        )
-        sys.exit(128 + (stop.requested or signal.SIGTERM))
-      if needs_evaluation(step):
-        evaluate_state(state, step)
-        progress.exclude_pause()
+    step = total_steps
 
     # ---- Results ----
     seconds = time.monotonic() - start_time
@@ -256,51 +209,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     writer.write_card(step, results, floor)
     extra['seconds_since_start_or_resume'] = round(seconds, 1)
     summary = writer.write_summary(paths.SUMMARY, step=step, **extra, **results)
+    check_last_saved(workdir, saved)
     has_best = 'val' not in clips or 'best_step' in extra
-    _check_written(workdir, step, saved, best.is_saved, has_best)
+    check_best_saved(workdir, step, best.is_saved, has_best)
     return summary
 
-
-def _describe_size(config, train_clips, test_clips, net, mesh):
-  """Returns how much is trained on what, and where, in a line."""
-  return (
-    f'{config.data.name}: {train_clips} clips to train, {test_clips} to test;'
-    f' {config.model.name} of {net.num_params():,} parameters on'
-    f' {len(mesh.devices.flat)} {jax.devices()[0].device_kind} device(s)'
-  )
-
-
-def _describe_new_run(start, data):
-  """Returns the settings and the initial weights of a run, in lines."""
-  lines = [f'Settings: {describe_experiment(start.config)}']
-  if data:  # on the first process, which prints
-    lines += transfer.describe_start(start, data.units, data.image_sizes)
-  return '\n'.join(lines)
-
-
-def _describe_resumption(step, total_steps):
-  if step == total_steps:
-    return f'Already complete ({total_steps} steps). Evaluates it again.'
-  return f'Resuming from step {step} of {total_steps}.'
-
-
-def _check_written(workdir, step, is_last_saved, is_best_saved, has_best):
-  """Raises a UserError if a finished run lacks its last or its best state."""
-  results_in = f'The results are in {paths.SUMMARY}.'
-  if not is_last_saved:
-    raise UserError(
-      f'{workdir}: the last checkpoint could not be written. {results_in}'
-      ' Make room, and run the same command again.'
-    )
-  if not is_best_saved:
-    raise UserError(
-      f'{workdir / paths.BEST}: the best state on validation could not be'
-      f' written. {results_in} Make room before the next run.'
-    )
-  if not has_best:
-    raise UserError(
-      f'{workdir / paths.BEST}: the best state on validation is damaged or'
-      f' lost, and was not tested. {results_in} They are those of the last'
-      f' state, step {step}. Restore {paths.BEST}/ from a copy and run the same'
-      ' command again, or train in another --workdir.'
-    )

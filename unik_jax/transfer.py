@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 
 from unik_jax.errors import UserError
 from unik_jax.models.network import Network, network_from_config
-from unik_jax.models.remap import DataShape, Remap
+from unik_jax.models.remap import DataShape, Remap, channel_names
 from unik_jax.official import registry
 from unik_jax.official.convert import from_official, to_official
 from unik_jax.official.tensor_files import read_tensors, write_tensors
@@ -175,7 +175,7 @@ def adapt_weights(
     DataShape(
       get_layout(data.joints or data.layout),
       data.persons,
-      _channel_names(data.channels, data.confidence),
+      channel_names(data.channels, data.confidence),
     ),
     fresh=config.init_joints == 'fresh',
   )
@@ -262,7 +262,7 @@ def write_official(
 
 def _read_run(path, config):
   """Reads the weights of a run of unik_jax."""
-  run = load_run(path)
+  run = load_run(path, shared=True)
   stored, options = run.config.model.to_dict(), config.model.to_dict()
   changes = [
     f'--config.model.{key}={stored[key]!r} (here {options[key]!r})'.replace(
@@ -283,7 +283,7 @@ def _read_run(path, config):
     values={'params': run.params, 'batch_stats': run.batch_stats},
     layout=run.network_layout,
     persons=data.persons,
-    channels=_channel_names(data.channels, data.confidence),
+    channels=channel_names(data.channels, data.confidence),
     classes=run.classes,
     scale=DataScale(data, run.units, run.image_sizes),
   )
@@ -311,7 +311,7 @@ def _read_official(path, config):
     values={'params': params, 'batch_stats': batch_stats},
     layout=layout,
     persons=persons,
-    channels=_channel_names(channels, has_confidence),
+    channels=channel_names(channels, has_confidence),
   )
 
 
@@ -339,11 +339,6 @@ def _layout_with(num_joints, config, path):
     f'{path} has {num_joints} joints and does not name their layout. Set'
     ' --config.init_layout' + (f': {" or ".join(names)}' if names else '')
   )
-
-
-def _channel_names(count, confidence):
-  names = ('x', 'y', 'z')[: count - bool(confidence)]
-  return names + ('confidence',) * bool(confidence)
 
 
 def _flatten(weights):

@@ -144,6 +144,45 @@ def test_the_nearest_joint_is_a_few_bones_away():
     assert joint_maps.find_counterparts(layout, layout) == same
 
 
+def test_united_layouts_have_each_place_once():
+  names = ('msr_20', 'kinect_20', 'sbu_15', 'penn_13', 'ntu_25', 'coco_17')
+  united = joint_maps.unite_layouts([get_layout(name) for name in names])
+  msr = get_layout('msr_20').joints
+  assert united.joints == (
+    *msr,
+    # Kinect v2's spine_base, spine_mid and spine_shoulder are the hip centre,
+    # the spine and the shoulder centre of Kinect v1; the neck is above.
+    *('neck', 'left_hand_tip', 'left_thumb', 'right_hand_tip', 'right_thumb'),
+    *('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear'),
+  )
+  found = {
+    name: [
+      united.joints[i]
+      for i in joint_maps.find_counterparts(united, get_layout(name))
+    ]
+    for name in names
+  }
+  assert found['sbu_15'][1:3] == ['neck', 'spine']
+  assert found['ntu_25'][20] == 'shoulder_center'
+  # One layout, or others of its joints, is itself.
+  kinects = [get_layout(name) for name in ('kinect_20', 'msr_20', 'utd_20')]
+  assert joint_maps.unite_layouts(kinects) == kinects[0]
+
+
+@given(st.lists(st.sampled_from(sorted(LAYOUTS)), min_size=1, max_size=5))
+@quick
+def test_each_joint_has_a_place_of_its_own_in_united_layouts(names):
+  members = [get_layout(name) for name in names]
+  united = joint_maps.unite_layouts(members)
+  for layout in members:
+    found = joint_maps.find_counterparts(united, layout)
+    assert None not in found and len(set(found)) == layout.num_joints
+  used = {
+    i for m in members for i in joint_maps.find_counterparts(united, m)
+  }
+  assert used == set(range(united.num_joints))
+
+
 def test_layouts_without_a_joint_in_common():
   other = dataclasses.replace(
     get_layout('unik_17'),

@@ -3,7 +3,7 @@
 A preset maps one clip (M, T, V, C), its layout and its image size (width,
 height) in pixels, (0, 0) if unknown, to a clip of the same shape. A joint is
 missing if all its coordinates are exactly zero. It stays zero, unless `clean`
-interpolates it.
+or `body` interpolates it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from unik_jax.data.normalize_official import (
   unik,
 )
 from unik_jax.errors import UserError, check_choice
-from unik_jax.skeletons.body import bounding_box
+from unik_jax.skeletons.body import body_diagonals, bounding_box
 from unik_jax.skeletons.layouts import Layout
 
 Preset = Callable[[np.ndarray, Layout, Sequence[int]], np.ndarray]
@@ -130,20 +130,14 @@ def clean(
   Raises:
     UserError: neither two channels nor three.
   """
-  channels = clip.shape[-1]
-  if channels not in (2, 3):
-    raise UserError(
-      'normalisation clean: expected 2 or 3 coordinates, got'
-      f' {channels} channels. Set config.data.channels (and'
-      ' config.data.confidence, if the last channel is one), or use none'
-    )
+  _check_coordinates(clip, 'clean')
   clip = gaps.interpolate_gaps(clip)
   present = clip.any(-1)
   if not present.any():
     return clip
   # In float64, so that the rotations lose nothing before the final rounding.
   points = clip.astype(np.float64)
-  if channels == 2:
+  if clip.shape[-1] == 2:
     points = _normalize_image(points, present, image_size)
   else:
     points = _normalize_body(points, present, layout)
@@ -192,6 +186,63 @@ def _normalize_image(points, present, image_size):
   return (points - middle) / (half or 1)
 
 
+def body(
+  clip: np.ndarray, layout: Layout, image_size: Sequence[int]
+) -> np.ndarray:
+  """Makes clips of any sensor comparable: training on several datasets.
+
+  The main person is the first one who is present in any frame. Missing joints
+  are interpolated as in `clean`. Then
+
+    x -> (x - c) / s
+
+  with c the main person's body centre in the first frame that has it, and s the
+  median size of the main person: the diagonal of the box around all joints. So
+  units, the distance from a camera and the size of its image do not matter.
+  Image coordinates, whose y points down, are turned by 180 degrees: x then
+  points to the camera's left and y up, as in a Kinect's 3-D coordinates. Bodies
+  are not rotated, since an image cannot be.
+
+  Args:
+    clip: (M, T, V, 3) with y up, or (M, T, V, 2) in the image.
+    layout: names the body centre.
+    image_size: not used.
+
+  Returns:
+    (M, T, V, C) in body sizes.
+
+  Raises:
+    UserError: neither two channels nor three.
+  """
+  del image_size
+  _check_coordinates(clip, 'body')
+  clip = gaps.interpolate_gaps(clip)
+  present = clip.any(-1)
+  if not present.any():
+    return clip
+  points = np.where(present[..., None], clip.astype(np.float64), np.nan)
+  main = points[present.any((1, 2)).argmax()]
+  centers = main[:, layout.index(layout.center)]
+  seen = ~np.isnan(centers[:, 0])
+  center = centers[seen.argmax()]
+  if not seen.any():  # the middle of all joints that are there
+    center = np.nanmean(main, (0, 1))
+  sizes = body_diagonals(main)
+  size = np.median(sizes[sizes > 0]) if sizes.any() else 1.0
+  if clip.shape[-1] == 2:
+    size = -size
+  return np.nan_to_num((points - center) / size).astype(clip.dtype)
+
+
+def _check_coordinates(clip, name):
+  if clip.shape[-1] not in (2, 3):
+    raise UserError(
+      f'normalisation {name}: expected 2 or 3 coordinates, got'
+      f' {clip.shape[-1]} channels. Set config.data.channels (and'
+      ' config.data.confidence, if the last channel is one), or use none'
+    )
+
+
 def fit_axes(clip: Any, whole: Any = None) -> Any:
   """Scales each axis to [-1, 1] by its least and greatest coordinate.
 
@@ -226,6 +277,7 @@ PRESETS: dict[str, Preset] = {
   'agcn': agcn,
   'unik': unik,
   'clean': clean,
+  'body': body,
 }
 
 

@@ -24,6 +24,17 @@ class DataShape(NamedTuple):
   channels: tuple[str, ...]
 
 
+def channel_names(count: int, confidence: bool) -> tuple[str, ...]:
+  """Returns the names of a number of channels.
+
+  Args:
+    count: number of channels.
+    confidence: whether the last one is a confidence.
+  """
+  names = ('x', 'y', 'z')[: count - bool(confidence)]
+  return names + ('confidence',) * bool(confidence)
+
+
 class Remap:
   """Maps arrays of a network for some data to arrays for other data.
 

@@ -42,11 +42,11 @@ def changed_settings(config: ConfigDict) -> dict[str, str]:
   Returns:
     Values as Python writes them, in at most 60 characters.
   """
-  defaults = flatten(default_config().to_dict())
+  defaults = _flat_defaults()
   return {
     key: _shorten(value)
     for key, value in flatten(config.to_dict()).items()
-    if _tuple_to_list(value) != _tuple_to_list(defaults.get(key))
+    if _tuple_to_list(value) != _tuple_to_list(defaults.get(_any_dataset(key)))
   }
 
 
@@ -59,14 +59,17 @@ def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
     where: the file of `before`, to name in the error.
   """
   # A run that is older than a setting was trained with its default.
-  defaults = flatten(default_config().to_dict())
+  defaults = _flat_defaults()
   new, old = defaults | flatten(config.to_dict()), defaults | flatten(before)
-  different = [
-    f'  {key}: {_shorten(old.get(key))} there, {_shorten(new.get(key))} here'
-    for key in sorted(new.keys() | old.keys())
-    if key not in _MAY_CHANGE
-    and _tuple_to_list(new.get(key)) != _tuple_to_list(old.get(key))
-  ]
+  different = []
+  for key in sorted(new.keys() | old.keys()):
+    default = defaults.get(_any_dataset(key))
+    there, here = old.get(key, default), new.get(key, default)
+    if _any_dataset(key) not in _MAY_CHANGE and (
+      _tuple_to_list(there) != _tuple_to_list(here)
+    ):
+      texts = _shorten(there), _shorten(here)
+      different.append('  {}: {} there, {} here'.format(key, *texts))
   if different:
     shown = different[:_MAX_SHOWN]
     if hidden := len(different) - len(shown):
@@ -76,6 +79,17 @@ def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:
       + '\n'.join(shown)
       + '\nUse another --workdir, or the same settings to resume.'
     )
+
+
+def _flat_defaults():
+  """Returns the defaults, with that of a dataset's weight."""
+  return flatten(default_config().to_dict()) | {'data.weight': 0.0}
+
+
+def _any_dataset(key):
+  """Returns data.KEY for datasets.NAME.KEY: its default and its rules."""
+  first, *rest = key.split('.')
+  return f'data.{rest[1]}' if first == 'datasets' else key
 
 
 def _shorten(value):

@@ -20,6 +20,8 @@ RUN/
   evaluation.json      results of `--config.eval_only`
   model_card.md        the run on one page
   log.txt              output of a run started by `python -m unik_jax.tables`
+  datasets/NAME/       of a run on several datasets (`config.datasets`): the
+                       run of each, like any other
   robustness.json      accuracy on damaged clips
   report.html          from `python -m unik_jax.report`
   pictures/            from `python -m unik_jax.visualize`
@@ -42,6 +44,7 @@ PROFILE = 'profile'
 SUMMARY = 'summary.json'
 EVALUATION = 'evaluation.json'
 MODEL_CARD = 'model_card.md'
+DATASETS = 'datasets'
 LOG = 'log.txt'
 ROBUSTNESS = 'robustness.json'
 REPORT = 'report.html'

@@ -12,10 +12,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from unik_jax import optim
-from unik_jax.config import default_config, is_rocket
+from unik_jax.config import add_dataset, default_config, is_rocket
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
 from unik_jax.models.rocket import from_arrays
+from unik_jax.models.vocabulary import make_shared_network
 from unik_jax.run import checkpoints, paths
 from unik_jax.run.data_file import read_data
 from unik_jax.run.rocket_file import read_rocket
@@ -61,13 +62,17 @@ class Run(NamedTuple):
   familiarity: dict[str, np.ndarray] | None = None
 
 
-def load_run(path: str | os.PathLike, *, networks_only: bool = True) -> Run:
+def load_run(
+  path: str | os.PathLike, *, networks_only: bool = True, shared: bool = False
+) -> Run:
   """Opens a run.
 
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for
       the best on validation; or one of its `checkpoints/STEP`.
     networks_only: refuse runs of MiniRocket and MultiRocket.
+    shared: open a run on several datasets too. Its network is that over the
+      vocabulary, to start from, and no one's to predict with.
 
   Raises:
     UserError: the run is missing, its files cannot be read, or it is not of a
@@ -81,17 +86,31 @@ def load_run(path: str | os.PathLike, *, networks_only: bool = True) -> Run:
       f' {config.model.name}, which has no weights to export, to start from, or'
       ' to draw. Name the run of a network'
     )
+  if config.datasets and not shared:
+    own = folder / paths.DATASETS
+    raise UserError(
+      f'{folder}: expected a run on one dataset, got one on'
+      f' {len(config.datasets)}. Name the run of one of them, such as'
+      f' {own / next(iter(config.datasets))}, which is written at the end of'
+      ' training; or start from this one (--config.init_from)'
+    )
   data = read_data(folder)
   for layout in filter(None, (data.network_layout, data.layout)):
     layouts.register_layout(layout)
   if is_rocket(config):
     net = from_arrays(read_rocket(folder), str(folder / paths.ROCKET))
     params, batch_stats, step = {}, {}, 1
+  elif config.datasets:
+    for name in config.datasets:
+      own = read_data(folder / paths.DATASETS / name)
+      for layout in filter(None, (own.network_layout, own.layout)):
+        layouts.register_layout(layout)
+    whole = make_shared_network(config)
+    params, by_dataset, step = _restore(config, whole, folder / part, step)
+    net, batch_stats = whole.net, whole.pool_stats(by_dataset)
   else:
     net = network_from_config(config)
-    state = _restore_state(config, net, folder / part, step)
-    params, batch_stats = jax.device_get(state.for_evaluation())
-    step = int(state.step)
+    params, batch_stats, step = _restore(config, net, folder / part, step)
   return Run(
     folder=folder,
     config=config,
@@ -108,14 +127,15 @@ def load_run(path: str | os.PathLike, *, networks_only: bool = True) -> Run:
   )
 
 
-def _restore_state(config, net, folder, step):
-  """Restores a training state to one device."""
+def _restore(config, net, folder, step):
+  """Returns params, batch_stats and step of a checkpoint, as numpy arrays."""
   _, optimizer = optim.configure_optimizer(config, steps_per_epoch=1)
   init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
   abstract = jax.eval_shape(init_state, *net.shapes)
   device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   shardings = jax.tree.map(lambda _: device, abstract)
-  return checkpoints.restore_checkpoint(folder, abstract, shardings, step)
+  state = checkpoints.restore_checkpoint(folder, abstract, shardings, step)
+  return *jax.device_get(state.for_evaluation()), int(state.step)
 
 
 def _locate(path):
@@ -172,6 +192,8 @@ def read_config(folder: pathlib.Path) -> ConfigDict:
   config = default_config()
   stored = read_json_table(file, 'name the --workdir of a run that has begun')
   try:
+    for name, data in stored.pop('datasets', {}).items():
+      add_dataset(config, name, **data)
     config.update(stored)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise UserError(f'{file}: not the settings of a run ({error})') from None

@@ -7,6 +7,8 @@ linearly extrapolated.
 """
 
 import functools
+import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -90,13 +92,64 @@ def find_counterparts(source: Layout, target: Layout) -> list[int | None]:
     with another name for the same place; None if there is none.
   """
   renamed = _RENAMED.get((source.name, target.name), {})
-  counterparts = []
-  for joint in target.joints:
-    joint = renamed.get(joint, joint)
-    synonyms = [name for names in _SYNONYMS if joint in names for name in names]
-    known = [name for name in (joint, *synonyms) if name in source.joints]
-    counterparts.append(source.joints.index(known[0]) if known else None)
-  return counterparts
+  names = [
+    _find_name(renamed.get(joint, joint), source.joints)
+    for joint in target.joints
+  ]
+  return [None if n is None else source.joints.index(n) for n in names]
+
+
+def _find_name(joint, names):
+  """Returns which of the names is that of a joint's place, or None."""
+  synonyms = [name for group in _SYNONYMS if joint in group for name in group]
+  known = [name for name in (joint, *synonyms) if name in names]
+  return known[0] if known else None
+
+
+def unite_layouts(layouts: Sequence[Layout]) -> Layout:
+  """Returns a layout with all joints of some layouts, each place once.
+
+  `find_counterparts(united, layout)` then finds a joint of its own for each
+  joint of a layout. Names alone count: joints that have one name at different
+  places in two layouts (the necks of `unik_17` and `ntu_25`) are one joint.
+
+  Args:
+    layouts: at least one layout.
+
+  Returns:
+    One of the layouts, if it has all joints. Else a layout named after its
+    joints, whose bones lead from each joint to its centre and mean nothing.
+  """
+  names: list[str] = []
+  count = -1
+  while count != len(names):  # a new name can be that of an earlier joint
+    count = len(names)
+    for layout in layouts:
+      names += _unmatched_joints(layout, names)
+  for layout in layouts:
+    if layout.joints == tuple(names):
+      return layout
+  center = layouts[0].center
+  bones = tuple((name, center) for name in names if name != center)
+  digest = hashlib.sha256(' '.join(names).encode()).hexdigest()[:8]
+  name = f'united_{len(names)}_{digest}'
+  return Layout(name, tuple(names), bones, center)
+
+
+def _unmatched_joints(layout, names):
+  """Returns the joints without a name, or whose name another joint takes."""
+  order = [name for group in _SYNONYMS for name in group]
+
+  def precedence(joint):
+    return joint not in names, joint in order and order.index(joint)
+
+  taken, unmatched = set(), set()
+  for joint in sorted(layout.joints, key=precedence):
+    name = _find_name(joint, names)
+    if name is None or name in taken:
+      unmatched.add(joint)
+    taken.add(name)
+  return [joint for joint in layout.joints if joint in unmatched]
 
 
 def find_nearest(source: Layout, target: Layout) -> list[int]:

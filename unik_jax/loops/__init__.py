@@ -1,0 +1,1 @@
+"""The loop over optimizer steps, and training on several datasets."""
