@@ -213,4 +213,3 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     has_best = 'val' not in clips or 'best_step' in extra
     check_best_saved(workdir, step, best.is_saved, has_best)
     return summary
-

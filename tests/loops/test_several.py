@@ -22,7 +22,9 @@ from unik_jax.models.vocabulary import (
 )
 from unik_jax.predictor.predictor import load_predictor
 from unik_jax.run import restore, scores
+from unik_jax.run.changed_settings import check_same_experiment
 from unik_jax.run.progress import Progress
+from unik_jax.run.wording import describe_config, describe_experiment
 from unik_jax.runtime import sharding
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import make_init_state, make_train_step
@@ -43,7 +45,7 @@ def make_two(data_dir=''):
   """Returns a config of whole bodies, and of two persons with 13 joints."""
   return make_config(
     data_dir,
-    bodies={'train_split': 'train[:24]'},
+    bodies={'train_split': 'train[:24]', 'val_split': 'validation[:11]'},
     pairs={
       'joints': 'penn_13',
       'persons': 2,
@@ -198,7 +200,9 @@ def test_one_dataset_is_trained_as_by_itself(synthetic_dir, tmp_path):
   _, got = newest_checkpoint(tmp_path / 'shared')
   jax.tree.map(np.testing.assert_array_equal, got['params'], want['params'])
   jax.tree.map(
-    np.testing.assert_array_equal, got['batch_stats']['only'], want['batch_stats']
+    np.testing.assert_array_equal,
+    got['batch_stats']['only'],
+    want['batch_stats'],
   )
   own = tmp_path / 'shared' / 'datasets' / 'only'
   before, after = map(restore.load_run, (tmp_path / 'plain', own))
@@ -260,13 +264,15 @@ def test_each_dataset_has_results_and_a_run_of_its_own(trained, synthetic_dir):
   folder, summary = trained
   results = summary['datasets']
   assert results['bodies']['test']['clips'] == 21
+  assert results['bodies']['val']['clips'] == 11
   assert len(results['pairs']['test']['per_class']) == 10
   assert summary == json.loads((folder / 'summary.json').read_text())
   for key in ('loss', 'top1', 'mean_class'):
     mean = np.mean([results[name]['test'][key] for name in results])
     np.testing.assert_allclose(summary['test'][key], mean)
-  kinds = {key.rpartition('/')[0] for l in read_metrics(folder) for key in l}
-  assert {'test', 'test/bodies', 'test/pairs', 'final test'} <= kinds
+  lines = read_metrics(folder)
+  kinds = {key.rpartition('/')[0] for line in lines for key in line}
+  assert {'test', 'val/bodies', 'test/pairs', 'final test'} <= kinds
   text = (folder / 'model_card.md').read_text()
   assert 'test of bodies' in text and 'test of pairs' in text
   for name, persons, joints in (('bodies', 1, 17), ('pairs', 2, 13)):
@@ -353,6 +359,33 @@ def test_a_graph_is_refused(tmp_path):
   config.model.name = 'st_gcn'
   with pytest.raises(UserError, match="config.model.name: .*'unik'.*'st_gcn'"):
     training.run(config, tmp_path)
+
+
+def test_settings_that_datasets_share_are_named_once():
+  config = make_two()
+  config.data.update(describe_vocabulary(config))
+  text = describe_experiment(config)
+  assert 'datasets.pairs.frames=12' in text and 'datasets.bodies.frames' in text
+  assert text.count('rescale') == 1 and 'threads' not in text
+  words = describe_config(config)
+  assert words['Trained on'] == 'bodies: train[:24]; pairs: train[:48]'
+  assert words['Validated on'] == 'bodies: validation[:11]; pairs: nothing'
+
+
+def test_stored_settings_get_the_defaults_of_later_versions(tmp_path):
+  config = make_two()
+  stored = config.to_dict()
+  del (
+    stored['datasets']['pairs']['weight'],
+    stored['datasets']['pairs']['window'],
+  )
+  (tmp_path / 'config.json').write_text(json.dumps(stored))
+  assert restore.read_config(tmp_path) == config
+  check_same_experiment(config, stored, 'config.json')
+  stored['datasets']['pairs']['size'] = 3
+  (tmp_path / 'config.json').write_text(json.dumps(stored))
+  with pytest.raises(UserError, match=r'config\.json: .*datasets\.pairs.*size'):
+    restore.read_config(tmp_path)
 
 
 def test_errors_name_the_dataset(synthetic_dir, tmp_path):

@@ -117,13 +117,13 @@ def test_a_dataset_has_its_rows_and_columns(shared, name):
   kernel = spatial['shortcut']['conv']['kernel']
   spatial['shortcut']['conv']['kernel'] = kernel[columns]
   expected_stats = jax.tree.map(np.copy, stats)
-  expected_stats['input_bn'] = {k: norm(v) for k, v in stats['input_bn'].items()}
+  expected_stats['input_bn'] = {
+    k: norm(v) for k, v in stats['input_bn'].items()
+  }
 
   own, by_name = net.networks[name], net.split_stats(stats)
   got = own.select(params, by_name)
-  jax.tree.map(
-    np.testing.assert_array_equal, got, (expected, expected_stats)
-  )
+  jax.tree.map(np.testing.assert_array_equal, got, (expected, expected_stats))
   shape = (3, data['persons'], 16, len(rows), len(columns))
   x = np.float32(np.random.default_rng(0).normal(size=shape))
   logits, new = own.apply(params, by_name, x, train=True)

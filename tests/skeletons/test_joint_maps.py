@@ -177,9 +177,7 @@ def test_each_joint_has_a_place_of_its_own_in_united_layouts(names):
   for layout in members:
     found = joint_maps.find_counterparts(united, layout)
     assert None not in found and len(set(found)) == layout.num_joints
-  used = {
-    i for m in members for i in joint_maps.find_counterparts(united, m)
-  }
+  used = {i for m in members for i in joint_maps.find_counterparts(united, m)}
   assert used == set(range(united.num_joints))
 
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from unik_jax import evaluate, metrics, optim, transfer
@@ -183,7 +182,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       progress=progress,
       checkpoints=checkpoints,
       writer=writer,
-      eval_clips=sum(len(part.clips[part.eval_part]) for part in parts.values()),
+      eval_clips=sum(
+        len(part.clips[part.eval_part]) for part in parts.values()
+      ),
       warm_steps=warm_steps,
       stack=stack,
     )
@@ -199,7 +200,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       for name, found in results.items()
       for kind, result in found.items()
     }
-    mean = _mean_metrics({name: found['test'] for name, found in results.items()})
+    mean = _mean_metrics(
+      {name: found['test'] for name, found in results.items()}
+    )
     evaluate.print_results(show, {'test': mean}, total_steps, total_steps)
     writer.write_card(total_steps, {'mean': mean, **rows})
     summary = writer.write_summary(
@@ -250,14 +253,14 @@ class _Part:
       splits.check_records(clips['test'])
       if own.data.val_split:
         clips['val'] = splits.open_split(own.data, 'val')
-        splits.check_held_out(clips['val'], splits.open_split(own.data, 'train'))
+        splits.check_held_out(
+          clips['val'], splits.open_split(own.data, 'train')
+        )
       predict = evaluate.SplitPredictor(own, network.net, mesh, clips)
     if jax.process_index() == 0:
       folder.mkdir(parents=True, exist_ok=True)
       write_json_table(folder / paths.CONFIG, own.to_dict())
-    writer = ResultsWriter(
-      folder, own, clips['test'], network.net, total_steps
-    )
+    writer = ResultsWriter(folder, own, clips['test'], network.net, total_steps)
     return cls(own, folder, network, clips, predict, writer, total_steps)
 
   def write_data(self, train_clips, resumed):

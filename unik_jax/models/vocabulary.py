@@ -226,7 +226,8 @@ def make_shared_network(
     return network_from_config(parts, platform=platform), shape
 
   own = {name: of_data(data) for name, data in config.datasets.items()}
-  return SharedNetwork(*of_data(config.data), own)
+  net, shape = of_data(config.data)
+  return SharedNetwork(net, shape, own)
 
 
 def describe_vocabulary(config: ConfigDict) -> dict[str, Any]:
@@ -294,8 +295,12 @@ def _index_axis(factors, indices, sizes):
     sizes: as in `DatasetNetwork`.
   """
   lengths = [sizes.get(factor, factor) for factor in factors]
-  chosen = [indices.get(f, range(n)) for f, n in zip(factors, lengths)]
-  if all(list(c) == list(range(n)) for c, n in zip(chosen, lengths)):
+  chosen = [
+    indices.get(f, range(n)) for f, n in zip(factors, lengths, strict=True)
+  ]
+  if all(
+    list(c) == list(range(n)) for c, n in zip(chosen, lengths, strict=True)
+  ):
     return None
   return np.ravel_multi_index(np.ix_(*chosen), lengths).ravel()
 

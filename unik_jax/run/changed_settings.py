@@ -42,12 +42,15 @@ def changed_settings(config: ConfigDict) -> dict[str, str]:
   Returns:
     Values as Python writes them, in at most 60 characters.
   """
-  defaults = _flat_defaults()
-  return {
-    key: _shorten(value)
-    for key, value in flatten(config.to_dict()).items()
-    if _tuple_to_list(value) != _tuple_to_list(defaults.get(_any_dataset(key)))
-  }
+  flat, defaults = flatten(config.to_dict()), _flat_defaults()
+  shared = defaults | flat  # what all datasets have is named once, in `data`
+  changed = {}
+  for key, value in flat.items():
+    general = _any_dataset(key)
+    default = (defaults if general == key else shared).get(general)
+    if _tuple_to_list(value) != _tuple_to_list(default):
+      changed[key] = _shorten(value)
+  return changed
 
 
 def check_same_experiment(config: ConfigDict, before: dict, where: str) -> None:

@@ -44,15 +44,11 @@ def describe_config(
   if num_params:
     model.append(f'{num_params:,} parameters')
   model.append(describe_settings(config.model, defaults.model))
-  validated = 'nothing'
-  if data.val_split:
-    validated = _split(data.val_split, data.val_subjects, code)
   return {
     'Model': ', '.join(model),
-    'Trained on': _split(data.train_split, data.train_subjects, code)
-    + _describe_draw(data),
-    'Validated on': validated,
-    'Tested on': _split(data.test_split, data.test_subjects, code),
+    'Trained on': _splits(config, 'train', code),
+    'Validated on': _splits(config, 'val', code),
+    'Tested on': _splits(config, 'test', code),
     'Stream': data.stream,
     'Pre-processing': '; '.join(map(_step, preprocessing_steps(data))),
     'Recipe': _recipe(config),
@@ -160,15 +156,26 @@ def preprocessing_steps(data: ConfigDict) -> list[dict[str, Any]]:
   ]
 
 
-def _split(split, subjects, code):
-  listed = f', subjects {", ".join(map(str, subjects))}' if subjects else ''
-  return f'{code(split)}{listed}'
+def _splits(config, part, code):
+  """Returns a part's split, or that of each of several datasets."""
+  if config.datasets:
+    return '; '.join(
+      f'{name}: {_split(data, part, code)}'
+      for name, data in config.datasets.items()
+    )
+  return _split(config.data, part, code)
 
 
-def _describe_draw(data):
-  if not data.clips_per_class:
-    return ''
-  return f', {data.clips_per_class} clips of each class (draw {data.draw})'
+def _split(data, part, code):
+  split, subjects = data[f'{part}_split'], data[f'{part}_subjects']
+  if not split:
+    return 'nothing'
+  text = code(split)
+  if subjects:
+    text += f', subjects {", ".join(map(str, subjects))}'
+  if part == 'train' and data.clips_per_class:
+    text += f', {data.clips_per_class} clips of each class (draw {data.draw})'
+  return text
 
 
 def _step(step):
