@@ -21,6 +21,7 @@ from unik_jax.models.vocabulary import (
   make_shared_network,
 )
 from unik_jax.predictor.predictor import load_predictor
+from unik_jax.report.contents import read_contents
 from unik_jax.run import restore, scores
 from unik_jax.run.changed_settings import check_same_experiment
 from unik_jax.run.progress import Progress
@@ -290,6 +291,8 @@ def test_each_dataset_has_results_and_a_run_of_its_own(trained, synthetic_dir):
     assert again['test'] == results[name]['test']
   with pytest.raises(UserError, match='one on 2.*datasets/bodies.*init_from'):
     load_predictor(folder)
+  with pytest.raises(UserError, match='got one on several.*datasets'):
+    read_contents(folder)
 
 
 @pytest.mark.slow

@@ -43,6 +43,23 @@ def test_units_and_scale(here, there, words):
 @pytest.mark.parametrize(
   'here, there, words',
   [
+    ('body', 'body', None),
+    ('clean', 'body', 'normalize=body --config.data.scale=1$'),
+    ('body', 'screen_640', '1920 x 1080'),
+  ],
+)
+def test_sizes_of_bodies_are_not_compared_if_removed(here, there, words):
+  here, there = image('pixels', [HD], here), image('pixels', [VGA], there)
+  check(explain_other_scale(here, there), words)
+  if words is None:
+    assert (
+      explain_other_scale(here, scale_of('metres', normalize='body')) is None
+    )
+
+
+@pytest.mark.parametrize(
+  'here, there, words',
+  [
     ([HD], [VGA], '1920 x 1080 pixels.* 640 x 480'),
     ([VGA], [VGA, HD], None),
     ([UNKNOWN], [HD], None),

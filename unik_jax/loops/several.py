@@ -24,6 +24,7 @@ from unik_jax.data.mixture import Mixture
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.training_clips import TrainingClips, describe_clips
 from unik_jax.errors import UserError
+from unik_jax.floor.of_run import print_floor
 from unik_jax.loops import notes
 from unik_jax.loops.steps import Plan, take_steps
 from unik_jax.models.vocabulary import (
@@ -242,6 +243,7 @@ class _Part:
   def __post_init__(self):
     self.eval_part = 'val' if 'val' in self.clips else 'test'
     self._select = jax.jit(self.network.select)
+    self._found = {}  # by split, of the newest evaluation
 
   @classmethod
   def open(cls, config, name, workdir, network, mesh, total_steps):
@@ -276,6 +278,7 @@ class _Part:
   def evaluate(self, state: TrainState) -> dict[str, Any]:
     """Returns the metrics of the split that is evaluated between epochs."""
     found = self.predict(self.own_state(state), self.eval_part)
+    self._found[self.eval_part] = found
     return metrics.compute_metrics(*found)
 
   def write_results(self, state, init_state, progress) -> dict[str, Any]:
@@ -286,11 +289,12 @@ class _Part:
     with Checkpoints(self.folder / paths.CHECKPOINTS, 1) as checkpoints:
       saved = checkpoints.save(self.total_steps, saved_state, wait=True)
     seen = {'test': splits.find_seen(self.config.data, self.clips['test'])}
-    results: dict[str, Any] = {}
+    outputs, results = {}, {}
     for part, clips in self.clips.items():
-      outputs = *self.predict(own_state, part), seen.get(part)
-      self.writer.write_scores(part, clips, *outputs)
-      results |= evaluate.measure_clips(part, *outputs)
+      found = self._found.get(part) or self.predict(own_state, part)
+      outputs[part] = *found, seen.get(part)
+      self.writer.write_scores(part, clips, *outputs[part])
+      results |= evaluate.measure_clips(part, *outputs[part])
     progress.print_line(f'{self.folder}:')
     own_progress = Progress(
       self.folder,
@@ -302,7 +306,8 @@ class _Part:
       evaluate.print_metrics, own_progress, self.config.headline
     )
     evaluate.print_results(show, results, self.total_steps, self.total_steps)
-    self.writer.write_card(self.total_steps, results)
+    floor = print_floor(own_progress, self.config, self.clips, outputs)
+    self.writer.write_card(self.total_steps, results, floor)
     self.writer.write_summary(
       paths.SUMMARY,
       step=self.total_steps,

@@ -45,8 +45,16 @@ def explain_other_scale(here: DataScale, there: DataScale | None) -> str | None:
   Returns:
     A sentence and its remedy; None if the scale is the same, or not known.
   """
-  if there is None or here.data.normalize == there.data.normalize == 'body':
-    return None  # `body` removes units, image size and the body's size
+  if there is None:
+    return None
+  if there.data.normalize == 'body':  # without units, image size or body size
+    if here.data.normalize == 'body':
+      return None
+    return (
+      'its training clips are in body sizes (normalize=body), the data are not.'
+      ' Set --config.data.normalize=body --config.data.scale'
+      f'={there.data.scale:g}'
+    )
   sizes, trained_sizes = here.image_sizes, there.image_sizes
   if here.is_relative_to_image and there.is_relative_to_image:
     if sizes and trained_sizes:

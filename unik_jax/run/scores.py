@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unik_jax.errors import UserError
+from unik_jax.run import paths
 from unik_jax.runtime.atomic_files import ROOM, as_sentence, atomic_write
 
 _AGAIN = (
@@ -77,6 +78,12 @@ def read_scores(path: str | os.PathLike) -> Scores:
       if 'seen' in file:
         scores = scores._replace(seen=file['seen'].astype(bool))
   except FileNotFoundError:
+    folder = pathlib.Path(path).parent.parent
+    if (folder / paths.DATASETS).is_dir():
+      raise UserError(
+        f'{folder}: expected a run on one dataset, got one on several. Name one'
+        f' of the runs in {folder / paths.DATASETS}'
+      ) from None
     raise UserError(
       f'{path}: no such file. A run writes it when it has finished. {_AGAIN}'
     ) from None
