@@ -17,6 +17,7 @@ from unik_jax.errors import UserError
 from unik_jax.export import upload
 from unik_jax.export.exported_run import export_run
 from unik_jax.run import paths, restore
+from unik_jax.visualize import analysis
 
 pytest.importorskip('huggingface_hub', reason='needs the extra `hub`')
 pytestmark = pytest.mark.slow
@@ -132,6 +133,13 @@ def test_a_resumed_run_needs_no_network(
     run.params['blocks'][0]['spatial']['dependency'],
     own.params['blocks'][0]['spatial']['dependency'],
   )
+  matrices, origin = analysis.restore_first_dependencies(run)
+  assert origin == 'weights of hf://me/run'
+  for expected, found in zip(
+    analysis.get_dependencies(own), matrices, strict=True
+  ):
+    np.testing.assert_array_equal(found, expected)
+
   shutil.rmtree(tmp_path / 'cache')
   server.requests.clear()
   assert training.run(config, tmp_path / 'next')['test'] == first

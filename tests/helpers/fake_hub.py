@@ -136,9 +136,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
   def _serve(self, name, repo, commit, file):
     content = repo['commits'][commit][file]
     headers = {'ETag': f'"{_blob_id(content)}"', 'X-Repo-Commit': commit}
-    if self.command == 'GET':
-      content = self.server.served.get(file, content)
-    return self._send(200, content, headers)
+    if self.command == 'HEAD':
+      return self._send(200, content, headers)
+    start, end = 0, len(content)
+    if wanted := self.headers['Range']:  # an older client resumes
+      start = int(re.fullmatch(r'bytes=(\d+)-', wanted)[1])
+      headers['Content-Range'] = f'bytes {start}-{end - 1}/{end}'
+    content = self.server.served.get(file, content)[start:]
+    return self._send(206 if start else 200, content, headers)
 
   def _send(self, status, content, headers=None):
     if not isinstance(content, bytes):
