@@ -16,6 +16,7 @@ from unik_jax.data import synthetic
 from unik_jax.data.mixture import Mixture
 from unik_jax.data.splits import open_split
 from unik_jax.errors import UserError
+from unik_jax.export.exported_run import export_run
 from unik_jax.models.vocabulary import (
   describe_vocabulary,
   make_shared_network,
@@ -289,7 +290,7 @@ def test_each_dataset_has_results_and_a_run_of_its_own(trained, synthetic_dir):
     config.eval_only = True
     again = training.run(config, own)
     assert again['test'] == results[name]['test']
-  with pytest.raises(UserError, match='one on 2.*datasets/bodies.*init_from'):
+  with pytest.raises(UserError, match='one on 2.*datasets/bodies.*start'):
     load_predictor(folder)
   with pytest.raises(UserError, match='got one on several.*datasets'):
     read_contents(folder)
@@ -317,6 +318,19 @@ def test_another_layout_starts_from_the_shared_weights(
   assert 'new: the classifier, of 20 classes' in out
   # A probe changes the classifier alone, so the rest is what was loaded.
   start = transfer.adapt_weights(source, config, head=False)
+  # So does one that starts from the weights without the optimizer.
+  small = export_run(
+    restore.load_run(folder, shared=True), tmp_path / 'small', address='small'
+  )
+  config.init_from = str(small)
+  again = transfer.adapt_weights(
+    transfer.read_weights(config), config, head=False
+  )
+  jax.tree.map(np.testing.assert_array_equal, again[:2], start[:2])
+  assert 'unik_jax.load' not in (small / 'README.md').read_text()
+  assert str(synthetic_dir) not in (small / 'config.json').read_text()
+  with pytest.raises(UserError, match='small: .*To predict, start from it'):
+    load_predictor(small)
   got = restore.load_run(tmp_path / 'probe')
   for part in got.params.keys() - {'head'}:
     jax.tree.map(

@@ -17,7 +17,7 @@ from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
 from unik_jax.models.rocket import from_arrays
 from unik_jax.models.vocabulary import make_shared_network
-from unik_jax.run import checkpoints, paths
+from unik_jax.run import checkpoints, hub, paths, weights_file
 from unik_jax.run.data_file import read_data
 from unik_jax.run.rocket_file import read_rocket
 from unik_jax.runtime.json_files import read_json_table, write_json_table
@@ -69,14 +69,15 @@ def load_run(
 
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for
-      the best on validation; or one of its `checkpoints/STEP`.
+      the best on validation; one of its `checkpoints/STEP`; the folder of an
+      exported run; or its address on the Hugging Face Hub, hf://owner/name.
     networks_only: refuse runs of MiniRocket and MultiRocket.
     shared: open a run on several datasets too. Its network is that over the
       vocabulary, to start from, and no one's to predict with.
 
   Raises:
-    UserError: the run is missing, its files cannot be read, or it is not of a
-      network.
+    UserError: the run is missing or cannot be fetched, its files cannot be
+      read, or it is not of a network.
   """
   folder, part, step = _locate(path)
   config = read_config(folder)
@@ -87,12 +88,14 @@ def load_run(
       ' to draw. Name the run of a network'
     )
   if config.datasets and not shared:
-    own = folder / paths.DATASETS
+    own = ''
+    if not is_exported(folder):
+      first = folder / paths.DATASETS / next(iter(config.datasets))
+      own = f'name the run of one of them, such as {first}, or '
     raise UserError(
       f'{folder}: expected a run on one dataset, got one on'
-      f' {len(config.datasets)}. Name the run of one of them, such as'
-      f' {own / next(iter(config.datasets))}, which is written at the end of'
-      ' training; or start from this one (--config.init_from)'
+      f' {len(config.datasets)}. To predict, {own}start from it with'
+      ' --config.init_from'
     )
   data = read_data(folder)
   for layout in filter(None, (data.network_layout, data.layout)):
@@ -100,6 +103,10 @@ def load_run(
   if is_rocket(config):
     net = from_arrays(read_rocket(folder), str(folder / paths.ROCKET))
     params, batch_stats, step = {}, {}, 1
+  elif part == paths.CHECKPOINTS and step is None and is_exported(folder):
+    net = network_from_config(config)
+    file = folder / paths.WEIGHTS
+    params, batch_stats, step = weights_file.read_weights(file, *net.shapes)
   elif config.datasets:
     for name in config.datasets:
       own = read_data(folder / paths.DATASETS / name)
@@ -140,6 +147,8 @@ def _restore(config, net, folder, step):
 
 def _locate(path):
   """Splits a path into a run's folder, its subfolder, and the step or None."""
+  if hub.is_address(path):
+    return hub.fetch_run(str(path)).folder, paths.CHECKPOINTS, None
   path = pathlib.Path(path).expanduser().absolute()
   if not (path / paths.CONFIG).exists():
     if path.name in (paths.BEST, paths.CHECKPOINTS):
@@ -147,6 +156,12 @@ def _locate(path):
     if path.name.isdigit():
       return path.parents[1], path.parent.name, int(path.name)
   return path, paths.CHECKPOINTS, None
+
+
+def is_exported(folder: pathlib.Path) -> bool:
+  """Whether a folder is an exported run: weights instead of checkpoints."""
+  checkpoints = folder / paths.CHECKPOINTS
+  return (folder / paths.WEIGHTS).exists() and not checkpoints.exists()
 
 
 def locate_run(path: str | os.PathLike) -> pathlib.Path:
@@ -166,11 +181,17 @@ def locate_run(path: str | os.PathLike) -> pathlib.Path:
 def find_checkpoint(path: str | os.PathLike) -> str:
   """Returns the path of the checkpoint that `load_run` would open.
 
-  Returns `path` itself if there is no checkpoint.
+  Returns `path` itself if there is no checkpoint, and the address of the newest
+  commit, hf://owner/name@COMMIT, for a run on the Hugging Face Hub.
 
   Args:
     path: as in `load_run`.
+
+  Raises:
+    UserError: the run cannot be fetched.
   """
+  if hub.is_address(path):
+    return hub.fetch_run(str(path)).address
   folder, part, step = _locate(path)
   steps = [
     int(checkpoint.name)
@@ -207,7 +228,8 @@ def write_started_from(folder: pathlib.Path, source: str) -> None:
 
   Args:
     folder: folder of the run.
-    source: path of a checkpoint or of a file of weights.
+    source: path of a checkpoint, of an exported run or of a file of weights; or
+      hf://owner/name@COMMIT.
 
   Raises:
     UserError: the file cannot be written.
