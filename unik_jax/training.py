@@ -37,9 +37,10 @@ from unik_jax.runtime.signals import StopSignal
 from unik_jax.step import average_metrics, make_init_state, make_train_step
 
 # The clock starts after some steps: the first compiles, the next may, and the
-# others find batches that were made meanwhile. The time that the run will take
-# is printed some steps later.
+# others find batches that were made meanwhile. Some steps later, a few batches
+# are evaluated, and the time that the run will take is printed.
 _WARM_STEPS, _TIMED_STEPS = 5, 15
+_TIMED_BATCHES = 2
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -143,32 +144,17 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       measure_first(progress, config)
 
     # ---- Evaluation between epochs ----
-    show = functools.partial(evaluate.print_metrics, progress, config.headline)
     # Read after `Progress`, which drops the metrics after the resumed step.
     validated = read_validation(workdir, config.headline)
     best = stack.enter_context(BestCheckpoint(workdir / paths.BEST, validated))
-    eval_part = 'val' if 'val' in clips else 'test'
-    predictions: dict[str, Any] = {}  # by split, of the newest evaluation
-
-    def needs_evaluation(step):
-      epoch, step_in_epoch = divmod(step, steps_per_epoch)
-      ends_period = epoch % config.eval_every == 0 or step == total_steps
-      return step_in_epoch == 0 and ends_period
-
-    def evaluate_state(state, step):
-      predictions[eval_part] = predictor(state, eval_part)
-      result = metrics.compute_metrics(*predictions[eval_part])
-      # Saved before its line is written: a run that is killed in between
-      # evaluates this step again.
-      if eval_part == 'val':
-        best.save_if_better(step, state, result[config.headline])
-      show(step, eval_part, result)
-
+    evaluations = _Evaluations(
+      config, clips, predictor, progress, best, steps_per_epoch
+    )
     # The run may have been stopped between saving and evaluating, or before
     # the best state could be written to a full disk.
-    if resumed and needs_evaluation(step):
+    if resumed and evaluations.is_due(step):
       if not holds_on_all(was_evaluated(workdir, step)):
-        evaluate_state(state, step)
+        evaluations.evaluate(state, step)
       elif step in validated:
         best.save_if_better(step, state, validated[step])
 
@@ -204,14 +190,10 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       if new_steps == 1:
         duration = format_duration(time.monotonic() - start_time)
         progress.print_line(f'Compiled in {duration}.')
-      if new_steps == _TIMED_STEPS and not predictions and step < total_steps:
+      if new_steps == _TIMED_STEPS and step < total_steps:
         jax.block_until_ready(state.step)
-        progress.print_estimate(
-          step,
-          epochs=-(-(total_steps - step) // steps_per_epoch),
-          evaluations=sum(map(needs_evaluation, range(step, total_steps + 1))),
-          clips=len(clips[eval_part]),
-        )
+        evaluations.measure(state)
+        progress.print_estimate(step, *evaluations.count_left(step))
 
       epoch, step_in_epoch = divmod(step, steps_per_epoch)
       is_last = step == total_steps
@@ -221,7 +203,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       if saves or step % config.log_every == 0:
         means = average_metrics(pending, step, folder)
         means['lr'] = float(schedule(step - 1))
-        progress.log_training(step, step / steps_per_epoch, means)
+        _, clips_left = evaluations.count_left(step)
+        progress.log_training(step, step / steps_per_epoch, means, clips_left)
         pending = []
       if saves:
         saved = checkpoints.save(step, state, wait=is_last or stops)
@@ -232,16 +215,15 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
           ' The same command resumes from the newest checkpoint.'
         )
         sys.exit(128 + (stop.requested or signal.SIGTERM))
-      if needs_evaluation(step):
-        evaluate_state(state, step)
-        progress.exclude_pause()
+      if evaluations.is_due(step):
+        evaluations.evaluate(state, step)
 
     # ---- Results ----
     seconds = time.monotonic() - start_time
     seen = {'test': splits.find_seen(config.data, clips['test'])}
     outputs, results = {}, {}
     for part in clips:
-      found = predictions.get(part) or predictor(state, part)
+      found = evaluations.newest.get(part) or predictor(state, part)
       outputs[part] = *found, seen.get(part)
       writer.write_scores(part, clips[part], *outputs[part])
       results |= evaluate.measure_clips(part, *outputs[part])
@@ -250,7 +232,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       extra['best_step'] = int(at_best.step)
       found = *predictor(at_best, 'test'), seen['test']
       results |= evaluate.measure_clips('test_of_best', *found)
-    evaluate.print_results(show, results, step, extra.get('best_step', step))
+    best_step = extra.get('best_step', step)
+    evaluate.print_results(evaluations.show, results, step, best_step)
     floor = print_floor(progress, config, clips, outputs)
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results, floor)
@@ -259,6 +242,70 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     has_best = 'val' not in clips or 'best_step' in extra
     _check_written(workdir, step, saved, best.is_saved, has_best)
     return summary
+
+
+class _Evaluations:
+  """The evaluations between epochs, of 'val' or, without it, of 'test'.
+
+  Attributes:
+    newest: logits and labels of the newest evaluation, by split.
+  """
+
+  def __init__(self, config, clips, predictor, progress, best, steps_per_epoch):
+    self._config, self._clips, self._predictor = config, clips, predictor
+    self._progress, self._best = progress, best
+    self._steps_per_epoch = steps_per_epoch
+    self._part = 'val' if 'val' in clips else 'test'
+    self.newest: dict[str, Any] = {}
+
+  def is_due(self, step):
+    """Returns whether the state of a step is evaluated."""
+    epoch, step_in_epoch = divmod(step, self._steps_per_epoch)
+    ends_period = epoch % self._config.eval_every == 0
+    return step_in_epoch == 0 and (ends_period or epoch == self._config.epochs)
+
+  def count_left(self, step):
+    """Returns the number of evaluations from a step on, and of their clips."""
+    every = self._config.eval_every
+    done = (step - 1) // self._steps_per_epoch // every
+    count = -(-self._config.epochs // every) - done
+    clips = count * len(self._clips[self._part])
+    if (
+      self._part == 'val'
+    ):  # at the end, the last and the best state are tested
+      count, clips = count + 2, clips + 2 * len(self._clips['test'])
+    return count, clips
+
+  def measure(self, state):
+    """Compiles the evaluation, and measures its pace on the first batches.
+
+    With `test_frames` -1 these have the shortest clips, and it is a lower bound.
+    """
+    with self._progress.pause():
+      self._predictor(state, self._part, batches=1)
+    count = _TIMED_BATCHES * self._config.eval_batch_size
+    with self._progress.pause(min(count, len(self._clips[self._part]))):
+      self._predictor(state, self._part, batches=_TIMED_BATCHES)
+
+  def evaluate(self, state, step):
+    """Evaluates a state, prints its metrics, and keeps it if it is the best."""
+    # The first evaluation may compile, so only the others are measured.
+    clips = len(self._clips[self._part]) if self.newest else 0
+    with self._progress.pause(clips):
+      found = self.newest[self._part] = self._predictor(state, self._part)
+    result = metrics.compute_metrics(*found)
+    # Saved before its line is written: a run that is killed in between
+    # evaluates this step again.
+    if self._part == 'val':
+      with self._progress.pause():
+        self._best.save_if_better(step, state, result[self._config.headline])
+    self.show(step, self._part, result)
+
+  def show(self, step, part, result):
+    """Prints and records the metrics of a split."""
+    evaluate.print_metrics(
+      self._progress, self._config.headline, step, part, result
+    )
 
 
 def _describe_size(config, train_clips, test_clips, net, mesh):
