@@ -279,7 +279,7 @@ class _Evaluations:
   def measure(self, state):
     """Compiles the evaluation, and measures its pace on the first batches.
 
-    With `test_frames` -1 these have the shortest clips, and it is a lower bound.
+    With `test_frames` -1 these are the shortest clips, so it is a lower bound.
     """
     with self._progress.pause():
       self._predictor(state, self._part, batches=1)
