@@ -196,9 +196,10 @@ def _check_joints(parsed, layout, source):
       f' {layout.name!r} has, got {joints}:'
       f' {advise_on_layout(joints, is_transposed)}'
     )
-  named_points.check_points(
-    parsed.layout, layout, 'the first clip', str(source)
-  )
+  origin = 'layout.yaml or the first clip'
+  named_points.check_points(parsed.layout, layout, origin, str(source))
+  if named_points.is_named_points(parsed.layout):
+    return
   if parsed.layout not in ('', layout.name) and layout.name in BUILT_IN:
     raise UserError(
       f'{source}: expected the joints of {layout.name!r}, as in layout.yaml,'
