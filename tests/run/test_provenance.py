@@ -1,9 +1,13 @@
 """The commit and the command line that a run records."""
 
+import os
 import pathlib
+import re
 import shutil
 import subprocess
+import types
 
+import jax
 import pytest
 
 from unik_jax.run import provenance
@@ -93,3 +97,22 @@ def test_command_of_unik_jax_main_only(monkeypatch):
   )
   monkeypatch.setattr('sys.argv', ['other.py'])
   assert provenance.training_command() == ''
+
+
+@pytest.mark.skipif(not shutil.which('lscpu'), reason='no lscpu here')
+def test_a_cpu_is_named_with_its_cores():
+  cores = len(os.sched_getaffinity(0))
+  model = subprocess.run(
+    ['lscpu'], env={'LC_ALL': 'C', **os.environ}, capture_output=True, text=True
+  ).stdout
+  description = provenance.describe_devices()
+  assert f'({cores} core' in description
+  (name,) = re.findall(r'of (.+)\)$', description)
+  assert name in model
+
+
+def test_other_devices_have_a_kind(monkeypatch):
+  device = types.SimpleNamespace(platform='tpu', device_kind='TPU v5 lite')
+  monkeypatch.setattr(jax, 'devices', lambda: [device] * 4)
+  monkeypatch.setattr(jax, 'device_count', lambda: 4)
+  assert provenance.describe_devices() == '4 x TPU v5 lite'

@@ -1,7 +1,9 @@
 """Provenance of a run: commit, command line and devices."""
 
 import functools
+import os
 import pathlib
+import platform
 import shlex
 import subprocess
 import sys
@@ -46,5 +48,30 @@ def training_command() -> str:
 
 
 def describe_devices() -> str:
-  """Returns the number and kind of the devices, as '8 x TPU v5 lite'."""
-  return f'{jax.device_count()} x {jax.devices()[0].device_kind}'
+  """Returns the number and kind of the devices, as '8 x TPU v5 lite'.
+
+  A CPU's kind says nothing, so its model and the cores of this process are
+  added: '1 x cpu (2 cores of AMD EPYC)'.
+  """
+  device = jax.devices()[0]
+  devices = f'{jax.device_count()} x {device.device_kind}'
+  if device.platform != 'cpu':
+    return devices
+  if hasattr(os, 'sched_getaffinity'):
+    cores = len(os.sched_getaffinity(0))
+  else:
+    cores = os.cpu_count() or 1
+  plural = 's' if cores > 1 else ''
+  return f'{devices} ({cores} core{plural} of {_cpu_model()})'
+
+
+def _cpu_model():
+  """The processor's name: of Linux, or else what Python knows."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  except OSError:
+    lines = []
+  names = [line for line in lines if line.startswith('model name')]
+  if names:
+    return names[0].partition(':')[2].strip()
+  return platform.processor() or platform.machine()

@@ -44,7 +44,7 @@ class Scores(NamedTuple):
 def write_scores(
   path: str | os.PathLike, scores: Scores, remedy: str = ROOM
 ) -> None:
-  """Writes scores as .npz, atomically.
+  """Writes scores as compressed .npz, atomically.
 
   Args:
     path: file to write.
@@ -56,7 +56,7 @@ def write_scores(
   """
   arrays = {k: v for k, v in scores._asdict().items() if v is not None}
   with atomic_write(path, remedy) as part, part.open('wb') as file:
-    np.savez(file, **arrays)
+    np.savez_compressed(file, **arrays)
 
 
 def read_scores(path: str | os.PathLike) -> Scores:
