@@ -20,6 +20,7 @@ from unik_jax.data.formats.user import (
 from unik_jax.data.formats.user.keypoints import (
   ParsedClip,
   channel_names,
+  note_unconfident,
   select_persons,
   zero_missing_joints,
 )
@@ -178,12 +179,13 @@ def read_recording(
       f' {channel_names(clip.shape[-1], parsed.confidence)}. Give all clips of'
       ' a dataset the same'
     )
+  notes = (*parsed.notes, *note_unconfident(clip, parsed.confidence))
   clip = zero_missing_joints(clip, parsed.confidence, layout, str(source))
   clip = select_persons(clip, persons, parsed.confidence)
   size = parsed.image_size if uses_image_size else None
   if parsed.units not in ('', 'pixels', FRACTIONS):
     size = None  # would not be in the units of the coordinates
-  return Recording(clip, size, parsed.units, parsed.notes)
+  return Recording(clip, size, parsed.units, notes)
 
 
 def _check_joints(parsed, layout, source):
