@@ -81,13 +81,19 @@ def check_points(name: str, layout: Layout, origin: str, where: str) -> None:
   is_own = layout.name not in BUILT_IN and not is_named_points(layout.name)
   if not name or is_own:
     return
-  joints = get_layout(name).joints
+  found = get_layout(name)
   either_named = is_named_points(name) or is_named_points(layout.name)
-  if either_named and joints != layout.joints:
+  if either_named and found.joints != layout.joints:
     raise UserError(
-      f'{where}: expected the points {", ".join(layout.joints)}, as in'
-      f' {origin}, got {", ".join(joints)}. Use files with the same points'
+      f'{where}: expected {_describe(layout)}, as in {origin}, got'
+      f' {_describe(found)}. Use files with the same points'
     )
+
+
+def _describe(layout):
+  if is_named_points(layout.name):
+    return f'the points {", ".join(layout.joints)}'
+  return f'the joints of {layout.name!r}'
 
 
 def _clean_names(names):
