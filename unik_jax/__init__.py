@@ -66,10 +66,11 @@ def load(run: str | os.PathLike) -> 'Predictor':
 
   Args:
     run: the --workdir of a run, for its newest checkpoint; its `best`, for the
-      best on validation clips; or one of its `checkpoints/STEP`.
+      best on validation clips; one of its `checkpoints/STEP`; the folder of an
+      exported run; or its address on the Hugging Face Hub, hf://owner/name.
 
   Raises:
-    UserError: there is no run, or its files cannot be read.
+    UserError: there is no run, or it cannot be fetched or read.
   """
   from unik_jax.predictor.predictor import load_predictor
 

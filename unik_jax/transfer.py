@@ -20,6 +20,7 @@ from unik_jax.models.remap import DataShape, Remap
 from unik_jax.official import registry
 from unik_jax.official.convert import from_official, to_official
 from unik_jax.official.tensor_files import read_tensors, write_tensors
+from unik_jax.run import hub
 from unik_jax.run.data_scale import DataScale, Sizes, explain_other_scale
 from unik_jax.run.restore import find_checkpoint, load_run
 from unik_jax.run.workdir import has_checkpoint, read_begun_config
@@ -30,7 +31,7 @@ class Weights(NamedTuple):
   """A network's values, and the data that its axes belong to.
 
   Attributes:
-    where: the file or checkpoint.
+    where: the file, checkpoint or exported run.
     net: the network of the values.
     values: {'params': ..., 'batch_stats': ...}, nested dicts of numpy arrays.
     layout: joint layout of the network's input.
@@ -103,9 +104,10 @@ def resolve(
   stored, source = read_begun_config(workdir), None
   # A resumed run uses its own checkpoint, not `init_from`.
   is_own = bool(stored) and stored.get('init_from') == config.init_from
-  resumes = is_own and has_checkpoint(workdir)
-  with_head = _loads_head(config) and not (is_own and config.eval_only)
-  if config.init_from and (with_head or not (resumes or config.eval_only)):
+  uses_own = is_own and (config.eval_only or has_checkpoint(workdir))
+  with_head = _loads_head(config) and not uses_own
+  reads = with_head or not (uses_own or config.eval_only)
+  if config.init_from and reads:
     # The run named by `init_from` may still be training. Naming its newest
     # checkpoint now makes what is loaded and what is recorded the same.
     pinned = config.copy_and_resolve_references()
@@ -137,9 +139,11 @@ def read_weights(config: ConfigDict) -> Weights:
   """Reads the weights that `config.init_from` names.
 
   Raises:
-    UserError: the file or run is missing or broken, or has another
-      architecture.
+    UserError: the file or run is missing or broken, cannot be fetched, or has
+      another architecture.
   """
+  if hub.is_address(config.init_from):
+    return _read_run(config.init_from, config)
   path = pathlib.Path(config.init_from).expanduser()
   if not path.exists():
     raise UserError(
@@ -147,7 +151,9 @@ def read_weights(config: ConfigDict) -> Weights:
       ' another.'
     )
   return (
-    _read_run(path, config) if path.is_dir() else _read_official(path, config)
+    _read_run(str(path), config)
+    if path.is_dir()
+    else _read_official(path, config)
   )
 
 
@@ -260,9 +266,9 @@ def write_official(
     write_tensors(path, to_official(net.abstract, *weights))
 
 
-def _read_run(path, config):
+def _read_run(where, config):
   """Reads the weights of a run of unik_jax."""
-  run = load_run(path)
+  run = load_run(where)
   stored, options = run.config.model.to_dict(), config.model.to_dict()
   changes = [
     f'--config.model.{key}={stored[key]!r} (here {options[key]!r})'.replace(
@@ -273,12 +279,12 @@ def _read_run(path, config):
   ]
   if changes:
     raise UserError(
-      f'{path}: its network has other settings. To start from it, set '
+      f'{where}: its network has other settings. To start from it, set '
       + ', '.join(changes)
     )
   data = run.config.data
   return Weights(
-    where=str(path),
+    where=where,
     net=run.net,
     values={'params': run.params, 'batch_stats': run.batch_stats},
     layout=run.network_layout,

@@ -5,9 +5,9 @@ import pytest
 
 from unik_jax.errors import UserError
 from unik_jax.run import paths
+from unik_jax.run.digests import digest_weights
 from unik_jax.run.enrolled_file import (
   Enrolled,
-  digest_weights,
   read_enrolled,
   write_enrolled,
 )

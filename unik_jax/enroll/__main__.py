@@ -34,8 +34,10 @@ def main(argv):
         'arguments: expected one of LABEL FILES..., --list and --remove=LABEL.'
         ' See --help'
       )
+    from unik_jax.run import hub
     from unik_jax.runtime import compile_cache
 
+    hub.refuse_address('--run', _CLIPS.run.value)
     compile_cache.enable_compile_cache()
     if len(argv) > 1:
       _enroll(argv[1], argv[2:])

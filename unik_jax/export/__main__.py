@@ -1,13 +1,19 @@
 """Writes a trained model for use without its run, or without unik_jax.
 
-  python -m unik_jax.export --run=DIR [--out=FOLDER]
-    [--platforms=cpu,cuda,tpu] [--nofold] [--weights=FILE]
+  python -m unik_jax.export --run=DIR --out=FOLDER [--platforms=cpu,cuda,tpu]
+    [--nofold]
+  python -m unik_jax.export --run=DIR --weights=FILE
+  python -m unik_jax.export --run=DIR [--to_folder=FOLDER]
+    [--to_hub=OWNER/NAME [--private]] [--license=ID]
 
-FOLDER gets model.stablehlo and model.json. FILE (.npz, .safetensors, .pt) gets
-the weights as a state dict of the official PyTorch code.
+--out writes model.stablehlo and model.json; --weights a state dict of the
+official PyTorch code (.npz, .safetensors, .pt). --to_folder and --to_hub write
+the run without its optimizer, to a folder or to the Hugging Face Hub.
 """
 
+import pathlib
 import sys
+import tempfile
 
 from absl import app, flags
 
@@ -16,7 +22,8 @@ from unik_jax import cli
 _RUN = flags.DEFINE_string(
   'run',
   None,
-  'Folder of a run, its best/, or one of its checkpoints/STEP. Required.',
+  'Folder of a run, its best/, one of its checkpoints/STEP, or hf://OWNER/NAME.'
+  ' Required.',
 )
 _OUT = flags.DEFINE_string(
   'out',
@@ -37,20 +44,42 @@ _WEIGHTS = flags.DEFINE_string(
   'File to write a PyTorch state dict with the official names to (default:'
   ' none).',
 )
+_TO_FOLDER = flags.DEFINE_string(
+  'to_folder',
+  None,
+  'New folder for the run without its optimizer (default: none).',
+)
+_TO_HUB = flags.DEFINE_string(
+  'to_hub',
+  None,
+  'OWNER/NAME of the repository on the Hugging Face Hub to upload that to'
+  ' (default: none).',
+)
+_PRIVATE = flags.DEFINE_boolean(
+  'private', False, 'Only the owner of the repository sees it.'
+)
+_LICENSE = flags.DEFINE_string(
+  'license',
+  '',
+  'License in the header of the model card, as apache-2.0 (default: none).',
+)
 flags.mark_flag_as_required('run')
 
 
 def main(argv):
-  if len(argv) > 1 or not (_OUT.value or _WEIGHTS.value):
+  outputs = (_OUT, _WEIGHTS, _TO_FOLDER, _TO_HUB)
+  if len(argv) > 1 or not any(flag.value for flag in outputs):
     sys.exit(
       'usage: python -m unik_jax.export --run=DIR [--out=FOLDER]'
-      ' [--weights=FILE]'
+      ' [--weights=FILE] [--to_folder=FOLDER] [--to_hub=OWNER/NAME]'
     )
   with cli.command():
     # Imported here, so that --help answers at once.
-    from unik_jax.export import notes, stablehlo
+    from unik_jax.export import notes, stablehlo, upload
     from unik_jax.run import restore
 
+    if _TO_HUB.value:
+      upload.check_repository(_TO_HUB.value)
     run = restore.load_run(_RUN.value)
     if _WEIGHTS.value:  # first: it is quick
       count = stablehlo.save_official_weights(run, _WEIGHTS.value)
@@ -67,6 +96,24 @@ def main(argv):
         f' {", ".join(_PLATFORMS.value)}'
       )
       print(f'{folder / stablehlo.NOTES}: how clips become such keypoints')
+    if _TO_FOLDER.value or _TO_HUB.value:
+      with tempfile.TemporaryDirectory() as scratch:
+        _export_run(run, pathlib.Path(_TO_FOLDER.value or scratch).expanduser())
+
+
+def _export_run(run, folder):
+  """Writes a run without its optimizer to a folder, and uploads it."""
+  from unik_jax.export import exported_run, upload
+
+  name = _TO_HUB.value
+  address = f'hf://{name}' if name else str(folder)
+  exported_run.export_run(run, folder, license=_LICENSE.value, address=address)
+  print(f'{address}:')
+  for file, size in exported_run.list_files(folder).items():
+    print(f'  {file:20} {size / 1e3:9,.1f} kB', flush=True)
+  if name:
+    done = upload.upload_run(folder, name, private=_PRIVATE.value)
+    print(f'uploaded: {done}')
 
 
 if __name__ == '__main__':

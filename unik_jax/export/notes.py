@@ -62,13 +62,20 @@ def describe_run(run: restore.Run) -> dict[str, Any]:
     'dataset': data.name,
     'step': run.step,
     'seed': run.config.seed,
-    **_test_metrics(run),
+    **read_test_metrics(run),
     'versions': {'unik_jax': unik_jax.__version__, 'jax': jax.__version__},
   }
 
 
-def _test_metrics(run):
-  """`test` of summary.json for the run's step, and `unseen` if it has it."""
+def read_test_metrics(run: restore.Run) -> dict[str, Any]:
+  """Returns the metrics of the run's step on test clips, as in summary.json.
+
+  Returns:
+    `test`, empty if there are none; and `unseen` if the run has it.
+
+  Raises:
+    UserError: the run's summary.json is broken.
+  """
   path = run.folder / SUMMARY
   if not path.exists():
     return {'test': {}}

@@ -34,7 +34,12 @@ class ClipFlags(NamedTuple):
 def define_flags() -> ClipFlags:
   """Defines the flags; a command calls it once."""
   return ClipFlags(
-    run=flags.DEFINE_string('run', None, "The run's --workdir.", required=True),
+    run=flags.DEFINE_string(
+      'run',
+      None,
+      "The run's --workdir, the folder of an exported run, or hf://owner/name.",
+      required=True,
+    ),
     layout=flags.DEFINE_string(
       'layout',
       '',

@@ -33,7 +33,8 @@ from unik_jax.predictor.conversion import (
 )
 from unik_jax.predictor.nearest_mean import Match, fit_means
 from unik_jax.run import paths, restore
-from unik_jax.run.enrolled_file import Enrolled, digest_weights, read_enrolled
+from unik_jax.run.digests import digest_weights
+from unik_jax.run.enrolled_file import Enrolled, read_enrolled
 from unik_jax.skeletons import layouts
 from unik_jax.skeletons.layouts import Layout, get_layout
 
@@ -338,8 +339,7 @@ def load_predictor(path: str | os.PathLike) -> Predictor:
   """Opens a trained model for prediction.
 
   Args:
-    path: the --workdir of a run, for its newest checkpoint; its `best`, for
-      the best on validation clips; or one of its `checkpoints/STEP`.
+    path: as in `restore.load_run`.
 
   Raises:
     UserError: there is no run, or its files cannot be read.

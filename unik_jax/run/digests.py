@@ -1,5 +1,7 @@
 """Digests of arrays, which show that a file's bytes have changed."""
 
+import hashlib
+import json
 import zlib
 from typing import Any
 
@@ -34,6 +36,13 @@ def changed_leaves(tree: Any, digests: dict[str, str] | None) -> list[str]:
     return []
   found = digest_leaves(tree)
   return [path for path in found if found[path] != digests.get(path)]
+
+
+def digest_weights(params: Any, batch_stats: Any) -> str:
+  """Returns a digest of a network's weights."""
+  digests = digest_leaves({'params': params, 'batch_stats': batch_stats})
+  text = json.dumps(digests, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest(leaf):

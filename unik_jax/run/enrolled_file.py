@@ -1,16 +1,13 @@
 """The actions that were enrolled in a run: enrolled.npz."""
 
-import hashlib
 import io
-import json
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from unik_jax.errors import UserError
 from unik_jax.run import paths
-from unik_jax.run.digests import digest_leaves
 from unik_jax.runtime.atomic_files import atomic_write
 
 
@@ -20,7 +17,8 @@ class Enrolled(NamedTuple):
   Attributes:
     labels: (N,) action of each clip.
     features: (N, D) features of each clip, which the classifier gets.
-    weights: digest of the weights that computed them, from `digest_weights`.
+    weights: digest of the weights that computed them, from
+      `digests.digest_weights`.
   """
 
   labels: np.ndarray
@@ -31,13 +29,6 @@ class Enrolled(NamedTuple):
     """Returns the clips of the other actions."""
     kept = self.labels != label
     return self._replace(labels=self.labels[kept], features=self.features[kept])
-
-
-def digest_weights(params: Any, batch_stats: Any) -> str:
-  """Returns a digest of a network's weights."""
-  digests = digest_leaves({'params': params, 'batch_stats': batch_stats})
-  text = json.dumps(digests, sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_enrolled(folder: pathlib.Path) -> Enrolled | None:

@@ -8,6 +8,7 @@ RUN/
   enrolled.npz         actions enrolled from a few clips
   started_from.json    the weights that training started from
   checkpoints/STEP     newest training states
+  weights.safetensors  weights of an exported run, instead of checkpoints
   rocket.npz           fitted MiniRocket or MultiRocket, instead of checkpoints
   best/STEP            best training state on validation clips
   unreadable-*         broken checkpoints, moved out of checkpoints/ and best/
@@ -18,7 +19,7 @@ RUN/
                        evaluation (`--config.eval_only`)
   summary.json         results of the finished run
   evaluation.json      results of `--config.eval_only`
-  model_card.md        the run on one page
+  model_card.md        the run on one page; README.md in an exported run
   log.txt              output of a run started by `python -m unik_jax.tables`
   robustness.json      accuracy on damaged clips
   report.html          from `python -m unik_jax.report`
@@ -34,6 +35,7 @@ FAMILIARITY = 'familiarity.npz'
 ENROLLED = 'enrolled.npz'
 STARTED_FROM = 'started_from.json'
 CHECKPOINTS = 'checkpoints'
+WEIGHTS = 'weights.safetensors'
 BEST = 'best'
 ROCKET = 'rocket.npz'
 METRICS = 'metrics.jsonl'
@@ -42,11 +44,14 @@ PROFILE = 'profile'
 SUMMARY = 'summary.json'
 EVALUATION = 'evaluation.json'
 MODEL_CARD = 'model_card.md'
+EXPORTED_CARD = 'README.md'
 LOG = 'log.txt'
 ROBUSTNESS = 'robustness.json'
 REPORT = 'report.html'
 PICTURES = 'pictures'
 LOCK = '.lock'
+# The files of an exported run: what it takes to predict and to fine-tune.
+EXPORTED = (EXPORTED_CARD, CONFIG, DATA, FAMILIARITY, SUMMARY, WEIGHTS)
 
 
 def scores_path(folder: pathlib.Path, name: str) -> pathlib.Path:

@@ -16,7 +16,7 @@ from unik_jax.config import default_config, is_rocket
 from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
 from unik_jax.models.rocket import from_arrays
-from unik_jax.run import checkpoints, paths
+from unik_jax.run import checkpoints, hub, paths, weights_file
 from unik_jax.run.data_file import read_data
 from unik_jax.run.rocket_file import read_rocket
 from unik_jax.runtime.json_files import read_json_table, write_json_table
@@ -66,12 +66,13 @@ def load_run(path: str | os.PathLike, *, networks_only: bool = True) -> Run:
 
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for
-      the best on validation; or one of its `checkpoints/STEP`.
+      the best on validation; one of its `checkpoints/STEP`; the folder of an
+      exported run; or its address on the Hugging Face Hub, hf://owner/name.
     networks_only: refuse runs of MiniRocket and MultiRocket.
 
   Raises:
-    UserError: the run is missing, its files cannot be read, or it is not of a
-      network.
+    UserError: the run is missing or cannot be fetched, its files cannot be
+      read, or it is not of a network.
   """
   folder, part, step = _locate(path)
   config = read_config(folder)
@@ -89,9 +90,13 @@ def load_run(path: str | os.PathLike, *, networks_only: bool = True) -> Run:
     params, batch_stats, step = {}, {}, 1
   else:
     net = network_from_config(config)
-    state = _restore_state(config, net, folder / part, step)
-    params, batch_stats = jax.device_get(state.for_evaluation())
-    step = int(state.step)
+    if part == paths.CHECKPOINTS and step is None and is_exported(folder):
+      file = folder / paths.WEIGHTS
+      params, batch_stats, step = weights_file.read_weights(file, *net.shapes)
+    else:
+      state = _restore_state(config, net, folder / part, step)
+      params, batch_stats = jax.device_get(state.for_evaluation())
+      step = int(state.step)
   return Run(
     folder=folder,
     config=config,
@@ -120,6 +125,8 @@ def _restore_state(config, net, folder, step):
 
 def _locate(path):
   """Splits a path into a run's folder, its subfolder, and the step or None."""
+  if hub.is_address(path):
+    return hub.fetch_run(str(path)).folder, paths.CHECKPOINTS, None
   path = pathlib.Path(path).expanduser().absolute()
   if not (path / paths.CONFIG).exists():
     if path.name in (paths.BEST, paths.CHECKPOINTS):
@@ -127,6 +134,12 @@ def _locate(path):
     if path.name.isdigit():
       return path.parents[1], path.parent.name, int(path.name)
   return path, paths.CHECKPOINTS, None
+
+
+def is_exported(folder: pathlib.Path) -> bool:
+  """Whether a folder is an exported run: weights instead of checkpoints."""
+  checkpoints = folder / paths.CHECKPOINTS
+  return (folder / paths.WEIGHTS).exists() and not checkpoints.exists()
 
 
 def locate_run(path: str | os.PathLike) -> pathlib.Path:
@@ -146,11 +159,17 @@ def locate_run(path: str | os.PathLike) -> pathlib.Path:
 def find_checkpoint(path: str | os.PathLike) -> str:
   """Returns the path of the checkpoint that `load_run` would open.
 
-  Returns `path` itself if there is no checkpoint.
+  Returns `path` itself if there is no checkpoint, and the address of the newest
+  commit, hf://owner/name@COMMIT, for a run on the Hugging Face Hub.
 
   Args:
     path: as in `load_run`.
+
+  Raises:
+    UserError: the run cannot be fetched.
   """
+  if hub.is_address(path):
+    return hub.fetch_run(str(path)).address
   folder, part, step = _locate(path)
   steps = [
     int(checkpoint.name)
@@ -185,7 +204,8 @@ def write_started_from(folder: pathlib.Path, source: str) -> None:
 
   Args:
     folder: folder of the run.
-    source: path of a checkpoint or of a file of weights.
+    source: path of a checkpoint, of an exported run or of a file of weights; or
+      hf://owner/name@COMMIT.
 
   Raises:
     UserError: the file cannot be written.

@@ -84,6 +84,12 @@ def _check_config(workdir, config):
   if _has_begun(workdir):
     check_same_experiment(config, stored, str(file))
     return True
+  if (workdir / paths.WEIGHTS).exists():
+    raise UserError(
+      f'--workdir={workdir}: expected a folder for a training, got an exported'
+      ' run, which has no optimizer to resume with. Name another --workdir;'
+      f' --config.init_from={workdir} starts from its weights'
+    )
   return False
 
 

@@ -73,7 +73,7 @@ def _write_pictures():
       f'--blocks: expected numbers such as 1,6, got {",".join(_BLOCKS.value)!r}'
     )
   # Imported here, so that --help answers at once.
-  from unik_jax.run import restore
+  from unik_jax.run import hub, restore
 
   try:
     from unik_jax.visualize import analysis, animation, figures
@@ -82,6 +82,8 @@ def _write_pictures():
       f'{error}. Pictures need matplotlib: pip install "unik_jax[plot]"'
     ) from error
 
+  if not _OUT.value:
+    hub.refuse_address('--run without --out', _RUN.value)
   if 'clip' in what:
     animation.check_video_format(_VIDEO.value)
   run = restore.load_run(_RUN.value)

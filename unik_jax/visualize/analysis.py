@@ -15,7 +15,7 @@ from unik_jax import transfer
 from unik_jax.data.prepared_split import PreparedSplit
 from unik_jax.data.transform import Transform
 from unik_jax.errors import UserError
-from unik_jax.run import restore
+from unik_jax.run import hub, restore
 from unik_jax.run.restore import Run
 
 
@@ -111,20 +111,23 @@ def restore_first_dependencies(run: Run) -> tuple[list[np.ndarray], str]:
     return _fold_dependencies(
       run, blocks
     ), f'initial values of seed {config.seed}'
-  recorded = pathlib.Path(restore.read_started_from(run.folder))
-  is_kept = bool(recorded.name) and recorded.exists()
+  recorded = restore.read_started_from(run.folder)
+  is_kept = hub.is_address(recorded) or (
+    bool(recorded) and pathlib.Path(recorded).exists()
+  )
   pinned = config.copy_and_resolve_references()
-  pinned.init_from = str(
+  pinned.init_from = (
     recorded if is_kept else restore.find_checkpoint(config.init_from)
   )
   source = transfer.read_weights(pinned)
   initial = transfer.adapt_weights(source, config, head=False)
   blocks = net.mixing(initial.params, initial.batch_stats)
   origin = f'weights of {config.init_from}'
-  if pathlib.Path(source.where).is_dir():
-    origin += f', step {pathlib.Path(source.where).name}'
+  if (step := pathlib.Path(source.where).name).isdigit():
+    origin += f', step {step}'
     if not is_kept:
-      first = f'step {recorded.name}' if recorded.name else 'an unknown one'
+      first = pathlib.Path(recorded).name
+      first = f'step {first}' if first else 'an unknown one'
       origin += f' (its newest state; the run started from {first})'
   return _fold_dependencies(run, blocks), origin
 
