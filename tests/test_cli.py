@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from absl import logging
+from absl import flags, logging
 
 from unik_jax import cli
 from unik_jax.errors import UserError
@@ -73,3 +73,27 @@ def test_a_platform_that_is_not_there(tmp_path, platform):
   *_, line = done.stderr.splitlines()
   assert line.startswith(f'error: JAX_PLATFORMS={platform}: ')
   assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(
+  'words, message',
+  [
+    ([], '--run, --out: expected a value, got none'),
+    (['--run=a'], '--out: expected a value, got none'),
+    (['--run=a', '--out=b', '--top=x'], 'flag --top=x: invalid literal'),
+    (['--runs=a'], "Unknown command line flag 'runs'. Did you mean: run"),
+  ],
+)
+def test_wrong_flags_end_in_one_line(words, message, monkeypatch):
+  own = flags.FlagValues()
+  for name in ('run', 'out'):
+    flags.DEFINE_string(name, None, 'A folder.', own)
+  flags.DEFINE_integer('top', 3, 'A number.', flag_values=own)
+  flags.mark_flags_as_required(['run', 'out'], own)
+  monkeypatch.setattr(flags, 'FLAGS', own)
+  with pytest.raises(SystemExit) as stopped:
+    cli.parse_flags(['command', *words])
+  assert stopped.value.code.startswith(f'error: {message}')
+  assert '\n' not in stopped.value.code
+  given = ['command', '--run=a', '--out=b', 'file']
+  assert cli.parse_flags(given) == ['command', 'file']

@@ -14,9 +14,12 @@ from helpers.random_values import random_values
 from helpers.synthetic_run import newest_checkpoint, read_metrics
 
 from unik_jax import metrics, training
+from unik_jax.config import default_config
 from unik_jax.data import synthetic
 from unik_jax.errors import UserError
+from unik_jax.evaluate import Evaluator
 from unik_jax.loops import steps
+from unik_jax.loops.evaluations import Evaluations
 from unik_jax.models.network import network_from_config
 from unik_jax.official import tensor_files
 from unik_jax.official.convert import to_official
@@ -42,10 +45,22 @@ class GuardedSteps(StepProfiler):
 
 
 def test_the_guard_sees_arrays_of_the_host(tmp_path):
-  steps = GuardedSteps(tmp_path, 0, 0)
+  guarded = GuardedSteps(tmp_path, 0, 0)
   with pytest.raises(jax.errors.JaxRuntimeError, match='host-to-device'):
-    with steps.step(0):
+    with guarded.step(0):
       jax.jit(jax.numpy.negative)(np.ones(3))
+
+
+def count_traces(monkeypatch, owner, name):
+  """Returns a list with an item for each trace of a jitted method."""
+  method, traces = getattr(owner, name), []
+
+  def spy(*args, **kwargs):
+    traces.append(name)
+    return method(*args, **kwargs)
+
+  monkeypatch.setattr(owner, name, spy)
+  return traces
 
 
 def kill_at(monkeypatch, step, number=signal.SIGTERM):
@@ -69,6 +84,7 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(steps, '_WARM_STEPS', 2)
   monkeypatch.setattr(steps, '_TIMED_STEPS', 3)
   monkeypatch.setattr(steps, 'StepProfiler', GuardedSteps)
+  traces = count_traces(monkeypatch, Evaluator, 'step')
 
   # An uninterrupted run.
   summary = training.run(config, straight)
@@ -84,10 +100,13 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   assert val_clips == [11, 11]
   out = capsys.readouterr().out
   assert 'clips/s' in out
+  # Two evaluations between epochs, and of the last and the best state at the
+  # end; all in the program that the measurement compiled.
   (line,) = re.findall('About .*', out)
   assert re.fullmatch(
-    r'About 0:\d\d for 2 epochs, without evaluation \(2 x 11 clips\)\.', line
+    r'About 0:\d\d: 0:\d\d of training, 0:\d\d of 4 evaluations\.', line
   )
+  assert len(traces) == 1
   assert out.count('Settings: model unik, dataset synthetic_skeletons/') == 1
 
   # The best state on validation is saved and tested.
@@ -159,6 +178,21 @@ def test_train_evaluate_and_resume(config, tmp_path, monkeypatch, capsys):
   for config.eval_only in (False, True):
     with pytest.raises(UserError, match=r'optim\.lr: 0\.1 there, 0\.3 here'):
       training.run(config, straight)
+
+
+@pytest.mark.parametrize('has_val', [False, True])
+@pytest.mark.parametrize('epochs, every', [(1, 1), (7, 3), (6, 3), (2, 5)])
+def test_evaluations_left(epochs, every, has_val):
+  config = default_config()
+  config.update(epochs=epochs, eval_every=every)
+  clips = {'test': range(30)} | ({'val': range(20)} if has_val else {})
+  evaluations = Evaluations(config, clips, None, None, None, 4)
+  numbers = range(1, 4 * epochs + 1)
+  for step in numbers:
+    due = sum(map(evaluations.is_due, numbers[step - 1 :]))
+    expected = (due + 2, 20 * due + 60) if has_val else (due, 30 * due)
+    assert evaluations.count_left(step) == expected
+  assert due == 1  # the last step
 
 
 def test_official_weights_are_evaluated(config, tmp_path):

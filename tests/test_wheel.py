@@ -1,19 +1,58 @@
-"""The wheel alone is enough: it trains in an empty folder."""
+"""The wheel alone is enough: it trains and predicts in an empty folder."""
 
 import importlib.metadata
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 
 import pytest
+from helpers.format_files import LABELS, write_formats
 from helpers.synthetic_run import MINIATURE
 
 ROOT = pathlib.Path(__file__).parents[1]
 SOURCES = ('unik_jax', 'configs', 'datasets', 'setup.py', 'setup.cfg')
 SOURCES += ('pyproject.toml', 'README.md', 'LICENSE')
+
+# Reads [[folder, layout, folder that trains its model], ...], prepares all
+# folders, trains the models, predicts a file of each folder, and prints a line
+# of JSON: the module's path and, for each folder, its splits and predictions.
+SCRIPT = """
+import json, pathlib, sys
+import unik_jax
+
+jobs, models, done = json.load(sys.stdin), {}, []
+for folder, layout, trained in jobs:
+  name = 'skeleton_folder/' + folder
+  built = unik_jax.prepare_dataset(name, 'data', 'formats/' + folder, workers=1)
+  if trained == folder:
+    unik_jax.train(
+      'own:' + folder, 'runs/' + folder, epochs=1, batch_size=2,
+      eval_batch_size=2, model={'widths': (4,), 'strides': (1,)},
+      data={'data_dir': 'data', 'frames': 8}, optim={'warmup_epochs': 0},
+    )
+    models[folder] = unik_jax.load('runs/' + folder)
+  done.append([{s: i.num_examples for s, i in built.info.splits.items()}])
+for (folder, layout, trained), found in zip(jobs, done):
+  file = min(pathlib.Path('formats', folder).glob('[!l]*'))
+  file = min(file.iterdir()) if file.is_dir() else file
+  predictions = models[trained].predict(file, layout=layout)
+  found.append([p.label for p in predictions])
+print(json.dumps([unik_jax.__file__, done]))
+"""
+# The format whose run predicts another's files, if it is not numpy's.
+PREDICTED_BY = {
+  name: name for name in ('numpy', 'NTU RGB+D', 'DeepLabCut', 'SLEAP')
+} | {'ST-GCN, 2s-AGCN, UNIK': 'NTU RGB+D', 'CTR-GCN': 'NTU RGB+D'}
+MAPPED = {  # to the joints of that run, by name
+  'OpenPose': 'openpose_25',
+  'MediaPipe': 'mediapipe_33',
+  'MediaPipe holistic': 'mediapipe_75',
+}
 
 pytestmark = pytest.mark.slow
 
@@ -45,16 +84,22 @@ def run_installed(installed, cwd, *words, code=0):
     'from importlib.metadata import entry_points;'
     " entry_points(group='console_scripts')['unik-jax'].load()()"
   )
-  done = subprocess.run(
+  done = run_python(installed, cwd, script, *words)
+  assert done.returncode == code, done.stdout + done.stderr
+  return done.stdout + done.stderr
+
+
+def run_python(installed, cwd, script, *words, **options):
+  """Runs a script that imports the installed package."""
+  return subprocess.run(
     [sys.executable, '-c', script, *words],
     cwd=cwd,
-    env=os.environ | {'PYTHONPATH': str(installed)},
+    env=os.environ | {'PYTHONPATH': str(installed)} | options.pop('env', {}),
     capture_output=True,
     text=True,
     timeout=300,
+    **options,
   )
-  assert done.returncode == code, done.stdout + done.stderr
-  return done.stdout + done.stderr
 
 
 def test_the_wheel_has_all_files_of_the_package(installed):
@@ -95,3 +140,43 @@ def test_the_wheel_finds_its_configs_and_builders(installed, tmp_path):
   assert 'Did you mean synthetic?' in out and 'Traceback' not in out
   out = run_installed(installed, tmp_path, 'prepare', code=1)
   assert 'skeleton_folder' in out
+
+
+def test_own_data_in_each_format(installed, tmp_path):
+  """Of the table in docs/own_data.md: prepared, and predicted by a model."""
+  folders = write_formats(tmp_path / 'formats')
+  page = (ROOT / 'docs/own_data.md').read_text()
+  table = page.partition('## Formats')[2].partition('\n\n- ')[0]
+  assert re.findall(r'^\| ([^|]+) \|', table, re.M)[1:] == list(folders)
+  jobs = [
+    [
+      folder.name,
+      MAPPED.get(name),
+      folders[PREDICTED_BY.get(name, 'numpy')].name,
+    ]
+    for name, folder in folders.items()
+  ]
+  done = run_python(
+    installed,
+    tmp_path,
+    SCRIPT,
+    input=json.dumps(jobs),
+    env={'XLA_FLAGS': '--xla_backend_optimization_level=0'},  # one device
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
+  module, found = json.loads(done.stdout.splitlines()[-1])
+  assert module == str(installed / 'unik_jax/__init__.py')
+  for name, (splits, labels) in zip(folders, found, strict=True):
+    assert set(splits) == {'train', 'test'} and all(splits.values()), name
+    files_of_many = {'ST-GCN, 2s-AGCN, UNIK': 4, 'CTR-GCN': 8}
+    files_of_many |= {'pyskl, MMAction2': 4}
+    assert len(labels) == files_of_many.get(name, 1), name
+    assert set(labels) <= set(LABELS), name
+
+  run = f'--run=runs/{folders["numpy"].name}'
+  file = folders['AlphaPose, COCO results'] / LABELS[0] / '0.json'
+  out = run_installed(installed, tmp_path, 'predict', run, str(file))
+  assert re.search(rf'0\.json.*({"|".join(LABELS)})', out)
+  out = run_installed(installed, tmp_path, 'export', run, '--out=exported')
+  assert 'logits of 2 classes' in out
+  assert (tmp_path / 'exported/model.stablehlo').stat().st_size

@@ -6,13 +6,14 @@ Imports nothing heavy, so that `--help` answers at once.
 import contextlib
 import functools
 import os
+import re
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator
 from logging import WARNING, getLogger
 
-from absl import logging
+from absl import flags, logging
 
 from unik_jax.errors import UserError
 
@@ -54,10 +55,31 @@ def command(
     sys.exit(
       f'error: JAX_PLATFORMS={os.environ.get("JAX_PLATFORMS", "")}: no such'
       f' device can be used ({error or "its plugin is not installed"}). Install'
-      " '.[cuda]' or '.[tpu]', or set JAX_PLATFORMS=cpu"
+      " 'unik_jax[cuda]' or 'unik_jax[tpu]', or set JAX_PLATFORMS=cpu"
     )
   except KeyboardInterrupt:
     sys.exit(interrupted)
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+  """Parses a command's flags, for `app.run`; returns the other arguments.
+
+  Raises:
+    SystemExit: a flag is wrong or missing, with a message in one line.
+  """
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    sys.exit(f'error: {describe_flag_error(error)}')
+
+
+def describe_flag_error(error: Exception) -> str:
+  """Returns an error of absl's flags in the form of ours."""
+  text = str(error).strip()
+  if missing := re.findall(r'^flag --(\w+)=None: ', text, re.M):
+    names = ', '.join(f'--{name}' for name in missing)
+    return f'{names}: expected a value, got none. --help explains the flags'
+  return text
 
 
 def refuse_arguments(argv: list[str]) -> None:

@@ -3,15 +3,14 @@
 A file in configs/ starts from `default_config` and changes what it needs.
 """
 
-import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from unik_jax.errors import UserError, describe_missing_key
+from unik_jax.errors import UserError, describe_missing_key, name_dataset
 from unik_jax.models.options import DEFAULTS as MODEL_DEFAULTS
 from unik_jax.models.options import ROCKETS
 
@@ -241,16 +240,6 @@ def dataset_config(config: ConfigDict, name: str) -> ConfigDict:
     del own.data['weight']
     own.datasets = {}
   return own
-
-
-@contextlib.contextmanager
-def name_dataset(name: str) -> Iterator[None]:
-  """Names the settings of one of `config.datasets` in errors."""
-  try:
-    yield
-  except UserError as error:
-    text = str(error).replace('config.data.', f'config.datasets.{name}.')
-    raise UserError(text) from error
 
 
 # Minimum of each integer setting.

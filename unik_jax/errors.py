@@ -1,6 +1,7 @@
 """Errors caused by input, shown without a traceback."""
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
 from typing import Any
 
 _MAX_MESSAGE = 2000  # characters
@@ -36,6 +37,16 @@ def check_choice(key: str, value: Any, choices: Collection[str]) -> None:
     raise UserError(
       f'{key}: expected one of {", ".join(choices)}, got {value!r}'
     )
+
+
+@contextlib.contextmanager
+def name_dataset(name: str) -> Iterator[None]:
+  """Names the settings of one of `config.datasets` in errors."""
+  try:
+    yield
+  except UserError as error:
+    text = str(error).replace('config.data.', f'config.datasets.{name}.')
+    raise UserError(text) from error
 
 
 def describe_missing_key(error: Exception) -> str:

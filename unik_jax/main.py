@@ -42,7 +42,7 @@ def _parse(argv):
   except (flags.Error, OSError) as error:
     # ml_collections quotes the config file's traceback. Its last line is the
     # error.
-    text = str(error).strip()
+    text = cli.describe_flag_error(error)
     text = text.rpartition('UserError: ')[2] if 'UserError: ' in text else text
     sys.exit(f'error: {text}')
   return rest

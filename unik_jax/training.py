@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from unik_jax import evaluate, metrics, optim, transfer
+from unik_jax import evaluate, optim, transfer
 from unik_jax.config import check_config, is_rocket
 from unik_jax.data import loader, splits
 from unik_jax.data.mesh_batches import MeshBatches
@@ -20,6 +20,7 @@ from unik_jax.data.training_clips import describe_clips
 from unik_jax.floor import as_run
 from unik_jax.floor.of_run import measure_first, print_floor
 from unik_jax.loops import several
+from unik_jax.loops.evaluations import Evaluations
 from unik_jax.loops.notes import (
   check_best_saved,
   check_last_saved,
@@ -27,7 +28,7 @@ from unik_jax.loops.notes import (
   describe_resumption,
   describe_size,
 )
-from unik_jax.loops.steps import Plan, take_steps
+from unik_jax.loops.steps import take_steps
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
 from unik_jax.run.metrics_file import read_validation, was_evaluated
@@ -87,8 +88,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     splits.check_records(clips['test'])
     train_clips = splits.open_split(config.data, 'train')
     steps_per_epoch = loader.steps_per_epoch(train_clips, config.batch_size)
-    plan = Plan(config, steps_per_epoch)
-    total_steps = plan.total_steps
+    total_steps = config.epochs * steps_per_epoch
     if config.data.val_split:
       clips['val'] = splits.open_split(config.data, 'val')
       splits.check_held_out(clips['val'], train_clips)
@@ -144,27 +144,17 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       measure_first(progress, config)
 
     # ---- Evaluation between epochs ----
-    show = functools.partial(evaluate.print_metrics, progress, config.headline)
     # Read after `Progress`, which drops the metrics after the resumed step.
     validated = read_validation(workdir, config.headline)
     best = stack.enter_context(BestCheckpoint(workdir / paths.BEST, validated))
-    eval_part = 'val' if 'val' in clips else 'test'
-    predictions: dict[str, Any] = {}  # by split, of the newest evaluation
-
-    def evaluate_state(state, step):
-      predictions[eval_part] = predictor(state, eval_part)
-      result = metrics.compute_metrics(*predictions[eval_part])
-      # Saved before its line is written: a run that is killed in between
-      # evaluates this step again.
-      if eval_part == 'val':
-        best.save_if_better(step, state, result[config.headline])
-      show(step, eval_part, result)
-
+    evaluations = Evaluations(
+      config, clips, predictor, progress, best, steps_per_epoch
+    )
     # The run may have been stopped between saving and evaluating, or before
     # the best state could be written to a full disk.
-    if resumed and plan.needs_evaluation(step):
+    if resumed and evaluations.is_due(step):
       if not holds_on_all(was_evaluated(workdir, step)):
-        evaluate_state(state, step)
+        evaluations.evaluate(state, step)
       elif step in validated:
         best.save_if_better(step, state, validated[step])
 
@@ -176,15 +166,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       train_batches.train_batches(
         batch_size=config.batch_size, seed=config.seed, start=step
       ),
-      evaluate_state,
+      evaluations,
       config=config,
-      plan=plan,
+      steps_per_epoch=steps_per_epoch,
       schedule=schedule,
       workdir=workdir,
       progress=progress,
       checkpoints=checkpoints,
       writer=writer,
-      eval_clips=len(clips[eval_part]),
       stack=stack,
     )
     step = total_steps
@@ -194,7 +183,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     seen = {'test': splits.find_seen(config.data, clips['test'])}
     outputs, results = {}, {}
     for part in clips:
-      found = predictions.get(part) or predictor(state, part)
+      found = evaluations.newest.get(part) or predictor(state, part)
       outputs[part] = *found, seen.get(part)
       writer.write_scores(part, clips[part], *outputs[part])
       results |= evaluate.measure_clips(part, *outputs[part])
@@ -203,7 +192,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       extra['best_step'] = int(at_best.step)
       found = *predictor(at_best, 'test'), seen['test']
       results |= evaluate.measure_clips('test_of_best', *found)
-    evaluate.print_results(show, results, step, extra.get('best_step', step))
+    best_step = extra.get('best_step', step)
+    evaluate.print_results(evaluations.show, results, step, best_step)
     floor = print_floor(progress, config, clips, outputs)
     transfer.write_official(config.save_official, net, *state.for_evaluation())
     writer.write_card(step, results, floor)

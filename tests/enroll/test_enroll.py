@@ -138,7 +138,7 @@ def test_every_door_reports_an_enrolled_action(folder):
 
   sources = [ClipSource('a.npy')]
   head, row = outputs.format_table(sources, [prediction])
-  assert row[head.index('answer') :].split()[:2] == ['walk', 'enrolled']
+  assert row[head.index('prediction') :].split()[:2] == ['walk', 'enrolled']
   best, p = prediction.top[0]
   assert row[head.index('next') :].startswith(f'{best} {p:.1%}, ')
   (line,) = outputs.format_json_lines(sources, [prediction])

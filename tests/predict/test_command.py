@@ -61,11 +61,11 @@ def test_the_table(model):
   predictions = model.predict([make_walker(), make_walker(seed=1)], top_k=2)
   sources = [ClipSource('short.npy'), ClipSource('a_longer_name.npy')]
   head, *rows = outputs.format_table(sources, predictions)
-  assert head.split() == ['file', 'answer', 'probability', 'next', 'best']
+  assert head.split() == ['file', 'prediction', 'probability', 'next', 'best']
   for row, prediction, source in zip(rows, predictions, sources, strict=True):
     (_, _), (second, p) = prediction.top
     assert row.startswith(str(source))
-    assert row[head.index('answer') :].startswith(prediction.label)
+    assert row[head.index('prediction') :].startswith(prediction.label)
     assert f'{prediction.probability:.1%}' in row
     assert row[head.index('next') :] == f'{second} {p:.1%}'
   by_person = model.predict([make_walker()], together=False)

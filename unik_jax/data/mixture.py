@@ -7,10 +7,10 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from unik_jax.config import name_dataset
 from unik_jax.data import loader
 from unik_jax.data.mesh_batches import MeshBatches
 from unik_jax.data.prepared_split import PreparedSplit
+from unik_jax.errors import name_dataset
 
 
 class Mixture:

@@ -119,4 +119,4 @@ def _export_run(run, folder):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=cli.parse_flags)

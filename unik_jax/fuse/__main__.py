@@ -126,4 +126,4 @@ def _cells(run):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=cli.parse_flags)

@@ -6,44 +6,36 @@ dataset has a run of its own, like any other, to evaluate, predict and export.
 """
 
 import contextlib
-import dataclasses
-import functools
 import pathlib
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from unik_jax import evaluate, metrics, optim, transfer
-from unik_jax.config import dataset_config, default_config, name_dataset
+from unik_jax import evaluate, optim, transfer
+from unik_jax.config import dataset_config, default_config
 from unik_jax.data import splits
 from unik_jax.data.mixture import Mixture
-from unik_jax.data.prepared_split import PreparedSplit
-from unik_jax.data.training_clips import TrainingClips, describe_clips
-from unik_jax.errors import UserError
-from unik_jax.floor.of_run import print_floor
+from unik_jax.data.training_clips import TrainingClips
+from unik_jax.errors import UserError, name_dataset
 from unik_jax.loops import notes
-from unik_jax.loops.steps import Plan, take_steps
+from unik_jax.loops.parts import AllClips, AllEvaluations, Part, mean_metrics
+from unik_jax.loops.steps import take_steps
 from unik_jax.models.vocabulary import (
-  DatasetNetwork,
   check_graph_free,
   describe_vocabulary,
   make_shared_network,
 )
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import Checkpoints
-from unik_jax.run.data_scale import UNSTATED_UNITS
 from unik_jax.run.metrics_file import was_evaluated
 from unik_jax.run.progress import Progress
 from unik_jax.run.workdir import claim_workdir
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
 from unik_jax.runtime.distributed import holds_on_all
-from unik_jax.runtime.json_files import write_json_table
-from unik_jax.step import TrainState, make_init_state, make_train_step
+from unik_jax.step import make_init_state, make_train_step
 
 # Settings that have no meaning here, and what to do instead.
 _REFUSED = {
@@ -86,10 +78,9 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     workdir = stack.enter_context(claim_workdir(workdir, config))
     train_clips = _open_splits(config, 'train')
     mixture = Mixture(train_clips, config, mesh)
-    plan = Plan(config, mixture.steps_per_epoch)
-    total_steps = plan.total_steps
+    total_steps = config.epochs * mixture.steps_per_epoch
     parts = {
-      name: _Part.open(config, name, workdir, network, mesh, total_steps)
+      name: Part.open(config, name, workdir, network, mesh, total_steps)
       for name, network in net.networks.items()
     }
 
@@ -113,7 +104,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     }
 
     # ---- State: resumed, or new ----
-    all_clips = _AllClips(config, {n: part.clips for n, part in parts.items()})
+    all_clips = AllClips(config, {n: part.clips for n, part in parts.items()})
     writer = ResultsWriter(workdir, config, all_clips, net, total_steps)
     folder = workdir / paths.CHECKPOINTS
     checkpoints = stack.enter_context(Checkpoints(folder, config.keep))
@@ -154,20 +145,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       progress.print_line(line)
 
     # ---- Evaluation between epochs ----
-    show = functools.partial(evaluate.print_metrics, progress, config.headline)
-    has_val = all('val' in part.clips for part in parts.values())
-
-    def evaluate_state(state, step):
-      found = {}
-      for name, part in parts.items():
-        found[name] = part.evaluate(state)
-        show(step, f'{part.eval_part}/{name}', found[name])
-      # Last: a run that is killed before this line evaluates the step again.
-      show(step, 'val' if has_val else 'test', _mean_metrics(found))
-
-    if resumed and plan.needs_evaluation(step):
+    evaluations = AllEvaluations(
+      config, parts, progress, mixture.steps_per_epoch
+    )
+    if resumed and evaluations.is_due(step):
       if not holds_on_all(was_evaluated(workdir, step)):
-        evaluate_state(state, step)
+        evaluations.evaluate(state, step)
 
     # ---- Loop ----
     start_time = time.monotonic()
@@ -175,17 +158,14 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       state,
       lambda state, batch: train_steps[batch[0]](state, batch[1]),
       mixture.batches(step, total_steps),
-      evaluate_state,
+      evaluations,
       config=config,
-      plan=plan,
+      steps_per_epoch=mixture.steps_per_epoch,
       schedule=schedule,
       workdir=workdir,
       progress=progress,
       checkpoints=checkpoints,
       writer=writer,
-      eval_clips=sum(
-        len(part.clips[part.eval_part]) for part in parts.values()
-      ),
       warm_steps=warm_steps,
       stack=stack,
     )
@@ -201,10 +181,12 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
       for name, found in results.items()
       for kind, result in found.items()
     }
-    mean = _mean_metrics(
+    mean = mean_metrics(
       {name: found['test'] for name, found in results.items()}
     )
-    evaluate.print_results(show, {'test': mean}, total_steps, total_steps)
+    evaluate.print_results(
+      evaluations.show, {'test': mean}, total_steps, total_steps
+    )
     writer.write_card(total_steps, {'mean': mean, **rows})
     summary = writer.write_summary(
       paths.SUMMARY,
@@ -216,150 +198,6 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     )
     notes.check_last_saved(workdir, saved)
     return summary
-
-
-@dataclasses.dataclass
-class _Part:
-  """One of the datasets in training, with the folder of its own run.
-
-  Attributes:
-    config: settings of its own run.
-    folder: folder of its own run.
-    network: its network.
-    clips: its splits 'test' and, if it has one, 'val'.
-    predict: computes logits of a split.
-    writer: writes its results.
-    total_steps: steps of the whole training.
-  """
-
-  config: ConfigDict
-  folder: pathlib.Path
-  network: DatasetNetwork
-  clips: dict[str, PreparedSplit]
-  predict: evaluate.SplitPredictor
-  writer: ResultsWriter
-  total_steps: int
-
-  def __post_init__(self):
-    self.eval_part = 'val' if 'val' in self.clips else 'test'
-    self._select = jax.jit(self.network.select)
-    self._found = {}  # by split, of the newest evaluation
-
-  @classmethod
-  def open(cls, config, name, workdir, network, mesh, total_steps):
-    """Opens the splits that are evaluated, and writes config.json."""
-    own = dataset_config(config, name)
-    folder = workdir / paths.DATASETS / name
-    with name_dataset(name):
-      clips = {'test': splits.open_split(own.data, 'test')}
-      splits.check_records(clips['test'])
-      if own.data.val_split:
-        clips['val'] = splits.open_split(own.data, 'val')
-        splits.check_held_out(
-          clips['val'], splits.open_split(own.data, 'train')
-        )
-      predict = evaluate.SplitPredictor(own, network.net, mesh, clips)
-    if jax.process_index() == 0:
-      folder.mkdir(parents=True, exist_ok=True)
-      write_json_table(folder / paths.CONFIG, own.to_dict())
-    writer = ResultsWriter(folder, own, clips['test'], network.net, total_steps)
-    return cls(own, folder, network, clips, predict, writer, total_steps)
-
-  def write_data(self, train_clips, resumed):
-    """Writes data.json and familiarity.npz, and returns their content."""
-    describe = functools.partial(describe_clips, train_clips, self.config.data)
-    return self.writer.write_data(describe, resumed)
-
-  def own_state(self, state: TrainState) -> TrainState:
-    """Returns the weights that are evaluated, of this dataset's network."""
-    weights = self._select(*state.for_evaluation())
-    return TrainState(state.step, *weights, opt_state=None, ema=None)
-
-  def evaluate(self, state: TrainState) -> dict[str, Any]:
-    """Returns the metrics of the split that is evaluated between epochs."""
-    found = self.predict(self.own_state(state), self.eval_part)
-    self._found[self.eval_part] = found
-    return metrics.compute_metrics(*found)
-
-  def write_results(self, state, init_state, progress) -> dict[str, Any]:
-    """Writes the dataset's own run, and returns its results."""
-    own_state = self.own_state(state)
-    saved_state = jax.jit(init_state)(*own_state.for_evaluation())
-    saved_state.step = own_state.step
-    with Checkpoints(self.folder / paths.CHECKPOINTS, 1) as checkpoints:
-      saved = checkpoints.save(self.total_steps, saved_state, wait=True)
-    seen = {'test': splits.find_seen(self.config.data, self.clips['test'])}
-    outputs, results = {}, {}
-    for part, clips in self.clips.items():
-      found = self._found.get(part) or self.predict(own_state, part)
-      outputs[part] = *found, seen.get(part)
-      self.writer.write_scores(part, clips, *outputs[part])
-      results |= evaluate.measure_clips(part, *outputs[part])
-    progress.print_line(f'{self.folder}:')
-    own_progress = Progress(
-      self.folder,
-      total=self.total_steps,
-      start=self.total_steps,
-      batch_size=self.config.batch_size,
-    )
-    show = functools.partial(
-      evaluate.print_metrics, own_progress, self.config.headline
-    )
-    evaluate.print_results(show, results, self.total_steps, self.total_steps)
-    floor = print_floor(own_progress, self.config, self.clips, outputs)
-    self.writer.write_card(self.total_steps, results, floor)
-    self.writer.write_summary(
-      paths.SUMMARY,
-      step=self.total_steps,
-      params=self.network.net.num_params(),
-      **results,
-    )
-    notes.check_last_saved(self.folder, saved)
-    return results
-
-
-class _Info(NamedTuple):
-  """What a run keeps of TFDS's `DatasetInfo`."""
-
-  full_name: str
-  metadata: dict[str, Any]
-
-
-class _AllClips:
-  """What `ResultsWriter` needs to know of a dataset, of all of them together.
-
-  Args:
-    config: the whole config.
-    clips: splits by dataset.
-  """
-
-  def __init__(
-    self, config: ConfigDict, clips: Mapping[str, Mapping[str, PreparedSplit]]
-  ):
-    self._tests = {name: split['test'] for name, split in clips.items()}
-    infos = [split.info for split in self._tests.values()]
-    units = {
-      (info.metadata['units'], data.scale)
-      for info, data in zip(infos, config.datasets.values(), strict=True)
-    }
-    self.info = _Info(
-      ', '.join(info.full_name for info in infos),
-      {
-        'layout': config.data.layout,
-        'units': units.pop()[0] if len(units) == 1 else UNSTATED_UNITS[-1],
-      },
-    )
-    self.class_names = [
-      f'{name}/{label}'
-      for name, split in self._tests.items()
-      for label in split.class_names
-    ]
-
-  def __len__(self) -> int:
-    return sum(map(len, self._tests.values()))
-
-  def fingerprint(self) -> str:
-    return ' '.join(split.fingerprint() for split in self._tests.values())
 
 
 def _check_settings(config):
@@ -401,13 +239,3 @@ def _open_splits(config, part):
     with name_dataset(name):
       clips[name] = splits.open_split(data, part)
   return clips
-
-
-def _mean_metrics(results):
-  """Returns the mean over datasets of each metric, and all their clips."""
-  keys = ('loss', *metrics.HEADLINES)
-  mean = {
-    key: float(np.mean([found[key] for found in results.values()]))
-    for key in keys
-  }
-  return {**mean, 'clips': sum(found['clips'] for found in results.values())}

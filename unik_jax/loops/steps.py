@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from unik_jax.loops.evaluations import Evaluations
 from unik_jax.optim import Schedule
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import Checkpoints
@@ -21,45 +22,24 @@ from unik_jax.runtime.signals import StopSignal
 from unik_jax.step import TrainState, average_metrics
 
 # The clock starts after some steps: the first compiles, the next may, and the
-# others find batches that were made meanwhile. The time that the run will take
-# is printed some steps later.
+# others find batches that were made meanwhile. Some steps later, a few batches
+# are evaluated, and the time that the run will take is printed.
 _WARM_STEPS, _TIMED_STEPS = 5, 10
-
-
-class Plan:
-  """The steps of a run, and when it is evaluated.
-
-  Args:
-    config: settings of the run.
-    steps_per_epoch: optimizer steps in an epoch.
-  """
-
-  def __init__(self, config: ConfigDict, steps_per_epoch: int):
-    self.steps_per_epoch = steps_per_epoch
-    self.total_steps = config.epochs * steps_per_epoch
-    self._eval_every = config.eval_every
-
-  def needs_evaluation(self, step: int) -> bool:
-    """Whether the state after so many steps is evaluated."""
-    epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
-    ends_period = epoch % self._eval_every == 0 or step == self.total_steps
-    return step_in_epoch == 0 and ends_period
 
 
 def take_steps(
   state: TrainState,
   train_step: Callable[[TrainState, Any], tuple[TrainState, dict]],
   batches: Iterator[Any],
-  evaluate_state: Callable[[TrainState, int], None],
+  evaluations: Evaluations,
   *,
   config: ConfigDict,
-  plan: Plan,
+  steps_per_epoch: int,
   schedule: Schedule,
   workdir: pathlib.Path,
   progress: Progress,
   checkpoints: Checkpoints,
   writer: ResultsWriter,
-  eval_clips: int,
   warm_steps: int = 0,
   stack: contextlib.ExitStack,
 ) -> tuple[TrainState, bool]:
@@ -69,15 +49,14 @@ def take_steps(
     state: the state, of any step. It is donated.
     train_step: maps (state, batch) to (state, metrics).
     batches: of the steps from that of `state` on.
-    evaluate_state: called with (state, step) where the plan needs it.
+    evaluations: evaluates states between epochs.
     config: settings of the run.
-    plan: its steps.
+    steps_per_epoch: optimizer steps in an epoch.
     schedule: learning rate by step.
     workdir: folder of the run.
     progress: prints and records metrics.
     checkpoints: saves the state.
     writer: writes the model card with each checkpoint.
-    eval_clips: clips of an evaluation, for the estimate of the time.
     warm_steps: steps that compile, if more than usual.
     stack: closed at the end of the run, with the profiler and the signals'
       handler.
@@ -89,7 +68,7 @@ def take_steps(
     UserError: a mean of the metrics is not finite.
     SystemExit: after SIGTERM or Ctrl-C, after trying to save the state.
   """
-  step, total_steps = int(state.step), plan.total_steps
+  step, total_steps = int(state.step), config.epochs * steps_per_epoch
   stop = stack.enter_context(StopSignal())
   # Not the first two steps: one compiles, and the next may.
   profiler = stack.enter_context(
@@ -98,7 +77,7 @@ def take_steps(
   warm_steps = max(warm_steps, _WARM_STEPS)
   start_time, first_step = time.monotonic(), step
   pending, step_metrics = [], None  # pending: since the last logged step
-  saved, evaluated = True, False
+  saved = True
   if step < total_steps:
     progress.print_line('Compiling...')
   while step < total_steps:
@@ -119,18 +98,12 @@ def take_steps(
     if new_steps == 1:
       duration = format_duration(time.monotonic() - start_time)
       progress.print_line(f'Compiled in {duration}.')
-    is_timed = new_steps == warm_steps + _TIMED_STEPS
-    if is_timed and not evaluated and step < total_steps:
+    if new_steps == warm_steps + _TIMED_STEPS and step < total_steps:
       jax.block_until_ready(state.step)
-      evaluations = map(plan.needs_evaluation, range(step, total_steps + 1))
-      progress.print_estimate(
-        step,
-        epochs=-(-(total_steps - step) // plan.steps_per_epoch),
-        evaluations=sum(evaluations),
-        clips=eval_clips,
-      )
+      evaluations.measure(state)
+      progress.print_estimate(step, *evaluations.count_left(step))
 
-    epoch, step_in_epoch = divmod(step, plan.steps_per_epoch)
+    epoch, step_in_epoch = divmod(step, steps_per_epoch)
     is_last = step == total_steps
     stops = stop.requested or checkpoints.is_preempted(step)
     ends_period = step_in_epoch == 0 and epoch % config.checkpoint_every == 0
@@ -138,7 +111,8 @@ def take_steps(
     if saves or step % config.log_every == 0:
       means = average_metrics(pending, step, workdir / paths.CHECKPOINTS)
       means['lr'] = float(schedule(step - 1))
-      progress.log_training(step, step / plan.steps_per_epoch, means)
+      _, clips_left = evaluations.count_left(step)
+      progress.log_training(step, step / steps_per_epoch, means, clips_left)
       pending = []
     if saves:
       saved = checkpoints.save(step, state, wait=is_last or stops)
@@ -149,8 +123,6 @@ def take_steps(
         ' The same command resumes from the newest checkpoint.'
       )
       sys.exit(128 + (stop.requested or signal.SIGTERM))
-    if plan.needs_evaluation(step):
-      evaluate_state(state, step)
-      evaluated = True
-      progress.exclude_pause()
+    if evaluations.is_due(step):
+      evaluations.evaluate(state, step)
   return state, saved

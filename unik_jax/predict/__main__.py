@@ -99,4 +99,4 @@ def _predict_stream(paths):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=cli.parse_flags)

@@ -61,7 +61,7 @@ def format_table(
     sources: the clips.
     predictions: for the clips.
   """
-  rows = [('file', 'person', 'answer', 'probability', 'next best')]
+  rows = [('file', 'person', 'prediction', 'probability', 'next best')]
   for prediction in predictions:
     others = prediction.top[prediction.enrolled is None :]
     rows.append(

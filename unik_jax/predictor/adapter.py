@@ -87,8 +87,8 @@ def has_confidence(
   if channels - stated < coordinates:
     raise UserError(
       f'{where}: joints have {channel_names(channels, stated)}, but this model'
-      f' takes {channel_names(coordinates, False)}. Fine-tune a model for them'
-      ' from it, with --config.init_from'
+      f' takes {channel_names(coordinates, False)}. Train one on such clips;'
+      ' --config.init_from starts from the weights of this one'
     )
   return stated
 

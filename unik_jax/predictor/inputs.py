@@ -318,8 +318,11 @@ def read_clip(
     parsed = _parse_file(source, layout, persons, confidence)
   named_points.check_points(parsed.layout, layout, origin, str(source))
   _, frames, joints, _ = parsed.keypoints.shape
-  # A user's own layout may be the format's under another name.
-  is_renamed = joints == layout.num_joints and layout.name not in BUILT_IN
+  # A user's own layout may be the format's under another name, and points of
+  # the file may be those of a layout.
+  is_renamed = joints == layout.num_joints and (
+    layout.name not in BUILT_IN or named_points.is_named_points(parsed.layout)
+  )
   if parsed.layout not in ('', layout.name) and not is_renamed:
     raise UserError(
       f'{source}: expected the joints of {layout.name!r}, as in {origin}, got'

@@ -110,4 +110,4 @@ def _print_summary(dataset):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=cli.parse_flags)

@@ -1,9 +1,11 @@
 """A run's progress: the terminal, metrics.jsonl, and optionally TensorBoard."""
 
+import contextlib
 import pathlib
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 import jax
@@ -60,6 +62,7 @@ class Progress:
     self._first_step = self._last_step = start
     self._first_time = self._last_time = time.monotonic()
     self._idle = 0.0
+    self._evaluation_pace = 0.0  # seconds per clip, 0 until it is measured
     self._tensorboard = None
     if self._is_first and record:
       self._tensorboard = _open_tensorboard(workdir) if tensorboard else None
@@ -87,26 +90,38 @@ class Progress:
     self._first_step = self._last_step = step
     self._idle = 0.0
 
-  def print_estimate(
-    self, step: int, epochs: int, evaluations: int, clips: int
-  ) -> None:
-    """Prints how long the run will take, from the speed since `start_clock`.
+  def print_estimate(self, step: int, evaluations: int, clips: int) -> None:
+    """Prints how long the run will take, at the paces measured so far.
 
     Args:
       step: optimizer steps taken, and finished by the devices.
-      epochs: epochs to train.
-      evaluations: evaluations to come, which the estimate leaves out.
-      clips: clips of an evaluation.
+      evaluations: evaluations to come.
+      clips: clips of all these evaluations.
     """
-    left = format_duration(self._estimate_left(step))
+    training = round(self._training_left(step))
+    evaluation = round(self._evaluation_pace * clips)
     self.print_line(
-      f'About {left} for {epochs} epoch{"s" * (epochs > 1)}, without evaluation'
-      f' ({evaluations} x {clips} clips).'
+      f'About {format_duration(training + evaluation)}:'
+      f' {format_duration(training)} of training,'
+      f' {format_duration(evaluation)} of {evaluations}'
+      f' evaluation{"s" * (evaluations > 1)}.'
     )
 
-  def exclude_pause(self) -> None:
-    """Excludes the time since the last training line from the next speed."""
-    self._last_time = time.monotonic()
+  @contextlib.contextmanager
+  def pause(self, clips: int = 0) -> Iterator[None]:
+    """Leaves what happens within out of the pace of training.
+
+    Args:
+      clips: clips that are evaluated within, to measure that pace; 0 if it is
+        nothing to measure.
+    """
+    start = time.monotonic()
+    yield
+    seconds = time.monotonic() - start
+    self._first_time += seconds
+    self._last_time += seconds
+    if clips:
+      self._evaluation_pace = seconds / clips
 
   def add_idle(self, seconds: float) -> None:
     """Adds an upper bound on the time the devices waited for input.
@@ -117,7 +132,11 @@ class Progress:
     self._idle += seconds
 
   def log_training(
-    self, step: int, epoch: float, metrics: dict[str, float]
+    self,
+    step: int,
+    epoch: float,
+    metrics: dict[str, float],
+    clips_left: int = 0,
   ) -> None:
     """Prints and records training metrics.
 
@@ -125,6 +144,7 @@ class Progress:
       step: optimizer steps taken.
       epoch: epochs trained, with a fraction.
       metrics: means over the steps since the last call.
+      clips_left: clips of all evaluations to come.
     """
     now = time.monotonic()
     head = f'step {step}/{self._total}  epoch {epoch:.1f}'
@@ -135,7 +155,8 @@ class Progress:
       clips = (step - self._last_step) * self._batch_size
       numbers['clips_per_s'] = clips / (now - self._last_time)
       numbers['idle'] = self._idle / (now - self._last_time)
-      left = format_duration(self._estimate_left(step))
+      seconds = self._training_left(step) + self._evaluation_pace * clips_left
+      left = format_duration(seconds)
       speed = f'  {numbers["clips_per_s"]:.1f} clips/s'
       speed += f'  idle {100 * numbers["idle"]:.0f}%  {left} left'
     self._idle = 0.0
@@ -153,7 +174,7 @@ class Progress:
     else:
       self.print_line(f'{head}{values}{speed}')
 
-  def _estimate_left(self, step):
+  def _training_left(self, step):
     """Returns the seconds that the other steps take, at the mean pace."""
     seconds = time.monotonic() - self._first_time
     return seconds / (step - self._first_step) * (self._total - step)

@@ -107,4 +107,4 @@ def _prepare(configs):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=cli.parse_flags)

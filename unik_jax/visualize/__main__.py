@@ -117,4 +117,4 @@ def _write_pictures():
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=cli.parse_flags)

@@ -11,6 +11,7 @@ from helpers.user_clips import (
 )
 
 from unik_jax.errors import UserError
+from unik_jax.skeletons.layouts import get_layout
 
 POSE = body_at(100, 100, 17)
 
@@ -48,6 +49,50 @@ def test_3d_keypoints(tmp_path):
   parsed = parse_clip(write_file(tmp_path / 'a.json', data))
   np.testing.assert_array_equal(parsed.keypoints[0], poses)
   assert (parsed.layout, parsed.confidence) == ('', True)
+
+
+def with_meta(frames, dataset, names, links=()):
+  meta = {
+    'dataset_name': dataset,
+    'keypoint_id2name': {str(n): name for n, name in enumerate(names)},
+    'skeleton_links': [list(link) for link in links],
+    'keypoint_colors': {'__ndarray__': [[0, 1, 2]], 'dtype': 'uint8'},
+  }
+  return {'meta_info': meta, 'instance_info': frames}
+
+
+def test_joints_of_the_dataset(tmp_path):
+  """17 joints may be those of COCO, Human3.6M or an animal."""
+  names = [f'joint {n}' for n in range(17)]
+  frames = [frame(1, POSE), frame(2, POSE)]
+  for dataset in ('coco', 'h36m'):
+    data = with_meta(frames, dataset, names)
+    parsed = parse_clip(write_file(tmp_path / 'a.json', data))
+    assert parsed.layout == {'coco': 'coco_17', 'h36m': 'human36m_17'}[dataset]
+  links = [(4, n) for n in range(17) if n != 4]
+  data = with_meta(frames, 'ap10k', names, links)
+  layout = get_layout(parse_clip(write_file(tmp_path / 'a.json', data)).layout)
+  assert layout.joints == tuple(name.replace(' ', '_') for name in names)
+  assert layout.center == 'joint_4' and len(layout.bones) == 16
+  with pytest.raises(UserError, match="joints of 'coco_17'.*points joint_0"):
+    read_keypoints(tmp_path / 'a.json')
+  same = with_meta(frames, 'mine', get_layout('coco_17').joints, links)
+  parsed = parse_clip(write_file(tmp_path / 'b.json', same))
+  assert parsed.layout == 'coco_17'
+  data['meta_info']['skeleton_links'] = [[1]]
+  path = write_file(tmp_path / 'a.json', data)
+  with pytest.raises(UserError, match='a.json: meta_info: expected the names'):
+    parse_clip(path)
+
+
+def test_3d_keypoints_of_the_demo(tmp_path):
+  """MMPose's 3-D demo writes Human3.6M's joints, z up, in metres."""
+  poses = make_clip(2, 17, 4)
+  frames = [frame(n, pose) for n, pose in enumerate(poses)]
+  data = with_meta(frames, 'h36m', 'abcdefghijklmnopq')
+  parsed = parse_clip(write_file(tmp_path / 'a.json', data))
+  np.testing.assert_array_equal(parsed.keypoints[0], poses)
+  assert (parsed.layout, parsed.units) == ('human36m_17', '')
 
 
 BAD_MMPOSE = {

@@ -79,6 +79,26 @@ def test_nan_and_infinity_are_named(tmp_path, value):
     read_keypoints(write_array(tmp_path / 'b.npy', clip))
 
 
+def test_confidence_0_of_joints_with_coordinates(tmp_path):
+  """As MSR-Action3D has it for the spine; zeros are no coordinates."""
+  clip = make_clip(4, 17, 3)
+  clip[..., 2] = 0.5
+  options = {'layout': get_layout('coco_17'), 'confidence': True}
+
+  def notes(number):
+    path = write_array(tmp_path / f'{number}.npy', clip)
+    source = recordings.ClipSource(str(path))
+    return recordings.read_recording(source, **options).notes
+
+  clip[:, :3] = 0
+  assert notes(0) == ()
+  clip[:, 3:5, 2] = 0  # 2 of 14
+  assert notes(1) == ()
+  clip[:, 5, 2] = 0  # 3 of 14
+  (note,) = notes(2)
+  assert '20%' in note and 'confidence 0' in note
+
+
 def test_the_most_visible_persons_stay_in_order(tmp_path):
   clip = make_clip(4, 6, 17, 2)
   clip[0, 2:] = 0

@@ -374,7 +374,7 @@ def test_the_real_files_of_the_docs(tmp_path, monkeypatch):
   )
   splits = {k: v.num_examples for k, v in builder.info.splits.items()}
   assert splits == {'train': 284, 'test': 273}
-  assert builder.info.features['keypoints'].shape == (1, None, 20, 4)
+  assert builder.info.features['keypoints'].shape == (1, None, 20, 3)
   assert builder.info.features['label'].num_classes == 20
   subjects = {
     r['subject'] for r in read_splits(tmp_path, 'gaming')['train'].values()

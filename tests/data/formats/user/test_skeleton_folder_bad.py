@@ -287,7 +287,7 @@ def test_settings_in_the_wrong_place(tmp_path, name):
 
 def test_only_the_name_is_expected():
   with pytest.raises(
-    UserError, match='only the name .*skeleton_folder/x.*configs/own.py:x$'
+    UserError, match='only the name .*skeleton_folder/x.*own:x$'
   ):
     runpy.run_path(str(CHECKOUT / 'configs' / 'own.py'))['get_config'](
       'skeleton_folder/x'

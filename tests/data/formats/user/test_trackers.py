@@ -255,5 +255,7 @@ def test_a_model_of_other_points_is_not_used(tmp_path):
   parsed = inputs.read_clip(source, same, persons=2)
   assert parsed.layout != same.name
   other = named_points.register_points(['snout', *names[1:]], edges, 'a')
-  with pytest.raises(UserError, match='expected the points snout.*got nose'):
+  with pytest.raises(UserError, match='the points snout.*got the points nose'):
     inputs.read_clip(source, other, persons=2)
+  with pytest.raises(UserError, match="'coco_17'.*got the points nose"):
+    inputs.read_clip(source, get_layout('coco_17'), persons=2)

@@ -75,8 +75,8 @@ def parse_json_value(
     return alphapose.parse_by_person(data, where, persons)
   if isinstance(data, dict) and 'people' in data:
     raise UserError(
-      f'{where}: expected a clip, got a single frame of OpenPose. Name the'
-      f' folder of its *{openpose.SUFFIX} files'
+      f'{where}: expected a clip, got a single frame of OpenPose. End the names'
+      f' of the frames with {openpose.SUFFIX}, and name their folder'
     )
   raise UserError(
     f'{where}: unknown JSON format. Expected a list of objects with image_id'

@@ -8,6 +8,7 @@ from unik_jax.data.clips import MAX_VALUE
 from unik_jax.errors import UserError
 from unik_jax.skeletons.layouts import Layout
 
+_MAX_UNCONFIDENT = 0.2  # share of joints
 _MAX_CONFIDENCE = 1.25
 
 
@@ -120,6 +121,28 @@ def joint_weights(poses: np.ndarray, confidence: bool) -> np.ndarray:
   # Clipped so that sums stay finite; absurd values are refused later.
   weights = np.clip(poses[..., -1], 0, 1e9) if confidence else 1.0
   return np.where(present_joints(poses, confidence), weights, 0)
+
+
+def note_unconfident(clip: np.ndarray, confidence: bool) -> tuple[str, ...]:
+  """Returns a note if many joints with coordinates will count as missing.
+
+  Some sensors write confidence 0 for joints that they infer from others.
+
+  Args:
+    clip: (M, T, V, C).
+    confidence: whether the last channel is a confidence.
+  """
+  if not confidence:
+    return ()
+  points = clip[..., :-1]
+  given = np.isfinite(points).all(-1) & (points != 0).any(-1)
+  if (clip[..., -1] == 0)[given].sum() <= _MAX_UNCONFIDENT * given.sum():
+    return ()
+  return (
+    f'more than {_MAX_UNCONFIDENT:.0%} of the joints that have coordinates have'
+    ' confidence 0, and count as missing. If the coordinates are right, leave'
+    ' the confidence out',
+  )
 
 
 def zero_missing_joints(

@@ -1,11 +1,12 @@
 """MMPose's predictions for a video, as its inferencer and demos write them.
 
-  {"meta_info": {...},
+  {"meta_info": {"dataset_name": "coco", "keypoint_id2name": {...}, ...},
    "instance_info": [{"frame_id": 1,
                       "instances": [{"keypoints": [[x, y], ...],
                                      "keypoint_scores": [...]}, ...]}, ...]}
 
-or only the list under "instance_info".
+or only the list under "instance_info". `meta_info` names the joints, which are
+those of the model's training data.
 """
 
 from typing import Any
@@ -15,8 +16,21 @@ import numpy as np
 from unik_jax.data.formats.user import alphapose
 from unik_jax.data.formats.user.frame_names import place_frames
 from unik_jax.data.formats.user.keypoints import NobodySeenError, ParsedClip
+from unik_jax.data.formats.user.named_points import register_points
 from unik_jax.data.formats.user.tracking import track_persons
 from unik_jax.errors import UserError
+from unik_jax.skeletons.layouts import BUILT_IN, get_layout
+
+# Layouts of MMPose's datasets. The joints of others are taken from the file.
+_LAYOUTS = {
+  'coco': 'coco_17',
+  'coco_wholebody': 'coco_wholebody_133',
+  'coco_wholebody_hand': 'hand_21',
+  'h36m': 'human36m_17',
+  'halpe': 'halpe_136',
+  'halpe26': 'halpe_26',
+  'mpii': 'mpii_16',
+}
 
 
 def is_mmpose(data: Any) -> bool:
@@ -94,9 +108,34 @@ def parse_mmpose(data: dict | list, where: str, persons: int = 2) -> ParsedClip:
     confidence=True,
   )
   is_2d = clip.shape[-1] == 3
-  layout = alphapose.LAYOUTS.get(clip.shape[2], '') if is_2d else ''
+  meta = data.get('meta_info') if isinstance(data, dict) else None
+  layout = _find_layout(meta, clip.shape[2], where)
+  if not layout and is_2d:
+    layout = alphapose.LAYOUTS.get(clip.shape[2], '')
   units = 'pixels' if is_2d else ''
   return ParsedClip(clip, True, layout, units, notes=notes)
+
+
+def _find_layout(meta, joints, where):
+  """Returns the layout of a file's `meta_info`, '' if it has none."""
+  names = meta.get('keypoint_id2name') if isinstance(meta, dict) else None
+  if not isinstance(names, dict) or len(names) != joints:
+    return ''
+  if known := _LAYOUTS.get(str(meta.get('dataset_name'))):
+    return known if get_layout(known).num_joints == joints else ''
+  try:  # animals, and other people: 17 joints are not always COCO's
+    ordered = [str(names[str(n)]) for n in range(joints)]
+    links = meta.get('skeleton_links') or ()
+    edges = [(int(a), int(b)) for a, b in links]
+  except (KeyError, TypeError, ValueError):
+    raise UserError(
+      f'{where}: meta_info: expected the names of {joints} keypoints and'
+      ' skeleton_links between them, as MMPose writes. Write the file again'
+    ) from None
+  for name in sorted(BUILT_IN):
+    if get_layout(name).joints == tuple(ordered):
+      return name
+  return register_points(ordered, edges, where).name
 
 
 def _frames(data):

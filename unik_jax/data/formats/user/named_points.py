@@ -5,7 +5,12 @@ import re
 from collections.abc import Sequence
 
 from unik_jax.errors import UserError
-from unik_jax.skeletons.layouts import Layout, get_layout, register_layout
+from unik_jax.skeletons.layouts import (
+  BUILT_IN,
+  Layout,
+  get_layout,
+  register_layout,
+)
 
 _PREFIX = 'points_'
 
@@ -59,8 +64,13 @@ def register_points(
   return layout
 
 
+def is_named_points(name: str) -> bool:
+  """Returns whether a layout was taken from a file, by `register_points`."""
+  return name.startswith(_PREFIX)
+
+
 def check_points(name: str, layout: Layout, origin: str, where: str) -> None:
-  """Raises a UserError if a file has other points than files before it.
+  """Raises a UserError if a file has other named points than expected.
 
   Args:
     name: layout of the file, '' if its format has none.
@@ -68,14 +78,22 @@ def check_points(name: str, layout: Layout, origin: str, where: str) -> None:
     origin: what states it, for errors.
     where: the file, for errors.
   """
-  if not (name.startswith(_PREFIX) and layout.name.startswith(_PREFIX)):
+  is_own = layout.name not in BUILT_IN and not is_named_points(layout.name)
+  if not name or is_own:
     return
-  joints = get_layout(name).joints
-  if joints != layout.joints:
+  found = get_layout(name)
+  either_named = is_named_points(name) or is_named_points(layout.name)
+  if either_named and found.joints != layout.joints:
     raise UserError(
-      f'{where}: expected the points {", ".join(layout.joints)}, as in'
-      f' {origin}, got {", ".join(joints)}. Use files with the same points'
+      f'{where}: expected {_describe(layout)}, as in {origin}, got'
+      f' {_describe(found)}. Use files with the same points'
     )
+
+
+def _describe(layout):
+  if is_named_points(layout.name):
+    return f'the points {", ".join(layout.joints)}'
+  return f'the joints of {layout.name!r}'
 
 
 def _clean_names(names):

@@ -20,6 +20,7 @@ from unik_jax.data.formats.user import (
 from unik_jax.data.formats.user.keypoints import (
   ParsedClip,
   channel_names,
+  note_unconfident,
   select_persons,
   zero_missing_joints,
 )
@@ -178,12 +179,13 @@ def read_recording(
       f' {channel_names(clip.shape[-1], parsed.confidence)}. Give all clips of'
       ' a dataset the same'
     )
+  notes = (*parsed.notes, *note_unconfident(clip, parsed.confidence))
   clip = zero_missing_joints(clip, parsed.confidence, layout, str(source))
   clip = select_persons(clip, persons, parsed.confidence)
   size = parsed.image_size if uses_image_size else None
   if parsed.units not in ('', 'pixels', FRACTIONS):
     size = None  # would not be in the units of the coordinates
-  return Recording(clip, size, parsed.units, parsed.notes)
+  return Recording(clip, size, parsed.units, notes)
 
 
 def _check_joints(parsed, layout, source):
@@ -196,9 +198,10 @@ def _check_joints(parsed, layout, source):
       f' {layout.name!r} has, got {joints}:'
       f' {advise_on_layout(joints, is_transposed)}'
     )
-  named_points.check_points(
-    parsed.layout, layout, 'the first clip', str(source)
-  )
+  origin = 'layout.yaml or the first clip'
+  named_points.check_points(parsed.layout, layout, origin, str(source))
+  if named_points.is_named_points(parsed.layout):
+    return
   if parsed.layout not in ('', layout.name) and layout.name in BUILT_IN:
     raise UserError(
       f'{source}: expected the joints of {layout.name!r}, as in layout.yaml,'
