@@ -1,6 +1,7 @@
 """Steps on several datasets: their order, batches, gradients and settings."""
 
 import json
+import types
 
 import jax
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 from helpers.several import make_two
 
 from unik_jax import optim, training
-from unik_jax.config import add_dataset, check_config
+from unik_jax.config import add_dataset, check_config, default_config
 from unik_jax.data.mixture import Mixture
 from unik_jax.data.splits import open_split
 from unik_jax.errors import UserError
+from unik_jax.loops.parts import AllEvaluations
 from unik_jax.models.vocabulary import (
   describe_vocabulary,
   make_shared_network,
@@ -151,6 +153,23 @@ def test_the_order_of_datasets_follows_the_weights(synthetic_dir):
     shares['bodies'] / shares['pairs'],
     (counts['bodies'] / counts['pairs']) ** 0.5,
   )
+
+
+def test_the_clips_of_all_evaluations_are_counted():
+  config = default_config()
+  config.update(epochs=5, eval_every=2)
+  a = {'val': range(11), 'test': range(21)}
+  parts = {
+    'a': types.SimpleNamespace(eval_part='val', clips=a),
+    'b': types.SimpleNamespace(eval_part='test', clips={'test': range(17)}),
+  }
+  evaluations = AllEvaluations(config, parts, None, 4)
+  # After epochs 2, 4 and 5; the test clips of `a` at the end.
+  assert [step for step in range(1, 21) if evaluations.is_due(step)] == [
+    *(8, 16, 20)
+  ]
+  for step, count in ((1, 3), (8, 3), (9, 2), (20, 1)):
+    assert evaluations.count_left(step) == (count, count * 28 + 21)
 
 
 @pytest.mark.parametrize(
