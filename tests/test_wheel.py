@@ -26,7 +26,7 @@ import json, pathlib, sys
 import unik_jax
 
 jobs, models, done = json.load(sys.stdin), {}, []
-for folder, layout, trained in jobs:
+for folder, _, trained in jobs:
   name = 'skeleton_folder/' + folder
   built = unik_jax.prepare_dataset(name, 'data', 'formats/' + folder, workers=1)
   if trained == folder:
@@ -37,22 +37,30 @@ for folder, layout, trained in jobs:
     )
     models[folder] = unik_jax.load('runs/' + folder)
   done.append([{s: i.num_examples for s, i in built.info.splits.items()}])
-for (folder, layout, trained), found in zip(jobs, done):
+for (folder, layout, trained), result in zip(jobs, done):
   file = min(pathlib.Path('formats', folder).glob('[!l]*'))
   file = min(file.iterdir()) if file.is_dir() else file
   predictions = models[trained].predict(file, layout=layout)
-  found.append([p.label for p in predictions])
+  result.append([p.label for p in predictions])
 print(json.dumps([unik_jax.__file__, done]))
 """
-# The format whose run predicts another's files, if it is not numpy's.
-PREDICTED_BY = {
-  name: name for name in ('numpy', 'NTU RGB+D', 'DeepLabCut', 'SLEAP')
-} | {'ST-GCN, 2s-AGCN, UNIK': 'NTU RGB+D', 'CTR-GCN': 'NTU RGB+D'}
-MAPPED = {  # to the joints of that run, by name
+# Format of the files to predict: format that its model is trained on. Those not
+# listed are predicted by the model of numpy's.
+TRAINED_ON = {
+  'NTU RGB+D': 'NTU RGB+D',
+  'ST-GCN, 2s-AGCN, UNIK': 'NTU RGB+D',
+  'CTR-GCN': 'NTU RGB+D',
+  'DeepLabCut': 'DeepLabCut',
+  'SLEAP': 'SLEAP',
+}
+# Layouts other than the model's, whose joints are mapped by name.
+LAYOUTS = {
   'OpenPose': 'openpose_25',
   'MediaPipe': 'mediapipe_33',
   'MediaPipe holistic': 'mediapipe_75',
 }
+# Clips in one file, if it has several.
+CLIPS = {'ST-GCN, 2s-AGCN, UNIK': 4, 'CTR-GCN': 8, 'pyskl, MMAction2': 4}
 
 pytestmark = pytest.mark.slow
 
@@ -89,16 +97,16 @@ def run_installed(installed, cwd, *words, code=0):
   return done.stdout + done.stderr
 
 
-def run_python(installed, cwd, script, *words, **options):
+def run_python(installed, cwd, script, *words, env=None, stdin=None):
   """Runs a script that imports the installed package."""
   return subprocess.run(
     [sys.executable, '-c', script, *words],
     cwd=cwd,
-    env=os.environ | {'PYTHONPATH': str(installed)} | options.pop('env', {}),
+    env=os.environ | {'PYTHONPATH': str(installed)} | (env or {}),
+    input=stdin,
     capture_output=True,
     text=True,
     timeout=300,
-    **options,
   )
 
 
@@ -151,8 +159,8 @@ def test_own_data_in_each_format(installed, tmp_path):
   jobs = [
     [
       folder.name,
-      MAPPED.get(name),
-      folders[PREDICTED_BY.get(name, 'numpy')].name,
+      LAYOUTS.get(name),
+      folders[TRAINED_ON.get(name, 'numpy')].name,
     ]
     for name, folder in folders.items()
   ]
@@ -160,7 +168,7 @@ def test_own_data_in_each_format(installed, tmp_path):
     installed,
     tmp_path,
     SCRIPT,
-    input=json.dumps(jobs),
+    stdin=json.dumps(jobs),
     env={'XLA_FLAGS': '--xla_backend_optimization_level=0'},  # one device
   )
   assert done.returncode == 0, done.stdout + done.stderr
@@ -168,9 +176,7 @@ def test_own_data_in_each_format(installed, tmp_path):
   assert module == str(installed / 'unik_jax/__init__.py')
   for name, (splits, labels) in zip(folders, found, strict=True):
     assert set(splits) == {'train', 'test'} and all(splits.values()), name
-    files_of_many = {'ST-GCN, 2s-AGCN, UNIK': 4, 'CTR-GCN': 8}
-    files_of_many |= {'pyskl, MMAction2': 4}
-    assert len(labels) == files_of_many.get(name, 1), name
+    assert len(labels) == CLIPS.get(name, 1), name
     assert set(labels) <= set(LABELS), name
 
   run = f'--run=runs/{folders["numpy"].name}'

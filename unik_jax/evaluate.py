@@ -213,7 +213,7 @@ class SplitPredictor:
     Args:
       state: the training state.
       part: name of the split.
-      batches: only the first so many batches, as for a measurement of time.
+      batches: number of batches, from the first one; None for all.
     """
     all_batches = self._batches[part].eval_batches(batch_size=self._batch_size)
     some = itertools.islice(all_batches, batches)

@@ -83,6 +83,16 @@ def test_a_second_upload_is_a_second_commit(server, exported):
     assert card.read_text().startswith(starts)
 
 
+def test_an_upload_deletes_what_only_the_run_before_it_has(server, exported):
+  server.create('me/run')
+  server.commit('me/run', {'notes.txt': b'kept'})
+  upload.upload_run(exported, 'me/run', private=False)
+  (exported / paths.FAMILIARITY).unlink()  # as in a run of an older version
+  address = upload.upload_run(exported, 'me/run', private=False)
+  files = server.repos['me/run']['commits'][address.partition('@')[2]]
+  assert {*files} == {'notes.txt', *paths.EXPORTED} - {paths.FAMILIARITY}
+
+
 def test_private_repositories(server, exported):
   upload.upload_run(exported, 'me/secret', private=True)
   assert server.repos['me/secret']['private']

@@ -39,9 +39,14 @@ class FakeHub(http.server.ThreadingHTTPServer):
     self.repos[name] = {'private': private, 'commits': {}, 'refs': {}}
 
   def commit(self, name, files, ref='main'):
-    """Adds files to a branch; returns the commit's hash."""
+    """Adds files to a branch, or deletes them where the content is None.
+
+    Returns:
+      The commit's hash.
+    """
     repo = self.repos[name]
     files = repo['commits'].get(repo['refs'].get(ref), {}) | files
+    files = {k: v for k, v in files.items() if v is not None}
     digest = hashlib.sha1(repr((len(repo['commits']), files)).encode())
     commit = digest.hexdigest()
     repo['commits'][commit], repo['refs'][ref] = files, commit
@@ -81,14 +86,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for f in json.loads(body)['files']
       ]
       return self._send(200, {'files': files})
-    lines = [json.loads(line) for line in body.splitlines()]
-    assert [line['key'] for line in lines] == ['header'] + ['file'] * (
-      len(lines) - 1
-    )
-    files = {
-      line['value']['path']: base64.b64decode(line['value']['content'])
-      for line in lines[1:]
-    }
+    header, *lines = map(json.loads, body.splitlines())
+    assert header['key'] == 'header'
+    files = {}
+    for line in lines:
+      path, content = line['value']['path'], None
+      if line['key'] == 'file':
+        content = base64.b64decode(line['value']['content'])
+      else:
+        assert line['key'] == 'deletedFile'
+      files[path] = content
     commit = self.server.commit(name, files)
     url = f'{self.server.url}/{name}/commit/{commit}'
     return self._send(200, {'commitUrl': url, 'commitOid': commit})

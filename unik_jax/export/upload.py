@@ -6,17 +6,15 @@ import re
 import unik_jax
 from unik_jax.errors import UserError
 from unik_jax.export.exported_run import list_files
+from unik_jax.run import paths
 from unik_jax.run.hub import explain_errors
 
 
 def check_repository(name: str) -> None:
-  """Raises a UserError if a run cannot be uploaded to a repository.
-
-  Args:
-    name: expected as owner/name.
+  """Checks a repository's name and huggingface_hub, before any work.
 
   Raises:
-    UserError: the name has another form, or huggingface_hub is not installed.
+    UserError: the name is not owner/name, or huggingface_hub is not installed.
   """
   if not re.fullmatch(r'[\w.-]+/[\w.-]+', name):
     raise UserError(f'--to_hub: expected owner/name, got {name!r}')
@@ -26,6 +24,8 @@ def check_repository(name: str) -> None:
 
 def upload_run(folder: pathlib.Path, name: str, *, private: bool) -> str:
   """Uploads an exported run in one commit; creates the repository if missing.
+
+  Files of a run uploaded before that this one lacks are deleted.
 
   Args:
     folder: from `export_run`.
@@ -40,19 +40,28 @@ def upload_run(folder: pathlib.Path, name: str, *, private: bool) -> str:
       and is public although `private` is set.
   """
   with explain_errors(f'--to_hub={name}'):
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import (
+      CommitOperationAdd,
+      CommitOperationDelete,
+      HfApi,
+    )
 
     api = HfApi(library_name='unik_jax', library_version=unik_jax.__version__)
     # Without --private, the owner's default decides.
     api.create_repo(name, private=private or None, exist_ok=True)
-    if private and not api.model_info(name).private:
+    info = api.model_info(name)
+    if private and not info.private:
       raise UserError(
         f'--to_hub={name}: expected a private repository, got a public one,'
         ' which exists already. Make it private on its page, or name another'
       )
+    files = list_files(folder)
+    uploaded = {file.rfilename for file in info.siblings or ()}
+    stale = sorted(uploaded & {*paths.EXPORTED} - {*files})
     commit = api.create_commit(
       name,
-      [CommitOperationAdd(file, folder / file) for file in list_files(folder)],
+      [CommitOperationAdd(file, folder / file) for file in files]
+      + [CommitOperationDelete(file, is_folder=False) for file in stale],
       commit_message=f'Run exported by unik_jax {unik_jax.__version__}',
     )
     return f'hf://{name}@{commit.oid}'

@@ -20,7 +20,10 @@ from unik_jax.predictor import clip_flags
 
 _CLIPS = clip_flags.define_flags()
 _TOP_K = flags.DEFINE_integer(
-  'top_k', None, 'Top-k classes to print (default 3; with --json 5).', 1
+  'top_k',
+  None,
+  'Top-k classes to print (default 3; with --json or --stream 5).',
+  1,
 )
 _JSON = flags.DEFINE_boolean('json', False, 'Print each prediction as JSON.')
 _EACH_PERSON = flags.DEFINE_boolean(

@@ -26,7 +26,7 @@ def digest_leaves(tree: Any) -> dict[str, str]:
 
 
 def changed_leaves(tree: Any, digests: dict[str, str] | None) -> list[str]:
-  """Returns the paths of the leaves whose digest is another one.
+  """Returns the paths of the leaves whose digest differs.
 
   Args:
     tree: as in `digest_leaves`.

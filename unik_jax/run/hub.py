@@ -29,7 +29,7 @@ class FetchedRun(NamedTuple):
 
 
 def is_address(run: str | os.PathLike) -> bool:
-  """Whether a run's path is an address on the Hub: hf://..."""
+  """Returns whether a run's path is an address on the Hub: hf://..."""
   return str(run).startswith(_PREFIX)
 
 
@@ -44,10 +44,9 @@ def refuse_address(flag: str, run: str) -> None:
 
 
 def fetch_run(address: str) -> FetchedRun:
-  """Fetches an exported run, or what changed in it since the last time.
+  """Fetches the files of an exported run that the cache lacks.
 
-  Without a network, the run in the cache is used. Only the files of an exported
-  run are fetched.
+  Without a network, the run in the cache is used.
 
   Args:
     address: hf://owner/name, or hf://owner/name@REVISION with a branch, tag or

@@ -91,7 +91,7 @@ class Progress:
     self._idle = 0.0
 
   def print_estimate(self, step: int, evaluations: int, clips: int) -> None:
-    """Prints how long the run will take, at the paces measured so far.
+    """Prints the time left, at the paces measured so far.
 
     Args:
       step: optimizer steps taken, and finished by the devices.
@@ -109,11 +109,11 @@ class Progress:
 
   @contextlib.contextmanager
   def pause(self, clips: int = 0) -> Iterator[None]:
-    """Leaves what happens within out of the pace of training.
+    """Excludes the time of a `with` block from the pace of training.
 
     Args:
-      clips: clips that are evaluated within, to measure that pace; 0 if it is
-        nothing to measure.
+      clips: clips evaluated in the block, to measure the pace of evaluation; 0
+        to leave that pace unchanged.
     """
     start = time.monotonic()
     yield
@@ -175,7 +175,7 @@ class Progress:
       self.print_line(f'{head}{values}{speed}')
 
   def _training_left(self, step):
-    """Returns the seconds that the other steps take, at the mean pace."""
+    """Returns the seconds left for training, at the mean pace."""
     seconds = time.monotonic() - self._first_time
     return seconds / (step - self._first_step) * (self._total - step)
 
@@ -200,7 +200,7 @@ def _open_tensorboard(workdir):
     from tensorboardX import SummaryWriter
   except ImportError:
     raise UserError(
-      'config.tensorboard: tensorboardX is not installed. pip install'
-      ' unik_jax[tensorboard]'
+      'config.tensorboard: needs tensorboardX. Install it: pip install'
+      " 'unik_jax[tensorboard]'"
     ) from None
   return SummaryWriter(str(workdir / paths.TENSORBOARD))

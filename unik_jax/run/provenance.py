@@ -66,7 +66,7 @@ def describe_devices() -> str:
 
 
 def _cpu_model():
-  """The processor's name: of Linux, or else what Python knows."""
+  """Returns the model of the CPU, or its architecture if that is unknown."""
   try:
     lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
   except OSError:
