@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import jax
@@ -14,6 +15,7 @@ from helpers.synthetic_run import newest_checkpoint, read_metrics
 from unik_jax import training, transfer
 from unik_jax.errors import UserError
 from unik_jax.export.exported_run import export_run
+from unik_jax.loops import steps
 from unik_jax.predictor.predictor import load_predictor
 from unik_jax.report.contents import read_contents
 from unik_jax.run import restore, scores
@@ -72,8 +74,12 @@ def test_a_run_resumes_bit_for_bit(
   config = make_two(synthetic_dir)
   with monkeypatch.context() as patch:
     stop_at(patch, 3)
+    patch.setattr(steps, '_WARM_STEPS', 1)
+    patch.setattr(steps, '_TIMED_STEPS', 1)
     with pytest.raises(SystemExit):
       training.run(config, tmp_path)
+  # Some clips of both datasets were evaluated for the estimate.
+  assert re.search('About .* of 2 evaluations', capsys.readouterr().out)
   assert newest_checkpoint(tmp_path)[0] == 4 < summary['step']
   resumed = training.run(config, tmp_path)
   assert resumed['datasets'] == summary['datasets']
