@@ -14,6 +14,7 @@ import pytest
 from flax import nnx
 
 from unik_jax.models.unik import UNIK
+from unik_jax.run.scores import Scores
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'benchmarks'
 
@@ -162,3 +163,22 @@ def test_a_benchmark_replaces_its_figures(figures, tmp_path, monkeypatch):
   page = (tmp_path / 'performance.md').read_text()
   assert '| `main --help` | 0.50 s (0.25 to 1.0) |' in page
   assert f'`{new["command"]}`' in page
+
+
+def test_floor_of_streams_counts_unseen_clips(monkeypatch, capsys):
+  monkeypatch.syspath_prepend(FOLDER)
+  import floor_streams
+
+  right, wrong = [0.0, 1.0], [1.0, 0.0]
+  scores = Scores(
+    ids=np.arange(4),
+    labels=np.ones(4, int),
+    logits=np.zeros((4, 2)),
+    classes=np.array(['sit', 'stand']),
+    seen=np.array([True, False, False, False]),
+  )
+  logits = [[right, right, right, wrong], [right, wrong, right, wrong]]
+  hits = floor_streams.report('fused', scores, np.array(logits))
+  np.testing.assert_array_equal(hits, [0.5, 1, 0])
+  out = capsys.readouterr().out
+  assert '62.5% of 4 clips, 50.0% of 3 unseen (66.7, 33.3)' in out

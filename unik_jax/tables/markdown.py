@@ -108,9 +108,9 @@ def format_markdown(
     ' paired bootstrap over test clips, all seeds together; two rows are not'
     ' separable if the interval contains zero. MACs: multiply-accumulates of a'
     ' forward pass of one clip. Training: median time of the seeds, without'
-    ' compilation and evaluation. Floor: cheap classifiers on the same clips.'
-    ' A row is above the floor if the interval of its difference to the best of'
-    ' them lies above zero.',
+    ' compilation and evaluation. Floor: cheap classifiers on the joints of the'
+    ' same clips. A row is above the floor if the interval of its difference to'
+    ' the best of them lies above zero.',
     '',
     f'`{command}`, on {devices or "no device yet"}; commit {commits or "-"}.',
   ]
