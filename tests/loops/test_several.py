@@ -67,6 +67,22 @@ def trained(synthetic_dir, tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_clips_in_device_memory_train_the_same(
+  trained, synthetic_dir, tmp_path
+):
+  folder, _ = trained
+  config = make_two(synthetic_dir)
+  for name in config.datasets:
+    config.datasets[name].on_device = 'float32'
+  training.run(config, tmp_path)
+  first, want = (
+    [row['loss'] for row in read_metrics(run) if 'lr' in row]
+    for run in (tmp_path, folder)
+  )
+  np.testing.assert_allclose(first, want, rtol=1e-3)
+
+
+@pytest.mark.slow
 def test_a_run_resumes_bit_for_bit(
   trained, synthetic_dir, tmp_path, monkeypatch, capsys
 ):
