@@ -44,8 +44,8 @@ def test_units_and_scale(here, there, words):
   'here, there, words',
   [
     ('body', 'body', None),
-    ('clean', 'body', 'normalize=body --config.data.scale=1$'),
-    ('body', 'screen_640', '1920 x 1080'),
+    ('clean', 'body', 'only its training.*normalize=body --.*scale=1$'),
+    ('body', 'screen_640', 'only the data.*normalize=screen_640 --.*scale=1$'),
   ],
 )
 def test_sizes_of_bodies_are_not_compared_if_removed(here, there, words):
@@ -55,6 +55,13 @@ def test_sizes_of_bodies_are_not_compared_if_removed(here, there, words):
     assert (
       explain_other_scale(here, scale_of('metres', normalize='body')) is None
     )
+
+
+def test_body_sizes_have_one_scale():
+  here, there = (
+    scale_of('metres', normalize='body', scale=scale) for scale in (0.42, 1.0)
+  )
+  check(explain_other_scale(here, there), '0.42 here.*Set --.*scale=1$')
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def export_run(
   address: str,
   license: str = '',
 ) -> pathlib.Path:
-  """Writes a finished run without its optimizer. Copies one that is so already.
+  """Writes a finished run without its optimizer; copies an exported run.
 
   Args:
     run: from `restore.load_run`.

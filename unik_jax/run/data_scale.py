@@ -47,14 +47,22 @@ def explain_other_scale(here: DataScale, there: DataScale | None) -> str | None:
   """
   if there is None:
     return None
-  if there.data.normalize == 'body':  # without units, image size or body size
-    if here.data.normalize == 'body':
-      return None
-    return (
-      'its training clips are in body sizes (normalize=body), the data are not.'
-      ' Set --config.data.normalize=body --config.data.scale'
-      f'={there.data.scale:g}'
-    )
+  # Coordinates in body sizes have no units and no image.
+  in_bodies = [side.data.normalize == 'body' for side in (here, there)]
+  if any(in_bodies):
+    set_scale = f'--config.data.scale={there.data.scale:g}'
+    if not all(in_bodies):
+      which = 'the data' if in_bodies[0] else 'its training clips'
+      return (
+        f'only {which} are in body sizes (normalize=body). Set'
+        f' --config.data.normalize={there.data.normalize} {set_scale}'
+      )
+    if here.data.scale != there.data.scale:
+      return (
+        f'body sizes are divided by {here.data.scale:g} here, and by'
+        f' {there.data.scale:g} in its training clips. Set {set_scale}'
+      )
+    return None
   sizes, trained_sizes = here.image_sizes, there.image_sizes
   if here.is_relative_to_image and there.is_relative_to_image:
     if sizes and trained_sizes:

@@ -69,7 +69,7 @@ def read_weights(
       )
     treedef = jax.tree.structure((params, batch_stats))
     weights = jax.tree.unflatten(treedef, [arrays[name] for name in expected])
-    if digest_weights(*weights) != metadata['digest']:
+    if digest_weights(*weights) != metadata.get('digest'):
       raise ValueError('damaged: the values differ from what was saved')
     return *weights, int(metadata['step'])
   except Exception as error:  # safetensors raises its own
