@@ -28,7 +28,7 @@ from unik_jax.loops.notes import (
   describe_resumption,
   describe_size,
 )
-from unik_jax.loops.steps import take_steps
+from unik_jax.loops.steps import compile_step, take_steps
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import BestCheckpoint, Checkpoints
 from unik_jax.run.metrics_file import read_validation, was_evaluated
@@ -38,7 +38,7 @@ from unik_jax.run.workdir import claim_workdir
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
 from unik_jax.runtime.distributed import holds_on_all
-from unik_jax.step import make_init_state, make_train_step
+from unik_jax.step import make_init_state
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
@@ -100,13 +100,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
     abstract = jax.eval_shape(init_state, *net.shapes)
     shardings = sharding.state_shardings(abstract, mesh)
-    options = ('label_smoothing', 'mixup', 'ema', 'tune', 'accumulate', 'seed')
-    train_step = jax.jit(
-      make_train_step(net, optimizer, **{key: config[key] for key in options}),
-      donate_argnums=0,
-      in_shardings=(shardings, sharding.batch_sharding(mesh)),
-      out_shardings=(shardings, sharding.replicated_sharding(mesh)),
-    )
+    train_step = compile_step(net, optimizer, config, mesh, shardings)
 
     # ---- State: resumed, or new ----
     writer = ResultsWriter(workdir, config, clips['test'], net, total_steps)

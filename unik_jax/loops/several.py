@@ -21,7 +21,7 @@ from unik_jax.data.training_clips import TrainingClips
 from unik_jax.errors import UserError, name_dataset
 from unik_jax.loops import notes
 from unik_jax.loops.parts import AllClips, AllEvaluations, Part, mean_metrics
-from unik_jax.loops.steps import take_steps
+from unik_jax.loops.steps import compile_step, take_steps
 from unik_jax.models.vocabulary import (
   check_graph_free,
   describe_vocabulary,
@@ -35,7 +35,7 @@ from unik_jax.run.workdir import claim_workdir
 from unik_jax.run.writer import ResultsWriter
 from unik_jax.runtime import sharding
 from unik_jax.runtime.distributed import holds_on_all
-from unik_jax.step import make_init_state, make_train_step
+from unik_jax.step import make_init_state
 
 # Settings that have no meaning here, and what to do instead.
 _REFUSED = {
@@ -91,15 +91,8 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, Any]:
     init_state = make_init_state(optimizer, ema=config.ema, tune=config.tune)
     abstract = jax.eval_shape(init_state, *net.shapes)
     shardings = sharding.state_shardings(abstract, mesh)
-    options = ('label_smoothing', 'mixup', 'ema', 'tune', 'accumulate', 'seed')
-    options = {key: config[key] for key in options}
     train_steps = {
-      name: jax.jit(
-        make_train_step(network, optimizer, **options),
-        donate_argnums=0,
-        in_shardings=(shardings, sharding.batch_sharding(mesh)),
-        out_shardings=(shardings, sharding.replicated_sharding(mesh)),
-      )
+      name: compile_step(network, optimizer, config, mesh, shardings)
       for name, network in net.networks.items()
     }
 

@@ -9,22 +9,52 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import optax
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from unik_jax.loops.evaluations import Evaluations
+from unik_jax.models.network import Network
+from unik_jax.models.vocabulary import DatasetNetwork
 from unik_jax.optim import Schedule
 from unik_jax.run import paths
 from unik_jax.run.checkpoints import Checkpoints
 from unik_jax.run.progress import Progress, format_duration
 from unik_jax.run.writer import ResultsWriter
+from unik_jax.runtime import sharding
 from unik_jax.runtime.profiler import StepProfiler
 from unik_jax.runtime.signals import StopSignal
-from unik_jax.step import TrainState, average_metrics
+from unik_jax.step import TrainState, average_metrics, make_train_step
 
 # The clock starts after some steps: the first compiles, the next may, and the
 # others find batches that were made meanwhile. Some steps later, a few batches
 # are evaluated, and the time that the run will take is printed.
 _WARM_STEPS, _TIMED_STEPS = 5, 10
+
+
+def compile_step(
+  net: Network | DatasetNetwork,
+  optimizer: optax.GradientTransformation,
+  config: ConfigDict,
+  mesh: Mesh,
+  shardings: TrainState,
+) -> Callable[[TrainState, Any], tuple[TrainState, dict]]:
+  """Returns the train step of a network, compiled for a mesh when first called.
+
+  Args:
+    net: the network.
+    optimizer: optax's transformation.
+    config: settings of the run.
+    mesh: mesh of the batches.
+    shardings: sharding of each leaf of the state, which the step donates.
+  """
+  options = ('label_smoothing', 'mixup', 'ema', 'tune', 'accumulate', 'seed')
+  return jax.jit(
+    make_train_step(net, optimizer, **{key: config[key] for key in options}),
+    donate_argnums=0,
+    in_shardings=(shardings, sharding.batch_sharding(mesh)),
+    out_shardings=(shardings, sharding.replicated_sharding(mesh)),
+  )
 
 
 def take_steps(
