@@ -128,7 +128,19 @@ def test_test_clips_of_folds_are_pooled(tmp_path):
   values = ', '.join(f'{x:.1f}' for x in by_fold)
   assert f'- UNIK: {values}; mean {np.mean(by_fold):.1f}\n' in text
   assert '- nearest mean pose: ' in text
-  assert 'paper' not in text
+  assert 'paper' not in text and 'floor_streams' not in text
+  text = markdown.format_markdown(
+    '5',
+    TABLES['5'],
+    'sbu',
+    outcomes,
+    [],
+    {'unik': Costs(1234, 567)},
+    floor=floor,
+    headline='top1',
+    command='command',
+  )
+  assert 'the floor joints only' in text and 'floor_streams.py RUN' in text
 
 
 def test_streams_are_fused_within_each_fold(tmp_path):

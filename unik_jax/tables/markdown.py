@@ -99,6 +99,14 @@ def format_markdown(
       ' unseen clips.',
       '',
     ]
+  streams = table.streams.get(dataset, table.streams[''])
+  if floor and len(streams) > 1:
+    lines += [
+      'The networks see several streams, the floor joints only. To compare with'
+      ' MultiRocket on the same streams: `python benchmarks/floor_streams.py'
+      ' RUN RUN ...` with the runs of the streams.',
+      '',
+    ]
   runs = [outcomes[row] for row in costs if row in outcomes]
   devices = ', '.join(dict.fromkeys(run.device for run in runs))
   commits = ', '.join(dict.fromkeys(run.commit for run in runs))
