@@ -130,9 +130,12 @@ def make_train_step(
       )
       targets = mix(targets)
       targets = optax.smooth_labels(targets, label_smoothing)
-      loss = optax.softmax_cross_entropy(logits, targets).mean()
-      top1 = (logits.argmax(-1) == batch['label']).mean()
-      return loss, (new_stats, {'loss': loss, 'top1': top1})
+      # Logits of a network's branches are (N, S, K). The losses are summed, so
+      # that each branch has the gradient that it would have alone.
+      logits = logits.reshape(len(x), -1, logits.shape[-1])
+      losses = optax.softmax_cross_entropy(logits, targets[:, None]).mean(0)
+      top1 = (logits.mean(1).argmax(-1) == batch['label']).mean()
+      return losses.sum(), (new_stats, {'loss': losses.mean(), 'top1': top1})
 
     grad = jax.grad(loss_fn, has_aux=True)
     grads, (new_stats, metrics) = grad(select_tuned(params, tune))

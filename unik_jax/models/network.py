@@ -125,7 +125,10 @@ class Network:
     train: bool = False,
     key: jax.Array | None = None,
   ) -> tuple[jax.Array, Any]:
-    """Returns logits (N, K), and the batch statistics after the call.
+    """Returns logits, and the batch statistics after the call.
+
+    Logits are (N, K). If `train`, a network of S branches that classify alone
+    (unik_pp) returns those of each branch, (N, S, K).
 
     Args:
       params: as from `init`.

@@ -24,9 +24,10 @@ DEFAULTS = {
   # (): the network's own.
   'widths': (),
   'strides': (),
-  # Frames of a temporal convolution (unik, agcn, aagcn, st_gcn).
+  # Frames of a temporal convolution (unik, unik_pp, agcn, aagcn,
+  # st_gcn).
   'temporal_kernel': 9,
-  # unik: heads of each block. first_block_heads = -1: num_heads (the
+  # unik, unik_pp: heads of each block. unik: first_block_heads = -1: num_heads (the
   # paper's text; the official code has 3).
   'num_heads': 3,
   'first_block_heads': 3,
@@ -44,6 +45,10 @@ DEFAULTS = {
   # unik: initial dependency matrix: 'code' (official code), 'paper'
   # (Eq. 3), 'identity', 'graph' or 'zeros'.
   'dependency_init': 'code',
+  # unik_pp: streams that have a branch ((): all four), and learned joints into
+  # which a branch gathers the layout's.
+  'streams': (),
+  'latent_joints': 8,
   # st_gcn: learn a weight of each edge.
   'edge_importance_weighting': True,
   # st_gcn: dropout rate. The authors use 0.5 on NTU RGB+D.

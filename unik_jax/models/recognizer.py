@@ -106,13 +106,13 @@ class Recognizer(nnx.Module):
     train: bool = False,
     key: jax.Array | None = None,
   ) -> jax.Array:
-    """Returns logits (N, K); without a `key` nothing is dropped."""
+    """Returns logits, as `classify`; without a `key` nothing is dropped."""
     return self.with_features(x_nmtvc, train=train, key=key)[0]
 
   def with_features(
     self, x_nmtvc: jax.Array, *, train: bool, key: jax.Array | None = None
   ) -> tuple[jax.Array, jax.Array]:
-    """Returns logits (N, K), and features (N, M, D) of each person.
+    """Returns logits, as `classify`, and features (N, M, D) of each person.
 
     The classifier gets the mean of the persons' features.
     """
@@ -121,7 +121,16 @@ class Recognizer(nnx.Module):
     x_bvtc = self.split_persons(x_nmtvc, train=train)
     features = self._features(x_bvtc, train=train, key=key)
     features = features.reshape(*x_nmtvc.shape[:2], -1)
-    return self.head(features.mean(1)), features
+    return self.classify(features.mean(1), train=train), features
+
+  def classify(self, features_nd: jax.Array, *, train: bool) -> jax.Array:
+    """Returns logits (N, K).
+
+    A network of S branches that are trained to classify alone returns their
+    logits (N, S, K) if `train`.
+    """
+    del train
+    return self.head(features_nd)
 
   def present_only(
     self, x_nmtvc: jax.Array, absent: jax.Array, find: jax.Array
@@ -166,7 +175,7 @@ class Recognizer(nnx.Module):
     features = jnp.where(
       present.reshape(n, m, 1), features.reshape(n, m, -1), absent
     )
-    return self.head(features.mean(1)), features
+    return self.classify(features.mean(1), train=False), features
 
   def mixing(self, x_nmtvc: jax.Array | None = None) -> list[Mixing]:
     """Returns each block's mixing matrices; attention needs the clips."""

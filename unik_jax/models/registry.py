@@ -16,9 +16,11 @@ from unik_jax.models.res_gcn import ResGCN
 from unik_jax.models.st_gcn import STGCN
 from unik_jax.models.st_gcn_pp import STGCNPP
 from unik_jax.models.unik import UNIK
+from unik_jax.models.unik_pp import UNIKPP
 
 MODELS: dict[str, type[Recognizer]] = {
   'unik': UNIK,
+  'unik_pp': UNIKPP,
   'agcn': AGCN,
   'aagcn': AAGCN,
   'st_gcn': STGCN,

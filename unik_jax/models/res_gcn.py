@@ -17,7 +17,8 @@ from flax import nnx
 
 from unik_jax.errors import UserError, check_choice
 from unik_jax.models import graphs, initializers, layers
-from unik_jax.models.recognizer import Mixing, Recognizer
+from unik_jax.models.branches import Branches
+from unik_jax.models.recognizer import Recognizer
 from unik_jax.models.res_gcn_block import REDUCTION, Block
 from unik_jax.skeletons.layouts import get_layout
 
@@ -66,35 +67,6 @@ def make_inputs(
   other = square - bone**2 + 2 * length * _EPSILON + _EPSILON**2
   angle = jnp.arctan2(jnp.sqrt(other), bone)
   return jnp.concatenate([x_bvtc, relative, *ahead, bone, angle], -1)
-
-
-class Branches(layers.Layer):
-  """One block for each of the three inputs, which share the channels.
-
-  Args:
-    blocks: a block for each input.
-  """
-
-  def __init__(self, blocks: Sequence[Block]):
-    self.blocks = nnx.List(blocks)
-
-  def __call__(self, x_bvtc: jax.Array, *, train: bool) -> jax.Array:
-    parts = jnp.split(x_bvtc, len(self.blocks), axis=-1)
-    pairs = zip(self.blocks, parts, strict=True)
-    return jnp.concatenate([b(x, train=train) for b, x in pairs], axis=-1)
-
-  def mixing(self, x_bvtc: jax.Array | None) -> Mixing:
-    """Returns the matrices of all three, one input after the other."""
-    matrices = [block.mixing(x_bvtc).dependency for block in self.blocks]
-    return Mixing(jnp.concatenate(matrices), None)
-
-  def data_axes(self, *, first: bool) -> dict[tuple, tuple]:
-    """`Recognizer.data_axes` of these blocks."""
-    return {
-      ('blocks', i, *path): value
-      for i, block in enumerate(self.blocks)
-      for path, value in block.data_axes(first=first).items()
-    }
 
 
 class ResGCN(Recognizer):
