@@ -42,7 +42,7 @@ def get_config(name=''):
       f' --config=own:{name.rpartition("/")[2]}'
     )
   config = default_config()
-  recipes.apply_small(config, epochs=60, frames=64)
+  recipes.apply_few(config)
   config.floor = True
   config.data.update(
     name=f'skeleton_folder/{name}',
@@ -51,6 +51,5 @@ def get_config(name=''):
     persons=0,
     channels=0,
     val_split='auto',
-    normalize='clean',
   )
   return config

@@ -24,6 +24,22 @@ def apply_small(config: ConfigDict, *, epochs: int, frames: int) -> None:
   )
 
 
+def apply_few(config: ConfigDict) -> None:
+  """Sets the recipe for one's own hundred clips, of any joints and units.
+
+  Chosen on training clips of MSR-Action3D, NW-UCLA, UTD-MHAD and Penn Action
+  (docs/results.md, "The default for few clips").
+
+  Args:
+    config: an experiment. Changed in place.
+  """
+  apply_small(config, epochs=60, frames=32)
+  config.model.update(
+    name='unik_pp', widths=(16, 16, 16, 16, 32, 32, 32, 64, 64, 64)
+  )
+  config.data.update(normalize='body', trim=True)
+
+
 def apply_modern(config: ConfigDict, *, epochs: int = 80) -> None:
   """Sets the stronger recipe, after pyskl (Duan et al., ACM MM 2022).
 

@@ -11,6 +11,7 @@ import pytest
 from helpers.table_plan import CONFIGS, ROOT, make_plan, write_run
 
 from unik_jax.data.prepared_split import PreparedSplit
+from unik_jax.errors import UserError
 from unik_jax.floor.measure import measure_floor
 from unik_jax.run.scores import Scores
 from unik_jax.tables import few, few_markdown, plan, writing
@@ -82,6 +83,22 @@ def test_clips_are_counted_and_numbers_above_all_left_out(extra):
   tested = PreparedSplit(fold.data, 'train[48:144]').ids()
   assert clips.seen == set(train.ids()) & set(tested)
   assert len(clips.seen) >= 48
+
+
+def test_chosen_numbers_of_clips(extra):
+  assert few.parse_sizes(['all', '20', '3']) == (3, 20, few.ALL)
+  for word in ('0', '-1', 'few', ''):
+    with pytest.raises(
+      UserError, match='--clips: expected numbers of at least'
+    ):
+      few.parse_sizes([word])
+  (fold,) = plan.read_folds('synthetic', CONFIGS, extra)
+  chosen = few.count_clips([fold.data], [3])
+  assert list(chosen.train) == [3]
+  _, usual = count_clips(extra)
+  assert chosen.per_class == usual.per_class
+  with pytest.raises(UserError, match=r'--clips: .*or all, got 99'):
+    few.count_clips([fold.data], [99])
 
 
 @pytest.fixture

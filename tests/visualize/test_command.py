@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import untrained_run
 
 pytestmark = pytest.mark.slow
 
@@ -42,3 +43,14 @@ def test_errors_are_one_line(run, arguments, words):
   assert done.returncode == 1
   assert done.stderr.startswith('error: ') and words in done.stderr
   assert len(done.stderr.splitlines()) == 1 and not done.stdout
+
+
+def test_a_network_of_latent_joints_has_no_matrices(synthetic_dir, tmp_path):
+  config = untrained_run.make_config(synthetic_dir, seed=3)
+  config.model.update(name='unik_pp', widths=(4, 4), strides=(1, 2))
+  untrained_run.write_run(tmp_path / 'run', config, 0.01)
+  done = command(f'--run={tmp_path / "run"}')
+  assert (done.returncode, done.stderr) == (0, '')
+  assert '.gif' in done.stdout and 'dependency' not in done.stdout
+  done = command(f'--run={tmp_path / "run"}', '--what=matrices')
+  assert done.returncode == 1 and 'Use --what=clip' in done.stderr

@@ -65,6 +65,8 @@ class Recognizer(nnx.Module):
 
   # The network makes bones and motions itself, and expects the joint stream.
   makes_streams = False
+  # Dependency matrices are over the joints of the layout.
+  mixes_joints = True
   dropout = 0.0  # a network with dropout passes a `key` to its blocks
 
   def __init__(

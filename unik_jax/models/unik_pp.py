@@ -151,6 +151,7 @@ class UNIKPP(Recognizer):
   """
 
   makes_streams = True
+  mixes_joints = False
 
   def __init__(
     self,

@@ -46,6 +46,11 @@ _WORKDIR = flags.DEFINE_string(
 _CONFIGS = flags.DEFINE_string(
   'configs', 'tables', 'Config of the datasets and rows: a name or a path.'
 )
+_CLIPS = flags.DEFINE_list(
+  'clips',
+  ['5', '10', '20', 'all'],
+  'Table few: numbers of training clips of each class (default: 5,10,20,all).',
+)
 _FLOOR = flags.DEFINE_list(
   'floor',
   None,
@@ -71,7 +76,7 @@ def main(argv):
     if table == few.NAME:
       folds = [c.data for c in plan.read_folds(_DATASET.value, **configs)]
       _prepare(folds)
-      clips = few.count_clips(folds)
+      clips = few.count_clips(folds, few.parse_sizes(_CLIPS.value))
       repetitions = few.list_repetitions(list(clips.train), _SEEDS.value)
       rows = rows or []
     elif rows == []:

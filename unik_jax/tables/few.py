@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from unik_jax.data import splits
+from unik_jax.errors import UserError
 from unik_jax.floor.comparison import Comparison
 from unik_jax.floor.measure import FloorRow, measure_floor, pool_floors
 from unik_jax.tables.plan import Plan
@@ -36,11 +37,13 @@ class Clips(NamedTuple):
       class. A number that no class exceeds is left out: it is all clips.
     per_class: mean number of all training clips of a class.
     seen: ids of the test clips that are in training.
+    sizes: the numbers of clips per class to measure.
   """
 
   train: Mapping[int, float]
   per_class: float
   seen: frozenset[str]
+  sizes: tuple[int, ...] = SIZES
 
 
 class Point(NamedTuple):
@@ -80,14 +83,33 @@ def list_repetitions(
   return repetitions
 
 
-def count_clips(folds: Sequence[ConfigDict]) -> Clips:
+def parse_sizes(words: Sequence[str]) -> tuple[int, ...]:
+  """Returns numbers of clips per class, from numbers and 'all'.
+
+  Raises:
+    UserError: a word is neither 'all' nor a number of at least 1.
+  """
+  for word in words:
+    if word != 'all' and not (word.isdecimal() and int(word)):
+      raise UserError(
+        f'--clips: expected numbers of at least 1, or all, got {word!r}'
+      )
+  sizes = {ALL if word == 'all' else int(word) for word in words}
+  return tuple(sorted(sizes, key=lambda size: (size == ALL, size)))
+
+
+def count_clips(
+  folds: Sequence[ConfigDict], sizes: Sequence[int] = SIZES
+) -> Clips:
   """Counts the training clips, and finds the test clips that are among them.
 
   Args:
     folds: `data` settings of each fold, prepared, with all clips.
+    sizes: numbers of clips per class to measure.
 
   Raises:
-    UserError: the dataset is not prepared or damaged.
+    UserError: the dataset is not prepared or damaged, or no number is below
+      that of the largest class.
   """
   counts, seen = [], set()
   for data in folds:
@@ -102,11 +124,18 @@ def count_clips(folds: Sequence[ConfigDict]) -> Clips:
   train = {
     size: sum(min(n, size or n) for count in counts for n in count.values())
     / len(folds)
-    for size in SIZES
+    for size in sizes
     if size < most
   }
+  if not train:
+    raise UserError(
+      f'--clips: expected a number below {most}, the clips of the largest class,'
+      f' or all, got {", ".join(map(str, sizes)) or "none"}'
+    )
   classes = sum(map(len, counts)) / len(folds)
-  return Clips(train, train[ALL] / classes, frozenset(seen))
+  clips = sum(map(collections.Counter.total, counts)) / len(folds)
+  per_class = clips / classes
+  return Clips(train, per_class, frozenset(seen), tuple(sizes))
 
 
 def draw_clips(data: ConfigDict, size: int, draw: int) -> ConfigDict:

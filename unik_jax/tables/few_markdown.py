@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from unik_jax.floor.measure import NAMES
 from unik_jax.run.progress import format_duration
-from unik_jax.tables.few import ALL, SIZES, Clips, Point
+from unik_jax.tables.few import ALL, Clips, Point
 from unik_jax.tables.markdown import METRICS, format_accuracies, format_line
 from unik_jax.tables.paper import ROWS
 
@@ -42,7 +42,7 @@ def format_markdown(
     headline: metric of the accuracies.
     command: the command that makes the table.
   """
-  heads = [_describe_size(size, clips) for size in SIZES]
+  heads = [_describe_size(size, clips) for size in clips.sizes]
   lines = [
     f'## From few clips: {dataset}',
     '',
@@ -58,7 +58,7 @@ def format_markdown(
       format_accuracies(counted_accuracies(points[size], row))
       if size in points
       else 'as all'
-      for size in SIZES
+      for size in clips.sizes
     ]
     seconds = [
       p.outcomes[row].seconds for p in points.values() if row in p.outcomes
@@ -78,7 +78,7 @@ def format_markdown(
       lines.append(f'- {label} above the floor? {"; ".join(found)}')
   if lines[-1]:
     lines.append('')
-  if len(points) < len(SIZES):
+  if len(points) < len(clips.sizes):
     lines += ['As all: no class has more clips.', '']
   if clips.seen:
     lines += [

@@ -96,6 +96,8 @@ ROWS = {
   'st_gcn_pp': Row('ST-GCN++', {'name': 'st_gcn_pp'}),
   # It makes bones and motions of the joints itself.
   'res_gcn': Row('Res-GCN', {'name': 'res_gcn'}, streams=('joint',)),
+  # It makes the four streams itself.
+  'unik_pp': Row('UNIK++', {'name': 'unik_pp'}, streams=('joint',)),
   'heads_0': Row('N = 0, no attention', {'num_heads': 0}),
   **{f'heads_{n}': Row(f'N = {n}', {'num_heads': n}) for n in (1, 6, 9, 12)},
   'heads_16': Row('N = 16', {'num_heads': 16}),

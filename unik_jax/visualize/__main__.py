@@ -100,9 +100,10 @@ def _write_pictures():
     'blocks': [int(block) for block in _BLOCKS.value],
     'strongest': _STRONGEST.value,
   }
-  if 'matrices' in what:
+  # By default, a network without such matrices or attention is no error.
+  mixes_joints = run.net.abstract.mixes_joints
+  if 'matrices' in what and (_WHAT.value or mixes_joints):
     yield from figures.write_dependencies(run, folder, record, **lines)
-  # By default, a network without attention is no error.
   if 'attention' in what and (_WHAT.value or analysis.has_attention(run)):
     yield from figures.write_attention(run, folder, record, **lines)
   if 'clip' in what:

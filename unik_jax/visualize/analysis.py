@@ -89,7 +89,16 @@ def get_dependencies(run: Run) -> list[np.ndarray]:
 
   Entry (u, p) is the weight of joint u in output joint p. A window of several
   frames is folded (`fold_window`).
+
+  Raises:
+    UserError: the network mixes joints that it makes itself.
   """
+  if not run.net.abstract.mixes_joints:
+    raise UserError(
+      f'{run.folder}: expected a network that mixes the joints of the layout,'
+      f' got {run.config.model.name!r}, which mixes latent joints. Use'
+      ' --what=clip'
+    )
   blocks = run.net.mixing(run.params, run.batch_stats)
   return _fold_dependencies(run, blocks)
 
