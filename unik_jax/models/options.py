@@ -27,8 +27,8 @@ DEFAULTS = {
   # Frames of a temporal convolution (unik, unik_pp, agcn, aagcn,
   # st_gcn).
   'temporal_kernel': 9,
-  # unik, unik_pp: heads of each block. unik: first_block_heads = -1: num_heads (the
-  # paper's text; the official code has 3).
+  # unik, unik_pp: heads of each block. unik: first_block_heads = -1:
+  # num_heads (the paper's text; the official code has 3).
   'num_heads': 3,
   'first_block_heads': 3,
   # unik: frames of S-LSU's temporal window, and the temporal dilation of

@@ -129,8 +129,8 @@ def count_clips(
   }
   if not train:
     raise UserError(
-      f'--clips: expected a number below {most}, the clips of the largest class,'
-      f' or all, got {", ".join(map(str, sizes)) or "none"}'
+      f'--clips: expected a number below {most}, the clips of the largest'
+      f' class, or all, got {", ".join(map(str, sizes)) or "none"}'
     )
   classes = sum(map(len, counts)) / len(folds)
   clips = sum(map(collections.Counter.total, counts)) / len(folds)
