@@ -76,6 +76,8 @@ def get_config(variant=''):
     test_split=test_split,
     stream=words['stream'],
   )
+  if config.data.channels == 2:  # as for own data, which leave channels open
+    config.data.update(rotate=0.0, rotate_x=0.0, rotate_z=0.0)
   config.model.name = 'unik'
   config.model.update(model_changes(ROWS[words['row']], config.model))
   return config

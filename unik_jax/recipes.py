@@ -37,7 +37,14 @@ def apply_few(config: ConfigDict) -> None:
   config.model.update(
     name='unik_pp', widths=(16, 16, 16, 16, 32, 32, 32, 64, 64, 64)
   )
-  config.data.update(normalize='body', trim=True)
+  config.data.update(
+    normalize='body',
+    trim=True,
+    window=0.7,
+    rotate=0.5,
+    rotate_x=0.3,
+    rotate_z=0.3,
+  )
 
 
 def apply_modern(config: ConfigDict, *, epochs: int = 80) -> None:

@@ -264,6 +264,19 @@ def test_open_settings_are_filled_in(prepared):
   assert (config.persons, config.channels, config.confidence) == (2, 3, False)
 
 
+def test_only_3d_data_are_rotated_if_channels_are_open(prepared, synthetic_dir):
+  msr = {'name': 'msr_action3d', 'data_dir': prepared[0]}
+  flat = {
+    'name': 'synthetic_skeletons/unik_17_2d',
+    'data_dir': str(synthetic_dir),
+  }
+  for dataset, expected in ((msr, (0.5, 0.3, 0.2)), (flat, (0, 0, 0))):
+    config = default_config().data
+    config.update(dataset, channels=0, rotate=0.5, rotate_x=0.3, rotate_z=0.2)
+    fill_data_config(config)
+    assert (config.rotate, config.rotate_x, config.rotate_z) == expected
+
+
 def test_clips_make_batches(prepared):
   clips = open_clips(prepared)
   batches = loader.eval_batches(clips, make_config(), batch_size=4)

@@ -88,9 +88,7 @@ def test_clips_are_counted_and_numbers_above_all_left_out(extra):
 def test_chosen_numbers_of_clips(extra):
   assert few.parse_sizes(['all', '20', '3']) == (3, 20, few.ALL)
   for word in ('0', '-1', 'few', ''):
-    with pytest.raises(
-      UserError, match='--clips: expected numbers'
-    ):
+    with pytest.raises(UserError, match='--clips: expected numbers'):
       few.parse_sizes([word])
   (fold,) = plan.read_folds('synthetic', CONFIGS, extra)
   chosen = few.count_clips([fold.data], [3])

@@ -220,7 +220,8 @@ def fill_data_config(config: ml_collections.ConfigDict) -> None:
   """Fills the open settings of a `data` config from the prepared dataset.
 
   Open settings are an empty `layout`, and 0 for `num_classes`, `persons` and
-  `channels`. `confidence` is set together with `channels`. A `val_split` of
+  `channels`. `confidence` is set together with `channels`, and rotations are then
+  0 if the data are not 3-D. A `val_split` of
   'auto' becomes 'val' if the dataset has that split, or else ''.
 
   Args:
@@ -240,5 +241,7 @@ def fill_data_config(config: ml_collections.ConfigDict) -> None:
   if not config.channels:
     config.channels = channels
     config.confidence = info.metadata['confidence']
+    if channels - bool(config.confidence) != 3:
+      config.update(rotate=0.0, rotate_x=0.0, rotate_z=0.0)
   if config.val_split == 'auto':
     config.val_split = 'val' if 'val' in info.splits else ''
