@@ -126,7 +126,7 @@ _SMARTHOME = {
 
 _NETWORKS = Section(
   'From scratch',
-  ('unik', 'agcn', 'ms_g3d', 'ctr_gcn', 'st_gcn_pp', 'res_gcn'),
+  ('unik', 'agcn', 'ms_g3d', 'ctr_gcn', 'st_gcn_pp', 'res_gcn', 'unik_pp'),
 )
 
 TABLES = {
