@@ -35,7 +35,12 @@ OTHERS = {
   'sbu': ('fold_1', 'fold_5,joint_motion'),
   'synthetic': ('quick', 'full'),
   'own': ('mine',),
-  'few': ('msr_action3d', 'sbu_fold_2,unik,bone', 'penn_13,st_gcn_pp'),
+  'few': (
+    'msr_action3d',
+    'sbu_fold_2,unik,bone',
+    'penn_13,st_gcn_pp',
+    'tune_penn',
+  ),
   'transfer': ('pretrain', 'scratch,one_subject', 'finetune', 'probe'),
   'pyskl': ('ntu60_3danno,xsub', 'ucf101_hrnet,split1,bone', 'gym_hrnet'),
   # All rows: tests/tables/.

@@ -220,9 +220,9 @@ def fill_data_config(config: ml_collections.ConfigDict) -> None:
   """Fills the open settings of a `data` config from the prepared dataset.
 
   Open settings are an empty `layout`, and 0 for `num_classes`, `persons` and
-  `channels`. `confidence` is set together with `channels`, and rotations are then
-  0 if the data are not 3-D. A `val_split` of
-  'auto' becomes 'val' if the dataset has that split, or else ''.
+  `channels`. `confidence` is set together with `channels`; rotations are then
+  set to 0 if the data are not 3-D. A `val_split` of 'auto' becomes 'val' if the
+  dataset has that split, or else ''.
 
   Args:
     config: the `data` part of a config; changed in place.
