@@ -6,24 +6,31 @@
     --config.init_from=runs/every_skeleton --config.data.normalize=body \
     --config.data.scale=1
 
-The first command trains one UNIK, half as wide as the paper's, on five recorded
-datasets and on synthetic bodies in three layouts. The second starts from it,
-with any joints (docs/transfer.md). The recorded datasets must be prepared
-(docs/data.md). Training clips alone are used: those of SBU's first fold, and
-those of views 1 and 2 of NW-UCLA.
+The first command trains one network on five recorded datasets and on synthetic
+bodies in three layouts. The second starts from it, with any joints
+(docs/transfer.md). The recorded datasets must be prepared (docs/data.md).
+Training clips alone are used: those of SBU's first fold, and those of views 1
+and 2 of NW-UCLA.
 
-Variants, one word:
-  all (default)
-  without_NAME: leaves one of `REAL` out, to start from it on that dataset
-  synthetic: synthetic bodies only
+Variants, at most one word of each group:
+  datasets: all (default); without_NAME leaves one of `REAL` out, to start from
+    it on that dataset; synthetic has synthetic bodies only
+  network: unik (default), half as wide as the paper's, or unik_pp, that of
+    configs/own.py. Both have the recipe of configs/own.py, `recipes.apply_few`
 
-Not measured yet. Twelve epochs are 8,000 clips of 32 frames each.
+Twelve epochs are 8,000 clips of 32 frames each.
 """
 
 from unik_jax import recipes
 from unik_jax.config import add_dataset, default_config, parse_variant
 
-_SPACE = {'persons': 1, 'channels': 3, 'rotate': 0.5}
+_SPACE = {
+  'persons': 1,
+  'channels': 3,
+  'rotate': 0.5,
+  'rotate_x': 0.3,
+  'rotate_z': 0.3,
+}
 _IMAGE = {'persons': 1, 'channels': 2}
 REAL = {
   'msr_action3d': {
@@ -76,23 +83,28 @@ SYNTHETIC = {
   )
 }
 GROUPS = {
-  'datasets': ('all', 'synthetic', *(f'without_{name}' for name in REAL))
+  'datasets': ('all', 'synthetic', *(f'without_{name}' for name in REAL)),
+  'network': ('unik', 'unik_pp'),
 }
+# Settings of `recipes.apply_few` that suit 2-D and 3-D data alike.
+_SHARED = ('sampling', 'frames', 'rescale', 'normalize', 'trim', 'window')
 
 
 def get_config(variant=''):
   """Returns the config of a variant."""
-  choice = parse_variant(variant, GROUPS)['datasets']
+  words = parse_variant(variant, GROUPS)
   config = default_config()
-  recipes.apply_small(config, epochs=12, frames=32)
-  config.eval_every = 6
-  shared = {key: config.data[key] for key in ('sampling', 'frames', 'rescale')}
-  shared['normalize'] = 'body'
+  recipes.apply_few(config)
+  config.epochs, config.eval_every = 12, 6
+  if words['network'] == 'unik':
+    config.model.name = 'unik'
+    config.model.widths = [2 * width for width in config.model.widths]
+  shared = {key: config.data[key] for key in _SHARED}
   config.data = default_config().data  # not used
   datasets = dict(SYNTHETIC)
-  if choice != 'synthetic':
+  if words['datasets'] != 'synthetic':
     datasets |= REAL
-    datasets.pop(choice.removeprefix('without_'), None)
+    datasets.pop(words['datasets'].removeprefix('without_'), None)
   for name, data in datasets.items():
     add_dataset(config, name, **shared, **data)
   return config

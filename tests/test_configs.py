@@ -319,10 +319,13 @@ def test_every_skeleton_leaves_one_dataset_out():
   for name in module.REAL:
     config = load_config(f'every_skeleton:without_{name}')
     assert set(config.datasets) == everything - {name}
+    assert config.model.name == 'unik'
   only = load_config('every_skeleton:synthetic').datasets
   assert set(only) == set(module.SYNTHETIC)
+  # A run of configs/own.py can start from the weights.
+  config, own = load_config('every_skeleton:all,unik_pp'), load_config('own:x')
+  assert config.model == own.model
   # What makes datasets comparable is the same in all of them.
-  config = load_config('every_skeleton:all')
   for data in config.datasets.values():
     assert (data.normalize, data.frames, data.scale) == ('body', 32, 1.0)
   # All joints of the Kinects and of Penn Action, the neck, and the nose.

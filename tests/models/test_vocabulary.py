@@ -134,6 +134,46 @@ def test_a_dataset_has_its_rows_and_columns(shared, name):
     assert new[other] is by_name[other]
 
 
+@pytest.mark.parametrize('name', DATA)
+def test_a_dataset_has_its_rows_of_unik_pp(name):
+  """Latent joints belong to all datasets; what gathers joints, to each."""
+  config = make_config(name='unik_pp', latent_joints=4)
+  net = make_shared_network(config)
+  shapes = (net.shapes[0], net.net.shapes[1])
+  params, stats = random_values(shapes, dtype=np.float32)
+  data = DATA[name]
+  joints = get_layout(config.data.layout).joints
+  own_joints = get_layout(data['layout']).joints
+  rows = [joints.index(RENAMED.get(j, j)) for j in own_joints]
+  columns = [CHANNELS.index(channel) for channel in NAMES[name]]
+  first = {'interaction': 0, 'kinect': 8, 'sport': 18}[name]
+  classes = np.arange(first, first + data['num_classes'])
+
+  def norm(values):  # (joints, streams, channels), the same for all persons
+    return {
+      k: v.reshape(20, 4, 4)[rows][:, :, columns].ravel()
+      for k, v in values.items()
+    }
+
+  expected = jax.tree.map(np.copy, params)
+  expected['input_bn'] = norm(params['input_bn'])
+  expected['head'] = {
+    'kernel': params['head']['kernel'][:, classes],
+    'bias': params['head']['bias'][classes],
+  }
+  for unit in expected['blocks'][0]['blocks'].values():
+    unit['dependency'] = unit['dependency'][:, rows]
+    unit['embed']['kernel'] = unit['embed']['kernel'][:, columns]
+  expected_stats = stats | {'input_bn': norm(stats['input_bn'])}
+  own, by_name = net.networks[name], net.split_stats(stats)
+  got = own.select(params, by_name)
+  jax.tree.map(np.testing.assert_array_equal, got, (expected, expected_stats))
+  x = np.ones((2, data['persons'], 16, len(rows), len(columns)), np.float32)
+  for train, shape in ((False, (2,)), (True, (2, 4))):  # of each stream
+    logits, _ = own.apply(params, by_name, x, train=train)
+    assert logits.shape == (*shape, data['num_classes'])
+
+
 def test_gradients_go_to_the_rows_of_a_dataset_only(shared):
   config, net, params, stats = shared
   own = net.networks['sport']

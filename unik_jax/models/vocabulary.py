@@ -271,12 +271,15 @@ def check_graph_free(config: ConfigDict) -> None:
   a fixed matrix is no parameter.
   """
   model = config.model
+  if model.name == 'unik_pp':
+    return
   for key, expected in (('name', 'unik'), ('matrix', 'dependency')):
     if model[key] != expected:
       raise UserError(
         f'config.model.{key}: expected {expected!r} with config.datasets, got'
-        f' {model[key]!r}. Only UNIK without a graph is not tied to one joint'
-        f' layout: set --config.model.{key}={expected}, or train on one dataset'
+        f' {model[key]!r}. Only unik_pp, and unik without a graph, are not tied'
+        f' to one joint layout: set --config.model.{key}={expected}, or train'
+        ' on one dataset'
       )
   if model.dependency_init == 'graph':
     raise UserError(
