@@ -42,9 +42,9 @@ def default_config() -> ConfigDict:
       'log_every': 20,
       # Evaluate the run's checkpoint, or init_from, without training.
       'eval_only': False,
-      # Initial weights: a run's folder, its best/, an exported run (its folder
-      # or hf://owner/name), or an official state dict (.npz, .safetensors, .pt,
-      # .pth). '': random.
+      # Initial weights: a run's folder, its best/, an exported run (its folder,
+      # hf://owner/name, or unik-any, which the package has), or an official
+      # state dict (.npz, .safetensors, .pt, .pth). '': random.
       'init_from': '',
       # Classifier: 'new' (random) or 'load' (from init_from). '': new for
       # training, load for evaluation.

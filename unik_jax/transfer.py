@@ -20,7 +20,7 @@ from unik_jax.models.remap import DataShape, Remap, channel_names
 from unik_jax.official import registry
 from unik_jax.official.convert import from_official, to_official
 from unik_jax.official.tensor_files import read_tensors, write_tensors
-from unik_jax.run import hub
+from unik_jax.run import hub, packaged
 from unik_jax.run.data_scale import DataScale, Sizes, explain_other_scale
 from unik_jax.run.restore import find_checkpoint, load_run
 from unik_jax.run.workdir import has_checkpoint, read_begun_config
@@ -142,13 +142,13 @@ def read_weights(config: ConfigDict) -> Weights:
     UserError: the file or run is missing or broken, cannot be fetched, or has
       another architecture.
   """
-  if hub.is_address(config.init_from):
+  if hub.is_address(config.init_from) or packaged.find(config.init_from):
     return _read_run(config.init_from, config)
   path = pathlib.Path(config.init_from).expanduser()
   if not path.exists():
     raise UserError(
       f'config.init_from: {path}: no such run or file. Train it first, or name'
-      ' another.'
+      f' another. The package has {", ".join(packaged.names())}.'
     )
   return (
     _read_run(str(path), config)

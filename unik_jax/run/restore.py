@@ -17,7 +17,7 @@ from unik_jax.errors import UserError
 from unik_jax.models.network import network_from_config
 from unik_jax.models.rocket import from_arrays
 from unik_jax.models.vocabulary import make_shared_network
-from unik_jax.run import checkpoints, hub, paths, weights_file
+from unik_jax.run import checkpoints, hub, packaged, paths, weights_file
 from unik_jax.run.data_file import read_data
 from unik_jax.run.rocket_file import read_rocket
 from unik_jax.runtime.json_files import read_json_table, write_json_table
@@ -70,7 +70,8 @@ def load_run(
   Args:
     path: the --workdir of a run, for its newest checkpoint; its `best`, for
       the best on validation; one of its `checkpoints/STEP`; the folder of an
-      exported run; or its address on the Hugging Face Hub, hf://owner/name.
+      exported run; its address on the Hugging Face Hub, hf://owner/name; or
+      the name of one in the package, unik-any.
     networks_only: refuse runs of MiniRocket and MultiRocket.
     shared: open a run on several datasets too. Its network is that over the
       vocabulary, to start from, and no one's to predict with.
@@ -149,6 +150,8 @@ def _locate(path):
   """Splits a path into a run's folder, its subfolder, and the step or None."""
   if hub.is_address(path):
     return hub.fetch_run(str(path)).folder, paths.CHECKPOINTS, None
+  if packaged_run := packaged.find(path):
+    return packaged_run, paths.CHECKPOINTS, None
   path = pathlib.Path(path).expanduser().absolute()
   if not (path / paths.CONFIG).exists():
     if path.name in (paths.BEST, paths.CHECKPOINTS):
