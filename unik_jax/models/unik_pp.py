@@ -263,10 +263,11 @@ class UNIKPP(Recognizer):
     count = len(self.streams)
     if not train:
       return self.head(features_nd / count)
-    # Each stream's rows of the classifier, as if it were the only one.
-    parts = features_nd.reshape(len(features_nd), count, -1)
-    kernel = self.head.kernel[...].reshape(count, parts.shape[-1], -1)
-    return jnp.einsum('nsd,sdk->nsk', parts, kernel) + self.head.bias[...]
+    # Each stream's features with zeros for the others: its rows of the
+    # classifier, as if it were the only one.
+    parts = features_nd.reshape(len(features_nd), 1, count, -1)
+    alone = parts * jnp.eye(count, dtype=parts.dtype)[:, :, None]
+    return self.head(alone.reshape(len(features_nd), count, -1))
 
   def data_axes(self) -> dict[tuple, tuple]:
     """See `Recognizer.data_axes`; the input's norm is of all streams."""
