@@ -96,6 +96,23 @@ def test_mix_and_embed_has_the_same_gradients(heads, tau, attention):
   assert_tangents_are_gradients(ops.mix_and_embed, arguments)
 
 
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('channels', [5, 64])
+def test_mix_and_embed_into_fewer_joints(form, channels):
+  """Matrices of UNIK++'s first unit have more rows than columns."""
+  x, mixing = draw(2, 7, 4, channels), draw(3, 7, 4, seed=1)
+  kernel, bias = draw(3, channels, 6, seed=2), draw(3, 6, seed=3)
+  expected = sum(
+    np.einsum('buti,up,id->bptd', x, m, k) + b
+    for m, k, b in zip(mixing, kernel, bias, strict=True)
+  )
+  arguments = (x, mixing, kernel, bias)
+  compiled = jax.jit(form.mix_and_embed)
+  got = compiled(*arguments)
+  np.testing.assert_allclose(got, expected, atol=1e-11)
+  assert_same(compiled, ops.mix_and_embed, arguments)
+
+
 def embedding(heads, c, e, seed):
   return draw(heads, c, e, seed=seed), draw(heads, e, seed=seed + 1)
 

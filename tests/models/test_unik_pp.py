@@ -9,10 +9,11 @@ from flax import nnx
 from helpers.numpy_layers import batch_norm
 from helpers.random_values import evaluate_unit, fill_unit, random_values
 
+from unik_jax.config import default_config
 from unik_jax.data import streams
 from unik_jax.errors import UserError
 from unik_jax.models import unik_pp
-from unik_jax.models.network import Network
+from unik_jax.models.network import Network, network_from_config
 from unik_jax.skeletons.layouts import get_layout
 from unik_jax.step import make_init_state, make_train_step
 
@@ -83,6 +84,28 @@ def test_streams_are_those_of_the_data():
   ):
     expected = streams.get_stream(name)(x_mtvc, LAYOUT)
     np.testing.assert_allclose(part.transpose(0, 2, 1, 3), expected, rtol=1e-12)
+
+
+def test_a_confidence_is_the_same_in_each_stream():
+  x = np.random.default_rng(2).normal(size=(2, 17, 6, 3)).astype(np.float32)
+  made = unik_pp.make_streams(
+    jnp.asarray(x), unik_pp.STREAMS, LAYOUT.parents, confidence=True
+  )
+  plain = unik_pp.make_streams(
+    jnp.asarray(x[..., :2]), unik_pp.STREAMS, LAYOUT.parents
+  )
+  made = np.reshape(made, (2, 17, 6, 4, 3))
+  np.testing.assert_array_equal(made[..., :2], plain.reshape(2, 17, 6, 4, 2))
+  np.testing.assert_array_equal(made[..., 2], x[..., 2:].repeat(4, -1))
+
+
+def test_a_config_names_the_confidence():
+  config = default_config()
+  config.model.update(name='unik_pp', widths=(8,), strides=(1,))
+  config.data.update(layout='coco_17', channels=3, num_classes=3)
+  for confidence in (False, True):
+    config.data.confidence = confidence
+    assert network_from_config(config).abstract.confidence is confidence
 
 
 def test_gathering_unit_head_by_head():

@@ -97,7 +97,7 @@ def facing(
 def clean(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
-  """Normalises any layout, in 3-D space or in the image (the default).
+  """Normalises any layout, in 3-D space or in the image.
 
   First, missing joints are interpolated linearly in time; a person who enters
   late stays absent before (`gaps.interpolate_gaps`).
@@ -189,7 +189,7 @@ def _normalize_image(points, present, image_size):
 def body(
   clip: np.ndarray, layout: Layout, image_size: Sequence[int]
 ) -> np.ndarray:
-  """Makes clips of any sensor comparable: training on several datasets.
+  """Makes clips of any sensor comparable; the default of configs/own.py.
 
   The main person is the first one who is present in any frame. Missing joints
   are interpolated as in `clean`. Then

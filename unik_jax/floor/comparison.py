@@ -146,7 +146,7 @@ def advise_run(scores: Scores, rows: Sequence[FloorRow], headline: str) -> str:
     f'{name} was fitted in {seconds:.0f} s. To keep it as your model, give the'
     f' same command with --config.model.name={found.best} and another'
     ' --workdir. For a better network, train on more clips, or start from a'
-    ' pre-trained one, such as --config.init_from=unik-any'
+    ' pre-trained one (--config.init_from)'
   )
 
 

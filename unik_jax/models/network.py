@@ -197,8 +197,8 @@ def network_from_config(
     config: the whole config.
     platform: platform that decides `model.implementation=auto` (default: JAX's
       default backend).
-    **shape: num_classes, num_joints, num_persons, in_channels and layout that
-      replace those of the config's data.
+    **shape: num_classes, num_joints, num_persons, in_channels, confidence and
+      layout that replace those of the config's data.
 
   Raises:
     UserError: the model, layout, dtype or implementation is unknown, or the
@@ -239,6 +239,7 @@ def network_from_config(
     'layout': joints.name,
     'num_persons': config.data.persons,
     'in_channels': config.data.channels,
+    'confidence': bool(config.data.confidence),
   }
   shape = {k: v for k, v in (data_shape | shape).items() if k in known}
   return Network(

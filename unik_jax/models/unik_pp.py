@@ -36,15 +36,22 @@ STREAMS = ('joint', 'bone', 'joint_motion', 'bone_motion')
 
 
 def make_streams(
-  x_bvtc: jax.Array, streams: Sequence[str], parents: Sequence[int]
+  x_bvtc: jax.Array,
+  streams: Sequence[str],
+  parents: Sequence[int],
+  *,
+  confidence: bool = False,
 ) -> jax.Array:
   """Returns streams side by side, (B, V, T, S * C), as `data.streams` has them.
 
   Args:
-    x_bvtc: coordinates of the joints.
+    x_bvtc: coordinates of the joints, and their confidence if there is one.
     streams: names of `STREAMS`.
-    parents: index of each joint's parent; the root is its own.
+    parents: index of each joint's parent. The root is its own: its bone is 0.
+    confidence: the last channel is a confidence, the same in each stream.
   """
+  coordinates = x_bvtc.shape[-1] - confidence
+  x_bvtc, score = x_bvtc[..., :coordinates], x_bvtc[..., coordinates:]
 
   def motion(x):
     return jnp.diff(x, axis=2, append=x[:, :, -1:])
@@ -56,7 +63,8 @@ def make_streams(
     'joint_motion': motion(x_bvtc),
     'bone_motion': motion(bones),
   }
-  return jnp.concatenate([made[name] for name in streams], -1)
+  parts = [part for name in streams for part in (made[name], score)]
+  return jnp.concatenate(parts, -1)
 
 
 class GatheringUnit(layers.Layer):
@@ -137,6 +145,7 @@ class UNIKPP(Recognizer):
     layout: name of the joint layout, whose bones the bone streams are.
     num_persons: M. Absent persons are zeros and count in the mean.
     in_channels: C of the keypoints.
+    confidence: the last of them is a confidence.
     streams: streams that have a branch.
     latent_joints: P.
     num_heads: H, at least 1.
@@ -160,6 +169,7 @@ class UNIKPP(Recognizer):
     num_persons: int = 2,
     in_channels: int = 3,
     *,
+    confidence: bool = False,
     streams: Sequence[str] = STREAMS,
     latent_joints: int = 8,
     num_heads: int = 3,
@@ -245,13 +255,16 @@ class UNIKPP(Recognizer):
       joints.num_joints * len(streams) * in_channels, dtype=dtype
     )
     self.streams, self.parents = tuple(streams), tuple(joints.parents)
+    self.confidence = confidence
 
   def split_persons(self, x_nmtvc: jax.Array, *, train: bool) -> jax.Array:
     """Makes the streams and applies their batch norm; (B, V, T, S * C)."""
     self.check_input(x_nmtvc)
     n, m, t, v, c = x_nmtvc.shape
     x_bvtc = x_nmtvc.reshape(n * m, t, v, c).transpose(0, 2, 1, 3)
-    x_bvtc = make_streams(x_bvtc, self.streams, self.parents)
+    x_bvtc = make_streams(
+      x_bvtc, self.streams, self.parents, confidence=self.confidence
+    )
     if self.dtype is not None:  # after differences, which lose digits
       x_bvtc = x_bvtc.astype(self.dtype)
     x = x_bvtc.transpose(0, 2, 1, 3).reshape(n * m, t, -1)

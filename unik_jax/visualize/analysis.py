@@ -159,9 +159,10 @@ def compute_attention(run: Run, record: dict) -> list[np.ndarray]:
     UserError: the network has no attention, or all persons are absent.
   """
   if not has_attention(run):
+    others = 'matrices,clip' if run.net.abstract.mixes_joints else 'clip'
     raise UserError(
       f'{run.folder}: expected a network with attention, got'
-      f' {run.config.model.name!r} without. Use --what=matrices,clip'
+      f' {run.config.model.name!r} without. Use --what={others}'
     )
   data = use_one_view(run.config.data)
   x = Transform(data, train=False)(record)['x']
