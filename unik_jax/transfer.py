@@ -148,7 +148,7 @@ def read_weights(config: ConfigDict) -> Weights:
   if not path.exists():
     raise UserError(
       f'config.init_from: {path}: no such run or file. Train it first, or name'
-      f' another. The package has {", ".join(packaged.names())}.'
+      f' another. The package has {", ".join(packaged.names()) or "none"}.'
     )
   return (
     _read_run(str(path), config)

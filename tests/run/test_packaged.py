@@ -1,6 +1,7 @@
 """unik-any, the weights in the package, and how they were made."""
 
 import pathlib
+import shutil
 
 import jax
 import numpy as np
@@ -91,6 +92,22 @@ def test_a_folder_is_not_a_name(tmp_path):
   config.init_from = str(tmp_path / 'unik-any')
   with pytest.raises(UserError, match='The package has unik-any'):
     transfer.read_weights(config)
+
+
+def test_an_installation_without_weights(tmp_path, monkeypatch):
+  monkeypatch.setattr(packaged, '_FOLDER', tmp_path / 'missing')
+  assert packaged.names() == [] and packaged.find('unik-any') is None
+  with pytest.raises(UserError, match='unik-any: no such run .* has none'):
+    transfer.read_weights(make_own('coco_17'))
+
+
+def test_weights_that_are_cut_off(tmp_path, monkeypatch):
+  folder = shutil.copytree(FOLDER, tmp_path / 'unik-any')
+  file = folder / 'weights.safetensors'
+  file.write_bytes(file.read_bytes()[:-100])
+  monkeypatch.setattr(packaged, '_FOLDER', tmp_path)
+  with pytest.raises(UserError, match='weights.safetensors'):
+    transfer.read_weights(make_own('coco_17'))
 
 
 @pytest.mark.slow

@@ -20,4 +20,5 @@ def find(run: str | os.PathLike) -> pathlib.Path | None:
 
 def names() -> list[str]:
   """Returns the names of all packaged runs."""
-  return sorted(path.name for path in _FOLDER.iterdir() if path.is_dir())
+  # None, without an error, if an installation lacks the folder.
+  return sorted(path.name for path in _FOLDER.glob('*') if path.is_dir())
