@@ -177,6 +177,12 @@ def test_the_table_has_a_column_for_each_number(finished, tmp_path):
   assert table[0]['above_floor'] == 'yes' and not table[2]['above_floor']
 
 
+def test_numbers_of_clips_are_for_this_table_only():
+  few.refuse_clips('4', given=False)
+  with pytest.raises(UserError, match="--clips: only for table few, got .*'4'"):
+    few.refuse_clips('4', given=True)
+
+
 @pytest.mark.slow
 def test_the_command_without_rows_measures_the_floor(synthetic_dir, tmp_path):
   line = [sys.executable, '-m', 'unik_jax.tables', 'few']

@@ -1,7 +1,8 @@
 """Runs the paper's tables, and writes the results beside the paper's.
 
   python -m unik_jax.tables TABLE --dataset=NAME [--seeds=3] [--jobs=N]
-    [--rows=ROW,ROW,...] [--floor=ROW,ROW,...] [--workdir=runs/tables]
+    [--rows=ROW,ROW,...] [--floor=ROW,ROW,...] [--clips=5,10,20,all]
+    [--workdir=runs/tables]
     [-- --config.key=value ...]
 
 TABLE is 1 (matrix, heads, window, dilation), 2 (from scratch and pre-trained),
@@ -79,8 +80,9 @@ def main(argv):
       clips = few.count_clips(folds, few.parse_sizes(_CLIPS.value))
       repetitions = few.list_repetitions(list(clips.train), _SEEDS.value)
       rows = rows or []
-    elif rows == []:
-      rows = None
+    else:
+      few.refuse_clips(table, given=flags.FLAGS['clips'].present > 0)
+      rows = rows or None
     planned = plan.make_plan(
       table,
       _DATASET.value,

@@ -98,6 +98,19 @@ def parse_sizes(words: Sequence[str]) -> tuple[int, ...]:
   return tuple(sorted(sizes, key=lambda size: (size == ALL, size)))
 
 
+def refuse_clips(table: str, *, given: bool) -> None:
+  """Raises a UserError if `--clips` was given for another table.
+
+  Args:
+    table: name of the table.
+    given: whether the command line has the flag.
+  """
+  if given:
+    raise UserError(
+      f'--clips: only for table {NAME}, got table {table!r}. Leave it out'
+    )
+
+
 def count_clips(
   folds: Sequence[ConfigDict], sizes: Sequence[int] = SIZES
 ) -> Clips:
