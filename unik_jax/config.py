@@ -147,7 +147,7 @@ def default_config() -> ConfigDict:
         # Augmentation: random translation, rotation and scaling over time.
         'random_move': False,
         # Augmentation: largest rotation about the vertical axis, in radians.
-        # 3-D data only; with channels=0, others are not rotated.
+        # 3-D data only. If channels is 0, it becomes 0 for 2-D data.
         'rotate': 0.0,
         # The same about the x and z axes.
         'rotate_x': 0.0,

@@ -216,6 +216,10 @@ def test_test_frames():
     ({'stream': 'bones'}, 'data.stream'),
     ({'layout': 'msr_21'}, 'layout'),
     ({'rotate': 0.3, 'channels': 2}, 'data.rotate'),
+    (
+      {'rotate': 0.3, 'rotate_z': 0.1, 'channels': 2},
+      'Set --config.data.rotate=0 --config.data.rotate_z=0',
+    ),
     ({'fit_axes': True, 'random_move': True}, 'data.fit_axes.*random_move'),
     ({'sampling': 'uniform', 'test_crops': 2}, 'data.test_crops.*uniform'),
     ({'test_clips': 2, 'test_crops': 2}, 'data.test_crops'),

@@ -89,12 +89,13 @@ class Transform:
     self.interpolates = config.sampling == 'linear'
     self._stream = get_stream(config.stream)
     self._coordinates = config.channels - bool(config.confidence)
-    for key in _ANGLES:
-      if config[key] and self._coordinates != 3:
-        raise UserError(
-          f'config.data.{key}: expected 3-D data, got'
-          f' {self._coordinates} coordinates. Set it to 0'
-        )
+    angles = [key for key in _ANGLES if config[key]]
+    if angles and self._coordinates != 3:
+      raise UserError(
+        f'config.data.{angles[0]}: expected 3-D data, got {self._coordinates}'
+        ' coordinates. Set '
+        + ' '.join(f'--config.data.{key}=0' for key in angles)
+      )
     if config.fit_axes and config.random_move:
       raise UserError(
         'config.data.fit_axes: expected random_move to be off, since it moves'
