@@ -18,7 +18,8 @@ Variants, at most one word of each group:
   network: unik (default), half as wide as the paper's, or unik_pp, that of
     configs/own.py. Both have the recipe of configs/own.py, `recipes.apply_few`
 
-Twelve epochs are 8,000 clips of 32 frames each.
+Only synthetic,unik_pp is measured: it made unik-any (docs/transfer.md). Twelve
+epochs of all are 8,000 clips of 32 frames each.
 """
 
 from unik_jax import recipes

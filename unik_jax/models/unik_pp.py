@@ -42,12 +42,14 @@ def make_streams(
   *,
   confidence: bool = False,
 ) -> jax.Array:
-  """Returns streams side by side, (B, V, T, S * C), as `data.streams` has them.
+  """Returns streams side by side, (B, V, T, S * C).
+
+  They are those of `data.streams`, but the bone of the root is 0 in any layout.
 
   Args:
     x_bvtc: coordinates of the joints, and their confidence if there is one.
     streams: names of `STREAMS`.
-    parents: index of each joint's parent. The root is its own: its bone is 0.
+    parents: index of each joint's parent; the root is its own.
     confidence: the last channel is a confidence, the same in each stream.
   """
   coordinates = x_bvtc.shape[-1] - confidence
